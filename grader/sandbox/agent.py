@@ -1,0 +1,125 @@
+"""The watcher in the student's kernel: notes what each cell defined, and forks a snapshot where it matters.
+
+It runs in the student's process, so the student can break or fool it. Nothing is gained by that: what it sends is
+data about the student's own work, which the student could have made by writing that work.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+from typing import Any
+
+from grader.sandbox.objects import small_value
+from grader.sandbox.snapshot import serve_snapshot
+from grader.sandbox.wire import Closed, Packets
+
+__all__ = ["Agent"]
+
+_NOTHING = object()
+_MAX_VALUES_PER_CELL = 64
+
+
+class Agent:
+    """Watches one kernel; `order` names what to watch and which cells need no snapshot any more."""
+
+    def __init__(self, shell: Any, connection: socket.socket, order: dict[str, Any]) -> None:
+        self._shell = shell
+        self._packets = Packets(connection)
+        self._names: tuple[str, ...] = order["names"]
+        self._packages = re.compile(order["packages_pattern"])
+        self._searched = set(order["searched_names"])
+        self._kept = set(order["kept_cells"])
+        self._seen: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+        self._defined: set[str] = set()
+
+    def watch(self) -> None:
+        """Begin with the next cell."""
+        self._shell.events.register("post_run_cell", self._after_cell)
+
+    def _after_cell(self, result: Any) -> None:
+        place = self._shell.kernel.get_parent().get("metadata", {})
+        if "cell" not in place:
+            return
+        cell = place["cell"]
+        written, imported = self._new_definitions()
+        self._defined.update(written)
+        values = self._new_values(result)
+        last = bool(place.get("last")) and bool(self._searched - self._defined)
+        try:
+            for name, value in values:
+                self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
+            if imported:
+                self._packets.send({"note": "imported", "cell": cell, "names": imported})
+            if (written or last) and cell not in self._kept:
+                self._snapshot(cell, written)
+        except (Closed, TypeError):
+            return
+
+    def _new_definitions(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the asked-for names bound or changed since the last cell: the student's own, and mere imports."""
+        written: list[str] = []
+        imported: dict[str, str] = {}
+        for name in self._names:
+            thing = self._shell.user_ns.get(name, _NOTHING)
+            mark = _mark(thing)
+            if thing is _NOTHING or self._seen.get(name) == mark:
+                continue
+            self._seen[name] = mark
+            module = _module_of(thing)
+            if self._packages.match(module):
+                imported[name] = module
+            elif callable(thing):
+                written.append(name)
+        return tuple(written), imported
+
+    def _new_values(self, result: Any) -> list[tuple[str, Any]]:
+        """Return the small values that changed since the last cell, the displayed one under the name "_"."""
+        found: list[tuple[str, Any]] = []
+        names = [name for name in self._shell.user_ns if not name.startswith("_")]
+        things = [(name, self._shell.user_ns.get(name)) for name in names if name not in _SHELL_NAMES]
+        for name, thing in things:
+            value = small_value(thing)
+            if value is not None and self._values.get(name) != value:
+                self._values[name] = value
+                found.append((name, value))
+        shown = small_value(getattr(result, "result", None))
+        if shown is not None:
+            found.append(("_", shown))
+        return found[:_MAX_VALUES_PER_CELL]
+
+    def _snapshot(self, cell: int, names: tuple[str, ...]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                serve_snapshot(theirs, self._shell.user_ns)
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        theirs.close()
+        self._packets.send({"note": "snapshot", "cell": cell, "names": names, "pid": pid}, (ours.fileno(),))
+        ours.close()
+
+
+_SHELL_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}
+
+
+def _mark(thing: Any) -> Any:
+    """Return what changes when a name is rebound, or when its class is patched later (`d2l.add_to_class`)."""
+    if isinstance(thing, type):
+        own = [c for c in thing.__mro__ if c.__module__ == "__main__"]
+        return (id(thing), thing, tuple((name, id(value)) for c in own for name, value in list(vars(c).items())))
+    return (id(thing), thing)
+
+
+def _module_of(thing: Any) -> str:
+    """Return the module in which a function or class, or an object's class, was written."""
+    module = getattr(thing, "__module__", None)
+    if not isinstance(module, str) or not isinstance(thing, type | type(_mark)):
+        module = getattr(type(thing), "__module__", "")
+    return module if isinstance(module, str) else ""

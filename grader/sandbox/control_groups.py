@@ -1,0 +1,85 @@
+"""Memory and process bounds over a whole process tree, where the machine lets us make control groups."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grader.assignment import Limits
+
+__all__ = ["control_groups"]
+
+_ROOT = Path("/sys/fs/cgroup")
+_SECONDS_TO_EMPTY = 5.0
+
+
+@contextmanager
+def control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str, str]]:
+    """Make a group per kind ("memory", "pids"), and remove them at the end.
+
+    Yields for each kind the group's folder, or the reason (not starting with "/") why there is none.
+    """
+    made: list[Path] = []
+    places: dict[str, str] = {}
+    name = f"grader-{uuid.uuid4().hex[:12]}"
+    bounds = {
+        "memory": {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "memory.limit_in_bytes": limits.memory_bytes},
+        "pids": {"pids.max": limits.processes},
+    }
+    try:
+        for kind in sorted(wanted):
+            try:
+                folder = _parent(kind) / name
+                if folder not in made:
+                    folder.mkdir()
+                    made.append(folder)
+                _write_bounds(folder, kind, bounds[kind])
+                places[kind] = str(folder)
+            except OSError as error:
+                places[kind] = f"no control group for {kind}: {error.strerror or error}"
+        yield places
+    finally:
+        for folder in made:
+            _remove(folder)
+
+
+def _parent(kind: str) -> Path:
+    """Return the folder to make a group in: version 2's root, or our own place in a version 1 hierarchy."""
+    if (_ROOT / "cgroup.controllers").exists():
+        return _ROOT
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if kind in controllers.split(","):
+            return _ROOT / kind / path.lstrip("/")
+    raise OSError(f"this machine has no {kind} controller")
+
+
+def _write_bounds(folder: Path, kind: str, bounds: dict[str, int]) -> None:
+    written = 0
+    for name, value in bounds.items():
+        if (folder / name).exists():
+            (folder / name).write_text(str(value))
+            written += 1
+    if not written:
+        raise OSError(f"the {kind} controller is not enabled for {folder.parent}")
+
+
+def _remove(folder: Path) -> None:
+    # The last process is gone a moment before the kernel lets go of its group.
+    deadline = time.monotonic() + _SECONDS_TO_EMPTY
+    while True:
+        try:
+            folder.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            for pid in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(pid), 9)
+            time.sleep(0.005)

@@ -1,0 +1,299 @@
+"""Running a submission's cells: the trusted side of runner, agent and supervisor, and what is left when one breaks.
+
+A cell that kills the kernel, hangs past its interrupt, or takes snapshots down with it is blamed: everything but the
+snapshots is cleared away, and the cells before are replayed in a new kernel without it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.assignment import Limits
+from grader.errors import SandboxFault
+from grader.report import CellResult
+from grader.sandbox.sandbox import Sandbox
+from grader.sandbox.wire import Array, Channel, Closed, Malformed, Packets
+from grader.submission import Cell, Notebook
+
+__all__ = ["Execution", "Note", "Snapshot", "Watch", "run_notebook"]
+
+_SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replaced
+_SECONDS_TO_START = 60.0
+_MAX_SNAPSHOTS = 100
+_MAX_NOTES = 5_000
+_MAX_NOTE_BYTES = 32 * 2**20
+# What merely importing a name from these packages leaves behind is no work of the student's.
+PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)"
+
+
+@dataclass
+class Snapshot:
+    """A waiting copy of the kernel as it stood after a cell."""
+
+    file: str
+    cell: int
+    names: frozenset[str]
+    pid: int
+    packets: Packets
+
+    def alive(self) -> bool:
+        """Tell whether its process still listens."""
+        poller = select.poll()
+        poller.register(self.packets.socket, 0)
+        return not poller.poll(0)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A value (plain data) that a name had after a cell."""
+
+    file: str
+    cell: int
+    name: str
+    value: Any
+
+
+@dataclass
+class Execution:
+    """What running the notebooks of a submission came to so far."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    imported: dict[str, str] = field(default_factory=dict)
+    cells: dict[tuple[str, int], CellResult] = field(default_factory=dict)
+    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    limits_hit: list[str] = field(default_factory=list)
+
+    def hit(self, limit: str) -> None:
+        """Note that a limit was reached, once."""
+        if limit not in self.limits_hit:
+            self.limits_hit.append(limit)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the agent is to look for: names that items ask for, names worth a last snapshot, and the seed."""
+
+    names: tuple[str, ...]
+    searched_names: tuple[str, ...]
+    seed: int
+
+
+def run_notebook(
+    sandbox: Sandbox, notebook: Notebook, watch: Watch, limits: Limits, deadline: float, execution: Execution
+) -> None:
+    """Run a notebook's code cells and add what came of it to `execution`.
+
+    `deadline` (monotonic seconds) bounds the whole submission.
+
+    Raises SandboxFault where our side of the sandbox broke.
+    """
+    cells = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
+    blamed: set[int] = set()
+    replacements = 0
+    while cells:
+        attempt = _Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution)
+        guilty = attempt.run()
+        sandbox.clear([s.pid for s in execution.snapshots if s.alive()])
+        lost = [s for s in execution.snapshots if not s.alive()]
+        execution.snapshots[:] = [s for s in execution.snapshots if s not in lost]
+        if guilty is None:
+            break
+        blamed.add(guilty)
+        lost_here = any(s.file == notebook.name for s in lost)
+        if guilty == cells[-1].index and not lost_here:
+            break
+        replacements += 1
+        if replacements > limits.replacements or time.monotonic() > deadline:
+            execution.hit(f"{notebook.name}: the kernel was replaced {limits.replacements} times, and no more")
+            break
+    for cell in cells:
+        place = (notebook.name, cell.index)
+        execution.cells.setdefault(place, CellResult(notebook.name, cell.index, "not run", "the run had ended"))
+
+
+class _Attempt:
+    """One kernel's life: every cell that is not blamed, until the end or until the next one to blame."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        file: str,
+        cells: Sequence[Cell],
+        blamed: set[int],
+        watch: Watch,
+        limits: Limits,
+        deadline: float,
+        execution: Execution,
+    ) -> None:
+        self._sandbox = sandbox
+        self._file = file
+        self._cells = [cell for cell in cells if cell.index not in blamed]
+        self._watch = watch
+        self._limits = limits
+        self._deadline = deadline
+        self._execution = execution
+        self._known = set(execution.cells)
+        self._current: int | None = None
+        self._cell_deadline = time.monotonic() + _SECONDS_TO_START
+        self._memory_kills = sandbox.memory_kills()
+        self._note_bytes = 0
+        self._finished = False
+
+    def run(self) -> int | None:
+        """Return the cell to blame, None when there is none."""
+        if not self._cells:
+            return None
+        order = {
+            "names": self._watch.names,
+            "searched_names": self._watch.searched_names,
+            "packages_pattern": PACKAGES_PATTERN,
+            "kept_cells": tuple(s.cell for s in self._execution.snapshots if s.file == self._file),
+            "seed": self._watch.seed,
+        }
+        agent, runner, self._kernel, self._runner = self._sandbox.start(order)
+        channel = Channel(runner, max_frame_bytes=2**20)
+        try:
+            channel.send({"cells": tuple((cell.index, cell.source) for cell in self._cells)}, seconds=30)
+        except (Closed, TimeoutError, TypeError) as error:
+            raise SandboxFault(f"the runner took no cells: {error}") from None
+        try:
+            return self._follow(agent, channel)
+        finally:
+            self._drain(agent)
+            agent.close()
+            channel.close()
+
+    def _follow(self, agent: Packets, channel: Channel) -> int | None:
+        lines: dict[socket.socket, Any] = {
+            agent.socket: lambda: self._take_note(agent, lines),
+            channel.socket: lambda: self._take_event(channel),
+            self._sandbox.orders.socket: self._take_end,
+        }
+        while not self._finished:
+            now = time.monotonic()
+            if now >= self._deadline:
+                self._execution.hit(f"the submission ran past its {self._limits.submission_seconds:g} s")
+                self._end_cell("timed out", "the submission's time was used up")
+                return None
+            if now >= self._cell_deadline:
+                return self._blame("timed out", f"ran past {self._limits.cell_seconds:g} s and could not be interrupted")
+            wait = min(self._deadline, self._cell_deadline) - now
+            ready, _, _ = select.select(list(lines), [], [], wait)
+            # The agent's word about a cell comes before the runner's word that the cell is over.
+            for line in sorted(ready, key=list(lines).index):
+                try:
+                    end = lines[line]()
+                except (Closed, Malformed, TimeoutError, KeyError, TypeError, ValueError):
+                    end = self._lost_line(line, lines, agent)
+                if end is not None:
+                    return self._blame(*end)
+        return None
+
+    def _lost_line(self, line: socket.socket, lines: dict[socket.socket, Any], agent: Packets) -> Any:
+        """Decide what a broken line means: without the agent the cells go on, without the runner they cannot."""
+        if line is agent.socket:
+            del lines[line]
+            return None
+        if line is self._sandbox.orders.socket:
+            raise SandboxFault("the sandbox's first process is gone")
+        return "broke the run", "broke the process that runs the cells"
+
+    def _take_event(self, channel: Channel) -> tuple[str, str] | None:
+        event = channel.receive(seconds=5)
+        match event["event"]:
+            case "started":
+                self._current = int(event["cell"])
+                # The runner interrupts at the limit itself; this is for a kernel that does not listen.
+                self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
+            case "finished":
+                self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
+                if not all(s.alive() for s in self._execution.snapshots):
+                    return "broke the run", "killed other processes of the run"
+                self._current = None
+            case "done":
+                self._finished = True
+        return None
+
+    def _take_end(self) -> tuple[str, str] | None:
+        message, _ = self._sandbox.orders.receive(seconds=5)
+        if message.get("ended") not in (self._kernel, self._runner):
+            return None
+        if message["ended"] == self._runner:
+            return None if self._finished else ("broke the run", "broke the process that runs the cells")
+        if self._sandbox.memory_kills() > self._memory_kills:
+            return "out of memory", f"needed more than {self._limits.memory_bytes / 2**30:g} GiB"
+        status = int(message["status"])
+        how = f"exit status {status}" if status >= 0 else f"signal {-status}"
+        return "ended the kernel", f"ended the kernel ({how})"
+
+    def _take_note(self, agent: Packets, lines: dict[socket.socket, Any]) -> None:
+        note, descriptors = agent.receive(seconds=5)
+        try:
+            cell = int(note["cell"])
+            match note["note"]:
+                case "snapshot" if len(descriptors) == 1:
+                    self._add_snapshot(cell, note, descriptors.pop())
+                case "imported":
+                    for name in set(note["names"]) & set(self._watch.names):
+                        self._execution.imported[name] = str(note["names"][name])[:100]
+                case "value" if (self._file, cell) not in self._known:
+                    self._add_value(cell, note, lines, agent)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _add_snapshot(self, cell: int, note: dict[str, Any], descriptor: int) -> None:
+        line = socket.socket(fileno=descriptor)
+        if line.family != socket.AF_UNIX or line.type != socket.SOCK_SEQPACKET:
+            line.close()
+            return
+        if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
+            self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
+            line.close()
+            return
+        names = frozenset(note["names"]) & frozenset(self._watch.names)
+        self._execution.snapshots.append(Snapshot(self._file, cell, names, int(note["pid"]), Packets(line)))
+
+    def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
+        value = note["value"]
+        arrays = value.values() if isinstance(value, dict) else (value,)
+        self._note_bytes += sum(len(a.data) for a in arrays if isinstance(a, Array)) + 100
+        if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
+            self._execution.hit("more values than can be kept; later ones are not judged")
+            lines.pop(agent.socket, None)
+            return
+        self._execution.notes.append(Note(self._file, cell, str(note["name"])[:200], value))
+
+    def _drain(self, agent: Packets) -> None:
+        """Take what the agent sent before the end was noticed."""
+        for _ in range(_MAX_SNAPSHOTS):
+            try:
+                if not select.select([agent.socket], [], [], 0)[0]:
+                    return
+                self._take_note(agent, {})
+            except (Closed, Malformed, TimeoutError, KeyError, TypeError, ValueError):
+                return
+
+    def _end_cell(self, status: str, message: str, seconds: float = 0.0) -> None:
+        if self._current is None:
+            return
+        place = (self._file, self._current)
+        if place not in self._known or status in ("ended the kernel", "broke the run"):
+            self._execution.cells[place] = CellResult(self._file, self._current, status, message)
+            self._execution.seconds[place] = seconds
+        if status in ("timed out", "out of memory", "flooded"):
+            self._execution.hit(f"{self._file}, cell {self._current}: {status}")
+
+    def _blame(self, status: str, message: str) -> int:
+        if self._current is None:
+            raise SandboxFault(f"the kernel did not start: {message}")
+        self._end_cell(status, message)
+        return self._current
+

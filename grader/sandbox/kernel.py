@@ -1,0 +1,126 @@
+"""The student's kernel: ipykernel started inside an already forked and confined process, over unix sockets only."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+from ipykernel.iostream import IOPubThread
+from ipykernel.kernelapp import IPKernelApp
+from traitlets.config import Config
+from zmq.eventloop.zmqstream import ZMQStream
+
+from grader.assignment import Limits
+from grader.sandbox import surroundings
+from grader.sandbox.agent import Agent
+
+__all__ = ["PORTS", "KernelAddress", "run_kernel"]
+
+PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
+
+
+@dataclass(frozen=True)
+class KernelAddress:
+    """Where a kernel's sockets are, and the key that signs its messages; the student can read both."""
+
+    path: str
+    key: bytes
+
+
+class _SocketIOPubThread(IOPubThread):  # type: ignore[misc]
+    """Takes the output of forked children over a unix socket instead of TCP."""
+
+    def __init__(self, socket: Any, session: Any, pipe_path: str) -> None:
+        self._pipe_path = pipe_path
+        super().__init__(socket, pipe=True, session=session)
+
+    def _setup_pipe_in(self) -> None:
+        self._pipe_uuid = os.urandom(16)
+        pipe = self.socket.context.socket(zmq.PULL)
+        pipe.linger = 0
+        pipe.bind(f"ipc://{self._pipe_path}")
+        self._pipe_in = ZMQStream(pipe, self.io_loop)
+        self._pipe_in.on_recv(self._handle_pipe_msg)
+
+    def _setup_pipe_out(self) -> tuple[zmq.Context[Any], zmq.Socket[Any]]:
+        context = zmq.Context()
+        pipe = context.socket(zmq.PUSH)
+        pipe.linger = 3000
+        pipe.connect(f"ipc://{self._pipe_path}")
+        return context, pipe
+
+
+class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
+    """ipykernel's application without what needs files, TCP or a parent process."""
+
+    def init_connection_file(self) -> None:
+        """Leave out the connection file: the address is handed over in memory."""
+
+    def write_connection_file(self, **_: Any) -> None:
+        """Leave out the connection file."""
+
+    def load_config_file(self, *_: Any, **__: Any) -> None:
+        """Leave out configuration files: a student's home starts empty."""
+
+    def init_heartbeat(self) -> None:
+        """Leave out the heartbeat: the supervisor knows when the kernel ends."""
+
+    def init_crash_handler(self) -> None:
+        """Leave out the crash report."""
+
+    def init_iopub(self, context: zmq.Context[Any]) -> None:
+        """Open the output socket, and the pipe on which forked children send theirs."""
+        self.iopub_socket = context.socket(zmq.XPUB)
+        self.iopub_socket.linger = 1000
+        self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
+        self.configure_tornado_logger()
+        self.iopub_thread = _SocketIOPubThread(self.iopub_socket, self.session, f"{self.ip}-children")
+        self.iopub_thread.start()
+        self.iopub_socket = self.iopub_thread.background_socket
+
+
+def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:
+    """Run a kernel at this address until it is told to stop; `order` has the seed and the names to watch."""
+    _reset_inherited_state(order["seed"])
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.Session.key = address.key
+    config.InlineBackend.close_figures = True
+    app = _WarmKernelApp(
+        config=config, transport="ipc", ip=address.path, capture_fd_output=False, log_level=50, **PORTS
+    )
+    app.initialize([])
+    surroundings.install(app.shell, limits.cell_output_bytes)
+    Agent(app.shell, agent_socket, order).watch()
+    app.start()
+
+
+def _reset_inherited_state(seed: int) -> None:
+    """Undo what all forks of one process share."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tempfile.tempdir = None
+    os.environ.pop("JPY_PARENT_PID", None)
+    home = os.getcwd()
+    os.environ.update(HOME=home, USER="student", LOGNAME="student", PWD=home, MPLCONFIGDIR=f"{home}/.matplotlib")
+    sys.path.insert(0, "")
+    sys.argv[:] = ["notebook"]
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    support = sys.modules.get("matplotlib_inline.config")
+    configure = getattr(sys.modules.get("matplotlib_inline.backend_inline"), "configure_inline_support", None)
+    if support is not None and hasattr(configure, "current_backend"):
+        # Set by importing the backend before there was a shell; left in place, no figure would be shown.
+        del configure.current_backend

@@ -1,0 +1,235 @@
+"""The kernel calls that isolation needs and Python does not offer, each a thin function that raises OSError."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from pathlib import Path
+
+__all__ = [
+    "CLONE_NEWCGROUP",
+    "CLONE_NEWIPC",
+    "CLONE_NEWNET",
+    "CLONE_NEWNS",
+    "CLONE_NEWPID",
+    "CLONE_NEWUSER",
+    "CLONE_NEWUTS",
+    "adopt_orphans",
+    "clone_tree",
+    "die_with_parent",
+    "drop_capabilities",
+    "landlock_abi",
+    "landlock_restrict",
+    "make_private",
+    "mount",
+    "move_mount",
+    "no_new_privileges",
+    "pivot_root",
+    "restrict_mount",
+    "set_dumpable",
+    "set_host_name",
+    "unmount",
+    "unshare",
+]
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+_MNT_DETACH = 2
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 1, 2, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_SIGKILL = 9
+
+# Numbers above 423 are the same on every architecture.
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_PIVOT_ROOT, _CAPSET = {"x86_64": (155, 126), "aarch64": (41, 91)}.get(platform.machine(), (-1, -1))
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+    return result
+
+
+def _long(value: int) -> ctypes.c_long:
+    return ctypes.c_long(value)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by the CLONE_NEW* flags for new ones."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def make_private() -> None:
+    """Keep mounts made from here on out of the namespace this one was copied from."""
+    _checked(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "mount / private")
+
+
+def mount(kind: str, target: Path, options: str = "") -> None:
+    """Mount a new file system of a kernel-made kind (tmpfs, proc) without setuid files and devices."""
+    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if kind == "proc" else 0))
+    done = _libc.mount(kind.encode(), os.fsencode(target), kind.encode(), flags, options.encode() or None)
+    _checked(done, f"mount {kind} on {target}")
+
+
+def unmount(target: Path) -> None:
+    """Detach a mount, even one in use."""
+    _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
+
+
+def clone_tree(path: Path) -> int:
+    """Return a descriptor of a detached copy of the mounts at and below a path."""
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+    done = _libc.syscall(_long(_OPEN_TREE), _long(_AT_FDCWD), os.fsencode(path), _long(flags))
+    return _checked(done, f"open_tree {path}")
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns_fd")]
+
+
+def restrict_mount(descriptor: int, *, read_only: bool, devices: bool = False, recursive: bool = True) -> None:
+    """Take setuid, devices and (where asked) writing away from a mount and those below it."""
+    wanted = _MOUNT_ATTR_NOSUID | (0 if devices else _MOUNT_ATTR_NODEV) | (_MOUNT_ATTR_RDONLY if read_only else 0)
+    attributes = _MountAttributes(set=wanted)
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+    size = _long(ctypes.sizeof(attributes))
+    done = _libc.syscall(
+        _long(_MOUNT_SETATTR), _long(descriptor), b"", _long(flags), ctypes.byref(attributes), size
+    )
+    _checked(done, "mount_setattr")
+
+
+def move_mount(descriptor: int, target: Path) -> None:
+    """Attach a detached mount at a path."""
+    done = _libc.syscall(
+        _long(_MOVE_MOUNT),
+        _long(descriptor),
+        b"",
+        _long(_AT_FDCWD),
+        os.fsencode(target),
+        _long(_MOVE_MOUNT_F_EMPTY_PATH),
+    )
+    _checked(done, f"move_mount to {target}")
+
+
+def pivot_root(new_root: Path, old_root: Path) -> None:
+    """Make one mount the root and put the old root below it."""
+    _checked(_libc.syscall(_long(_PIVOT_ROOT), os.fsencode(new_root), os.fsencode(old_root)), "pivot_root")
+
+
+def set_host_name(name: str) -> None:
+    """Set the host name of this UTS namespace."""
+    _checked(_libc.sethostname(name.encode(), len(name)), "sethostname")
+
+
+def _prctl(option: int, value: int, third: int = 0) -> None:
+    _checked(_libc.prctl(option, _long(value), _long(third), _long(0), _long(0)), f"prctl {option}")
+
+
+def die_with_parent() -> None:
+    """Ask for SIGKILL when the parent dies; forgotten when the user id changes."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphan among this process's descendants."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Let (or do not let) processes of the same user look into this one."""
+    _prctl(_PR_SET_DUMPABLE, int(dumpable))
+
+
+def no_new_privileges() -> None:
+    """Give up gaining privileges by executing files, for ever."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> None:
+    """Empty all capability sets, the bounding set included."""
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text()) if Path("/proc/sys").exists() else 40
+    for capability in range(last + 1):
+        try:
+            _prctl(_PR_CAPBSET_DROP, capability)
+        except PermissionError:
+            break  # without CAP_SETPCAP there is nothing in the set that could be used
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    _checked(_libc.syscall(_long(_CAPSET), header, nothing), "capset")
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("files", "net", "scoped")]
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+
+_READ = 0b1101  # execute, read file, read directory
+_FILE_RIGHTS = 0b1 | 0b10 | 0b100 | 1 << 14 | 1 << 15  # those that a single file can have
+_RULESET_BYTES = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
+
+
+def landlock_abi() -> int:
+    """Return the version of Landlock that the kernel offers; raises OSError where there is none."""
+    return _checked(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
+
+
+def landlock_restrict(readable: list[Path], writable: list[Path], *, scope_signals: bool) -> None:
+    """Allow files below these paths only, no TCP, no abstract socket and (where asked) no signal to the outside.
+
+    Paths that do not exist are passed over. Source: the kernel's userspace-api/landlock.rst.
+    """
+    abi = landlock_abi()
+    every = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
+    scoped = (0b11 if scope_signals else 0b01) if abi >= 6 else 0
+    rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scoped)
+    size = _long(_RULESET_BYTES.get(abi, 24))
+    ruleset = _checked(
+        _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), ctypes.byref(rules), size, _long(0)), "landlock_create_ruleset"
+    )
+    try:
+        for rights, paths in ((_READ, readable), (every, writable)):
+            for path in paths:
+                _allow_beneath(ruleset, path, rights & every)
+        _checked(_libc.syscall(_long(_LANDLOCK_RESTRICT_SELF), _long(ruleset), _long(0)), "landlock_restrict_self")
+    finally:
+        os.close(ruleset)
+
+
+def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
+    try:
+        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        allowed = rights if path.is_dir() else rights & _FILE_RIGHTS
+        rule = _PathBeneath(allowed=allowed, parent=parent)
+        done = _libc.syscall(
+            _long(_LANDLOCK_ADD_RULE), _long(ruleset), _long(1), ctypes.byref(rule), _long(0)
+        )
+        _checked(done, f"landlock_add_rule {path}")
+    finally:
+        os.close(parent)

@@ -1,0 +1,218 @@
+"""The trusted end of the warm process and of one submission's sandbox."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import grader
+from grader.assignment import Limits
+from grader.errors import SandboxFault
+from grader.report import LayerStatus
+from grader.sandbox.control_groups import control_groups
+from grader.sandbox.wire import Closed, Malformed, Packets
+
+__all__ = ["Sandbox", "Zygote"]
+
+_SECONDS_TO_IMPORT = 180
+_SECONDS_TO_ENTER = 30
+_SECONDS_TO_END = 10
+_PASSED_ON = ("LANG", "LC_ALL", "TZ")
+
+
+class Zygote:
+    """A warm process of the course's packages, from which sandboxes are forked; use as a context manager.
+
+    `packages` are imported once; one that cannot be imported is listed in `missing` with the reason.
+    """
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._packets, theirs = Packets.pair()
+        self._lock = threading.Lock()
+        self._ready: dict[str, Any] | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "grader.sandbox.zygote", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=_clean_environment(packages),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        theirs.close()
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The packages that could not be imported, with the reason; waits until all have been tried."""
+        self._wait_until_ready()
+        assert self._ready is not None
+        return dict(self._ready["missing"])
+
+    def _wait_until_ready(self) -> None:
+        if self._ready is None:
+            try:
+                self._ready, _ = self._packets.receive(_SECONDS_TO_IMPORT)
+            except (Closed, Malformed, TimeoutError) as error:
+                raise SandboxFault(f"the warm process did not start ({error}):\n{self.log()}") from None
+
+    def log(self) -> str:
+        """Return the end of what the process and its sandboxes wrote on stderr."""
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 4000))
+        return self._log.read().decode(errors="replace")
+
+    @contextmanager
+    def sandbox(
+        self, limits: Limits, hidden: Sequence[Path] = (), left_out: frozenset[str] = frozenset()
+    ) -> Iterator[Sandbox]:
+        """Fork a sandbox; at the end nothing of it is left.
+
+        `hidden` are folders that stay covered even where they lie inside a readable one; `left_out` names layers that
+        are not applied (tests use it to show that a layer is needed).
+
+        Raises SandboxFault where it cannot be started.
+        """
+        wanted = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
+        fallback = Path(tempfile.gettempdir()) / f"grader-{uuid.uuid4().hex}"
+        with control_groups(limits, wanted) as places:
+            orders, theirs = Packets.pair()
+            request = {
+                "limits": asdict(limits),
+                "hidden": [str(path) for path in hidden],
+                "left_out": sorted(left_out),
+                "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **places},
+                "fallback_folder": str(fallback),
+            }
+            pid = self._fork(request, theirs)
+            try:
+                watcher = os.pidfd_open(pid)
+            except ProcessLookupError:
+                raise SandboxFault(f"the sandbox ended while it was started:\n{self.log()}") from None
+            sandbox = Sandbox(orders, watcher, places.get("memory", ""))
+            try:
+                sandbox.enter(self.log)
+                yield sandbox
+            finally:
+                sandbox.close()
+                shutil.rmtree(fallback, ignore_errors=True)
+
+    def _fork(self, request: dict[str, Any], theirs: socket.socket) -> int:
+        with self._lock, theirs:
+            self._wait_until_ready()
+            try:
+                self._packets.send(request, (theirs.fileno(),))
+                answer, _ = self._packets.receive(_SECONDS_TO_ENTER)
+            except (Closed, Malformed, TimeoutError) as error:
+                raise SandboxFault(f"the warm process is gone ({error}):\n{self.log()}") from None
+        return int(answer["pid"])
+
+    def close(self) -> None:
+        """End the process; sandboxes that are still open end with it."""
+        self._packets.close()
+        self._process.terminate()
+        self._process.wait()
+        self._log.close()
+
+
+def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
+    """Return the few variables that students may see; the caller's own may hold secrets."""
+    root = str(Path(grader.__file__).parents[1])
+    return {
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": root,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "GRADER_PACKAGES": " ".join(packages),
+    }
+
+
+class Sandbox:
+    """One submission's process tree, seen from outside."""
+
+    def __init__(self, orders: Packets, watcher: int, memory_group: str) -> None:
+        self.orders = orders
+        self.layers: tuple[LayerStatus, ...] = ()
+        self._watcher = watcher
+        self._memory_group = Path(memory_group) if memory_group.startswith("/") else None
+
+    def enter(self, log: Any) -> None:
+        """Wait until the first process is locked in, and learn which layers hold."""
+        try:
+            entered, _ = self.orders.receive(_SECONDS_TO_ENTER)
+        except (Closed, Malformed, TimeoutError) as error:
+            raise SandboxFault(f"the sandbox could not be entered ({error}):\n{log()}") from None
+        self.layers = tuple(LayerStatus(**layer) for layer in entered["layers"])
+
+    def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int, int]:
+        """Start a kernel and its runner; return the agent's line, the runner's socket, and the two process numbers."""
+        agent, agent_end = Packets.pair()
+        runner, runner_end = socket.socketpair()
+        with agent_end, runner_end:
+            self.orders.send({"order": "start", **order}, (agent_end.fileno(), runner_end.fileno()))
+        started = self.wait_for("kernel")
+        return agent, runner, started["kernel"], started["runner"]
+
+    def clear(self, keep: Sequence[int]) -> None:
+        """Kill everything in the sandbox except these processes."""
+        self.orders.send({"order": "clear", "keep": tuple(keep)})
+        self.wait_for("cleared")
+
+    def wait_for(self, key: str) -> dict[str, Any]:
+        """Return the next message that has this key; messages about ended processes are passed over."""
+        while True:
+            try:
+                message, _ = self.orders.receive(_SECONDS_TO_ENTER)
+            except (Closed, Malformed, TimeoutError) as error:
+                raise SandboxFault(f"the sandbox's first process is gone ({error})") from None
+            if key in message:
+                return dict(message)
+
+    def memory_kills(self) -> int:
+        """Return how often the kernel killed a process for memory; 0 where no control group tells."""
+        if self._memory_group is None:
+            return 0
+        for name in ("memory.events", "memory.oom_control"):
+            if (self._memory_group / name).exists():
+                lines = (line.split() for line in (self._memory_group / name).read_text().splitlines())
+                return int(next((line[1] for line in lines if line[0] == "oom_kill"), "0"))
+        return 0
+
+    def close(self) -> None:
+        """End every process of the sandbox and wait until all are gone."""
+        private = any(layer.name == "pid namespace" and layer.on for layer in self.layers)
+        if not private:
+            # Nothing but the first process itself can find the others then.
+            self.orders.close()
+            self._wait_for_end()
+        signal.pidfd_send_signal(self._watcher, signal.SIGTERM)
+        if not self._wait_for_end():
+            signal.pidfd_send_signal(self._watcher, signal.SIGKILL)
+            self._wait_for_end()
+        self.orders.close()
+        os.close(self._watcher)
+
+    def _wait_for_end(self) -> bool:
+        return bool(select.select([self._watcher], [], [], _SECONDS_TO_END)[0])

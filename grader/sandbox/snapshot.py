@@ -1,0 +1,228 @@
+"""A snapshot: a fork of the kernel that waits, and forks once more for each test that asks it something.
+
+Both run in the student's process image, where nothing can be relied on: the trusted side keeps its own deadlines, and
+takes every answer as data.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import random
+import re
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
+from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
+
+__all__ = ["serve_snapshot"]
+
+
+def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:
+    """Wait for tests and fork for each, until the trusted side hangs up."""
+    connection = _keep_only(connection)
+    packets = Packets(connection)
+    deadlines: dict[int, float] = {}
+    while True:
+        wait = max(0.0, min(deadlines.values()) - time.monotonic()) if deadlines else None
+        ready, _, _ = select.select([connection], [], [], wait)
+        _reap_tests(deadlines)
+        if not ready:
+            continue
+        try:
+            request, descriptors = packets.receive()
+        except Closed:
+            return
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            try:
+                _Test(socket.socket(fileno=descriptors[0]), namespace, request).serve()
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.close(descriptors[0])
+        deadlines[pid] = time.monotonic() + request["seconds"]
+
+
+def _keep_only(connection: socket.socket) -> socket.socket:
+    """Become quiet: no sockets of the kernel, no output, no handlers, one tensor thread."""
+    os.dup2(connection.fileno(), 3)
+    os.closerange(4, 65536)
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = open(os.devnull, "w")  # noqa: SIM115
+    signal.set_wakeup_fd(-1)
+    for sign in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_DFL)
+    # The threads of a parallel operation do not survive a fork, and waiting for them never ends.
+    torch.set_num_threads(1)
+    gc.freeze()
+    return socket.socket(fileno=3)
+
+
+def _reap_tests(deadlines: dict[int, float]) -> None:
+    for pid, deadline in list(deadlines.items()):
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            del deadlines[pid]
+        elif os.waitpid(pid, os.WNOHANG)[0]:
+            del deadlines[pid]
+
+
+class _Test:
+    """One test's process: answers operations on the student's objects until it is hung up on."""
+
+    def __init__(self, connection: socket.socket, namespace: dict[str, Any], request: dict[str, Any]) -> None:
+        self._channel = Channel(connection)
+        self._namespace = namespace
+        self._objects = Objects()
+        self._aliases: dict[str, str] = request["aliases"]
+        _bound_memory(request["memory_bytes"])
+        seed = request["seed"]
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request = self._channel.receive()
+            except Closed:
+                return
+            try:
+                answer = getattr(self, "_do_" + request["operation"])(request)
+            except MemoryError:
+                answer = Failure("MemoryError", "ran out of memory")
+            except BaseException as error:  # whatever the student's code raises is an answer
+                answer = Failure(_name_of(error), _text_of(error))
+            self._send(answer)
+
+    def _send(self, answer: Any) -> None:
+        try:
+            self._channel.send(answer)
+        except TypeError as error:
+            self._channel.send(Failure("Malformed", f"the result is no plain data: {error}"))
+
+    def _do_get(self, request: dict[str, Any]) -> Any:
+        name = self._aliases.get(request["name"], request["name"])
+        if name not in self._namespace:
+            raise NameError(f"name '{name}' is not defined")
+        return self._objects.outgoing(self._namespace[name])
+
+    def _do_names(self, _: dict[str, Any]) -> Any:
+        """Return the student's own callables and models, those most likely to build a model first."""
+        own = {
+            name: thing
+            for name, thing in self._namespace.items()
+            if not name.startswith("_") and _is_own(thing)
+        }
+        return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))[:32]
+
+    def _do_call(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        given = self._objects.incoming((request["args"], request["kwargs"]))
+        result = target(*given[0], **given[1])
+        if not unchanged((request["args"], request["kwargs"]), given):
+            return Failure("ChangedArgument", "")
+        return self._objects.outgoing(result)
+
+    def _do_layer(self, request: dict[str, Any]) -> Handle:
+        arguments = self._objects.incoming((request["args"], request["kwargs"]))
+        return self._objects.keep(getattr(nn, request["kind"])(*arguments[0], **arguments[1]))
+
+    def _do_signature(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        return tuple(
+            (parameter.name, parameter.default is inspect.Parameter.empty)
+            for parameter in inspect.signature(target).parameters.values()
+            if parameter.kind not in variadic
+        )
+
+    def _do_parameters(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        return {name: array_of(parameter) for name, parameter in module.named_parameters()}
+
+    def _do_load(self, request: dict[str, Any]) -> None:
+        parameters = dict(self._objects.incoming(request["target"]).named_parameters())
+        with torch.no_grad():
+            for name, array in request["values"].items():
+                parameters[name].copy_(tensor_of(array))
+
+    def _do_gradients(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        module.zero_grad()
+        output = module(*self._objects.incoming(request["inputs"]))
+        cotangent = request["cotangent"]
+        weight = torch.ones_like(output) if cotangent is None else self._objects.incoming(cotangent)
+        output.backward(weight.to(output.dtype))
+        return {
+            name: None if parameter.grad is None else array_of(parameter.grad)
+            for name, parameter in module.named_parameters()
+        }
+
+    def _do_operations(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        inputs = self._objects.incoming(request["inputs"])
+        if isinstance(module, nn.Module):
+            module.eval()
+        with torch.no_grad(), _Tracer(inputs[0].shape[0]) as tracer:
+            module(*inputs)
+        return tuple(tracer.operations)
+
+
+class _Tracer(TorchDispatchMode):  # type: ignore[misc]
+    """Notes each tensor operation whose result carries the batch dimension."""
+
+    _MAX_OPERATIONS = 5000
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.operations: list[tuple[str, tuple[int, ...]]] = []
+        self._batch = batch
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        first = result[0] if isinstance(result, tuple | list) and result else result
+        carries = isinstance(first, torch.Tensor) and first.dim() and first.shape[0] == self._batch
+        if carries and len(self.operations) < self._MAX_OPERATIONS:
+            self.operations.append((func.overloadpacket.__name__, tuple(int(n) for n in first.shape)))
+        return result
+
+
+def _is_own(thing: Any) -> bool:
+    if isinstance(thing, nn.Module):
+        return True
+    return callable(thing) and getattr(thing, "__module__", None) == "__main__"
+
+
+def _bound_memory(memory_bytes: int) -> None:
+    with open("/proc/self/status") as status:
+        used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = used + memory_bytes if hard == resource.RLIM_INFINITY else min(used + memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+
+
+def _name_of(error: BaseException) -> str:
+    return re.sub(r"\W", "", type(error).__name__)[:100] or "Exception"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)[:2000]
+    except Exception:  # an exception whose text raises
+        return ""
+
+

@@ -1,0 +1,252 @@
+"""The trusted end of a student's work: implements the protocols of `grader.student` over snapshots.
+
+Everything that arrives is data from an untrusted process: it is bounded in size and time, and used for nothing but
+comparison.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.assignment import Limits
+from grader.sandbox.execution import Execution, Snapshot
+from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
+from grader.student import Definition, Fault, Operation, Parameter, Recorded, StudentFault
+
+__all__ = ["SnapshotStudent", "SnapshotWork"]
+
+_SECONDS_OF_GRACE = 1.0
+_NAMED_FAULTS = {
+    "MemoryError": Fault.OUT_OF_MEMORY,
+    "Malformed": Fault.MALFORMED,
+    "ChangedArgument": Fault.CHANGED_ARGUMENT,
+}
+
+
+def outgoing(value: Any) -> Any:
+    """Return what a test passes to the student as plain data."""
+    if isinstance(value, Tensor):
+        plain = value.detach().cpu().contiguous()
+        data = bytes(plain.reshape(-1).view(torch.uint8).numpy().data) if plain.numel() else b""
+        return Array(str(plain.dtype).removeprefix("torch."), tuple(plain.shape), data)
+    if isinstance(value, _SnapshotRemote):
+        return value.handle
+    if isinstance(value, tuple | list):
+        return tuple(outgoing(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return {key: outgoing(entry) for key, entry in value.items()}
+    return value
+
+
+def tensor_of(array: Array) -> Tensor:
+    """Return an array as a tensor of its own memory."""
+    dtype = getattr(torch, array.dtype)
+    if not array.data:
+        return torch.empty(array.shape, dtype=dtype)
+    return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
+
+
+class SnapshotStudent:
+    """One test's view of a snapshot, over a process that was forked for this test."""
+
+    def __init__(self, channel: Channel, seconds: float, recorded: Sequence[Recorded]) -> None:
+        self._channel = channel
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._recorded = recorded
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.ask({"operation": "get", "name": name})
+
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
+        """Build a layer of torch.nn in the student's process."""
+        request = {"operation": "layer", "kind": kind, "args": outgoing(args), "kwargs": outgoing(kwargs)}
+        return self.ask(request)  # type: ignore[no-any-return]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the student's own callables and models."""
+        return tuple(name for name in self.ask({"operation": "names"}) if isinstance(name, str))
+
+    def recorded(self) -> Sequence[Recorded]:
+        """Return the small values that names had after each cell, in order of the cells."""
+        return self._recorded
+
+    def ask(self, request: dict[str, Any]) -> Any:
+        """Send one operation and return what came back.
+
+        Raises StudentFault for anything but a plain answer in time.
+        """
+        try:
+            self._channel.send(request, seconds=max(0.01, self._deadline - time.monotonic()))
+            answer = self._channel.receive(seconds=max(0.01, self._deadline - time.monotonic()))
+        except TimeoutError:
+            self._channel.close()
+            raise StudentFault(Fault.TIMED_OUT, f"ran past its {self._seconds:g} s") from None
+        except Closed:
+            late = time.monotonic() >= self._deadline - _SECONDS_OF_GRACE
+            if late:
+                raise StudentFault(Fault.TIMED_OUT, f"ran past its {self._seconds:g} s") from None
+            raise StudentFault(Fault.CRASHED, "ended its process instead of returning") from None
+        except Malformed as error:
+            self._channel.close()
+            raise StudentFault(Fault.MALFORMED, f"answered with something that is no plain data ({error})") from None
+        return self._incoming(answer)
+
+    def _incoming(self, answer: Any) -> Any:
+        if isinstance(answer, Failure):
+            raise _fault_of(answer)
+        if isinstance(answer, Array):
+            return tensor_of(answer)
+        if isinstance(answer, Handle):
+            return _SnapshotRemote(self, answer)
+        if isinstance(answer, tuple):
+            return tuple(self._incoming(entry) for entry in answer)
+        if isinstance(answer, dict):
+            return {key: self._incoming(entry) for key, entry in answer.items()}
+        return answer
+
+
+def _fault_of(failure: Failure) -> StudentFault:
+    message = re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", failure.message)[:500]
+    fault = _NAMED_FAULTS.get(failure.name, Fault.RAISED)
+    if fault is Fault.RAISED and "can't allocate memory" in message:
+        fault = Fault.OUT_OF_MEMORY
+    match fault:
+        case Fault.OUT_OF_MEMORY:
+            return StudentFault(fault, "asked for more memory than a test may use")
+        case Fault.CHANGED_ARGUMENT:
+            return StudentFault(fault, "changes the tensor it is given; work on a copy")
+        case Fault.MALFORMED:
+            return StudentFault(fault, message)
+    return StudentFault(fault, f"raises {failure.name[:100]}: {message}" if message else f"raises {failure.name[:100]}")
+
+
+class _SnapshotRemote:
+    """An object that stays in the student's process."""
+
+    def __init__(self, student: SnapshotStudent, handle: Handle) -> None:
+        self._student = student
+        self.handle = handle
+        self.kind = handle.kind
+
+    def __repr__(self) -> str:
+        return f"a {self.handle.type_name} object"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._ask("call", args=outgoing(args), kwargs=outgoing(kwargs))
+
+    def signature(self) -> tuple[Parameter, ...]:
+        """Return the parameters it is called with."""
+        answer = self._ask("signature")
+        return tuple(Parameter(str(name), bool(required)) for name, required in answer)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return a module's learnable parameters by name, in order."""
+        return _tensors(self._ask("parameters"))
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Fill the named parameters of a module."""
+        self._ask("load", values=outgoing(values))
+
+    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
+        """Return d(sum(output * cotangent))/d(parameter) by name."""
+        answer = self._ask("gradients", inputs=outgoing(inputs), cotangent=outgoing(cotangent))
+        reached = _tensors({name: value for name, value in answer.items() if value is not None})
+        return {name: reached.get(name) for name in answer}
+
+    def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
+        """Return the tensor operations of one forward pass."""
+        answer = self._ask("operations", inputs=outgoing(inputs))
+        return tuple(Operation(str(name), tuple(int(n) for n in shape)) for name, shape in answer)
+
+    def _ask(self, operation: str, **details: Any) -> Any:
+        try:
+            return self._student.ask({"operation": operation, "target": self.handle, **details})
+        except (AttributeError, TypeError, ValueError):
+            raise StudentFault(Fault.MALFORMED, "answered with something that is no plain data") from None
+
+
+def _tensors(answer: Any) -> dict[str, Tensor]:
+    if not isinstance(answer, dict) or not all(isinstance(value, Tensor) for value in answer.values()):
+        raise StudentFault(Fault.MALFORMED, "has parameters that are no plain tensors")
+    return answer
+
+
+class SnapshotWork:
+    """A submission whose cells have been run: its definitions, values, and a way into each state."""
+
+    def __init__(self, execution: Execution, limits: Limits, seed: int) -> None:
+        self._execution = execution
+        self._limits = limits
+        self._seed = seed
+        self._recorded = tuple(_recorded(execution))
+
+    def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
+        """Return the moments at which one of these names was bound to something the student wrote, in order."""
+        wanted = frozenset(names)
+        return [_definition(s) for s in self._execution.snapshots if s.names & wanted]
+
+    def imported_from(self, name: str) -> str | None:
+        """Return the package a name was merely imported from."""
+        return self._execution.imported.get(name)
+
+    def candidates(self) -> Sequence[tuple[Definition, str]]:
+        """Return callables and models of each notebook's last state."""
+        last = {snapshot.file: snapshot for snapshot in self._execution.snapshots}
+        found: list[tuple[Definition, str]] = []
+        for snapshot in last.values():
+            definition = _definition(snapshot)
+            try:
+                with self.open(definition) as student:
+                    found += [(definition, name) for name in student.names()]
+            except StudentFault:
+                continue  # a state that cannot even list its names has nothing to offer
+        return found
+
+    @contextmanager
+    def open(
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None
+    ) -> Iterator[SnapshotStudent]:
+        """Open a state in a fresh process; None opens one that offers recorded values only."""
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        with ours, theirs:
+            snapshot = next((s for s in self._execution.snapshots if _definition(s) == definition), None)
+            if snapshot is not None:
+                request = {
+                    "seconds": self._limits.test_seconds + _SECONDS_OF_GRACE,
+                    "memory_bytes": self._limits.test_memory_bytes,
+                    "seed": self._seed,
+                    "aliases": dict(aliases or {}),
+                }
+                try:
+                    snapshot.packets.send(request, (theirs.fileno(),))
+                except Closed:
+                    raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
+            theirs.close()
+            yield SnapshotStudent(channel, self._limits.test_seconds, self._recorded)
+
+
+def _definition(snapshot: Snapshot) -> Definition:
+    return Definition(snapshot.file, snapshot.cell, snapshot.names)
+
+
+def _recorded(execution: Execution) -> Iterator[Recorded]:
+    for note in execution.notes:
+        value = note.value
+        if isinstance(value, Array):
+            yield Recorded(note.file, note.cell, note.name, tensor_of(value))
+        elif isinstance(value, tuple) and all(type(entry) is int for entry in value):
+            yield Recorded(note.file, note.cell, note.name, value)
+        elif isinstance(value, dict) and all(isinstance(entry, Array) for entry in value.values()):
+            yield Recorded(note.file, note.cell, note.name, {name: tensor_of(a) for name, a in value.items()})

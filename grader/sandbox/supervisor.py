@@ -1,0 +1,215 @@
+"""The sandbox's first process: enters isolation, starts kernels and runners, reaps, and clears up between them.
+
+It takes orders from the trusted side only and reads nothing that a student wrote. When it ends, the kernel ends every
+process of its pid namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import Limits
+from grader.sandbox import linux
+from grader.sandbox.isolation import Confinement, FileView, Layers
+from grader.sandbox.kernel import KernelAddress, run_kernel
+from grader.sandbox.runner import run_cells
+from grader.sandbox.seccomp import SystemCallFilter
+from grader.sandbox.wire import Closed, Packets
+
+__all__ = ["supervise"]
+
+_SECONDS_TO_CLEAR = 3.0
+
+
+def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
+    """Enter isolation and serve orders until the trusted side hangs up."""
+    os.setsid()
+    linux.die_with_parent()
+    orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
+    os.closerange(4, 65536)
+    limits = Limits(**request["limits"])
+    layers = Layers(frozenset(request["left_out"]))
+    view = FileView(tuple(Path(path) for path in request["hidden"]))
+    confinement = Confinement(
+        layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
+    )
+    confinement.leave_host()
+    first = os.fork()
+    if first:
+        _watch(first)
+    linux.die_with_parent()
+    linux.adopt_orphans()
+    confinement.settle_as_first_process()
+    _Supervisor(orders, layers, confinement, limits).serve()
+
+
+def _watch(first: int) -> None:
+    """Outlive the first process: told to stop, kill it, and end only when all of its namespace is gone."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
+    os.closerange(0, 65536)
+    os.waitpid(first, 0)
+    os._exit(0)
+
+
+class _Supervisor:
+    def __init__(self, orders: Packets, layers: Layers, confinement: Confinement, limits: Limits) -> None:
+        self._orders = orders
+        self._layers = layers
+        self._confinement = confinement
+        self._limits = limits
+        self._started = 0
+        self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        self._orders.send({"layers": self._probe_layers(), "home": str(self._confinement.home)})
+        while True:
+            ready, _, _ = select.select([self._orders.socket, self._wake], [], [])
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+                self._reap()
+            if self._orders.socket in ready:
+                try:
+                    order, descriptors = self._orders.receive()
+                except Closed:
+                    self._kill_all_but(set())
+                    return
+                self._obey(order, descriptors)
+
+    def _probe_layers(self) -> tuple[dict[str, Any], ...]:
+        """Confine one fork to learn which of the last layers hold, before any student's code runs."""
+        reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def report_layers() -> None:
+            self._confinement.confine(scope_signals=True)
+            status = tuple({"name": s.name, "on": s.on, "reason": s.reason} for s in self._layers.status())
+            Packets(writer).send(status)
+
+        self._fork(report_layers, keep=[writer.fileno()])
+        writer.close()
+        try:
+            layers, _ = Packets(reader).receive(seconds=10)
+        finally:
+            reader.close()
+        return tuple(layers)
+
+    def _obey(self, order: dict[str, Any], descriptors: list[int]) -> None:
+        if order["order"] == "start":
+            self._start(order, *descriptors)
+        elif order["order"] == "clear":
+            self._clear(set(order["keep"]))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
+        self._started += 1
+        folder = Path(os.environ.get("TMPDIR", "/tmp")) / f".kernel-{self._started}"
+        folder.mkdir(mode=0o700)
+        address = KernelAddress(str(folder / "socket"), secrets.token_bytes(32))
+
+        def kernel() -> None:
+            self._confinement.confine(scope_signals=True)
+            run_kernel(address, socket.socket(fileno=agent), order, self._limits)
+
+        kernel_pid = self._fork(kernel, keep=[agent])
+
+        def run() -> None:
+            # The runner interrupts the kernel, so its signals are not scoped.
+            self._confinement.confine(scope_signals=False)
+            run_cells(address, kernel_pid, socket.socket(fileno=runner), self._limits)
+
+        runner_pid = self._fork(run, keep=[runner])
+        self._orders.send({"kernel": kernel_pid, "runner": runner_pid})
+
+    def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in os.listdir("/proc/self/fd") if Path("/proc/self/fd").exists() else map(str, range(64)):
+                if int(descriptor) > 2 and int(descriptor) not in keep:
+                    _close(int(descriptor))
+            body()
+            status = 0
+        except BaseException:  # a fork must never come back up into the supervisor's loop
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._orders.send({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _clear(self, keep: set[int]) -> None:
+        self._kill_all_but(keep)
+        self._orders.send({"cleared": True})
+
+    def _kill_all_but(self, keep: set[int]) -> None:
+        """Kill every process below this one except those to keep.
+
+        Stopping comes first: what is stopped forks no more, so even a fork bomb is gone after a few rounds. Where it
+        is not, everything goes, and what should have been kept is made again by running the cells once more.
+        """
+        deadline = time.monotonic() + _SECONDS_TO_CLEAR
+        while others := _descendants() - keep:
+            late = time.monotonic() > deadline
+            if late and os.getpid() == 1:
+                os.kill(-1, signal.SIGKILL)
+            if late:
+                break
+            for sign in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in others:
+                    _kill(pid, sign)
+            self._reap()
+            time.sleep(0.001)
+        self._reap()
+
+
+def _descendants() -> set[int]:
+    """Return the processes below this one; as a subreaper it is the parent of every orphan among them."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            parents[int(name)] = int(fields[1])
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def _kill(pid: int, sign: signal.Signals) -> None:
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:
+        return

@@ -1,0 +1,120 @@
+"""The warm process: imports the course's packages once, then forks a sandbox for each submission.
+
+It runs as `python -m grader.sandbox.zygote FD`, takes requests on that descriptor and holds no secret: whatever is in
+its memory can be read by every student (docs/sandbox.md). It makes no thread and runs no parallel tensor operation,
+because neither survives a fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from typing import Any
+
+from grader.sandbox import linux
+from grader.sandbox.seccomp import SystemCallFilter
+from grader.sandbox.wire import Closed, Packets
+
+__all__ = ["main"]
+
+# What the runner and the kernel need, so that no submission pays for it.
+_OWN_PACKAGES = (
+    "grader.sandbox.supervisor",
+    "IPython.core.magics",
+    "IPython.core.completer",
+    "matplotlib_inline.backend_inline",
+    "zmq.asyncio",
+    "zmq.eventloop.zmqstream",
+    "tornado.platform.asyncio",
+    "jupyter_client.asynchronous",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "nbclient",
+)
+
+
+def main(descriptor: int) -> None:
+    """Serve fork requests until the trusted side goes away."""
+    linux.die_with_parent()
+    packets = Packets(socket.socket(fileno=descriptor))
+    missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
+    try:
+        compiled: SystemCallFilter | str = SystemCallFilter()
+    except (OSError, RuntimeError) as error:
+        compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
+    # Finished sandboxes need no waiting for: whoever started one watches its process himself.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    packets.send({"ready": os.getpid(), "missing": missing})
+    while True:
+        try:
+            request, descriptors = packets.receive()
+        except Closed:
+            return
+        pid = os.fork()
+        if pid == 0:
+            _become_sandbox(request, descriptors[0], compiled)
+        os.close(descriptors[0])
+        packets.send({"pid": pid})
+
+
+def _import_packages(names: list[str]) -> dict[str, str]:
+    """Import what can be imported; return the reason for each package that cannot."""
+    missing: dict[str, str] = {}
+    with _no_cuda_during_import():
+        for name in [*names, *_OWN_PACKAGES]:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a course package may fail in its own way; doctor and report show it
+                if name in _OWN_PACKAGES:
+                    raise
+                missing[name] = f"{type(error).__name__}: {error}"
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+    return missing
+
+
+class _no_cuda_during_import:
+    """Answer "no device" while packages are imported: asking the driver before a fork spoils CUDA in every child."""
+
+    def __enter__(self) -> None:
+        try:
+            import torch
+        except ImportError:
+            self._cuda: Any = None
+            return
+        self._cuda = torch.cuda
+        self._count = torch.cuda.device_count
+        torch.cuda.device_count = lambda: 0
+
+    def __exit__(self, *_: object) -> None:
+        if self._cuda is not None:
+            self._cuda.device_count = self._count
+
+
+def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:
+    """Turn this fork into a submission's process tree; never returns."""
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        from grader.sandbox import supervisor
+
+        supervisor.supervise(request, descriptor, compiled)
+        status = 0
+    except BaseException:  # nothing may come back up into the zygote's loop
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(int(sys.argv[1]))

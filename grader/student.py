@@ -1,0 +1,144 @@
+"""The seam between a rubric and a student's work.
+
+A rubric test sees a `Student`: one state of the student's notebook, in which it may call functions, build models and
+read parameters. The sandbox implements these protocols with real processes; only plain data crosses (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Definition", "Fault", "Operation", "Parameter", "Recorded", "Remote", "Student", "StudentFault", "Work"]
+
+
+class Fault(StrEnum):
+    """What a student's code did instead of answering."""
+
+    RAISED = "raised"  # an exception
+    TIMED_OUT = "timed out"  # ran past its time
+    CRASHED = "crashed"  # its process ended
+    OUT_OF_MEMORY = "out of memory"  # asked for more than its limit
+    MALFORMED = "malformed"  # answered with something that is not plain data
+    CHANGED_ARGUMENT = "changed argument"  # wrote into what it was given
+
+
+class StudentFault(Exception):
+    """A student's code did not answer; the rubric turns it into a verdict."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One moment at which names that the assignment asks for were bound.
+
+    `file` is the notebook's name, `cell` the index among all its cells, `names` what was bound or changed there.
+    """
+
+    file: str
+    cell: int
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One tensor operation of a forward pass: its name ("convolution", "sigmoid") and its output's shape."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a function's signature."""
+
+    name: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A small value that a global name had after a cell.
+
+    `name` is "_" for the value the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
+    layer with few parameters, a dict of its parameters.
+    """
+
+    file: str
+    cell: int
+    name: str
+    value: Tensor | tuple[int, ...] | Mapping[str, Tensor]
+
+
+class Remote(Protocol):
+    """Something that lives in the student's process: a function, a class, a module.
+
+    Every method raises StudentFault where the student's code does not answer.
+    """
+
+    kind: str  # "function", "class", "module" (an nn.Module instance) or "object"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it; tensors, numbers, strings, tuples, dicts and None come back as such, all else as a Remote."""
+
+    def signature(self) -> tuple[Parameter, ...]:
+        """Return the parameters it is called with (for a class: its constructor's, without self)."""
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return a module's learnable parameters by name, in order."""
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Fill the named parameters of a module; shapes must agree."""
+
+    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
+        """Return d(sum(output * cotangent))/d(parameter) by name, None where no gradient reaches a parameter."""
+
+    def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
+        """Return the tensor operations of one forward pass in eval mode, in order, views and reshapes included.
+
+        Only results that carry the batch dimension of the first input are listed.
+        """
+
+
+class Student(Protocol):
+    """One state of a student's notebook, in a process of its own that nothing else shares."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the global of that name: a Remote, or its value where that is plain data."""
+
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> Remote:
+        """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`."""
+
+    def recorded(self) -> Sequence[Recorded]:
+        """Return the small values that names had after each cell, in order of the cells."""
+
+
+class Work(Protocol):
+    """A submission whose cells have been run."""
+
+    def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
+        """Return the moments at which one of these names was bound to something the student wrote, in order."""
+
+    def imported_from(self, name: str) -> str | None:
+        """Return the package a name was merely imported from ("d2l.torch"), None where it was not."""
+
+    def candidates(self) -> Sequence[tuple[Definition, str]]:
+        """Return callables and models of the notebooks' last states that may build a model under another name."""
+
+    def open(
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Student]:
+        """Open a state in a fresh process; None opens one that offers recorded values only.
+
+        `aliases` maps the name a test asks for to the student's own name.
+        """
