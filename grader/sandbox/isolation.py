@@ -219,6 +219,7 @@ class Confinement:
         proc.mkdir()
         old.mkdir()
         linux.mount("proc", proc)
+        self._mount_terminals(root / "dev")
         linux.pivot_root(root, old)
         os.chdir("/")
         linux.unmount(Path("/old"))
@@ -226,6 +227,13 @@ class Confinement:
         root_descriptor = os.open("/", os.O_PATH | os.O_CLOEXEC)
         linux.restrict_mount(root_descriptor, read_only=True, recursive=False)
         os.close(root_descriptor)
+
+    @staticmethod
+    def _mount_terminals(devices: Path) -> None:
+        # IPython runs `!command` on a pseudo-terminal.
+        (devices / "pts").mkdir(parents=True)
+        linux.mount("devpts", devices / "pts", "newinstance,ptmxmode=0666,mode=600")
+        (devices / "ptmx").symlink_to("pts/ptmx")
 
     def _copy_links(self, root: Path) -> None:
         for path in self._view.readable:
@@ -277,7 +285,8 @@ class Confinement:
             if wanted:
                 private = self._layers.holds("private file system")
                 readable = [*self._view.readable, *_SETTINGS, Path("/proc")]
-                writable = [*(_WRITABLE if private else [self._fallback_folder]), *self._view.devices()]
+                folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
+                writable = [*folders, *self._view.devices()]
                 linux.landlock_restrict(readable, writable, scope_signals=scope_signals)
         with self._layers.layer("seccomp") as wanted:
             if wanted:

@@ -83,8 +83,8 @@ def make_private() -> None:
 
 
 def mount(kind: str, target: Path, options: str = "") -> None:
-    """Mount a new file system of a kernel-made kind (tmpfs, proc) without setuid files and devices."""
-    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | (_MS_NOEXEC if kind == "proc" else 0))
+    """Mount a new file system of a kernel-made kind (tmpfs, proc, devpts) without setuid files and foreign devices."""
+    flags = ctypes.c_ulong(_MS_NOSUID | {"proc": _MS_NODEV | _MS_NOEXEC, "devpts": _MS_NOEXEC}.get(kind, _MS_NODEV))
     done = _libc.mount(kind.encode(), os.fsencode(target), kind.encode(), flags, options.encode() or None)
     _checked(done, f"mount {kind} on {target}")
 

@@ -102,7 +102,8 @@ class Zygote:
                 "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **places},
                 "fallback_folder": str(fallback),
             }
-            pid = self._fork(request, theirs)
+            with theirs:
+                pid = self._ask(request, (theirs.fileno(),))["pid"]
             try:
                 watcher = os.pidfd_open(pid)
             except ProcessLookupError:
@@ -115,15 +116,19 @@ class Zygote:
                 sandbox.close()
                 shutil.rmtree(fallback, ignore_errors=True)
 
-    def _fork(self, request: dict[str, Any], theirs: socket.socket) -> int:
-        with self._lock, theirs:
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of this process and of every sandbox that has ended."""
+        return float(self._ask({"cpu_seconds": True}, ())["cpu_seconds"])
+
+    def _ask(self, request: dict[str, Any], descriptors: tuple[int, ...]) -> dict[str, Any]:
+        with self._lock:
             self._wait_until_ready()
             try:
-                self._packets.send(request, (theirs.fileno(),))
+                self._packets.send(request, descriptors)
                 answer, _ = self._packets.receive(_SECONDS_TO_ENTER)
             except (Closed, Malformed, TimeoutError) as error:
                 raise SandboxFault(f"the warm process is gone ({error}):\n{self.log()}") from None
-        return int(answer["pid"])
+        return dict(answer)
 
     def close(self) -> None:
         """End the process; sandboxes that are still open end with it."""
