@@ -1,0 +1,153 @@
+"""The command line: thin, every command calls one function of the package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grader.errors import GraderError, InputError
+
+__all__ = ["app"]
+
+PASSED, NOT_PASSED, WRONG_INPUT, SYSTEM_FAULT = 0, 1, 2, 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Grade deep-learning notebooks in a sandbox that knows no answers.",
+    epilog="Exit codes: 0 every automatic item passed, 1 some did not, 2 the input is wrong, 3 the system failed.",
+)
+
+
+class Training(StrEnum):
+    """What is done with training cells."""
+
+    NONE = "none"
+
+
+@app.callback()
+def main() -> None:
+    """Keep `check` a command of its own while there are few commands."""
+
+
+@app.command()
+def check(
+    notebooks: Annotated[list[Path], typer.Argument(help="The notebooks of one submission.", show_default=False)],
+    assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
+    json_file: Annotated[str, typer.Option("--json", help="Write the report as JSON here, - for standard output.")] = "",
+    html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
+    training: Annotated[
+        Training, typer.Option(help="none: training data is withheld, and a training that asks for it ends at once.")
+    ] = Training.NONE,
+) -> None:
+    """Check one submission of one or more notebooks."""
+    with _exit_codes(), _progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.sandbox.sandbox import Zygote
+        from grader.submission import read_submission
+
+        found = find_assignment(assignment)
+        submission = read_submission(notebooks)
+        _refuse_unwritable(json_file, html_file)
+        progress("starting the sandbox")
+        with Zygote(found.packages) as zygote:
+            # Imported here, so that the warm process imports the same packages meanwhile.
+            from grader.grade import grade
+
+            report = grade(submission, found, zygote, progress=progress)
+        if html_file:
+            from grader.render.html import render_html
+
+            _write(html_file, render_html(report))
+        if json_file:
+            _write(json_file, report.to_json())
+        progress("")
+        if "-" not in (json_file, html_file):
+            from grader.render.terminal import render_terminal
+
+            render_terminal(report, Console())
+    raise typer.Exit(PASSED if report.passed else NOT_PASSED)
+
+
+@app.command()
+def doctor(
+    assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
+) -> None:
+    """Tell which sandbox layers hold on this machine, and which packages are there."""
+    with _exit_codes(), _progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.sandbox.sandbox import Zygote
+
+        found = find_assignment(assignment)
+        progress("starting the sandbox")
+        with Zygote(found.packages) as zygote, zygote.sandbox(found.limits) as sandbox:
+            progress("")
+            console = Console()
+            for layer in sandbox.layers:
+                console.print(f"{'on ' if layer.on else 'off'}  {layer.name:22}{layer.reason}", markup=False)
+            for package in found.packages:
+                console.print(f"{package}: {zygote.missing.get(package, 'imported')}", markup=False)
+            complete = all(layer.on for layer in sandbox.layers) and not zygote.missing
+    raise typer.Exit(PASSED if complete else NOT_PASSED)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of reports."""
+    import json
+
+    from grader.report import report_schema
+
+    print(json.dumps(report_schema(), indent=2))
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn our errors into one clear line and an exit code."""
+    try:
+        yield
+    except InputError as error:
+        _fail(str(error), WRONG_INPUT)
+    except GraderError as error:
+        _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"grader: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done on a terminal, and nothing where nobody looks."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("reading") as status:
+        yield lambda what: status.update(what) if what else status.stop()
+
+
+def _refuse_unwritable(*files: str) -> None:
+    """Say before the work, not after it, that a report has nowhere to go."""
+    for file in filter(None, files):
+        if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
+            raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
+
+
+def _write(file: str, text: str) -> None:
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write the report to {file}: {error.strerror}") from None

@@ -1,0 +1,94 @@
+"""Grading one submission: the whole product as a function."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.assignment import RUBRICS, Assignment
+from grader.report import File, Report
+from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.sandbox import Zygote
+from grader.sandbox.student import SnapshotWork
+from grader.submission import Submission
+from grader.testing.judge import judge
+
+__all__ = ["grade"]
+
+# Debian's packages of data sets: training data is kept out of the sandbox.
+_DATA_SETS = Path("/usr/share/datasets")
+
+
+def grade(
+    submission: Submission,
+    assignment: Assignment,
+    zygote: Zygote,
+    *,
+    left_out: frozenset[str] = frozenset(),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Run a submission's cells in a sandbox, judge what they defined, and report.
+
+    Args:
+        submission: what the student handed in.
+        assignment: the rubric, with its limits.
+        zygote: the warm process to fork the sandbox from.
+        left_out: names of sandbox layers that are not applied; for showing that a layer is needed.
+        progress: told in a few words what is being done.
+
+    Raises:
+        AssignmentError: the rubric contradicts itself.
+        SystemFault: we or the machine broke; the submission may be graded again.
+    """
+    started = time.monotonic()
+    limits = assignment.limits
+    seed = _seed(submission, assignment)
+    names = assignment.names
+    searched = tuple(sorted({item.names[0] for item in assignment.items if item.search}))
+    hidden = [assignment.folder, RUBRICS, _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
+    execution = Execution()
+    with zygote.sandbox(limits, hidden, left_out) as sandbox:
+        entered = time.monotonic()
+        for notebook in submission.notebooks:
+            progress(f"running {notebook.name}")
+            deadline = started + limits.submission_seconds
+            run_notebook(sandbox, notebook, Watch(names, searched, seed), limits, deadline, execution)
+        ran = time.monotonic()
+        progress("judging")
+        items = judge(assignment, SnapshotWork(execution, limits, seed), submission.identity)
+        judged = time.monotonic()
+        layers = sandbox.layers
+    cells = sorted(execution.cells.values(), key=lambda cell: (_position(submission, cell.file), cell.cell))
+    return Report(
+        assignment=assignment.name,
+        title=assignment.title,
+        revision=assignment.revision,
+        files=tuple(File(notebook.name, notebook.sha256) for notebook in submission.notebooks),
+        items=tuple(items),
+        cells=tuple(cells),
+        layers=layers,
+        limits_hit=tuple(execution.limits_hit),
+        notices=tuple(str(notice) for notebook in submission.notebooks for notice in notebook.notices),
+        timing={
+            "enter_seconds": round(entered - started, 4),
+            "cells_seconds": round(ran - entered, 4),
+            "judge_seconds": round(judged - ran, 4),
+            "total_seconds": round(time.monotonic() - started, 4),
+            "cells": [
+                {"file": cell.file, "cell": cell.cell, "seconds": round(execution.seconds.get(place, 0.0), 4)}
+                for cell in cells
+                for place in [(cell.file, cell.cell)]
+            ],
+        },
+    )
+
+
+def _seed(submission: Submission, assignment: Assignment) -> int:
+    digest = hashlib.sha256(f"{submission.identity} {assignment.revision}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _position(submission: Submission, file: str) -> int:
+    return [notebook.name for notebook in submission.notebooks].index(file)
