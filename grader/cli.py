@@ -33,11 +33,6 @@ class Training(StrEnum):
     NONE = "none"
 
 
-@app.callback()
-def main() -> None:
-    """Keep `check` a command of its own while there are few commands."""
-
-
 @app.command()
 def check(
     notebooks: Annotated[list[Path], typer.Argument(help="The notebooks of one submission.", show_default=False)],
