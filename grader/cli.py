@@ -37,7 +37,9 @@ class Training(StrEnum):
 def check(
     notebooks: Annotated[list[Path], typer.Argument(help="The notebooks of one submission.", show_default=False)],
     assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
-    json_file: Annotated[str, typer.Option("--json", help="Write the report as JSON here, - for standard output.")] = "",
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the report as JSON here, - for standard output.")
+    ] = "",
     html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
     training: Annotated[
         Training, typer.Option(help="none: training data is withheld, and a training that asks for it ends at once.")

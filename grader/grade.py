@@ -45,8 +45,7 @@ def grade(
     started = time.monotonic()
     limits = assignment.limits
     seed = _seed(submission, assignment)
-    names = assignment.names
-    searched = tuple(sorted({item.names[0] for item in assignment.items if item.search}))
+    watch = Watch(assignment.names, seed)
     hidden = [assignment.folder, RUBRICS, _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
     execution = Execution()
     with zygote.sandbox(limits, hidden, left_out) as sandbox:
@@ -54,7 +53,7 @@ def grade(
         for notebook in submission.notebooks:
             progress(f"running {notebook.name}")
             deadline = started + limits.submission_seconds
-            run_notebook(sandbox, notebook, Watch(names, searched, seed), limits, deadline, execution)
+            run_notebook(sandbox, notebook, watch, limits, deadline, execution)
         ran = time.monotonic()
         progress("judging")
         items = judge(assignment, SnapshotWork(execution, limits, seed), submission.identity)

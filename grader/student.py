@@ -1,7 +1,8 @@
 """The seam between a rubric and a student's work.
 
 A rubric test sees a `Student`: one state of the student's notebook, in which it may call functions, build models and
-read parameters. The sandbox implements these protocols with real processes; only plain data crosses (docs/architecture.md).
+read parameters. The sandbox implements these protocols with real processes; only plain data crosses
+(docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Definition:
     """One moment at which names that the assignment asks for were bound.
 
     `file` is the notebook's name, `cell` the index among all its cells, `names` what was bound or changed there.
+    `at_end` tells that it is the same definition once more, with what the notebook's later cells put around it: a
+    function may call one that is written further down.
     """
 
     file: str
     cell: int
     names: frozenset[str]
+    at_end: bool = False
 
 
 @dataclass(frozen=True)

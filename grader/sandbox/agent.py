@@ -31,11 +31,10 @@ class Agent:
         self._packets = Packets(connection)
         self._names: tuple[str, ...] = order["names"]
         self._packages = re.compile(order["packages_pattern"])
-        self._searched = set(order["searched_names"])
         self._kept = set(order["kept_cells"])
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
-        self._defined: set[str] = set()
+        self._defined_in: dict[str, int] = {}
 
     def watch(self) -> None:
         """Begin with the next cell."""
@@ -47,16 +46,16 @@ class Agent:
             return
         cell = place["cell"]
         written, imported = self._new_definitions()
-        self._defined.update(written)
+        self._defined_in.update(dict.fromkeys(written, cell))
         values = self._new_values(result)
-        last = bool(place.get("last")) and bool(self._searched - self._defined)
+        last = bool(place.get("last"))
         try:
             for name, value in values:
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
             if (written or last) and cell not in self._kept:
-                self._snapshot(cell, written)
+                self._snapshot(cell, written, self._defined_in if last else {})
         except (Closed, TypeError):
             return
 
@@ -67,9 +66,10 @@ class Agent:
         for name in self._names:
             thing = self._shell.user_ns.get(name, _NOTHING)
             mark = _mark(thing)
-            if thing is _NOTHING or self._seen.get(name) == mark:
+            if self._seen.get(name, _mark(_NOTHING)) == mark:
                 continue
             self._seen[name] = mark
+            self._defined_in.pop(name, None)
             module = _module_of(thing)
             if self._packages.match(module):
                 imported[name] = module
@@ -92,7 +92,7 @@ class Agent:
             found.append(("_", shown))
         return found[:_MAX_VALUES_PER_CELL]
 
-    def _snapshot(self, cell: int, names: tuple[str, ...]) -> None:
+    def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         pid = os.fork()
@@ -102,7 +102,8 @@ class Agent:
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         theirs.close()
-        self._packets.send({"note": "snapshot", "cell": cell, "names": names, "pid": pid}, (ours.fileno(),))
+        note = {"note": "snapshot", "cell": cell, "names": names, "at_end": at_end, "pid": pid}
+        self._packets.send(note, (ours.fileno(),))
         ours.close()
 
 

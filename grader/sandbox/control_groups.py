@@ -27,7 +27,11 @@ def control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str,
     places: dict[str, str] = {}
     name = f"grader-{uuid.uuid4().hex[:12]}"
     bounds = {
-        "memory": {"memory.max": limits.memory_bytes, "memory.swap.max": 0, "memory.limit_in_bytes": limits.memory_bytes},
+        "memory": {
+            "memory.max": limits.memory_bytes,
+            "memory.swap.max": 0,
+            "memory.limit_in_bytes": limits.memory_bytes,
+        },
         "pids": {"pids.max": limits.processes},
     }
     try:

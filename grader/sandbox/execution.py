@@ -34,11 +34,15 @@ PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torc
 
 @dataclass
 class Snapshot:
-    """A waiting copy of the kernel as it stood after a cell."""
+    """A waiting copy of the kernel as it stood after a cell.
+
+    `names` were bound in that cell; `at_end`, after the last cell, tells for every name in which cell it was bound.
+    """
 
     file: str
     cell: int
     names: frozenset[str]
+    at_end: dict[str, int]
     pid: int
     packets: Packets
 
@@ -78,10 +82,9 @@ class Execution:
 
 @dataclass(frozen=True)
 class Watch:
-    """What the agent is to look for: names that items ask for, names worth a last snapshot, and the seed."""
+    """What the agent is to look for, the names that items ask for, and the seed of the kernel's generators."""
 
     names: tuple[str, ...]
-    searched_names: tuple[str, ...]
     seed: int
 
 
@@ -152,7 +155,6 @@ class _Attempt:
             return None
         order = {
             "names": self._watch.names,
-            "searched_names": self._watch.searched_names,
             "packages_pattern": PACKAGES_PATTERN,
             "kept_cells": tuple(s.cell for s in self._execution.snapshots if s.file == self._file),
             "seed": self._watch.seed,
@@ -183,7 +185,9 @@ class _Attempt:
                 self._end_cell("timed out", "the submission's time was used up")
                 return None
             if now >= self._cell_deadline:
-                return self._blame("timed out", f"ran past {self._limits.cell_seconds:g} s and could not be interrupted")
+                return self._blame(
+                    "timed out", f"ran past {self._limits.cell_seconds:g} s and could not be interrupted"
+                )
             wait = min(self._deadline, self._cell_deadline) - now
             ready, _, _ = select.select(list(lines), [], [], wait)
             # The agent's word about a cell comes before the runner's word that the cell is over.
@@ -259,7 +263,8 @@ class _Attempt:
             line.close()
             return
         names = frozenset(note["names"]) & frozenset(self._watch.names)
-        self._execution.snapshots.append(Snapshot(self._file, cell, names, int(note["pid"]), Packets(line)))
+        at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names and at < cell}
+        self._execution.snapshots.append(Snapshot(self._file, cell, names, at_end, int(note["pid"]), Packets(line)))
 
     def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
         value = note["value"]
@@ -296,4 +301,3 @@ class _Attempt:
             raise SandboxFault(f"the kernel did not start: {message}")
         self._end_cell(status, message)
         return self._current
-

@@ -79,7 +79,7 @@ class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
         """Open the output socket, and the pipe on which forked children send theirs."""
         self.iopub_socket = context.socket(zmq.XPUB)
         self.iopub_socket.linger = 1000
-        self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
+        self._bind_socket(self.iopub_socket, PORTS["iopub_port"])
         self.configure_tornado_logger()
         self.iopub_thread = _SocketIOPubThread(self.iopub_socket, self.session, f"{self.ip}-children")
         self.iopub_thread.start()
@@ -121,8 +121,7 @@ def _reset_inherited_state(seed: int) -> None:
         sys.modules["numpy"].random.seed(seed % 2**32)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
-    support = sys.modules.get("matplotlib_inline.config")
-    configure = getattr(sys.modules.get("matplotlib_inline.backend_inline"), "configure_inline_support", None)
-    if support is not None and hasattr(configure, "current_backend"):
+    configure: Any = getattr(sys.modules.get("matplotlib_inline.backend_inline"), "configure_inline_support", None)
+    if hasattr(configure, "current_backend"):
         # Set by importing the backend before there was a shell; left in place, no figure would be shown.
         del configure.current_backend

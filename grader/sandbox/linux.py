@@ -111,9 +111,7 @@ def restrict_mount(descriptor: int, *, read_only: bool, devices: bool = False, r
     attributes = _MountAttributes(set=wanted)
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     size = _long(ctypes.sizeof(attributes))
-    done = _libc.syscall(
-        _long(_MOUNT_SETATTR), _long(descriptor), b"", _long(flags), ctypes.byref(attributes), size
-    )
+    done = _libc.syscall(_long(_MOUNT_SETATTR), _long(descriptor), b"", _long(flags), ctypes.byref(attributes), size)
     _checked(done, "mount_setattr")
 
 
@@ -227,9 +225,7 @@ def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
     try:
         allowed = rights if path.is_dir() else rights & _FILE_RIGHTS
         rule = _PathBeneath(allowed=allowed, parent=parent)
-        done = _libc.syscall(
-            _long(_LANDLOCK_ADD_RULE), _long(ruleset), _long(1), ctypes.byref(rule), _long(0)
-        )
+        done = _libc.syscall(_long(_LANDLOCK_ADD_RULE), _long(ruleset), _long(1), ctypes.byref(rule), _long(0))
         _checked(done, f"landlock_add_rule {path}")
     finally:
         os.close(parent)

@@ -132,4 +132,3 @@ def unchanged(sent: Any, kept: Any) -> bool:
     if isinstance(sent, dict):
         return all(unchanged(entry, kept[key]) for key, entry in sent.items())
     return True
-

@@ -1,4 +1,4 @@
-"""The runner: drives the kernel cell by cell with nbclient, inside the sandbox, because a kernel can break its driver."""
+"""The runner: nbclient drives the kernel cell by cell, inside the sandbox because a kernel can break its driver."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
         ):
             if not self.flooded:
                 self.flooded = True
-                asyncio.ensure_future(self.km.interrupt_kernel())
+                self.interrupt = asyncio.ensure_future(self.km.interrupt_kernel())
             return None
         return super().output(outs, msg, display_id, cell_index)
 
@@ -82,6 +82,8 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
     context = zmq.asyncio.Context()
     context.maxmsgsize = _MAX_MESSAGE_BYTES
     context.rcvhwm = 100
+    # The kernel binds its sockets a moment after the first attempt; the default is to wait 100 ms between attempts.
+    context.reconnect_ivl = 2
     client = AsyncKernelClient(context=context, transport="ipc", ip=address.path, **PORTS)
     client.session.key = address.key
     client.start_channels(stdin=False, hb=False, control=False)
@@ -136,9 +138,7 @@ async def _until_ready(client: AsyncKernelClient, channel: Channel) -> None:
     channel.send({"event": "ready"})
 
 
-def _status(
-    reply: dict[str, Any] | None, seconds: float, limits: Limits, runner: _BoundedClient
-) -> tuple[str, str]:
+def _status(reply: dict[str, Any] | None, seconds: float, limits: Limits, runner: _BoundedClient) -> tuple[str, str]:
     content = reply["content"] if reply else {"status": "error", "ename": "", "evalue": "no reply"}
     if content["status"] == "ok":
         return ("flooded", "the output is cut") if runner.flooded else ("ok", "")

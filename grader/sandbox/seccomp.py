@@ -11,7 +11,7 @@ import socket
 
 __all__ = ["ALLOWED", "SystemCallFilter"]
 
-ALLOWED = """
+_BY_PURPOSE = """
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek sendfile copy_file_range splice tee
     open openat openat2 creat close close_range dup dup2 dup3 fcntl flock fsync fdatasync sync_file_range
     ftruncate truncate fallocate fadvise64 readahead pipe pipe2 eventfd eventfd2 memfd_create
@@ -43,7 +43,8 @@ ALLOWED = """
     socketpair bind connect listen accept accept4 getsockname getpeername getsockopt setsockopt shutdown
     sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg ioctl
     landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp
-""".split()
+"""
+ALLOWED = tuple(_BY_PURPOSE.split())
 
 _NAMESPACES = 0x7E020000  # every CLONE_NEW* flag
 

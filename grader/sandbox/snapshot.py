@@ -29,6 +29,10 @@ from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
 __all__ = ["serve_snapshot"]
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# What a rubric can fill in when it builds a model whose signature it does not know.
+_FILLED_IN = {"num_classes", "n_classes", "classes", "lr", "learning_rate", "in_channels", "channels"}
+
 
 def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:
     """Wait for tests and fork for each, until the trusted side hangs up."""
@@ -60,7 +64,7 @@ def _keep_only(connection: socket.socket) -> socket.socket:
     """Become quiet: no sockets of the kernel, no output, no handlers, one tensor thread."""
     os.dup2(connection.fileno(), 3)
     os.closerange(4, 65536)
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     signal.set_wakeup_fd(-1)
     for sign in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
         signal.signal(sign, signal.SIG_DFL)
@@ -125,7 +129,7 @@ class _Test:
         own = {
             name: thing
             for name, thing in self._namespace.items()
-            if not name.startswith("_") and _is_own(thing)
+            if not name.startswith("_") and _may_build_a_model(thing)
         }
         return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))[:32]
 
@@ -143,19 +147,18 @@ class _Test:
 
     def _do_signature(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
-        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return tuple(
             (parameter.name, parameter.default is inspect.Parameter.empty)
             for parameter in inspect.signature(target).parameters.values()
-            if parameter.kind not in variadic
+            if parameter.kind not in _VARIADIC
         )
 
     def _do_parameters(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        return {name: array_of(parameter) for name, parameter in module.named_parameters()}
+        return {name: array_of(parameter) for name, parameter in _learnable(module).items()}
 
     def _do_load(self, request: dict[str, Any]) -> None:
-        parameters = dict(self._objects.incoming(request["target"]).named_parameters())
+        parameters = _learnable(self._objects.incoming(request["target"]))
         with torch.no_grad():
             for name, array in request["values"].items():
                 parameters[name].copy_(tensor_of(array))
@@ -169,7 +172,7 @@ class _Test:
         output.backward(weight.to(output.dtype))
         return {
             name: None if parameter.grad is None else array_of(parameter.grad)
-            for name, parameter in module.named_parameters()
+            for name, parameter in _learnable(module).items()
         }
 
     def _do_operations(self, request: dict[str, Any]) -> Any:
@@ -182,13 +185,13 @@ class _Test:
         return tuple(tracer.operations)
 
 
-class _Tracer(TorchDispatchMode):  # type: ignore[misc]
+class _Tracer(TorchDispatchMode):
     """Notes each tensor operation whose result carries the batch dimension."""
 
     _MAX_OPERATIONS = 5000
 
     def __init__(self, batch: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[tuple[str, tuple[int, ...]]] = []
         self._batch = batch
 
@@ -201,10 +204,26 @@ class _Tracer(TorchDispatchMode):  # type: ignore[misc]
         return result
 
 
-def _is_own(thing: Any) -> bool:
+def _learnable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that training changes; those of lazy layers exist after the first forward pass."""
+    return {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad and not isinstance(parameter, nn.parameter.UninitializedParameter)
+    }
+
+
+def _may_build_a_model(thing: Any) -> bool:
+    """Tell whether a thing is a model, or the student's own callable that needs nothing a rubric could not fill in."""
     if isinstance(thing, nn.Module):
         return True
-    return callable(thing) and getattr(thing, "__module__", None) == "__main__"
+    if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
+        return False
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return {p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC} <= _FILLED_IN
 
 
 def _bound_memory(memory_bytes: int) -> None:
@@ -224,5 +243,3 @@ def _text_of(error: BaseException) -> str:
         return str(error)[:2000]
     except Exception:  # an exception whose text raises
         return ""
-
-

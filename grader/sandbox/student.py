@@ -71,11 +71,15 @@ class SnapshotStudent:
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
         request = {"operation": "layer", "kind": kind, "args": outgoing(args), "kwargs": outgoing(kwargs)}
-        return self.ask(request)  # type: ignore[no-any-return]
+        layer = self.ask(request)
+        if not isinstance(layer, _SnapshotRemote):
+            raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
+        return layer
 
     def names(self) -> tuple[str, ...]:
         """Return the student's own callables and models."""
-        return tuple(name for name in self.ask({"operation": "names"}) if isinstance(name, str))
+        with _plain_data():
+            return tuple(str(name) for name in self.ask({"operation": "names"}))
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""
@@ -147,8 +151,8 @@ class _SnapshotRemote:
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
-        answer = self._ask("signature")
-        return tuple(Parameter(str(name), bool(required)) for name, required in answer)
+        with _plain_data():
+            return tuple(Parameter(str(name), bool(required)) for name, required in self._ask("signature"))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
@@ -161,19 +165,27 @@ class _SnapshotRemote:
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
         answer = self._ask("gradients", inputs=outgoing(inputs), cotangent=outgoing(cotangent))
-        reached = _tensors({name: value for name, value in answer.items() if value is not None})
-        return {name: reached.get(name) for name in answer}
+        with _plain_data():
+            reached = _tensors({name: value for name, value in answer.items() if value is not None})
+            return {name: reached.get(name) for name in answer}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
         answer = self._ask("operations", inputs=outgoing(inputs))
-        return tuple(Operation(str(name), tuple(int(n) for n in shape)) for name, shape in answer)
+        with _plain_data():
+            return tuple(Operation(str(name), tuple(int(n) for n in shape)) for name, shape in answer)
 
     def _ask(self, operation: str, **details: Any) -> Any:
-        try:
-            return self._student.ask({"operation": operation, "target": self.handle, **details})
-        except (AttributeError, TypeError, ValueError):
-            raise StudentFault(Fault.MALFORMED, "answered with something that is no plain data") from None
+        return self._student.ask({"operation": operation, "target": self.handle, **details})
+
+
+@contextmanager
+def _plain_data() -> Iterator[None]:
+    """Turn an answer of the wrong form into the fault that it is."""
+    try:
+        yield
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        raise StudentFault(Fault.MALFORMED, "answered with something else than was asked for") from None
 
 
 def _tensors(answer: Any) -> dict[str, Tensor]:
@@ -190,11 +202,12 @@ class SnapshotWork:
         self._limits = limits
         self._seed = seed
         self._recorded = tuple(_recorded(execution))
+        self._snapshots = _definitions(execution)
 
     def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
         """Return the moments at which one of these names was bound to something the student wrote, in order."""
         wanted = frozenset(names)
-        return [_definition(s) for s in self._execution.snapshots if s.names & wanted]
+        return [definition for definition in self._snapshots if definition.names & wanted]
 
     def imported_from(self, name: str) -> str | None:
         """Return the package a name was merely imported from."""
@@ -202,10 +215,12 @@ class SnapshotWork:
 
     def candidates(self) -> Sequence[tuple[Definition, str]]:
         """Return callables and models of each notebook's last state."""
-        last = {snapshot.file: snapshot for snapshot in self._execution.snapshots}
+        last = {
+            snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names)
+            for snapshot in self._snapshots.values()
+        }
         found: list[tuple[Definition, str]] = []
-        for snapshot in last.values():
-            definition = _definition(snapshot)
+        for definition in last.values():
             try:
                 with self.open(definition) as student:
                     found += [(definition, name) for name in student.names()]
@@ -221,7 +236,7 @@ class SnapshotWork:
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         with ours, theirs:
-            snapshot = next((s for s in self._execution.snapshots if _definition(s) == definition), None)
+            snapshot = None if definition is None else self._snapshots[definition]
             if snapshot is not None:
                 request = {
                     "seconds": self._limits.test_seconds + _SECONDS_OF_GRACE,
@@ -237,8 +252,15 @@ class SnapshotWork:
             yield SnapshotStudent(channel, self._limits.test_seconds, self._recorded)
 
 
-def _definition(snapshot: Snapshot) -> Definition:
-    return Definition(snapshot.file, snapshot.cell, snapshot.names)
+def _definitions(execution: Execution) -> dict[Definition, Snapshot]:
+    """Return each definition's snapshot: as it stood when it was made, and after that as it stood at the end."""
+    when_made = {Definition(s.file, s.cell, s.names): s for s in execution.snapshots}
+    at_end = {
+        Definition(s.file, cell, frozenset(n for n, at in s.at_end.items() if at == cell), at_end=True): s
+        for s in execution.snapshots
+        for cell in sorted(set(s.at_end.values()))
+    }
+    return when_made | at_end
 
 
 def _recorded(execution: Execution) -> Iterator[Recorded]:

@@ -75,11 +75,11 @@ class _Supervisor:
     def serve(self) -> None:
         self._orders.send({"layers": self._probe_layers(), "home": str(self._confinement.home)})
         while True:
-            ready, _, _ = select.select([self._orders.socket, self._wake], [], [])
+            ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
-            if self._orders.socket in ready:
+            if self._orders.socket.fileno() in ready:
                 try:
                     order, descriptors = self._orders.receive()
                 except Closed:

@@ -33,8 +33,8 @@ class OutputFlood(RuntimeError):
 
 def install(shell: Any, cell_output_bytes: int) -> None:
     """Put the stand-ins in place for one kernel."""
-    builtins.input = shell.kernel.raw_input = _no_keyboard  # type: ignore[assignment]
-    getpass.getpass = shell.kernel.getpass = _no_keyboard  # type: ignore[assignment]
+    builtins.input = shell.kernel.raw_input = _no_keyboard
+    getpass.getpass = shell.kernel.getpass = _no_keyboard
     _offer_colab()
     _withhold_data_sets()
     sys.meta_path.append(_OtherFrameworks())
@@ -108,5 +108,5 @@ def _bound_output(shell: Any, cell_output_bytes: int) -> None:
         return write_within_bound
 
     for stream in (sys.stdout, sys.stderr):
-        stream.write = bounded(stream.write)  # type: ignore[method-assign,assignment]
+        stream.write = bounded(stream.write)  # type: ignore[method-assign]
     shell.events.register("pre_run_cell", refill)

@@ -15,6 +15,8 @@ import socket
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from grader.sandbox import linux
@@ -26,13 +28,18 @@ __all__ = ["main"]
 # What the runner and the kernel need, so that no submission pays for it.
 _OWN_PACKAGES = (
     "grader.sandbox.supervisor",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
     "IPython.core.magics",
-    "IPython.core.completer",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
     "matplotlib_inline.backend_inline",
     "zmq.asyncio",
     "zmq.eventloop.zmqstream",
     "tornado.platform.asyncio",
     "jupyter_client.asynchronous",
+    "ipykernel.debugger",
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
     "nbclient",
@@ -87,28 +94,25 @@ def _import_packages(names: list[str]) -> dict[str, str]:
                 if name in _OWN_PACKAGES:
                     raise
                 missing[name] = f"{type(error).__name__}: {error}"
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     return missing
 
 
-class _no_cuda_during_import:
+@contextmanager
+def _no_cuda_during_import() -> Iterator[None]:
     """Answer "no device" while packages are imported: asking the driver before a fork spoils CUDA in every child."""
-
-    def __enter__(self) -> None:
-        try:
-            import torch
-        except ImportError:
-            self._cuda: Any = None
-            return
-        self._cuda = torch.cuda
-        self._count = torch.cuda.device_count
-        torch.cuda.device_count = lambda: 0
-
-    def __exit__(self, *_: object) -> None:
-        if self._cuda is not None:
-            self._cuda.device_count = self._count
+    try:
+        import torch
+    except ImportError:
+        yield
+        return
+    count = torch.cuda.device_count
+    torch.cuda.device_count = lambda: 0
+    try:
+        yield
+    finally:
+        torch.cuda.device_count = count
 
 
 def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:

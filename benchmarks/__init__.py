@@ -1,0 +1,1 @@
+"""What is timed, and how to time it again: `make bench`."""

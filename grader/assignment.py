@@ -1,0 +1,267 @@
+"""An assignment: its items, points, sections and limits, read from `rubrics/<name>/rubric.toml`."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from grader.errors import AssignmentError
+
+__all__ = ["Assignment", "Item", "Limits", "find_assignment", "load_assignment", "revision_of"]
+
+PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch")
+RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
+
+_MIB = 1024**2
+_REQUIRED = object()
+_WORDS = {
+    str: "a string",
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    dict: "a table",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use; past it the sandbox ends the cell, the test or the submission."""
+
+    cell_seconds: float = 60
+    submission_seconds: float = 600
+    memory_bytes: int = 4096 * _MIB
+    processes: int = 256
+    written_bytes: int = 512 * _MIB
+    cell_output_bytes: int = 1 * _MIB
+    notebook_output_bytes: int = 10 * _MIB
+    replacements: int = 3  # how often a kernel that died or hung is replaced
+    test_seconds: float = 10
+    test_memory_bytes: int = 1024 * _MIB
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that earns points.
+
+    `names` are the names whose definitions it judges: the first is the one asked for, the others are what it may be
+    built on (a later fix of those counts too). With no names it is judged by recorded values only. `visible` tells
+    whether a report may show inputs and expected values, `partial` whether some right cases earn some points, `search`
+    whether models built under other names are tried where the first name is not defined.
+    """
+
+    id: str
+    section: str
+    title: str
+    points: float
+    names: tuple[str, ...] = ()
+    visible: bool = True
+    partial: bool = False
+    search: bool = False
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A folder of rubric tests and what its rubric.toml declares.
+
+    `revision` is a hash of everything that decides a verdict: rubric.toml, the Python files beside it, the reference.
+    """
+
+    name: str
+    title: str
+    folder: Path
+    points: float
+    items: tuple[Item, ...]
+    sections: dict[str, str]
+    revision: str
+    limits: Limits = field(default_factory=Limits)
+    packages: tuple[str, ...] = PACKAGES
+    reference: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name that some item asks for, sorted."""
+        return tuple(sorted({name for item in self.items for name in item.names}))
+
+
+def find_assignment(name_or_path: str | Path) -> Assignment:
+    """Load an assignment by its name (a folder of `rubrics/`) or by the path of its folder.
+
+    A name comes before a path: a folder of the same name in a student's repository must not stand in for the rubric.
+
+    Raises:
+        AssignmentError: there is no such assignment, or its rubric contradicts itself.
+    """
+    name = str(name_or_path)
+    if Path(name).name == name and (RUBRICS / name / "rubric.toml").is_file():
+        return load_assignment(RUBRICS / name)
+    if Path(name).is_dir():
+        return load_assignment(Path(name))
+    known = ", ".join(sorted(path.parent.name for path in RUBRICS.glob("*/rubric.toml"))) or "none"
+    raise AssignmentError(
+        f"no assignment named {name!r}: give one of {known}, or the path of a folder with rubric.toml"
+    )
+
+
+def load_assignment(folder: Path) -> Assignment:
+    """Read the rubric.toml of an assignment's folder.
+
+    Raises:
+        AssignmentError: the file is missing, is no TOML, has unknown keys or wrong types, or does not add up.
+    """
+    path = Path(folder).resolve() / "rubric.toml"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AssignmentError(
+            f"{path} does not exist: an assignment is a folder with rubric.toml and test_*.py"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AssignmentError(f"{path} is not valid TOML: {error}") from error
+    table = _Table(content, str(path))
+    title = table.text("title")
+    points = table.points("points")
+    sections = {name: str(text) for name, text in table.take("sections", dict).items()}
+    limits = _limits(_Table(table.take("limits", dict, {}), f"{path}, [limits]"))
+    packages = table.texts("packages", PACKAGES)
+    reference = _reference(path, table)
+    items = tuple(_item(_Table(each, f"{path}, item {number}")) for number, each in table.tables("items"))
+    table.end()
+    _check(str(path), items, sections, points)
+    return Assignment(
+        name=path.parent.name,
+        title=title,
+        folder=path.parent,
+        points=points,
+        items=items,
+        sections=sections,
+        revision=revision_of(path.parent, reference),
+        limits=limits,
+        packages=packages,
+        reference=reference,
+    )
+
+
+def revision_of(folder: Path, reference: Path | None) -> str:
+    """Return the sha256 over rubric.toml and all Python files of a folder and of its reference."""
+    digest = hashlib.sha256()
+    sources = [("rubric.toml", folder / "rubric.toml")]
+    for kind, root in (("rubric", folder), ("reference", reference)):
+        if root is not None:
+            sources += sorted((f"{kind}/{path.relative_to(root).as_posix()}", path) for path in root.rglob("*.py"))
+    for name, path in sources:
+        content = path.read_bytes()
+        digest.update(f"{name}\n{len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _item(table: _Table) -> Item:
+    identifier = table.text("id")
+    table.where = f"{table.where} ({identifier})"
+    names = table.texts("names", ())
+    for name in names:
+        if not name.isidentifier():
+            raise table.error(f"{name!r} in names is not a Python name")
+    item = Item(
+        id=identifier,
+        section=table.text("section"),
+        title=table.text("title"),
+        points=table.points("points"),
+        names=names,
+        visible=table.take("visible", bool, True),
+        partial=table.take("partial", bool, False),
+        search=table.take("search", bool, False),
+    )
+    table.end()
+    if item.search and not item.names:
+        raise table.error("search needs a name to stand in for: give names, or leave search out")
+    return item
+
+
+def _limits(table: _Table) -> Limits:
+    given: dict[str, Any] = {}
+    for limit in fields(Limits):
+        kind = float if limit.type == "float" else int
+        value = table.take(limit.name, kind, limit.default)
+        lowest = 0 if limit.name == "replacements" else 1e-3
+        if not lowest <= value < math.inf:
+            raise table.error(f"{limit.name} must be above zero, not {value}")
+        given[limit.name] = value
+    table.end()
+    return Limits(**given)
+
+
+def _reference(path: Path, table: _Table) -> Path | None:
+    name = table.text("reference", "")
+    if not name:
+        return None
+    reference = (path.parent / name).resolve()
+    if not reference.is_dir():
+        raise table.error(f"reference = {name!r} is no folder: give its path relative to rubric.toml")
+    return reference
+
+
+def _check(where: str, items: tuple[Item, ...], sections: dict[str, str], points: float) -> None:
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise AssignmentError(f"{where}: item {item.id!r} is declared twice: give each item an id of its own")
+        seen.add(item.id)
+        if item.section not in sections:
+            raise AssignmentError(f"{where}: item {item.id!r} is in section {item.section!r}: declare it in [sections]")
+    total = math.fsum(item.points for item in items)
+    if not math.isclose(total, points):
+        raise AssignmentError(
+            f"{where}: the items' points add up to {total:g}, but points = {points:g}: make them agree"
+        )
+
+
+class _Table:
+    """A TOML table that is emptied key by key, so that what is left over is unknown."""
+
+    def __init__(self, content: dict[str, Any], where: str) -> None:
+        self.content = dict(content)
+        self.where = where
+
+    def error(self, what: str) -> AssignmentError:
+        return AssignmentError(f"{self.where}: {what}")
+
+    def take(self, key: str, kind: type, default: Any = _REQUIRED) -> Any:
+        value = self.content.pop(key, default)
+        if value is _REQUIRED:
+            raise self.error(f"{key} is missing: add {key} = {_WORDS[kind]}")
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise self.error(f"{key} must be {_WORDS[kind]}, not {value!r}")
+        return value
+
+    def text(self, key: str, default: Any = _REQUIRED) -> str:
+        return str(self.take(key, str, default))
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        values = self.take(key, list, list(default))
+        if not all(isinstance(value, str) for value in values):
+            raise self.error(f"{key} must be a list of strings, not {values!r}")
+        return tuple(values)
+
+    def points(self, key: str) -> float:
+        value = float(self.take(key, float))
+        if not 0 < value < math.inf:
+            raise self.error(f"{key} must be above zero, not {value:g}")
+        return value
+
+    def tables(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, value in enumerate(self.take(key, list), start=1):
+            if not isinstance(value, dict):
+                raise self.error(f"{key} must be tables: write [[{key}]]")
+            yield number, value
+
+    def end(self) -> None:
+        if self.content:
+            raise self.error(f"unknown key {', '.join(sorted(self.content))}: check its spelling")

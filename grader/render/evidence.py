@@ -1,0 +1,147 @@
+"""Evidence made ready to be shown: each value as a line of text or as small matrices, with what differs marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grader.render.text import line
+
+__all__ = ["Entry", "Exhibit", "exhibits"]
+
+_MOST_EXHIBITS = 12  # in a group
+_MOST_ROWS = 12  # and columns
+_DEEPEST = 6
+_TOLERANCE = 2e-4  # evidence is rounded
+_TENSOR_KEYS = {"shape", "dtype", "values"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a matrix."""
+
+    text: str
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One value: its name, what it is, and its entries where they are shown."""
+
+    label: str
+    text: str
+    rows: tuple[tuple[Entry, ...], ...] = ()
+    differs: bool = False
+
+
+def exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
+    """Return what an item's evidence shows, in groups that belong side by side.
+
+    These are its case, its inputs, what was expected and found, and all else. Entries of `found` that are not those of
+    `expected` are marked as differing.
+    """
+    rest = dict(evidence)
+    case = [Exhibit("case", _text(rest.pop("case")))] if "case" in rest else []
+    named = rest.pop("inputs", {})
+    named = named if isinstance(named, Mapping) else {"inputs": named}
+    inputs = [shown for name, value in named.items() for shown in _shown(line(str(name)), value)]
+    right = rest.pop("expected", None)
+    expected = [] if right is None else list(_shown("expected", right))
+    found = list(_shown("found", rest.pop("found"), right)) if "found" in rest else []
+    others = [shown for name, value in rest.items() for shown in _shown(line(str(name)).replace("_", " "), value)]
+    results = [expected + found] if len(expected) == 1 else [expected, found]
+    groups = (group[:_MOST_EXHIBITS] for group in (case, inputs, *results, others))
+    return tuple(tuple(group) for group in groups if group)
+
+
+def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
+    if _is_tensor(value):
+        yield from _tensor(label, value, expected if _is_tensor(expected) else None)
+    elif depth < _DEEPEST and _holds_tensors(value):
+        named = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for name, entry in named:
+            yield from _shown(f"{label}[{line(str(name))}]", entry, _entry(expected, name), depth + 1)
+    else:
+        comparable = expected is not None and not _is_tensor(expected)
+        yield Exhibit(label, _text(value), differs=comparable and _differ(value, expected))
+
+
+def _tensor(label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Iterator[Exhibit]:
+    shape = _shape(value)
+    same_shape = expected is None or _shape(expected) == shape
+    dtype = f" {line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
+    grids = list(_grids(value.get("values")))
+    if not grids:
+        yield Exhibit(label, shape + dtype, differs=not same_shape)
+    others = dict(_grids(expected.get("values"))) if expected and same_shape else {}
+    for index, grid in grids:
+        yield Exhibit(label + index, shape + dtype, _rows(grid, others.get(index)), not same_shape)
+
+
+def _grids(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]]:
+    """Cut nested lists into matrices, each with the index it has among the outer dimensions."""
+    if values is None or index.count("[") > _DEEPEST:
+        return
+    if not isinstance(values, list):
+        yield index, [[values]]
+    elif not any(isinstance(row, list) for row in values):
+        yield index, [values]
+    elif all(isinstance(row, list) and not any(isinstance(entry, list) for entry in row) for row in values):
+        yield index, values
+    else:
+        for position, part in enumerate(values):
+            yield from _grids(part, f"{index}[{position}]")
+
+
+def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tuple[Entry, ...], ...]:
+    rows = []
+    for i, row in enumerate(grid[:_MOST_ROWS]):
+        others = expected[i] if expected and i < len(expected) else []
+        entries = [
+            Entry(_text(value), j < len(others) and _differ(value, others[j]))
+            for j, value in enumerate(row[:_MOST_ROWS])
+        ]
+        rows.append((*entries, Entry("…")) if len(row) > _MOST_ROWS else tuple(entries))
+    if len(grid) > _MOST_ROWS:
+        rows.append(tuple(Entry("…") for _ in rows[0]))
+    return tuple(rows)
+
+
+def _differ(found: Any, expected: Any) -> bool:
+    if isinstance(found, (int, float)) and isinstance(expected, (int, float)):
+        return not abs(found - expected) <= _TOLERANCE * max(1.0, abs(expected))
+    return bool(found != expected)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("shape"), Sequence) and value.keys() <= _TENSOR_KEYS
+
+
+def _holds_tensors(value: Any) -> bool:
+    entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(_is_tensor(entry) or _holds_tensors(entry) for entry in entries)
+
+
+def _entry(values: Any, name: Any) -> Any:
+    try:
+        return values[name]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _shape(tensor: Mapping[str, Any]) -> str:
+    sizes = [_text(size) for size in tensor["shape"]]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _text(value: Any) -> str:
+    """Write a value on one line: numbers shortly, names and numbers in lists and objects as JSON has them."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return line(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{line(str(name))}: {_text(entry)}" for name, entry in value.items())
+    return line(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,128 @@
+"""The report in a terminal: compact, in colour, readable on 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from rich.cells import cell_len
+from rich.columns import Columns
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from grader.render.evidence import Exhibit, exhibits
+from grader.render.text import MARKS, line, place, plain, points
+from grader.report import ItemResult, Report, Verdict
+
+__all__ = ["render_terminal"]
+
+_STYLES: Mapping[Verdict, str] = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "red",
+    Verdict.PARTIAL: "yellow",
+    Verdict.ABSENT: "red",
+    Verdict.ERROR: "red",
+    Verdict.PENDING: "cyan",
+}
+_BAR_WIDTH = 32
+_MOST_LINES = 20
+_INDENT = (0, 0, 0, 2)
+
+
+def render_terminal(report: Report, console: Console) -> None:
+    """Print a report.
+
+    Args:
+        report: what to print.
+        console: where to; its width and colours are kept to.
+    """
+    for part in _parts(report):
+        console.print(part)
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    yield _heading(report)
+    yield Padding(_items(report.items), (1, 0, 0, 0))
+    for item in report.items:
+        if item.evidence and item.verdict not in {Verdict.PASSED, Verdict.PENDING}:
+            yield _evidence(item)
+    ended = [cell for cell in report.cells if cell.status != "ok"]
+    yield from _list(
+        "Cells that did not end well", [f"{place(c.file, c.cell)}: {c.status}. {c.message}" for c in ended]
+    )
+    yield from _list("Limits hit", report.limits_hit)
+    off = [f"{layer.name} ({layer.reason})" if layer.reason else layer.name for layer in report.layers if not layer.on]
+    yield from _list("Sandbox layers that did not hold", [", ".join(off)] if off else [])
+    yield from _list("Notices", report.notices)
+
+
+def _heading(report: Report) -> Text:
+    title = Text.assemble((line(report.title), "bold"), (f"  {line(report.assignment)}\n", "dim"))
+    title.append("".join(f"{line(file.name)}\n" for file in report.files), "dim")
+    share = report.score / report.max_score if report.max_score else 0.0
+    filled = round(share * _BAR_WIDTH)
+    title.append(f"\n{points(report.score)}", "bold")
+    title.append(f" / {points(report.max_score)} points  ")
+    title.append("━" * filled, "green").append("━" * (_BAR_WIDTH - filled), "bright_black")
+    if report.pending_points:
+        title.append(f"  {points(report.pending_points)} pending", "cyan")
+    return title
+
+
+def _items(items: Sequence[ItemResult]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for justify, wraps in (("left", False), ("left", False), ("right", False), ("left", True)):
+        table.add_column(justify="right" if justify == "right" else "left", no_wrap=not wraps)
+    for item in items:
+        style = _STYLES[item.verdict]
+        message = Text(plain(item.message))
+        where = place(item.file, item.cell)
+        if where and item.verdict is not Verdict.PASSED:
+            message.append(f"\n{where}", "dim")
+        table.add_row(
+            Text(MARKS[item.verdict], style),
+            Text(line(item.id)),
+            Text(f"{points(item.points)} / {points(item.max_points)}"),
+            message,
+        )
+    return table
+
+
+def _evidence(item: ItemResult) -> RenderableType:
+    table = Table(box=None, padding=0, show_header=False)
+    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {line(item.id)}", _STYLES[item.verdict])))
+    for group in exhibits(item.evidence):
+        for exhibit in group:
+            if not exhibit.rows:
+                style = "bold red" if exhibit.differs else ""
+                table.add_row(Padding(Text.assemble((f"{exhibit.label}: ", "dim"), (exhibit.text, style)), _INDENT))
+        matrices = [_matrix(exhibit) for exhibit in group if exhibit.rows]
+        if matrices:
+            table.add_row(Padding(Columns(matrices, padding=(0, 4)), _INDENT))
+    return Padding(table, (1, 0, 0, 0))
+
+
+def _matrix(exhibit: Exhibit) -> Text:
+    """Draw a matrix under its name, its columns aligned at the right."""
+    drawn = Text(no_wrap=True).append(exhibit.label, "dim")
+    drawn.append(f" {exhibit.text}", "bold red" if exhibit.differs else "dim")
+    widest = max((cell_len(entry.text) for row in exhibit.rows for entry in row), default=0)
+    for row in exhibit.rows:
+        drawn.append("\n")
+        for entry in row:
+            drawn.append(" " * (widest - cell_len(entry.text) + 1))
+            drawn.append(entry.text, "bold red underline" if entry.differs else "")
+    return drawn
+
+
+def _list(title: str, entries: Sequence[str]) -> Iterator[RenderableType]:
+    """List entries under a title, nothing where there are none."""
+    if not entries:
+        return
+    yield Text(f"\n{title}", "bold")
+    for entry in islice(entries, _MOST_LINES):
+        yield Padding(Text(plain(entry).strip()), _INDENT)
+    if len(entries) > _MOST_LINES:
+        yield Padding(Text(f"and {len(entries) - _MOST_LINES:,} more", "dim"), _INDENT)

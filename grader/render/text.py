@@ -1,0 +1,62 @@
+"""Words and marks that every format shares, and the one way a student's text gets into them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from grader.report import Verdict
+
+__all__ = ["MARKS", "line", "place", "plain", "points"]
+
+MARKS: Mapping[Verdict, str] = {
+    Verdict.PASSED: "✓",
+    Verdict.FAILED: "✗",
+    Verdict.PARTIAL: "~",
+    Verdict.ABSENT: "–",  # noqa: RUF001 (an en dash is as wide as the other marks)
+    Verdict.ERROR: "!",
+    Verdict.PENDING: "…",
+}
+
+_LONGEST = 2000
+_LONGEST_LINE = 200
+_TERMINAL_COMMAND = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SEPARATORS = (0x2028, 0x2029)
+_TAGS = range(0xE0000, 0xE0080)  # letters that no font draws
+_VISIBLE = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},
+    0x7F: "\u2421",
+    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x80, 0xA0), *_DIRECTIONS, *_SEPARATORS, *_TAGS)},
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+    ord("\n"): "\n",
+    ord("\t"): "    ",
+}
+
+
+def plain(text: str, longest: int = _LONGEST) -> str:
+    """Return text that shows what it holds and commands nothing.
+
+    Colours are dropped; control characters and marks that change the direction of writing are made visible, and what
+    is past `longest` characters is cut.
+    """
+    cut = len(text) - longest
+    shown = _TERMINAL_COMMAND.sub("", text[:longest]).replace("\r\n", "\n").translate(_VISIBLE)
+    return f"{shown}… ({cut:,} more characters)" if cut > 0 else shown
+
+
+def line(text: str) -> str:
+    """Return such text on one line, for names and titles."""
+    return plain(" ".join(text[: _LONGEST_LINE + 1].splitlines()), _LONGEST_LINE)
+
+
+def place(file: str | None, cell: int | None) -> str:
+    """Say where something is in a submission, nothing where no file is known."""
+    if file is None:
+        return ""
+    return line(file) if cell is None else f"{line(file)}, cell {cell}"
+
+
+def points(value: float) -> str:
+    """Write points without needless zeros."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")

@@ -1,0 +1,38 @@
+"""What rubric authors use: items, cases, comparisons.
+
+A rubric test reads like the textbook:
+
+    @item("corr2d.values")
+    @given(image_and_kernel())
+    def test_corr2d_is_cross_correlation(student, case):
+        assert_close(student.corr2d(case.X, case.K), reference.corr2d(case.X, case.K))
+
+`student` is one state of a submission's notebook (`Student`); a test that needs numbers of its own
+without `given` may ask for the `draw` fixture.
+"""
+
+from grader.student import Operation, Recorded, Remote, Student
+from grader.testing.cases import Case, Cases, Draw, given
+from grader.testing.compare import assert_close, assert_module, assert_shape
+from grader.testing.images import image_and_kernel, image_and_window
+from grader.testing.outcome import Absent, Mismatch
+from grader.testing.plugin import item
+
+__all__ = [
+    "Absent",
+    "Case",
+    "Cases",
+    "Draw",
+    "Mismatch",
+    "Operation",
+    "Recorded",
+    "Remote",
+    "Student",
+    "assert_close",
+    "assert_module",
+    "assert_shape",
+    "given",
+    "image_and_kernel",
+    "image_and_window",
+    "item",
+]

@@ -1,0 +1,99 @@
+"""Cases: seeded inputs for a rubric test, each with a description a student understands."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from grader.student import Fault, Student, StudentFault
+from grader.testing.outcome import WrongCases
+
+__all__ = ["Case", "Cases", "Draw", "given"]
+
+Choice = TypeVar("Choice")
+
+_GOES_ON = (Fault.RAISED, Fault.CHANGED_ARGUMENT)  # after these the student's process still answers
+
+
+class Case:
+    """One set of inputs: `Case("the book's example", X=X, K=K)` has `case.X` and `case.K`."""
+
+    def __init__(self, description: str, **values: Any) -> None:
+        self.description = description
+        self.values = values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["values"][name]
+        except KeyError:
+            raise AttributeError(f"the case {self.__dict__.get('description', '')!r} has no {name}") from None
+
+
+class Draw:
+    """Random inputs that depend on nothing but a seed: not on torch's generators nor on its default dtype."""
+
+    def __init__(self, seed: str) -> None:
+        number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) >> 1
+        self.generator = torch.Generator().manual_seed(number)
+
+    def whole(self, *shape: int, low: int = -9, high: int = 9) -> Tensor:
+        """Return whole numbers from low to high as float32: their sums of products are exact."""
+        return torch.randint(low, high + 1, shape, generator=self.generator).to(torch.float32)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal float32 numbers."""
+        return torch.randn(shape, generator=self.generator, dtype=torch.float32)
+
+    def size(self, low: int, high: int) -> int:
+        """Return a whole number from low to high, both included."""
+        return int(torch.randint(low, high + 1, (), generator=self.generator))
+
+    def choice(self, options: Sequence[Choice]) -> Choice:
+        """Return one of the options."""
+        return options[self.size(0, len(options) - 1)]
+
+
+Cases = Callable[[Draw], Iterable[Case]]
+
+
+def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
+    """Run a test for each of the cases, all in one state of the student's notebook.
+
+    Args:
+        cases: called with a `Draw`, gives the cases.
+
+    Raises:
+        WrongCases: from the test, where some case went wrong; the first of them decides the message.
+    """
+
+    def decorate(test: Callable[[Any, Any], None]) -> Callable[[Student, Draw], None]:
+        @functools.wraps(test)
+        def run(student: Student, draw: Draw) -> None:
+            right = total = 0
+            first: tuple[Exception, Case] | None = None
+            answers = True
+            for case in cases(draw):
+                total += 1
+                if not answers:
+                    continue
+                try:
+                    test(student, case)
+                    right += 1
+                except (AssertionError, StudentFault) as error:
+                    first = first or (error, case)
+                    answers = not isinstance(error, StudentFault) or error.fault in _GOES_ON
+            if first is not None:
+                raise WrongCases(*first, right, total)
+            if total == 0:
+                raise ValueError("given() had no cases")
+
+        # pytest would follow it and ask for a fixture named after the test's own parameter.
+        del run.__wrapped__
+        return run
+
+    return decorate

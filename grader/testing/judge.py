@@ -1,0 +1,141 @@
+"""Judges a submission: runs an assignment's tests against it and gives a verdict for each item."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from _pytest.config import default_plugins
+
+from grader.assignment import Assignment, Item
+from grader.errors import SystemFault
+from grader.report import ItemResult, Verdict
+from grader.student import Definition, Work
+from grader.testing.loading import load_tests
+from grader.testing.outcome import Outcome
+from grader.testing.plugin import Opening, RubricPlugin, Trial
+
+__all__ = ["judge"]
+
+# pytest sets environment variables while it runs a test: one run at a time in a process.
+_one_at_a_time = threading.Lock()
+
+# Of pytest only what collects and calls; what pytest adds in a later version is not wanted either.
+_UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
+
+
+def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
+    """Return a verdict for each item of the assignment, in the rubric's order.
+
+    Args:
+        assignment: the rubric.
+        work: the submission, its cells run.
+        seed: the submission's identity, from which with the revision and the item every random case is drawn.
+
+    Raises:
+        AssignmentError: the rubric is wrong, whatever the submission: no verdict may be drawn from it.
+        SystemFault: the sandbox broke from our side.
+    """
+    modules = load_tests(assignment)
+    openings = {item.id: _openings(item, work) for item in assignment.items}
+    plugin = RubricPlugin(assignment, work, modules, openings, f"{seed}\n{assignment.revision}")
+    folder = str(assignment.folder)
+    arguments = [
+        *map(str, modules),
+        *("--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--noconftest"),
+        *("--import-mode=importlib", "--disable-plugin-autoload"),
+        *(part for name in _UNUSED for part in ("-p", f"no:{name}")),
+    ]
+    # What a rubric prints is for its author; standard output may be carrying the report.
+    with _one_at_a_time, _without_pytest_variables(), contextlib.redirect_stdout(sys.stderr):
+        code = pytest.main(arguments, plugins=[plugin])
+    if plugin.error is not None:
+        raise plugin.error
+    if not plugin.finished:
+        raise SystemFault(f"pytest ended with {code} before it had run the rubric")
+    return [_result(item, plugin.trials[item.id], work) for item in assignment.items]
+
+
+def _openings(item: Item, work: Work) -> list[Opening]:
+    if not item.names:
+        return [Opening(None)]
+    found = [Opening(definition) for definition in _definitions(item, work)]
+    if not found and item.search:
+        return [Opening(where, {item.names[0]: name}, name) for where, name in work.candidates()]
+    return found
+
+
+def _definitions(item: Item, work: Work) -> list[Definition]:
+    """Return the moments from which the name asked for exists: before it, what it is built on is nothing to judge."""
+    defined: set[str] = set()
+    found = []
+    for definition in work.definitions(item.names):
+        if item.names[0] in definition.names:
+            defined.add(definition.file)
+        if definition.file in defined:
+            found.append(definition)
+    return found
+
+
+def _result(item: Item, trials: list[Trial], work: Work) -> ItemResult:
+    if item.search:
+        trials = [trial for trial in trials if trial.passed or trial.opening.found_as is None]
+    if not trials:
+        return _item_result(item, 0, Outcome(Verdict.ABSENT, _absence(item, work)), None)
+    judged = [(*_points(item, trial), trial.opening) for trial in trials]
+    # The best counts; among equals the last, because that is where the student left it.
+    best = max(reversed(judged), key=lambda each: (each[0], each[1].verdict is not Verdict.ABSENT))
+    return _item_result(item, *best)
+
+
+def _points(item: Item, trial: Trial) -> tuple[float, Outcome]:
+    """Return what a trial earns, and the outcome that tells why."""
+    wrong = [outcome for outcome in trial.outcomes if outcome.verdict is not Verdict.PASSED]
+    if not wrong:
+        found_as, definition = trial.opening.found_as, trial.opening.definition
+        where = f"found as {found_as} in cell {definition.cell}" if found_as and definition else "right"
+        return item.points, Outcome(Verdict.PASSED, where)
+    first = wrong[0]
+    share = sum(outcome.right for outcome in trial.outcomes) / sum(outcome.total for outcome in trial.outcomes)
+    points = math.floor(item.points * share * 4) / 4
+    if not item.partial or first.verdict is Verdict.ABSENT or points == 0:
+        return 0, first
+    return points, Outcome(Verdict.PARTIAL, first.message, evidence=first.evidence, file=first.file, cell=first.cell)
+
+
+def _item_result(item: Item, points: float, outcome: Outcome, opening: Opening | None) -> ItemResult:
+    definition = opening.definition if opening else None
+    return ItemResult(
+        id=item.id,
+        section=item.section,
+        title=item.title,
+        points=points,
+        max_points=item.points,
+        verdict=outcome.verdict,
+        message=outcome.message,
+        file=definition.file if definition else outcome.file,
+        cell=definition.cell if definition else outcome.cell,
+        evidence=outcome.evidence,
+    )
+
+
+def _absence(item: Item, work: Work) -> str:
+    name = item.names[0]
+    package = work.imported_from(name)
+    if package:
+        return f"{name} is imported from {package}, not written here"
+    return f"{name} is not defined in this submission"
+
+
+@contextlib.contextmanager
+def _without_pytest_variables() -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

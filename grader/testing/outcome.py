@@ -1,0 +1,135 @@
+"""What one rubric test came to: raised by a test, turned into an `Outcome`, never anything else's business."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from grader.report import Verdict
+from grader.student import Fault, StudentFault
+
+if TYPE_CHECKING:
+    from grader.testing.cases import Case
+
+__all__ = ["Absent", "Mismatch", "Outcome", "WrongCases", "outcome_of", "plain"]
+
+ENTRIES = 64  # a tensor with more is evidence nobody reads
+PLACES = 4
+LENGTH = 500  # of a message, which may hold what the student's code said
+
+
+class Absent(Exception):
+    """What the item asks for is not in the submission; the reason is shown to the student."""
+
+
+class Mismatch(AssertionError):
+    """The student's work is present and wrong.
+
+    Args:
+        message: one sentence that a student understands.
+        file, cell: where it was seen, for items that are judged by recorded values.
+        evidence: what to show beside it, such as `expected` and `found`; kept as plain JSON values.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, cell: int | None = None, **evidence: Any) -> None:
+        super().__init__(message)
+        self.file = file
+        self.cell = cell
+        self.evidence = {name: plain(value) for name, value in evidence.items()}
+
+
+class WrongCases(Exception):
+    """Some cases of `given` went wrong: the first of them, and how many were right."""
+
+    def __init__(self, first: Exception, case: Case, right: int, total: int) -> None:
+        super().__init__(f"{total - right} of {total} cases")
+        self.first = first
+        self.case = case
+        self.right = right
+        self.total = total
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one test came to; `right` of `total` cases were right (a test without cases counts as one)."""
+
+    verdict: Verdict
+    message: str = ""
+    right: int = 0
+    total: int = 1
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    file: str | None = None
+    cell: int | None = None
+
+
+def outcome_of(error: Exception, visible: bool) -> Outcome | None:
+    """Return what an exception says about the student's work, None where it is the rubric's own fault.
+
+    Where the item is not `visible`, neither message nor evidence shows inputs, expected values or what the student's
+    code said about them.
+    """
+    if isinstance(error, Absent):
+        return Outcome(Verdict.ABSENT, str(error))
+    right, total = (error.right, error.total) if isinstance(error, WrongCases) else (0, 1)
+    first = error.first if isinstance(error, WrongCases) else error
+    if not isinstance(first, (AssertionError, StudentFault)):
+        return None
+    fault = first.fault if isinstance(first, StudentFault) else None
+    verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
+    if not visible:
+        return Outcome(verdict, _hidden_message(fault, right, total), right, total)
+    message = str(first) or "is not right"
+    evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
+    if isinstance(error, WrongCases):
+        message = f"wrong in {total - right} of {total} cases, first with {error.case.description}: {message}"
+        evidence["case"] = error.case.description
+        evidence["inputs"] = plain(error.case.values)
+        evidence["cases"] = {"right": right, "total": total}
+    file, cell = (first.file, first.cell) if isinstance(first, Mismatch) else (None, None)
+    return Outcome(verdict, _clip(message), right, total, evidence, file, cell)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain JSON values.
+
+    A tensor becomes its shape, dtype and entries, rounded (null where there are more than 64); NaN and the infinities
+    become strings.
+    """
+    if isinstance(value, Tensor):
+        entries = plain(value.detach().tolist()) if value.numel() <= ENTRIES and not value.is_complex() else None
+        return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch."), "values": entries}
+    if isinstance(value, float):
+        return round(value, PLACES) + 0.0 if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return _clip(value)
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return f"<{getattr(value, 'kind', 'object')}>"
+
+
+def _hidden_message(fault: Fault | None, right: int, total: int) -> str:
+    what = {
+        None: "does not give the right result",
+        Fault.CHANGED_ARGUMENT: "changes what it is given",
+        Fault.RAISED: "raises an exception",
+        Fault.TIMED_OUT: "runs past its time",
+        Fault.CRASHED: "ends its process",
+        Fault.OUT_OF_MEMORY: "runs out of memory",
+        Fault.MALFORMED: "returns something that is no plain data",
+    }[fault]
+    return f"{what} in {total - right} of {total} cases" if total > 1 else what
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

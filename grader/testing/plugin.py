@@ -1,0 +1,192 @@
+"""The pytest plugin that runs an assignment's tests against one submission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import pytest
+
+from grader.assignment import Assignment, Item
+from grader.errors import AssignmentError, GraderError
+from grader.report import Verdict
+from grader.student import Definition, Student, Work
+from grader.testing.cases import Draw
+from grader.testing.outcome import Outcome, outcome_of
+
+__all__ = ["Opening", "RubricPlugin", "Trial", "item"]
+
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def item(identifier: str) -> Callable[[Test], Test]:
+    """Say which item of rubric.toml a test judges; where several tests judge one item, all must pass."""
+
+    def decorate(test: Test) -> Test:
+        # An attribute, not a pytest mark: marks are checked against the configuration of whichever pytest runs outside.
+        test.__dict__["item"] = identifier
+        return test
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One state of the student's notebook to judge; `found_as` is the student's own name for what was searched."""
+
+    definition: Definition | None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    found_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the tests of one item came to in one state."""
+
+    opening: Opening
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes)
+
+
+class RubricModule(pytest.Module):
+    """A test module that is loaded already."""
+
+    loaded: ModuleType
+
+    def _getobj(self) -> ModuleType:
+        return self.loaded
+
+
+class RubricPlugin:
+    """Collects an assignment's tests and tries each item in each of its openings, until one passes.
+
+    Args:
+        modules: the loaded test modules by path.
+        openings: for each item's id the states to judge it in, in order.
+        seed: what the cases are drawn from.
+
+    Attributes:
+        trials: for each item's id what was tried.
+        finished: whether everything was tried.
+        error: what kept it from that.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        work: Work,
+        modules: Mapping[Path, ModuleType],
+        openings: Mapping[str, list[Opening]],
+        seed: str,
+    ) -> None:
+        self.items = {each.id: each for each in assignment.items}
+        self.work = work
+        self.modules = modules
+        self.openings = openings
+        self.seed = seed
+        self.trials: dict[str, list[Trial]] = {each.id: [] for each in assignment.items}
+        self.finished = False
+        self.error: BaseException | None = None
+        self._tests: dict[tuple[str, int], list[pytest.Function]] = {}
+        self._searched: dict[tuple[str, ...], Opening | None] = {}
+
+    @pytest.fixture
+    def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
+        opening = self.openings[_item_id(request.node)][request.param]
+        with self.work.open(opening.definition, opening.aliases or None) as student:
+            yield student
+
+    @pytest.fixture
+    def draw(self, request: pytest.FixtureRequest) -> Draw:
+        return Draw(f"{self.seed}\n{_item_id(request.node)}")
+
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
+        module: RubricModule = RubricModule.from_parent(parent, path=module_path)
+        module.loaded = self.modules[module_path]
+        return module
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "student" in metafunc.fixturenames:
+            # At least one, so that a missing or misnamed test is noticed whatever the submission is.
+            count = len(self.openings.get(_item_id(metafunc.definition), ())) or 1
+            metafunc.parametrize("student", range(count), indirect=True)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            raise AssignmentError(f"{report.nodeid} cannot be collected: {report.longreprtext.strip()}")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for function in items:
+            identifier = _item_id(function)
+            if not identifier:
+                raise AssignmentError(f"{_place(function)} judges no item: mark it with @item(...)")
+            if identifier not in self.items:
+                raise AssignmentError(f"{_place(function)} judges {identifier!r}: rubric.toml has no such item")
+            if not isinstance(function, pytest.Function) or "student" not in function.fixturenames:
+                raise AssignmentError(f"{_place(function)} does not ask for `student`: it can judge nothing")
+            number = function.callspec.params["student"]
+            assert isinstance(number, int)
+            self._tests.setdefault((identifier, number), []).append(function)
+        for identifier in self.items:
+            if (identifier, 0) not in self._tests:
+                raise AssignmentError(f"item {identifier!r} has no test: mark one with @item({identifier!r})")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        for each in self.items.values():
+            self._try(each)
+        self.finished = True
+        return True
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        self.error = excinfo.value
+        return True
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.error = excinfo.value
+
+    def _try(self, each: Item) -> None:
+        for number, opening in enumerate(self.openings[each.id]):
+            # What was found, or not found, for one item is not searched for again by the next: a search opens much.
+            if opening.found_as and self._searched.get(each.names, opening) != opening:
+                continue
+            trial = Trial(opening, tuple(_run(test, each.visible) for test in self._tests[each.id, number]))
+            self.trials[each.id].append(trial)
+            if trial.passed:
+                break
+        if any(opening.found_as for opening in self.openings[each.id]):
+            last = self.trials[each.id][-1:]
+            self._searched.setdefault(each.names, last[0].opening if last and last[0].passed else None)
+
+
+def _run(test: pytest.Function, visible: bool) -> Outcome:
+    hooks = test.ihook
+    try:
+        try:
+            hooks.pytest_runtest_setup(item=test)
+            hooks.pytest_runtest_call(item=test)
+        finally:
+            hooks.pytest_runtest_teardown(item=test, nextitem=None)
+    except (GraderError, OSError, MemoryError):
+        raise
+    except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
+        outcome = outcome_of(error, visible) if isinstance(error, Exception) else None
+        if outcome is None:
+            what = f"{type(error).__name__}: {error}"
+            raise AssignmentError(f"{_place(test)} broke, which no submission should make it do: {what}") from error
+        return outcome
+    return Outcome(Verdict.PASSED, right=1)
+
+
+def _item_id(node: pytest.Item) -> str:
+    return str(getattr(node.function, "item", "")) if isinstance(node, pytest.Function) else ""
+
+
+def _place(node: pytest.Item) -> str:
+    return f"{node.path.name}, {getattr(node, 'originalname', None) or node.name}"

@@ -1,0 +1,57 @@
+"""Convolutions for images: d2l.ai section 7.2."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Conv2D", "corr2d", "edge_image", "edge_kernel"]
+
+
+def corr2d(X: Tensor, K: Tensor) -> Tensor:
+    """Return the 2-D cross-correlation of an image with a kernel (7.2.1).
+
+    Args:
+        X: the image, (n_h, n_w).
+        K: the kernel, (k_h, k_w), no larger than the image.
+
+    Returns:
+        (n_h - k_h + 1, n_w - k_w + 1), of the inputs' common dtype.
+    """
+    k_h, k_w = K.shape
+    h, w = X.shape[0] - k_h + 1, X.shape[1] - k_w + 1
+    Y = torch.zeros(h, w, dtype=torch.result_type(X, K))
+    # Each kernel entry weighs the image shifted by the entry's place: k_h * k_w steps instead of h * w.
+    for a in range(k_h):
+        for b in range(k_w):
+            Y = Y + K[a, b] * X[a : a + h, b : b + w]
+    return Y
+
+
+class Conv2D(nn.Module):
+    """A convolutional layer for one image: cross-correlation plus a scalar bias (7.2.2).
+
+    Args:
+        kernel_size: (k_h, k_w).
+    """
+
+    def __init__(self, kernel_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(kernel_size))  # (k_h, k_w)
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Map (n_h, n_w) to (n_h - k_h + 1, n_w - k_w + 1)."""
+        return corr2d(X, self.weight) + self.bias
+
+
+def edge_image() -> Tensor:
+    """Return the white 6x8 image whose middle four columns are black (7.2.3)."""
+    X = torch.ones(6, 8)
+    X[:, 2:6] = 0
+    return X
+
+
+def edge_kernel() -> Tensor:
+    """Return the 1x2 kernel that is the difference of horizontal neighbours (7.2.3)."""
+    return torch.tensor([[1.0, -1.0]])

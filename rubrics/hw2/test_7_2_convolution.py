@@ -1,0 +1,83 @@
+"""Cross-correlation and the convolutional layer: d2l.ai sections 7.2.1 and 7.2.2."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+import reference
+from grader.testing import (
+    Absent,
+    Case,
+    Draw,
+    Mismatch,
+    Student,
+    assert_close,
+    assert_module,
+    assert_shape,
+    given,
+    image_and_kernel,
+    item,
+)
+
+
+@item("corr2d.values")
+@given(image_and_kernel())
+def test_corr2d_is_cross_correlation(student: Student, case: Case) -> None:
+    assert_close(student.corr2d(case.X, case.K), reference.corr2d(case.X, case.K))
+
+
+@item("corr2d.shape")
+@given(image_and_kernel())
+def test_corr2d_gives_one_entry_for_each_place_of_the_kernel(student: Student, case: Case) -> None:
+    n, k = case.X.shape, case.K.shape
+    assert_shape(student.corr2d(case.X, case.K), (n[0] - k[0] + 1, n[1] - k[1] + 1))
+
+
+def image_kernel_and_bias(draw: Draw) -> Iterator[Case]:
+    """Give an image X, the weight K and the bias b of a layer (never 0), and a cotangent G of its output."""
+    for n_h, n_w, k_h, k_w in ((6, 8, 1, 2), (5, 5, 2, 2), (4, 7, 3, 2), (7, 4, 2, 4), (3, 5, 3, 5)):
+        yield Case(
+            f"Conv2D(({k_h}, {k_w})) and an image of {n_h}x{n_w}",
+            X=draw.normal(n_h, n_w),
+            K=draw.normal(k_h, k_w),
+            b=draw.choice((-1.5, -0.75, 0.5, 2.25)),
+            G=draw.normal(n_h - k_h + 1, n_w - k_w + 1),
+        )
+
+
+@item("conv2d_layer")
+@given(image_kernel_and_bias)
+def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> None:
+    size = tuple(case.K.shape)
+    Conv2D = student.Conv2D
+    if not callable(Conv2D):
+        raise Absent("Conv2D is no class here")
+    layer = assert_module(Conv2D(size), f"Conv2D({size})")
+    weight, bias, dtype = weight_and_bias(layer.parameters(), size)
+    # The student's default dtype may be float64: the image follows the layer, as a student's own would.
+    X, G = case.X.to(dtype), case.G.to(dtype)
+    shape = layer.parameters()[bias].shape
+    layer.load({weight: case.K.to(dtype), bias: torch.full(shape, case.b, dtype=dtype)})
+    assert_close(layer(X), reference.corr2d(case.X, case.K) + case.b)
+    gradients = layer.gradients(X, cotangent=G)
+    for name, expected in ((weight, reference.corr2d(case.X, case.G)), (bias, case.G.sum().reshape(shape))):
+        gradient = gradients.get(name)
+        if gradient is None:
+            raise Mismatch(f"no gradient reaches {name}: the layer cannot learn it", expected=expected, found=None)
+        try:
+            assert_close(gradient, expected)
+        except Mismatch as wrong:
+            raise Mismatch(f"the gradient of {name} is not right: {wrong}", expected=expected, found=gradient) from None
+
+
+def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str, torch.dtype]:
+    """Return the names of the weight and the bias, known by their shapes, and the dtype of the weight."""
+    shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in parameters.items()) or "none"
+    for weight, value in parameters.items():
+        if tuple(value.shape) == size:
+            for bias, other in parameters.items():
+                if bias != weight and other.numel() == 1:
+                    return weight, bias, value.dtype
+            raise Mismatch(f"the layer has no learnable bias of one element (its parameters: {shapes})")
+    raise Mismatch(f"the layer has no learnable weight of shape {size} (its parameters: {shapes})")

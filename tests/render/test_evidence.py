@@ -1,0 +1,126 @@
+"""Evidence is shown in small matrices, with what differs marked, whatever it holds."""
+
+from typing import Any
+
+import pytest
+
+from grader.render import evidence
+from grader.render.evidence import Entry, Exhibit, exhibits
+
+
+def tensor(values: Any, *shape: int, dtype: str = "float32") -> dict[str, Any]:
+    return {"shape": list(shape), "dtype": dtype, "values": values}
+
+
+def labels(shown: dict[str, Any]) -> list[list[str]]:
+    return [[exhibit.label for exhibit in group] for group in exhibits(shown)]
+
+
+def only(shown: dict[str, Any]) -> Exhibit:
+    ((exhibit,),) = exhibits(shown)
+    return exhibit
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert evidence.__all__ == sorted(evidence.__all__)
+
+
+def test_no_evidence_shows_nothing() -> None:
+    assert exhibits({}) == ()
+
+
+def test_case_inputs_results_and_others_come_in_this_order() -> None:
+    shown = {"note_2": "x", "found": 1, "expected": 2, "inputs": {"X": 1, "K": 2}, "case": "the book's example"}
+    assert labels(shown) == [["case"], ["X", "K"], ["expected", "found"], ["note 2"]]
+
+
+def test_a_tensor_is_a_matrix_with_its_shape_and_dtype() -> None:
+    exhibit = only({"X": tensor([[1.0, 2.5], ["nan", -0.3333]], 2, 2)})
+    assert exhibit.text == "(2, 2) float32"
+    assert [[entry.text for entry in row] for row in exhibit.rows] == [["1", "2.5"], ["nan", "-0.3333"]]
+
+
+@pytest.mark.parametrize(("values", "shape"), [(3.0, ()), ([3.0], (1,)), ([[3.0]], (1, 1))])
+def test_numbers_and_vectors_are_matrices_of_one_row(values: Any, shape: tuple[int, ...]) -> None:
+    assert only({"X": tensor(values, *shape)}).rows == ((Entry("3"),),)
+
+
+def test_a_shape_is_written_as_python_does() -> None:
+    assert [only({"X": tensor(None, *shape)}).text for shape in ((), (3,), (64, 64))] == [
+        "() float32",
+        "(3,) float32",
+        "(64, 64) float32",
+    ]
+    assert only({"X": {"shape": [8, 8]}}).text == "(8, 8)"
+
+
+def test_a_tensor_of_more_dimensions_is_shown_matrix_by_matrix() -> None:
+    cube = tensor([[[1, 2]], [[3, 4]]], 2, 1, 2)
+    assert labels({"expected": cube, "found": cube}) == [["expected[0]", "expected[1]"], ["found[0]", "found[1]"]]
+
+
+def test_entries_that_differ_are_marked() -> None:
+    expected, found = tensor([[19.0, 25.0], [37.0, 43.0]], 2, 2), tensor([[19.0001, 5.0], ["nan", 43.0]], 2, 2)
+    ((right, wrong),) = exhibits({"expected": expected, "found": found})
+    assert [[entry.differs for entry in row] for row in wrong.rows] == [[False, True], [True, False]]
+    assert not any(entry.differs for row in right.rows for entry in row)
+
+
+def test_another_shape_differs_as_a_whole() -> None:
+    ((_, wrong),) = exhibits({"expected": {"shape": [8, 8]}, "found": tensor([[1.0]], 1, 1)})
+    assert wrong.differs
+    assert not any(entry.differs for row in wrong.rows for entry in row)
+
+
+def test_plain_values_differ_as_a_whole() -> None:
+    ((_, wrong),) = exhibits({"expected": [1, 2], "found": [1, 3]})
+    assert wrong.differs
+    ((_, right),) = exhibits({"expected": "x", "found": "x"})
+    assert not right.differs
+
+
+def test_tensors_in_lists_and_objects_are_compared_one_by_one() -> None:
+    expected, found = (
+        {"weight": tensor([1], 1), "more": [tensor([2], 1)]},
+        {"weight": tensor([1], 1), "more": [tensor([3], 1)]},
+    )
+    groups = exhibits({"expected": expected, "found": found})
+    assert [exhibit.label for exhibit in groups[1]] == ["found[weight]", "found[more][0]"]
+    assert [exhibit.rows[0][0].differs for exhibit in groups[1]] == [False, True]
+
+
+def test_large_matrices_are_cut() -> None:
+    exhibit = only({"X": tensor([[0] * 1000] * 1000, 1000, 1000)})
+    assert len(exhibit.rows) == 13
+    assert {len(row) for row in exhibit.rows} == {13}
+    assert exhibit.rows[12][12].text == exhibit.rows[0][12].text == "…"
+    assert len(exhibits({"X": tensor([[[0]]] * 1000, 1000, 1, 1)})[0]) == 12
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        [],
+        {},
+        [[]],
+        tensor([[1], [1, 2]], 2, 2),
+        tensor([1, [2]], 2),
+        tensor({"a": 1}, 2),
+        tensor("text", 1),
+        tensor([], 0),
+        tensor([[], []], 2, 0),
+        {"shape": "text"},
+        {"shape": [None, "x"], "values": 3},
+        {"shape": 3},
+        {"deep": [[[[[[[[[[tensor([1], 1)]]]]]]]]]]},
+        "\x1b[31m\ud800\u202e",
+    ],
+)
+def test_whatever_evidence_holds_can_be_shown(value: Any) -> None:
+    for shown in ({"found": value, "expected": value}, {"inputs": value}, {"inputs": {"X": value}}, {"case": value}):
+        for group in exhibits(shown):
+            for exhibit in group:
+                assert all(isinstance(entry.text, str) for row in exhibit.rows for entry in row)
+                exhibit.text.encode()

@@ -1,0 +1,215 @@
+"""The HTML report is one page that needs nothing, runs nothing, and shows a student's text as text."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from grader.render import html, render_html
+from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+
+MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
+WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], [37.0, 43.0]]}
+EVIDENCE = {"case": "the book's example", "inputs": {"X": MATRIX}, "expected": MATRIX, "found": WRONG}
+HOSTILE = "</td><script>alert(1)</script>'\"><img src=//evil onerror=x>{{ 7*7 }}\x1b[31m\u202e\x00\ud800"
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: the elements, their attributes, the text; and whether elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.balanced = "", True
+        self.feed(text)
+        self.balanced = self.balanced and not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.balanced = self.balanced and bool(self.open) and self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def item(verdict: Verdict, points: float = 0, section: str = "7.2.1", **others: Any) -> ItemResult:
+    return ItemResult("corr2d.values", section, "Cross-correlation", points, 6, verdict, "a message", **others)
+
+
+def report_of(*items: ItemResult, **others: Any) -> Report:
+    return Report("hw2", "과제 2", "revision", (File("과제 (최종) [1].ipynb", "0" * 64),), items, **others)
+
+
+FULL = report_of(
+    item(Verdict.PASSED, 6),
+    item(Verdict.FAILED, file="hw2.ipynb", cell=12, evidence=EVIDENCE),
+    item(Verdict.PENDING, section="7.6.2"),
+    cells=(CellResult("hw2.ipynb", 1, "ok"), CellResult("hw2.ipynb", 2, "raised", "ValueError: no")),
+    layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
+    limits_hit=("cell 3 ran past 60 s",),
+    notices=("an install was not run",),
+)
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert html.__all__ == sorted(html.__all__)
+
+
+def test_the_page_shows_the_whole_report() -> None:
+    page = Page(render_html(FULL))
+    assert page.balanced
+    for text in (
+        "과제 2",
+        "과제 (최종) [1].ipynb",
+        "6 of 18 points",
+        "1 passed",
+        "6 points still to be decided",
+        "Section 7.6.2",
+        "hw2.ipynb, cell 12",
+        "the book's example",
+        "(2, 2) float32",
+        "hw2.ipynb, cell 2",
+        "ValueError: no",
+        "not delegated",
+        "cell 3 ran past 60 s",
+        "an install was not run",
+        "0" * 64,
+    ):
+        assert text in page.text
+
+
+def test_the_page_needs_no_network_and_runs_nothing() -> None:
+    text = render_html(FULL)
+    page = Page(text)
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert {"http-equiv": "Content-Security-Policy", "content": policy} in page.all("meta")
+    assert not {tag for tag, _ in page.elements} & {
+        "script",
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "base",
+        "form",
+        "svg",
+        "a",
+    }
+    assert not {
+        name
+        for _, attributes in page.elements
+        for name in attributes
+        if name.startswith("on") or name in ("src", "href")
+    }
+    assert not re.search(r"https?:|url\(|@import|javascript:", text)
+
+
+def test_the_page_can_be_read_by_everyone() -> None:
+    text = render_html(FULL)
+    page = Page(text)
+    assert page.all("html") == [{"lang": "en"}]
+    assert page.all("h1")
+    assert all(attributes.get("scope") in ("col", "row") for attributes in page.all("th"))
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    assert "Noto Sans KR" in text
+    assert page.text.count("failed") >= 2  # in words, not by colour alone
+
+
+def test_every_colour_of_text_stands_out_in_light_and_dark() -> None:
+    style = render_html(FULL)
+    for block in re.findall(r":root \{([^}]*--card[^}]*)\}", style)[:2]:
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", block))
+        pairs = [(name, f"{name}-tint") for name in ("good", "bad", "partly", "open")]
+        pairs += [
+            ("text", "page"),
+            ("text", "card"),
+            ("text", "code"),
+            ("quiet", "page"),
+            ("quiet", "card"),
+            ("quiet", "code"),
+        ]
+        for text, ground in pairs:
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_what_was_lost_is_open_and_the_rest_closed() -> None:
+    for verdict in Verdict:
+        (details,) = Page(render_html(report_of(item(verdict)))).all("details")
+        assert ("open" in details) == (verdict not in (Verdict.PASSED, Verdict.PENDING))
+
+
+def test_entries_that_differ_are_marked_in_words_too() -> None:
+    text = render_html(report_of(item(Verdict.FAILED, evidence=EVIDENCE)))
+    assert re.findall(r'<td class="differs">([^<]*)<span class="unseen"> \(differs\)', text) == ["5"]
+
+
+def test_a_students_text_is_shown_and_not_obeyed() -> None:
+    hostile = Report(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        (File(HOSTILE, HOSTILE),),
+        (
+            ItemResult(
+                HOSTILE,
+                HOSTILE,
+                HOSTILE,
+                0,
+                1,
+                Verdict.FAILED,
+                HOSTILE,
+                HOSTILE,
+                1,
+                {HOSTILE: HOSTILE, "case": HOSTILE},
+            ),
+        ),
+        (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),
+        (LayerStatus(HOSTILE, False, HOSTILE),),
+        (HOSTILE,),
+        (HOSTILE,),
+    )
+    text = render_html(hostile)
+    page = Page(text)
+    assert page.balanced
+    assert not {tag for tag, _ in page.elements} & {"script", "img"}
+    assert not set(text) & set("\x1b\x00\u202e\ud800")
+    assert page.text.count("<script>alert(1)</script>") >= 10
+    assert "{{ 7*7 }}" in page.text
+    text.encode()
+
+
+def test_a_page_stays_small_whatever_was_said() -> None:
+    loud = report_of(
+        item(Verdict.FAILED, evidence={"found": "x" * 5_000_000, "inputs": {"X": [0] * 100_000}}),
+        cells=tuple(CellResult("hw2.ipynb", number, "raised", "x" * 10_000) for number in range(1000)),
+        notices=("x" * 1000,) * 5000,
+    )
+    text = render_html(loud)
+    assert len(text) < 1_500_000
+    assert "and 800 more" in text
+    assert "and 4800 more" in text
+
+
+def test_a_report_without_items_is_a_page() -> None:
+    assert Page(render_html(report_of())).balanced

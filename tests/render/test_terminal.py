@@ -1,0 +1,142 @@
+"""The terminal report is compact, fits its width, and lets no student's text command the terminal."""
+
+import io
+from types import ModuleType
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from grader import render
+from grader.render import render_terminal, terminal
+from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+
+MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
+WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], ["nan", 43.0]]}
+EVIDENCE = {"case": "the book's example", "inputs": {"X": MATRIX}, "expected": MATRIX, "found": WRONG}
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e[bold]:smile:[/bold]\x00\ud800\r"
+
+
+def report_of(*items: ItemResult, **others: Any) -> Report:
+    return Report("hw2", "Homework 2", "revision", (File("과제 2.ipynb", "0" * 64),), items, **others)
+
+
+def item(verdict: Verdict, points: float = 0, message: str = "is wrong", **others: Any) -> ItemResult:
+    return ItemResult("corr2d.values", "7.2.1", "Cross-correlation", points, 6, verdict, message, **others)
+
+
+def printed(report: Report, width: int = 80, colour: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=colour, color_system="standard" if colour else None)
+    render_terminal(report, console)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("module", [render, terminal])
+def test_the_public_names_are_sorted(module: ModuleType) -> None:
+    assert module.__all__ == sorted(module.__all__)
+
+
+def test_the_score_comes_first() -> None:
+    text = printed(report_of(item(Verdict.PASSED, 6), item(Verdict.PENDING)))
+    assert text.startswith("Homework 2")
+    assert "과제 2.ipynb" in text
+    assert "6 / 12 points" in text
+    assert "6 pending" in text
+
+
+def test_each_item_shows_its_verdict_points_and_message() -> None:
+    text = printed(report_of(item(Verdict.PASSED, 6, "right"), item(Verdict.FAILED, 0, file="hw2.ipynb", cell=12)))
+    assert "✓  corr2d.values  6 / 6  right" in text
+    assert "✗  corr2d.values  0 / 6  is wrong" in text
+    assert "hw2.ipynb, cell 12" in text
+
+
+def test_evidence_is_shown_for_what_was_lost_only() -> None:
+    text = printed(report_of(item(Verdict.FAILED, evidence=EVIDENCE)))
+    assert "the book's example" in text
+    assert "19 25" in text
+    assert "nan  43" in text
+    for verdict in (Verdict.PASSED, Verdict.PENDING):
+        assert "the book's example" not in printed(report_of(item(verdict, evidence=EVIDENCE)))
+
+
+def test_entries_that_differ_are_underlined() -> None:
+    assert "\x1b[1;4;31mnan\x1b[0m  43" in printed(report_of(item(Verdict.FAILED, evidence=EVIDENCE)), colour=True)
+
+
+def test_cells_limits_layers_and_notices_are_listed() -> None:
+    text = printed(
+        report_of(
+            cells=(CellResult("hw2.ipynb", 1, "ok"), CellResult("hw2.ipynb", 2, "raised", "ValueError: no")),
+            layers=(
+                LayerStatus("seccomp", True),
+                LayerStatus("cgroup", False, "not delegated"),
+                LayerStatus("net", False),
+            ),
+            limits_hit=("cell 3 ran past 60 s",),
+            notices=("an install was not run",),
+        )
+    )
+    assert "hw2.ipynb, cell 2: raised. ValueError: no" in text
+    assert "cell 1" not in text
+    assert "cgroup (not delegated), net" in text
+    assert "seccomp" not in text
+    assert "cell 3 ran past 60 s" in text
+    assert "an install was not run" in text
+
+
+def test_what_does_not_apply_is_not_mentioned() -> None:
+    text = printed(report_of(item(Verdict.PASSED, 6)))
+    for title in ("Cells", "Limits", "Sandbox", "Notices", "pending"):
+        assert title not in text
+
+
+def test_long_lists_are_cut() -> None:
+    text = printed(report_of(notices=tuple(f"notice {number}" for number in range(5000))))
+    assert "notice 19" in text
+    assert "notice 20" not in text
+    assert "and 4,980 more" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    long = item(Verdict.FAILED, 0, "길다 " * 300, file="긴 이름 " * 50 + ".ipynb", cell=1, evidence=EVIDENCE)
+    cells = (CellResult("긴 이름" * 50, 1, "raised", "x" * 5000),)
+    text = printed(report_of(long, item(Verdict.ABSENT), cells=cells, notices=("x" * 300,)), width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+
+
+def test_a_students_text_is_shown_and_not_obeyed() -> None:
+    hostile = Report(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        (File(HOSTILE, "0" * 64),),
+        (
+            ItemResult(
+                HOSTILE,
+                HOSTILE,
+                HOSTILE,
+                0,
+                1,
+                Verdict.FAILED,
+                HOSTILE,
+                HOSTILE,
+                1,
+                {HOSTILE: HOSTILE, "case": HOSTILE},
+            ),
+        ),
+        (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),
+        (LayerStatus(HOSTILE, False, HOSTILE),),
+        (HOSTILE,),
+        (HOSTILE,),
+    )
+    text = printed(hostile, 200)
+    assert not set(text) & set("\x1b\x07\x00\r\u202e\ud800")
+    assert text.count("[bold]:smile:[/bold]") >= 10
+
+
+def test_a_report_without_items_is_printed() -> None:
+    assert "0 / 0 points" in printed(report_of())

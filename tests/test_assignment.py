@@ -1,0 +1,119 @@
+"""Loading an assignment: what it declares, and one clear error for each way to contradict itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import Assignment, Limits, find_assignment, load_assignment
+from grader.errors import AssignmentError
+
+RUBRIC = """
+title = "A small assignment"
+points = 5
+[sections]
+"7.2" = "Convolutions"
+[limits]
+cell_seconds = 2.5
+processes = 8
+[[items]]
+id = "first"
+section = "7.2"
+title = "The first"
+points = 2
+names = ["corr2d"]
+[[items]]
+id = "second"
+section = "7.2"
+title = "The second"
+points = 3
+visible = false
+partial = true
+"""
+
+
+def loaded(folder: Path, rubric: str = RUBRIC) -> Assignment:
+    (folder / "rubric.toml").write_text(rubric)
+    return load_assignment(folder)
+
+
+def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
+    assignment = loaded(tmp_path)
+    assert (assignment.name, assignment.title, assignment.points) == (tmp_path.name, "A small assignment", 5)
+    assert [item.id for item in assignment.items] == ["first", "second"]
+    assert assignment.names == ("corr2d",)
+    assert assignment.items[0].visible
+    assert not assignment.items[0].partial
+    assert not assignment.items[1].visible
+    assert assignment.items[1].partial
+    assert assignment.limits == Limits(cell_seconds=2.5, processes=8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("points = 5", "points = 6", "add up to 5, but points = 6"),
+        ("points = 5", "", "points is missing"),
+        ("points = 2", "points = 0", r"item 1 \(first\): points must be above zero"),
+        ("points = 2", "points = -2", "points must be above zero"),
+        ("points = 2", "points = nan", "points must be above zero"),
+        ("points = 2", "points = true", "points must be a number"),
+        ('id = "second"', 'id = "first"', "'first' is declared twice"),
+        ('section = "7.2"', 'section = "9"', "'first' is in section '9'"),
+        ('title = "The first"', "title = 3", "title must be a string, not 3"),
+        ('title = "The first"', 'titel = "The first"', "title is missing"),
+        ("partial = true", "partial = true\ncolour = 1", "unknown key colour"),
+        ("partial = true", "search = true", "search needs a name"),
+        ('names = ["corr2d"]', 'names = ["corr 2d"]', "'corr 2d' in names is not a Python name"),
+        ('names = ["corr2d"]', "names = [3]", "names must be a list of strings"),
+        ("processes = 8", "procesess = 8", r"\[limits\]: unknown key procesess"),
+        ("processes = 8", "processes = 0", "processes must be above zero"),
+        ("processes = 8", "processes = 1.5", "processes must be a whole number"),
+        ("points = 5", "points = ", "is not valid TOML"),
+        ("points = 5", 'points = 5\nreference = "nowhere"', "'nowhere' is no folder"),
+    ],
+)
+def test_a_rubric_that_contradicts_itself_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in RUBRIC
+    with pytest.raises(AssignmentError, match=message) as raised:
+        loaded(tmp_path, RUBRIC.replace(old, new, 1))
+    assert "rubric.toml" in str(raised.value)
+
+
+def test_a_folder_without_a_rubric_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AssignmentError, match="does not exist: an assignment is a folder with"):
+        load_assignment(tmp_path)
+
+
+def test_the_revision_changes_with_the_rubric_a_test_or_the_reference(tmp_path: Path) -> None:
+    folder, reference = tmp_path / "hw", tmp_path / "reference"
+    folder.mkdir()
+    reference.mkdir()
+    rubric = 'reference = "../reference"\n' + RUBRIC
+    revisions = [loaded(folder, rubric).revision, loaded(folder, rubric + "# a comment").revision]
+    (folder / "test_a.py").write_text("a = 1")
+    revisions.append(loaded(folder, rubric).revision)
+    (folder / "test_a.py").write_text("a = 2")
+    revisions.append(loaded(folder, rubric).revision)
+    (reference / "convolution.py").write_text("b = 1")
+    revisions.append(loaded(folder, rubric).revision)
+    assert len(set(revisions)) == len(revisions)
+    assert loaded(folder, rubric).revision == revisions[-1]
+
+
+def test_an_assignment_is_found_by_its_name_and_by_its_path(tmp_path: Path) -> None:
+    assert find_assignment("hw2").name == "hw2"
+    (tmp_path / "rubric.toml").write_text(RUBRIC)
+    assert find_assignment(tmp_path).title == "A small assignment"
+    with pytest.raises(AssignmentError, match=r"no assignment named 'hw99': give one of .*hw2"):
+        find_assignment("hw99")
+
+
+def test_a_name_never_means_a_folder_that_happens_to_be_here(tmp_path: Path) -> None:
+    here = tmp_path / "hw2"
+    here.mkdir()
+    (here / "rubric.toml").write_text(RUBRIC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert find_assignment("hw2").folder != here
