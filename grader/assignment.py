@@ -41,6 +41,7 @@ class Limits:
     cell_output_bytes: int = 1 * _MIB
     notebook_output_bytes: int = 10 * _MIB
     replacements: int = 3  # how often a kernel that died or hung is replaced
+    judge_seconds: float = 120  # for all tests of all definitions together
     test_seconds: float = 10
     test_memory_bytes: int = 1024 * _MIB
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment
@@ -43,51 +44,44 @@ def grade(
         SystemFault: we or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
-    limits = assignment.limits
     seed = _seed(submission, assignment)
-    watch = Watch(assignment.names, seed)
-    hidden = [assignment.folder, RUBRICS, _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
-    execution = Execution()
-    with zygote.sandbox(limits, hidden, left_out) as sandbox:
-        entered = time.monotonic()
+    with closing(Execution()) as execution, zygote.sandbox(assignment.limits, _hidden(assignment), left_out) as sandbox:
         for notebook in submission.notebooks:
             progress(f"running {notebook.name}")
-            deadline = started + limits.submission_seconds
-            run_notebook(sandbox, notebook, watch, limits, deadline, execution)
+            deadline = started + assignment.limits.submission_seconds
+            watch = Watch(assignment.names, seed)
+            run_notebook(sandbox, notebook, watch, assignment.limits, deadline, execution)
         ran = time.monotonic()
         progress("judging")
-        items = judge(assignment, SnapshotWork(execution, limits, seed), submission.identity)
-        judged = time.monotonic()
-        layers = sandbox.layers
-    cells = sorted(execution.cells.values(), key=lambda cell: (_position(submission, cell.file), cell.cell))
+        items = judge(assignment, SnapshotWork(execution, assignment.limits, seed), submission.identity)
+    order = [notebook.name for notebook in submission.notebooks]
+    places = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
     return Report(
         assignment=assignment.name,
         title=assignment.title,
         revision=assignment.revision,
         files=tuple(File(notebook.name, notebook.sha256) for notebook in submission.notebooks),
         items=tuple(items),
-        cells=tuple(cells),
-        layers=layers,
+        cells=tuple(execution.cells[place] for place in places),
+        layers=sandbox.layers,
         limits_hit=tuple(execution.limits_hit),
         notices=tuple(str(notice) for notebook in submission.notebooks for notice in notebook.notices),
         timing={
-            "enter_seconds": round(entered - started, 4),
-            "cells_seconds": round(ran - entered, 4),
-            "judge_seconds": round(judged - ran, 4),
+            "cells_seconds": round(ran - started, 4),
             "total_seconds": round(time.monotonic() - started, 4),
             "cells": [
-                {"file": cell.file, "cell": cell.cell, "seconds": round(execution.seconds.get(place, 0.0), 4)}
-                for cell in cells
-                for place in [(cell.file, cell.cell)]
+                {"file": file, "cell": cell, "seconds": round(execution.seconds.get((file, cell), 0.0), 4)}
+                for file, cell in places
             ],
         },
     )
 
 
+def _hidden(assignment: Assignment) -> list[Path]:
+    """Return the folders that stay covered even where one lies inside what the sandbox can read."""
+    return [assignment.folder, RUBRICS, _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
+
+
 def _seed(submission: Submission, assignment: Assignment) -> int:
     digest = hashlib.sha256(f"{submission.identity} {assignment.revision}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def _position(submission: Submission, file: str) -> int:
-    return [notebook.name for notebook in submission.notebooks].index(file)

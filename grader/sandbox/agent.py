@@ -56,7 +56,7 @@ class Agent:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
             if (written or last) and cell not in self._kept:
                 self._snapshot(cell, written, self._defined_in if last else {})
-        except (Closed, TypeError):
+        except (Closed, TimeoutError, TypeError):
             return
 
     def _new_definitions(self) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -25,7 +25,7 @@ def control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str,
     """
     made: list[Path] = []
     places: dict[str, str] = {}
-    name = f"grader-{uuid.uuid4().hex[:12]}"
+    name = f"grader-{os.getpid()}-{uuid.uuid4().hex[:12]}"
     bounds = {
         "memory": {
             "memory.max": limits.memory_bytes,
@@ -38,6 +38,7 @@ def control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str,
         for kind in sorted(wanted):
             try:
                 folder = _parent(kind) / name
+                _remove_orphans(folder.parent)
                 if folder not in made:
                     folder.mkdir()
                     made.append(folder)
@@ -70,6 +71,14 @@ def _write_bounds(folder: Path, kind: str, bounds: dict[str, int]) -> None:
             written += 1
     if not written:
         raise OSError(f"the {kind} controller is not enabled for {folder.parent}")
+
+
+def _remove_orphans(parent: Path) -> None:
+    """Remove the groups of graders that were killed before they could do it themselves."""
+    for folder in parent.glob("grader-*-*"):
+        owner = folder.name.split("-")[1]
+        if not Path("/proc", owner).exists():
+            _remove(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -74,6 +74,11 @@ class Execution:
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     limits_hit: list[str] = field(default_factory=list)
 
+    def close(self) -> None:
+        """Hang up on every snapshot."""
+        for snapshot in self.snapshots:
+            snapshot.packets.close()
+
     def hit(self, limit: str) -> None:
         """Note that a limit was reached, once."""
         if limit not in self.limits_hit:
@@ -106,6 +111,8 @@ def run_notebook(
         sandbox.clear([s.pid for s in execution.snapshots if s.alive()])
         lost = [s for s in execution.snapshots if not s.alive()]
         execution.snapshots[:] = [s for s in execution.snapshots if s not in lost]
+        for snapshot in lost:
+            snapshot.packets.close()
         if guilty is None:
             break
         blamed.add(guilty)

@@ -59,6 +59,7 @@ class Layers:
     def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
         self._left_out = left_out
         self._status: dict[str, LayerStatus] = {}
+        self._remarks: dict[str, str] = {}
 
     @contextmanager
     def layer(self, name: str) -> Iterator[bool]:
@@ -73,7 +74,11 @@ class Layers:
 
     def note(self, name: str, reason: str) -> None:
         """Note a layer as held (no reason) or not."""
-        self._status[name] = LayerStatus(name, not reason, reason)
+        self._status[name] = LayerStatus(name, not reason, reason or self._remarks.get(name, ""))
+
+    def remark(self, name: str, text: str) -> None:
+        """Say something about a layer that holds."""
+        self._remarks[name] = text
 
     def wanted(self, name: str) -> bool:
         """Tell whether a layer is to be applied."""
@@ -138,6 +143,11 @@ class Confinement:
     def home(self) -> Path:
         """The folder that notebooks run in."""
         return _HOME if self._layers.holds("private file system") else self._fallback_folder
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for temporary files."""
+        return Path("/tmp") if self._layers.holds("private file system") else self._fallback_folder
 
     def leave_host(self) -> None:
         """Join the control groups, give up root, and unshare the namespaces; the next fork is their first process."""
@@ -218,7 +228,11 @@ class Confinement:
         proc, old = root / "proc", root / "old"
         proc.mkdir()
         old.mkdir()
-        linux.mount("proc", proc)
+        try:
+            linux.mount("proc", proc)
+        except OSError as error:
+            # Needs a pid namespace of its own, and many containers forbid it.
+            self._layers.remark("private file system", f"without /proc: {error.strerror}")
         self._mount_terminals(root / "dev")
         linux.pivot_root(root, old)
         os.chdir("/")

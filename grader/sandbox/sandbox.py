@@ -51,6 +51,7 @@ class Zygote:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            start_new_session=True,  # Ctrl-C is for whoever started us, who then closes this process
         )
         theirs.close()
 
@@ -207,17 +208,16 @@ class Sandbox:
 
     def close(self) -> None:
         """End every process of the sandbox and wait until all are gone."""
-        private = any(layer.name == "pid namespace" and layer.on for layer in self.layers)
-        if not private:
-            # Nothing but the first process itself can find the others then.
+        if not any(layer.name == "pid namespace" and layer.on for layer in self.layers):
+            # Nothing but the first process itself can find the others then, and it does so when it is hung up on.
             self.orders.close()
-            self._wait_for_end()
-        signal.pidfd_send_signal(self._watcher, signal.SIGTERM)
-        if not self._wait_for_end():
-            signal.pidfd_send_signal(self._watcher, signal.SIGKILL)
-            self._wait_for_end()
+            self._ended(_SECONDS_TO_END)
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            if not self._ended(0):
+                signal.pidfd_send_signal(self._watcher, sign)
+                self._ended(_SECONDS_TO_END)
         self.orders.close()
         os.close(self._watcher)
 
-    def _wait_for_end(self) -> bool:
-        return bool(select.select([self._watcher], [], [], _SECONDS_TO_END)[0])
+    def _ended(self, seconds: float) -> bool:
+        return bool(select.select([self._watcher], [], [], seconds)[0])

@@ -23,7 +23,7 @@ _BY_PURPOSE = """
     inotify_init inotify_init1 inotify_add_watch inotify_rm_watch
     mmap munmap mprotect mremap madvise brk msync mincore mlock munlock mlock2 membarrier
     set_mempolicy get_mempolicy mbind pkey_alloc pkey_free pkey_mprotect map_shadow_stack
-    shmget shmat shmctl shmdt semget semop semctl semtimedop
+    semget semop semctl semtimedop
     mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
     clone fork vfork execve execveat exit exit_group wait4 waitid
     futex futex_waitv set_robust_list get_robust_list set_tid_address rseq arch_prctl prctl restart_syscall

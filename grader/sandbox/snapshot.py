@@ -227,8 +227,11 @@ def _may_build_a_model(thing: Any) -> bool:
 
 
 def _bound_memory(memory_bytes: int) -> None:
-    with open("/proc/self/status") as status:
-        used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    try:
+        with open("/proc/self/status") as status:
+            used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    except OSError:
+        return  # a sandbox without /proc; the bound of the whole submission is left
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     bound = used + memory_bytes if hard == resource.RLIM_INFINITY else min(used + memory_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))

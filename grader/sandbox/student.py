@@ -201,6 +201,7 @@ class SnapshotWork:
         self._execution = execution
         self._limits = limits
         self._seed = seed
+        self._deadline = time.monotonic() + limits.judge_seconds
         self._recorded = tuple(_recorded(execution))
         self._snapshots = _definitions(execution)
 
@@ -233,23 +234,26 @@ class SnapshotWork:
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None
     ) -> Iterator[SnapshotStudent]:
         """Open a state in a fresh process; None opens one that offers recorded values only."""
+        seconds = min(self._limits.test_seconds, self._deadline - time.monotonic())
+        if seconds <= 0:
+            raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         with ours, theirs:
             snapshot = None if definition is None else self._snapshots[definition]
             if snapshot is not None:
                 request = {
-                    "seconds": self._limits.test_seconds + _SECONDS_OF_GRACE,
+                    "seconds": seconds + _SECONDS_OF_GRACE,
                     "memory_bytes": self._limits.test_memory_bytes,
                     "seed": self._seed,
                     "aliases": dict(aliases or {}),
                 }
                 try:
                     snapshot.packets.send(request, (theirs.fileno(),))
-                except Closed:
+                except (Closed, TimeoutError):
                     raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
             theirs.close()
-            yield SnapshotStudent(channel, self._limits.test_seconds, self._recorded)
+            yield SnapshotStudent(channel, seconds, self._recorded)
 
 
 def _definitions(execution: Execution) -> dict[Definition, Snapshot]:

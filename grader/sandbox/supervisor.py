@@ -37,6 +37,7 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     linux.die_with_parent()
     orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
     os.closerange(4, 65536)
+    host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     limits = Limits(**request["limits"])
     layers = Layers(frozenset(request["left_out"]))
     view = FileView(tuple(Path(path) for path in request["hidden"]))
@@ -50,7 +51,8 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     linux.die_with_parent()
     linux.adopt_orphans()
     confinement.settle_as_first_process()
-    _Supervisor(orders, layers, confinement, limits).serve()
+    os.environ["TMPDIR"] = str(confinement.scratch)
+    _Supervisor(orders, layers, confinement, limits, _own_processes(host_processes)).serve()
 
 
 def _watch(first: int) -> None:
@@ -62,11 +64,14 @@ def _watch(first: int) -> None:
 
 
 class _Supervisor:
-    def __init__(self, orders: Packets, layers: Layers, confinement: Confinement, limits: Limits) -> None:
+    def __init__(
+        self, orders: Packets, layers: Layers, confinement: Confinement, limits: Limits, processes: int
+    ) -> None:
         self._orders = orders
         self._layers = layers
         self._confinement = confinement
         self._limits = limits
+        self._processes = processes
         self._started = 0
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -114,7 +119,7 @@ class _Supervisor:
 
     def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
         self._started += 1
-        folder = Path(os.environ.get("TMPDIR", "/tmp")) / f".kernel-{self._started}"
+        folder = self._confinement.scratch / f".kernel-{self._started}"
         folder.mkdir(mode=0o700)
         address = KernelAddress(str(folder / "socket"), secrets.token_bytes(32))
 
@@ -140,9 +145,7 @@ class _Supervisor:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in os.listdir("/proc/self/fd") if Path("/proc/self/fd").exists() else map(str, range(64)):
-                if int(descriptor) > 2 and int(descriptor) not in keep:
-                    _close(int(descriptor))
+            _close_all_but(keep)
             body()
             status = 0
         except BaseException:  # a fork must never come back up into the supervisor's loop
@@ -171,7 +174,7 @@ class _Supervisor:
         is not, everything goes, and what should have been kept is made again by running the cells once more.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
-        while others := _descendants() - keep:
+        while others := _descendants(self._processes) - keep:
             late = time.monotonic() > deadline
             if late and os.getpid() == 1:
                 os.kill(-1, signal.SIGKILL)
@@ -185,20 +188,53 @@ class _Supervisor:
         self._reap()
 
 
-def _descendants() -> set[int]:
-    """Return the processes below this one; as a subreaper it is the parent of every orphan among them."""
+def _own_processes(host_processes: int) -> int:
+    """Return a descriptor of the /proc that shows this process's descendants: the sandbox's, else the host's."""
+    try:
+        private = int(Path("/proc/self").readlink().name) == os.getpid()
+    except (OSError, ValueError):
+        private = False
+    return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY) if private else host_processes
+
+
+def _descendants(processes: int) -> set[int]:
+    """Return the processes below this one, by the numbers that this one may signal.
+
+    As a subreaper it is the parent of every orphan among them.
+    """
     parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir(processes):
         if name.isdigit():
-            try:
-                fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()
-            except OSError:
-                continue  # it ended meanwhile
-            parents[int(name)] = int(fields[1])
-    found = {os.getpid()}
+            fields = _read(processes, f"{name}/stat").rpartition(b")")[2].split()
+            if fields:
+                parents[int(name)] = int(fields[1])
+    own = int(os.readlink("self", dir_fd=processes))
+    found = {own}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
-    return found - {os.getpid()}
+    return {_innermost(processes, pid) for pid in found - {own}} - {0}
+
+
+def _innermost(processes: int, pid: int) -> int:
+    """Return a process's number in its own pid namespace, 0 where it is gone."""
+    for line in _read(processes, f"{pid}/status").splitlines():
+        if line.startswith(b"NSpid:"):
+            return int(line.split()[-1])
+    return 0
+
+
+def _read(folder: int, name: str) -> bytes:
+    """Return a file's bytes, none where the process it tells of has ended meanwhile."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 16384)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _kill(pid: int, sign: signal.Signals) -> None:
@@ -208,8 +244,8 @@ def _kill(pid: int, sign: signal.Signals) -> None:
         return
 
 
-def _close(descriptor: int) -> None:
-    try:
-        os.close(descriptor)
-    except OSError:
-        return
+def _close_all_but(keep: list[int]) -> None:
+    start = 3
+    for descriptor in [*sorted(keep), 65536]:
+        os.closerange(start, descriptor)
+        start = descriptor + 1

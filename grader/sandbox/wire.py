@@ -280,13 +280,16 @@ class Packets:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(ours), theirs
 
-    def send(self, value: Any, descriptors: tuple[int, ...] = ()) -> None:
-        """Send one value; raises Closed where nobody listens any more."""
+    def send(self, value: Any, descriptors: tuple[int, ...] = (), seconds: float | None = 30) -> None:
+        """Send one value; raises Closed where nobody listens any more, TimeoutError where nobody reads in time."""
         body = encode(value)
         if len(body) > self.MAX_BYTES:
             raise TypeError(f"the value takes {len(body)} bytes, more than {self.MAX_BYTES}")
+        self.socket.settimeout(seconds)
         try:
             socket.send_fds(self.socket, [body], list(descriptors))
+        except TimeoutError:
+            raise
         except OSError as error:
             raise Closed(str(error)) from None
 
