@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,16 +110,24 @@ def schema() -> None:
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """Turn our errors into one clear line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show Korean still gets its report
     try:
         yield
     except InputError as error:
         _fail(str(error), WRONG_INPUT)
     except GraderError as error:
         _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
+    except (OSError, MemoryError) as error:
+        _fail(f"this machine failed, not the submission: {type(error).__name__}: {error}", SYSTEM_FAULT)
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"grader: {message}", file=sys.stderr)
+    from grader.render.text import plain
+
+    # File names and what a student's code said may hold what a terminal would obey.
+    print(f"grader: {plain(message)}", file=sys.stderr)
     raise typer.Exit(code)
 
 
