@@ -13,6 +13,7 @@ grade: $(READY)
 	@echo "The report: reports/hw2.html and reports/hw2.json"
 
 test: $(READY)
+	@scripts/system-packages chromium=chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,7 +37,7 @@ $(READY): pyproject.toml Makefile scripts/find-python
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[course,test]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps d2l==1.0.3
-	@scripts/system-packages
+	@scripts/system-packages libseccomp.so.2=libseccomp2
 	@touch $(READY)
 
 clean:

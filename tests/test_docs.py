@@ -1,0 +1,51 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from grader.assignment import Assignment
+from grader.cli import app
+from grader.grade import grade
+from grader.render import render_terminal
+from grader.sandbox.isolation import LAYERS
+from grader.sandbox.sandbox import Zygote
+from grader.submission import read_submission
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_report_that_the_example_gets(zygote: Zygote, hw2: Assignment) -> None:
+    report = grade(read_submission([ROOT / "examples" / "hw2.ipynb"]), hw2, zygote)
+    console = Console(file=io.StringIO(), width=80)
+    render_terminal(report, console)
+    assert isinstance(console.file, io.StringIO)
+    printed = [line.rstrip() for line in console.file.getvalue().split("\n")]
+    shown = [line.removeprefix("    ") for line in README.split("\n")]
+    first, last = "HW2: Convolutional Neural Networks  hw2", next(line for line in printed if "lenet.params" in line)
+    assert shown[shown.index(first) : shown.index(last) + 1] == printed[: printed.index(last) + 1]
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    known = set(re.findall(r"│ (\w+) ", CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output))
+    shown = set(re.findall(r"^    grader (\w+)", README, flags=re.MULTILINE))
+    assert shown
+    assert shown <= known
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", README)) - {"leaves"} <= targets
+
+
+def test_the_sandbox_page_has_every_layer() -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8").lower()
+    table = "".join(line for line in page.split("\n") if line.startswith("|"))
+    for layer in LAYERS:
+        assert layer.removesuffix(" namespace").removesuffix(" cgroup") in table
