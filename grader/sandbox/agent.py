@@ -54,7 +54,7 @@ class Agent:
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
-            if (written or last) and cell not in self._kept:
+            if last or (written and cell not in self._kept):
                 self._snapshot(cell, written, self._defined_in if last else {})
         except (Closed, TimeoutError, TypeError):
             return
@@ -80,17 +80,19 @@ class Agent:
     def _new_values(self, result: Any) -> list[tuple[str, Any]]:
         """Return the small values that changed since the last cell, the displayed one under the name "_"."""
         found: list[tuple[str, Any]] = []
-        names = [name for name in self._shell.user_ns if not name.startswith("_")]
-        things = [(name, self._shell.user_ns.get(name)) for name in names if name not in _SHELL_NAMES]
-        for name, thing in things:
-            value = small_value(thing)
-            if value is not None and self._values.get(name) != value:
-                self._values[name] = value
-                found.append((name, value))
         shown = small_value(getattr(result, "result", None))
         if shown is not None:
             found.append(("_", shown))
-        return found[:_MAX_VALUES_PER_CELL]
+        for name in list(self._shell.user_ns):
+            if name.startswith("_") or name in _SHELL_NAMES:
+                continue
+            value = small_value(self._shell.user_ns.get(name))
+            if value is not None and self._values.get(name) != value:
+                if len(found) == _MAX_VALUES_PER_CELL:
+                    break  # the rest is noted after the next cell
+                self._values[name] = value
+                found.append((name, value))
+        return found
 
     def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

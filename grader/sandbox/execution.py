@@ -25,6 +25,7 @@ __all__ = ["Execution", "Note", "Snapshot", "Watch", "run_notebook"]
 
 _SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replaced
 _SECONDS_TO_START = 60.0
+_SECONDS_TO_ANSWER = 2.0
 _MAX_SNAPSHOTS = 100
 _MAX_NOTES = 5_000
 _MAX_NOTE_BYTES = 32 * 2**20
@@ -46,11 +47,14 @@ class Snapshot:
     pid: int
     packets: Packets
 
-    def alive(self) -> bool:
-        """Tell whether its process still listens."""
-        poller = select.poll()
-        poller.register(self.packets.socket, 0)
-        return not poller.poll(0)
+    def answers(self) -> bool:
+        """Tell whether its process is there and running; one that was killed a moment ago is not."""
+        try:
+            self.packets.send({"ping": True}, seconds=_SECONDS_TO_ANSWER)
+            self.packets.receive(seconds=_SECONDS_TO_ANSWER)
+        except (Closed, Malformed, TimeoutError):
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,13 @@ class Execution:
     def close(self) -> None:
         """Hang up on every snapshot."""
         for snapshot in self.snapshots:
+            snapshot.packets.close()
+
+    def drop_lost_snapshots(self) -> None:
+        """Forget the snapshots whose process is gone or stopped."""
+        lost = [snapshot for snapshot in self.snapshots if not snapshot.answers()]
+        for snapshot in lost:
+            self.snapshots.remove(snapshot)
             snapshot.packets.close()
 
     def hit(self, limit: str) -> None:
@@ -106,21 +117,14 @@ def run_notebook(
     blamed: set[int] = set()
     replacements = 0
     while cells:
-        attempt = _Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution)
-        guilty = attempt.run()
-        sandbox.clear([s.pid for s in execution.snapshots if s.alive()])
-        lost = [s for s in execution.snapshots if not s.alive()]
-        execution.snapshots[:] = [s for s in execution.snapshots if s not in lost]
-        for snapshot in lost:
-            snapshot.packets.close()
-        if guilty is None:
+        guilty = _Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution).run()
+        sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
+        execution.drop_lost_snapshots()
+        if guilty is None or time.monotonic() > deadline:
             break
         blamed.add(guilty)
-        lost_here = any(s.file == notebook.name for s in lost)
-        if guilty == cells[-1].index and not lost_here:
-            break
         replacements += 1
-        if replacements > limits.replacements or time.monotonic() > deadline:
+        if replacements > limits.replacements:
             execution.hit(f"{notebook.name}: the kernel was replaced {limits.replacements} times, and no more")
             break
     for cell in cells:
@@ -201,7 +205,7 @@ class _Attempt:
             for line in sorted(ready, key=list(lines).index):
                 try:
                     end = lines[line]()
-                except (Closed, Malformed, TimeoutError, KeyError, TypeError, ValueError):
+                except (Closed, Malformed, TimeoutError, ArithmeticError, KeyError, TypeError, ValueError):
                     end = self._lost_line(line, lines, agent)
                 if end is not None:
                     return self._blame(*end)
@@ -225,8 +229,13 @@ class _Attempt:
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
-                if not all(s.alive() for s in self._execution.snapshots):
-                    return "broke the run", "killed other processes of the run"
+                if event["cut"]:
+                    self._execution.hit(
+                        f"{self._file}: more than {self._limits.notebook_output_bytes} bytes of output; the rest is cut"
+                    )
+                # One stands for all: who sweeps the process numbers hits it too.
+                if self._execution.snapshots and not self._execution.snapshots[0].answers():
+                    return "broke the run", "killed or stopped other processes of the run"
                 self._current = None
             case "done":
                 self._finished = True
@@ -245,38 +254,44 @@ class _Attempt:
         return "ended the kernel", f"ended the kernel ({how})"
 
     def _take_note(self, agent: Packets, lines: dict[socket.socket, Any]) -> None:
+        """Keep what the agent says; anybody in the kernel can speak on its line."""
         note, descriptors = agent.receive(seconds=5)
         try:
             cell = int(note["cell"])
             match note["note"]:
                 case "snapshot" if len(descriptors) == 1:
-                    self._add_snapshot(cell, note, descriptors.pop())
+                    self._add_snapshot(cell, note, descriptors)
                 case "imported":
                     for name in set(note["names"]) & set(self._watch.names):
                         self._execution.imported[name] = str(note["names"][name])[:100]
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, agent)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Malformed(f"a note of the wrong form: {error}") from None
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _add_snapshot(self, cell: int, note: dict[str, Any], descriptor: int) -> None:
-        line = socket.socket(fileno=descriptor)
-        if line.family != socket.AF_UNIX or line.type != socket.SOCK_SEQPACKET:
-            line.close()
-            return
-        if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
-            self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
-            line.close()
-            return
+    def _add_snapshot(self, cell: int, note: dict[str, Any], descriptors: list[int]) -> None:
         names = frozenset(note["names"]) & frozenset(self._watch.names)
         at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names and at < cell}
-        self._execution.snapshots.append(Snapshot(self._file, cell, names, at_end, int(note["pid"]), Packets(line)))
+        pid = int(note["pid"])
+        if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
+            self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
+            return
+        try:
+            line = socket.socket(fileno=descriptors[0])
+        except OSError:
+            raise Malformed("a snapshot's line is no socket") from None
+        descriptors.clear()
+        if line.family != socket.AF_UNIX or line.type != socket.SOCK_SEQPACKET:
+            line.close()
+            raise Malformed("a snapshot's line is a socket of another kind")
+        self._execution.snapshots.append(Snapshot(self._file, cell, names, at_end, pid, Packets(line)))
 
     def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
         value = note["value"]
-        arrays = value.values() if isinstance(value, dict) else (value,)
-        self._note_bytes += sum(len(a.data) for a in arrays if isinstance(a, Array)) + 100
+        self._note_bytes += _size(value)
         if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
             self._execution.hit("more values than can be kept; later ones are not judged")
             lines.pop(agent.socket, None)
@@ -290,7 +305,7 @@ class _Attempt:
                 if not select.select([agent.socket], [], [], 0)[0]:
                     return
                 self._take_note(agent, {})
-            except (Closed, Malformed, TimeoutError, KeyError, TypeError, ValueError):
+            except (Closed, Malformed, TimeoutError):
                 return
 
     def _end_cell(self, status: str, message: str, seconds: float = 0.0) -> None:
@@ -308,3 +323,15 @@ class _Attempt:
             raise SandboxFault(f"the kernel did not start: {message}")
         self._end_cell(status, message)
         return self._current
+
+
+def _size(value: Any) -> int:
+    """Return about how much memory a small value takes; raises TypeError for what is none."""
+    match value:
+        case Array():
+            return len(value.data) + 200
+        case tuple() if all(type(entry) is int for entry in value):
+            return 50 * len(value) + 100
+        case dict() if all(isinstance(entry, Array) for entry in value.values()):
+            return sum(len(name) + _size(entry) for name, entry in value.items()) + 200
+    raise TypeError("a value that is none of a tensor, a shape and a layer")

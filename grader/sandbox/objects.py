@@ -21,18 +21,20 @@ _Tensor, _from_numpy, _frombuffer = torch.Tensor, torch.from_numpy, torch.frombu
 _detach, _as_subclass, _contiguous, _reshape, _view = (
     _Tensor.detach, _Tensor.as_subclass, _Tensor.contiguous, _Tensor.reshape, _Tensor.view,
 )  # fmt: skip
-_to_dense, _to_cpu, _resolve_conj = _Tensor.to_dense, _Tensor.cpu, _Tensor.resolve_conj
+_to_dense, _to_cpu = _Tensor.to_dense, _Tensor.cpu
+_resolve_conj, _resolve_neg = _Tensor.resolve_conj, _Tensor.resolve_neg
 _WithoutSubclasses = torch._C.DisableTorchFunctionSubclass
 
 
 def array_of(tensor: torch.Tensor) -> Array | Failure:
     """Return a tensor's values, whatever its subclass pretends."""
     with _WithoutSubclasses():
-        plain = _resolve_conj(_to_cpu(_as_subclass(_detach(tensor), _Tensor)))
-        if plain.dtype not in _DTYPES:
-            return Failure("Malformed", f"a tensor of dtype {plain.dtype} is no plain data")
+        plain = _detach(tensor)
         if plain.layout is not torch.strided:
             plain = _to_dense(plain)
+        plain = _resolve_neg(_resolve_conj(_to_cpu(_as_subclass(plain, _Tensor))))
+        if plain.dtype not in _DTYPES:
+            return Failure("Malformed", f"a tensor of dtype {plain.dtype} is no plain data")
         flat = _reshape(_contiguous(plain), (-1,))
         data = bytes(_view(flat, torch.uint8).numpy().data) if flat.numel() else b""
         return Array(_DTYPES[plain.dtype], tuple(int(n) for n in plain.shape), data)
@@ -46,13 +48,18 @@ def tensor_of(array: Array) -> torch.Tensor:
     return _reshape(_frombuffer(bytearray(array.data), dtype=dtype), array.shape)
 
 
+def _native(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+    """Return a copy in row-major order and this machine's byte order."""
+    return numpy.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
 def small_value(thing: Any) -> Any:
     """Return a small tensor, a shape, or a small layer's parameters as plain data; None for anything else."""
     try:
         if isinstance(thing, nn.Module):
             return _small_layer(thing)
         if isinstance(thing, numpy.ndarray) and 0 < thing.size <= _SMALL and thing.dtype.kind in "biuf":
-            thing = _from_numpy(numpy.ascontiguousarray(thing))
+            thing = _from_numpy(_native(thing))
         if isinstance(thing, _Tensor) and 0 < _Tensor.numel(thing) <= _SMALL and _Tensor.dim(thing) <= 6:
             value = array_of(thing)
             return value if isinstance(value, Array) else None
@@ -87,7 +94,7 @@ class Objects:
         if isinstance(thing, _Tensor):
             return array_of(thing)
         if isinstance(thing, numpy.ndarray) and thing.dtype.kind in "biufc":
-            return array_of(_from_numpy(numpy.ascontiguousarray(thing)))
+            return array_of(_from_numpy(_native(thing)))
         if isinstance(thing, numpy.bool_ | numpy.integer | numpy.floating):
             return thing.item()
         if isinstance(thing, tuple | list) and depth < 8 and len(thing) <= _MAX_ENTRIES:
@@ -130,5 +137,5 @@ def unchanged(sent: Any, kept: Any) -> bool:
     if isinstance(sent, tuple):
         return all(unchanged(*pair) for pair in zip(sent, kept, strict=True))
     if isinstance(sent, dict):
-        return all(unchanged(entry, kept[key]) for key, entry in sent.items())
+        return sent.keys() == kept.keys() and all(unchanged(entry, kept[key]) for key, entry in sent.items())
     return True

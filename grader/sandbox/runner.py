@@ -25,6 +25,14 @@ from grader.sandbox.wire import Channel
 __all__ = ["run_cells"]
 
 _MAX_MESSAGE_BYTES = 8 * 2**20
+_SECONDS_OF_EXCESS = 0.5
+_STATUS_OF = {
+    "TrainingDataWithheld": "training withheld",
+    "FrameworkMissing": "training withheld",
+    "OutputFlood": "flooded",
+    "MemoryError": "out of memory",
+    "_ArrayMemoryError": "out of memory",
+}
 
 
 class _Kernel:
@@ -45,7 +53,9 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
 
     cell_bytes = 0
     notebook_bytes = 0
+    cut = False
     flooded = False
+    _excess_since: float | None = None
 
     def bound(self, limits: Limits) -> None:
         """Take the assignment's limits."""
@@ -53,22 +63,26 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def begin_cell(self) -> None:
         """Start counting a cell's output."""
-        self.cell_bytes, self.flooded = 0, False
+        self.cell_bytes, self.cut, self.flooded, self._excess_since = 0, False, False, None
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
-        """Keep an output while it is within bounds; end the cell when it is not."""
+        """Keep an output while it is within bounds; end the cell when it goes on and on."""
         size = len(str(msg.get("content", "")))
         self.cell_bytes += size
         self.notebook_bytes += size
-        if (
-            self.cell_bytes > 2 * self._limits.cell_output_bytes
-            or self.notebook_bytes > self._limits.notebook_output_bytes
-        ):
-            if not self.flooded:
-                self.flooded = True
-                self.interrupt = asyncio.ensure_future(self.km.interrupt_kernel())
+        self.cut = self.cut or self.notebook_bytes > self._limits.notebook_output_bytes
+        if self.cell_bytes > 2 * self._limits.cell_output_bytes:
+            self._end_flood()
             return None
-        return super().output(outs, msg, display_id, cell_index)
+        return None if self.cut else super().output(outs, msg, display_id, cell_index)
+
+    def _end_flood(self) -> None:
+        # Not at once: one large output is over already, and an interrupt between cells would hit ipykernel itself.
+        now = time.monotonic()
+        self._excess_since = self._excess_since or now
+        if not self.flooded and now - self._excess_since > _SECONDS_OF_EXCESS:
+            self.interrupt = asyncio.ensure_future(self.km.interrupt_kernel())
+        self.flooded = self.flooded or now - self._excess_since > _SECONDS_OF_EXCESS
 
 
 def run_cells(address: KernelAddress, kernel_pid: int, connection: socket.socket, limits: Limits) -> None:
@@ -92,7 +106,7 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
         notebook,
         km=_Kernel(kernel_pid),
         kc=client,
-        timeout=limits.cell_seconds,
+        timeout_func=lambda _: limits.cell_seconds,
         interrupt_on_timeout=True,
         allow_errors=True,
         coalesce_streams=False,
@@ -118,7 +132,8 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
             return
         seconds = time.monotonic() - started
         status, message = _status(replies[0] if replies else None, seconds, limits, runner)
-        channel.send({"event": "finished", "cell": index, "status": status, "message": message, "seconds": seconds})
+        finished = {"cell": index, "status": status, "message": message, "seconds": seconds, "cut": runner.cut}
+        channel.send({"event": "finished", **finished})
     channel.send({"event": "done"})
 
 
@@ -149,5 +164,7 @@ def _status(reply: dict[str, Any] | None, seconds: float, limits: Limits, runner
             return "timed out", f"ran past {limits.cell_seconds:g} s and was interrupted"
         if runner.flooded:
             return "flooded", "printed too much and was ended"
-    statuses = {"TrainingDataWithheld": "training withheld", "OutputFlood": "flooded"}
-    return statuses.get(name, "raised"), f"{name}: {text}" if name not in statuses else text
+    status = _STATUS_OF.get(name, "raised")
+    if name == "RuntimeError" and "can't allocate memory" in text:
+        status = "out of memory"
+    return status, text if status in ("training withheld", "flooded") else f"{name}: {text}"

@@ -64,16 +64,21 @@ class Zygote:
     @property
     def missing(self) -> dict[str, str]:
         """The packages that could not be imported, with the reason; waits until all have been tried."""
-        self._wait_until_ready()
-        assert self._ready is not None
-        return dict(self._ready["missing"])
+        with self._lock:
+            return dict(self._wait_until_ready()["missing"])
 
-    def _wait_until_ready(self) -> None:
+    @property
+    def pid(self) -> int:
+        """The number of the warm process."""
+        return self._process.pid
+
+    def _wait_until_ready(self) -> dict[str, Any]:
         if self._ready is None:
             try:
                 self._ready, _ = self._packets.receive(_SECONDS_TO_IMPORT)
             except (Closed, Malformed, TimeoutError) as error:
                 raise SandboxFault(f"the warm process did not start ({error}):\n{self.log()}") from None
+        return self._ready
 
     def log(self) -> str:
         """Return the end of what the process and its sandboxes wrote on stderr."""
@@ -103,12 +108,16 @@ class Zygote:
                 "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **places},
                 "fallback_folder": str(fallback),
             }
-            with theirs:
-                pid = self._ask(request, (theirs.fileno(),))["pid"]
             try:
+                with theirs:
+                    pid = self._ask(request, (theirs.fileno(),))["pid"]
                 watcher = os.pidfd_open(pid)
             except ProcessLookupError:
+                orders.close()
                 raise SandboxFault(f"the sandbox ended while it was started:\n{self.log()}") from None
+            except SandboxFault:
+                orders.close()
+                raise
             sandbox = Sandbox(orders, watcher, places.get("memory", ""))
             try:
                 sandbox.enter(self.log)
@@ -128,6 +137,7 @@ class Zygote:
                 self._packets.send(request, descriptors)
                 answer, _ = self._packets.receive(_SECONDS_TO_ENTER)
             except (Closed, Malformed, TimeoutError) as error:
+                self._packets.close()  # a late answer must not be taken for that to the next question
                 raise SandboxFault(f"the warm process is gone ({error}):\n{self.log()}") from None
         return dict(answer)
 
@@ -176,15 +186,26 @@ class Sandbox:
         """Start a kernel and its runner; return the agent's line, the runner's socket, and the two process numbers."""
         agent, agent_end = Packets.pair()
         runner, runner_end = socket.socketpair()
-        with agent_end, runner_end:
-            self.orders.send({"order": "start", **order}, (agent_end.fileno(), runner_end.fileno()))
-        started = self.wait_for("kernel")
+        try:
+            with agent_end, runner_end:
+                self._order({"order": "start", **order}, (agent_end.fileno(), runner_end.fileno()))
+            started = self.wait_for("kernel")
+        except SandboxFault:
+            agent.close()
+            runner.close()
+            raise
         return agent, runner, started["kernel"], started["runner"]
 
     def clear(self, keep: Sequence[int]) -> None:
         """Kill everything in the sandbox except these processes."""
-        self.orders.send({"order": "clear", "keep": tuple(keep)})
+        self._order({"order": "clear", "keep": tuple(keep)}, ())
         self.wait_for("cleared")
+
+    def _order(self, order: dict[str, Any], descriptors: tuple[int, ...]) -> None:
+        try:
+            self.orders.send(order, descriptors)
+        except (Closed, TimeoutError) as error:
+            raise SandboxFault(f"the sandbox's first process is gone ({error})") from None
 
     def wait_for(self, key: str) -> dict[str, Any]:
         """Return the next message that has this key; messages about ended processes are passed over."""

@@ -49,6 +49,9 @@ def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None
             request, descriptors = packets.receive()
         except Closed:
             return
+        if "ping" in request:
+            packets.send({"pong": True})
+            continue
         pid = os.fork()
         if pid == 0:
             connection.close()
@@ -161,6 +164,8 @@ class _Test:
         parameters = _learnable(self._objects.incoming(request["target"]))
         with torch.no_grad():
             for name, array in request["values"].items():
+                if parameters[name].shape != array.shape:
+                    raise ValueError(f"{name} has shape {tuple(parameters[name].shape)}, not {array.shape}")
                 parameters[name].copy_(tensor_of(array))
 
     def _do_gradients(self, request: dict[str, Any]) -> Any:
@@ -180,6 +185,9 @@ class _Test:
         inputs = self._objects.incoming(request["inputs"])
         if isinstance(module, nn.Module):
             module.eval()
+            if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
+                with torch.no_grad():
+                    module(*inputs)  # building lazy layers is no part of a forward pass
         with torch.no_grad(), _Tracer(inputs[0].shape[0]) as tracer:
             module(*inputs)
         return tuple(tracer.operations)

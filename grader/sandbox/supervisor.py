@@ -34,7 +34,7 @@ _SECONDS_TO_CLEAR = 3.0
 def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
     """Enter isolation and serve orders until the trusted side hangs up."""
     os.setsid()
-    linux.die_with_parent()
+    zygote = os.getppid()
     orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
     os.closerange(4, 65536)
     host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
@@ -45,6 +45,9 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
         layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
     )
     confinement.leave_host()
+    linux.die_with_parent()  # only now: a change of user would make the kernel forget it
+    if os.getppid() != zygote:
+        return
     first = os.fork()
     if first:
         _watch(first)

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["OutputFlood", "TrainingDataWithheld", "install"]
+__all__ = ["FrameworkMissing", "OutputFlood", "TrainingDataWithheld", "install"]
 
 _WITHHELD = "the training data is withheld in this run, so this training ends here; it costs no points"
 
@@ -23,7 +23,7 @@ class TrainingDataWithheld(RuntimeError):
         super().__init__(_WITHHELD)
 
 
-class _NotInstalled(ModuleNotFoundError):
+class FrameworkMissing(ModuleNotFoundError):
     """The notebook asked for a framework that the course does not use."""
 
 
@@ -33,6 +33,8 @@ class OutputFlood(RuntimeError):
 
 def install(shell: Any, cell_output_bytes: int) -> None:
     """Put the stand-ins in place for one kernel."""
+    # ipykernel would stop a moment later, in the middle of whichever cell runs then.
+    shell.ask_exit = lambda: print("exit() and quit() do nothing while this is graded")
     builtins.input = shell.kernel.raw_input = _no_keyboard
     getpass.getpass = shell.kernel.getpass = _no_keyboard
     _offer_colab()
@@ -84,7 +86,7 @@ class _OtherFrameworks(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         """Raise for these frameworks; asked only after every other finder has found nothing."""
         if name in ("keras", "tensorflow"):
-            raise _NotInstalled(f"{name} is no package of this course, and {_WITHHELD}", name=name)
+            raise FrameworkMissing(f"{name} is no package of this course, and {_WITHHELD}", name=name)
         return None
 
 

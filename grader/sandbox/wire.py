@@ -203,8 +203,12 @@ class _Reader:
             raise Malformed("unknown dtype or too many dimensions")
         shape = tuple(self.number(">Q") for _ in range(dimensions))
         length = self.number(">Q")
-        if math.prod(shape) * ITEM_BYTES[_DTYPES[code]] != length or max(shape, default=0) > MAX_FRAME_BYTES:
+        size = ITEM_BYTES[_DTYPES[code]]
+        if math.prod(shape) * size != length:
             raise Malformed("an array's shape and bytes disagree")
+        # Nothing has to be allocated for (0, 2**60), but its strides overflow all the same.
+        if math.prod(max(n, 1) for n in shape) * size > MAX_FRAME_BYTES:
+            raise Malformed("an empty array of a shape that no array has")
         return Array(_DTYPES[code], shape, self.take(length))
 
 
