@@ -101,7 +101,7 @@ def find_assignment(name_or_path: str | Path) -> Assignment:
     name = str(name_or_path)
     if Path(name).name == name and (RUBRICS / name / "rubric.toml").is_file():
         return load_assignment(RUBRICS / name)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return load_assignment(Path(name))
     known = ", ".join(sorted(path.parent.name for path in RUBRICS.glob("*/rubric.toml"))) or "none"
     raise AssignmentError(

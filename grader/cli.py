@@ -127,7 +127,8 @@ def _fail(message: str, code: int) -> None:
     from grader.render.text import plain
 
     # File names and what a student's code said may hold what a terminal would obey.
-    print(f"grader: {plain(message)}", file=sys.stderr)
+    text = plain(message)
+    print("grader:", " ".join(text.split()) if code == WRONG_INPUT else text, file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -144,6 +145,8 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _refuse_unwritable(*files: str) -> None:
     """Say before the work, not after it, that a report has nowhere to go."""
+    if files[0] and files[0] == files[1]:
+        raise InputError(f"both reports would go to {files[0]}: give --json and --html different files")
     for file in filter(None, files):
         if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
             raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
@@ -151,7 +154,9 @@ def _refuse_unwritable(*files: str) -> None:
 
 def _write(file: str, text: str) -> None:
     if file == "-":
-        sys.stdout.write(text)
+        # Bytes, because JSON is UTF-8 whatever the terminal's encoding is.
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.flush()
         return
     try:
         Path(file).write_text(text, encoding="utf-8")

@@ -53,7 +53,8 @@ def grade(
             run_notebook(sandbox, notebook, watch, assignment.limits, deadline, execution)
         ran = time.monotonic()
         progress("judging")
-        items = judge(assignment, SnapshotWork(execution, assignment.limits, seed), submission.identity)
+        work = SnapshotWork(execution, assignment.names, assignment.limits, seed)
+        items = judge(assignment, work, submission.identity)
     order = [notebook.name for notebook in submission.notebooks]
     places = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
     return Report(

@@ -43,7 +43,8 @@ class StudentFault(Exception):
 class Definition:
     """One moment at which names that the assignment asks for were bound.
 
-    `file` is the notebook's name, `cell` the index among all its cells, `names` what was bound or changed there.
+    `file` is the notebook's name, `cell` the index among all its cells, `part` tells several moments of one cell apart,
+    `names` is what was bound or changed there.
     `at_end` tells that it is the same definition once more, with what the notebook's later cells put around it: a
     function may call one that is written further down.
     """
@@ -51,6 +52,7 @@ class Definition:
     file: str
     cell: int
     names: frozenset[str]
+    part: int = 0
     at_end: bool = False
 
 
@@ -68,6 +70,7 @@ class Parameter:
 
     name: str
     required: bool
+    keyword_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,11 @@ class InProcessRemote:
     def signature(self) -> tuple[Parameter, ...]:
         parameters = self.state.answer(lambda: inspect.signature(self.value).parameters.values())
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        return tuple(Parameter(p.name, p.default is p.empty) for p in parameters if p.kind not in variadic)
+        return tuple(
+            Parameter(p.name, p.default is p.empty, p.kind is p.KEYWORD_ONLY)
+            for p in parameters
+            if p.kind not in variadic
+        )
 
     def parameters(self) -> dict[str, Tensor]:
         return learnable(self.value)
@@ -237,7 +241,7 @@ def attempt(state: State, source: str) -> Any:
 
 def written_here(value: Any) -> bool:
     if isinstance(value, nn.Module):
-        return True
+        return type(value).__module__ == MODULE or isinstance(value, nn.Sequential)
     return callable(value) and getattr(value, "__module__", None) == MODULE
 
 

@@ -1,4 +1,4 @@
-"""The watcher in the student's kernel: notes what each cell defined, and forks a snapshot where it matters.
+"""The watcher in the student's kernel: notes what each statement defined, and forks a snapshot where it matters.
 
 It runs in the student's process, so the student can break or fool it. Nothing is gained by that: what it sends is
 data about the student's own work, which the student could have made by writing that work.
@@ -20,47 +20,68 @@ from grader.sandbox.wire import Closed, Packets
 __all__ = ["Agent"]
 
 _NOTHING = object()
-_MAX_VALUES_PER_CELL = 64
+_MAX_VALUES = 64
 
 
 class Agent:
-    """Watches one kernel; `order` names what to watch and which cells need no snapshot any more."""
+    """Watches one kernel; `order` names what to watch and which snapshots need not be taken again.
+
+    IPython runs a cell statement by statement, and so it is watched: a later statement may rebind what an earlier one
+    made, or never end.
+    """
 
     def __init__(self, shell: Any, connection: socket.socket, order: dict[str, Any]) -> None:
         self._shell = shell
         self._packets = Packets(connection)
         self._names: tuple[str, ...] = order["names"]
         self._packages = re.compile(order["packages_pattern"])
-        self._kept = set(order["kept_cells"])
+        self._kept = {tuple(place) for place in order["kept"]}
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
+        self._part = 0  # of the cell
 
     def watch(self) -> None:
         """Begin with the next cell."""
+        run_statement = self._shell.run_code
+
+        async def run_and_look(*arguments: Any, **options: Any) -> Any:
+            failed = await run_statement(*arguments, **options)
+            self._look()
+            return failed
+
+        self._shell.run_code = run_and_look
         self._shell.events.register("post_run_cell", self._after_cell)
 
     def _after_cell(self, result: Any) -> None:
-        place = self._shell.kernel.get_parent().get("metadata", {})
-        if "cell" not in place:
+        self._look(result, last=bool(self._place().get("last")))
+        self._part = 0
+
+    def _place(self) -> dict[str, Any]:
+        place: dict[str, Any] = self._shell.kernel.get_parent().get("metadata", {})
+        return place
+
+    def _look(self, result: Any = None, last: bool = False) -> None:
+        """Note what is new, and take a snapshot where it was asked for."""
+        if "cell" not in self._place():
             return
-        cell = place["cell"]
+        cell = self._place()["cell"]
         written, imported = self._new_definitions()
         self._defined_in.update(dict.fromkeys(written, cell))
-        values = self._new_values(result)
-        last = bool(place.get("last"))
         try:
-            for name, value in values:
+            for name, value in self._new_values(result):
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
-            if last or (written and cell not in self._kept):
-                self._snapshot(cell, written, self._defined_in if last else {})
+            if written or last:
+                self._part += 1
+                if last or (cell, self._part) not in self._kept:
+                    self._snapshot(cell, written, self._defined_in if last else {})
         except (Closed, TimeoutError, TypeError):
             return
 
     def _new_definitions(self) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return the asked-for names bound or changed since the last cell: the student's own, and mere imports."""
+        """Return the asked-for names bound or changed since the last look: the student's own, and mere imports."""
         written: list[str] = []
         imported: dict[str, str] = {}
         for name in self._names:
@@ -78,7 +99,7 @@ class Agent:
         return tuple(written), imported
 
     def _new_values(self, result: Any) -> list[tuple[str, Any]]:
-        """Return the small values that changed since the last cell, the displayed one under the name "_"."""
+        """Return the small values that changed since the last look, the displayed one under the name "_"."""
         found: list[tuple[str, Any]] = []
         shown = small_value(getattr(result, "result", None))
         if shown is not None:
@@ -88,8 +109,8 @@ class Agent:
                 continue
             value = small_value(self._shell.user_ns.get(name))
             if value is not None and self._values.get(name) != value:
-                if len(found) == _MAX_VALUES_PER_CELL:
-                    break  # the rest is noted after the next cell
+                if len(found) == _MAX_VALUES:
+                    break  # the rest is noted after the next statement
                 self._values[name] = value
                 found.append((name, value))
         return found
@@ -104,7 +125,7 @@ class Agent:
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         theirs.close()
-        note = {"note": "snapshot", "cell": cell, "names": names, "at_end": at_end, "pid": pid}
+        note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
         self._packets.send(note, (ours.fileno(),))
         ours.close()
 

@@ -35,13 +35,14 @@ PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torc
 
 @dataclass
 class Snapshot:
-    """A waiting copy of the kernel as it stood after a cell.
+    """A waiting copy of the kernel as it stood at one moment (`part`) of a cell.
 
-    `names` were bound in that cell; `at_end`, after the last cell, tells for every name in which cell it was bound.
+    `names` were bound there; `at_end`, after the last cell, tells for every name in which cell it was bound.
     """
 
     file: str
     cell: int
+    part: int
     names: frozenset[str]
     at_end: dict[str, int]
     pid: int
@@ -167,7 +168,7 @@ class _Attempt:
         order = {
             "names": self._watch.names,
             "packages_pattern": PACKAGES_PATTERN,
-            "kept_cells": tuple(s.cell for s in self._execution.snapshots if s.file == self._file),
+            "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
             "seed": self._watch.seed,
         }
         agent, runner, self._kernel, self._runner = self._sandbox.start(order)
@@ -274,8 +275,8 @@ class _Attempt:
 
     def _add_snapshot(self, cell: int, note: dict[str, Any], descriptors: list[int]) -> None:
         names = frozenset(note["names"]) & frozenset(self._watch.names)
-        at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names and at < cell}
-        pid = int(note["pid"])
+        at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names}
+        part, pid = int(note["part"]), int(note["pid"])
         if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
             self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
             return
@@ -287,7 +288,7 @@ class _Attempt:
         if line.family != socket.AF_UNIX or line.type != socket.SOCK_SEQPACKET:
             line.close()
             raise Malformed("a snapshot's line is a socket of another kind")
-        self._execution.snapshots.append(Snapshot(self._file, cell, names, at_end, pid, Packets(line)))
+        self._execution.snapshots.append(Snapshot(self._file, cell, part, names, at_end, pid, Packets(line)))
 
     def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
         value = note["value"]

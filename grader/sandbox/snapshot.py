@@ -151,7 +151,7 @@ class _Test:
     def _do_signature(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
         return tuple(
-            (parameter.name, parameter.default is inspect.Parameter.empty)
+            (parameter.name, parameter.default is parameter.empty, parameter.kind is parameter.KEYWORD_ONLY)
             for parameter in inspect.signature(target).parameters.values()
             if parameter.kind not in _VARIADIC
         )
@@ -171,10 +171,12 @@ class _Test:
     def _do_gradients(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
         module.zero_grad()
-        output = module(*self._objects.incoming(request["inputs"]))
+        with torch.enable_grad():
+            output = module(*self._objects.incoming(request["inputs"]))
         cotangent = request["cotangent"]
         weight = torch.ones_like(output) if cotangent is None else self._objects.incoming(cotangent)
-        output.backward(weight.to(output.dtype))
+        if output.requires_grad:
+            output.backward(weight.to(output.dtype))
         return {
             name: None if parameter.grad is None else array_of(parameter.grad)
             for name, parameter in _learnable(module).items()
@@ -222,9 +224,9 @@ def _learnable(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _may_build_a_model(thing: Any) -> bool:
-    """Tell whether a thing is a model, or the student's own callable that needs nothing a rubric could not fill in."""
+    """Tell whether a thing is a model of the student's, or a callable that needs nothing a rubric could not fill in."""
     if isinstance(thing, nn.Module):
-        return True
+        return type(thing).__module__ in ("__main__", nn.Sequential.__module__)
     if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
         return False
     try:

@@ -57,15 +57,16 @@ def tensor_of(array: Array) -> Tensor:
 class SnapshotStudent:
     """One test's view of a snapshot, over a process that was forked for this test."""
 
-    def __init__(self, channel: Channel, seconds: float, recorded: Sequence[Recorded]) -> None:
+    def __init__(self, channel: Channel, seconds: float, names: frozenset[str], recorded: Sequence[Recorded]) -> None:
         self._channel = channel
+        self._names = names
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._recorded = recorded
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
+        if name not in self._names:
+            raise AttributeError(f"{name} is among the names of no item in rubric.toml")
         return self.ask({"operation": "get", "name": name})
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
@@ -149,7 +150,10 @@ class _SnapshotRemote:
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
         with _plain_data():
-            return tuple(Parameter(str(name), bool(required)) for name, required in self._ask("signature"))
+            return tuple(
+                Parameter(str(name), bool(required), bool(keyword_only))
+                for name, required, keyword_only in self._ask("signature")
+            )
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
@@ -194,8 +198,9 @@ def _tensors(answer: Any) -> dict[str, Tensor]:
 class SnapshotWork:
     """A submission whose cells have been run: its definitions, values, and a way into each state."""
 
-    def __init__(self, execution: Execution, limits: Limits, seed: int) -> None:
+    def __init__(self, execution: Execution, names: Sequence[str], limits: Limits, seed: int) -> None:
         self._execution = execution
+        self._names = frozenset(names)
         self._limits = limits
         self._seed = seed
         self._deadline = time.monotonic() + limits.judge_seconds
@@ -214,8 +219,8 @@ class SnapshotWork:
     def candidates(self) -> Sequence[tuple[Definition, str]]:
         """Return callables and models of each notebook's last state."""
         last = {
-            snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names)
-            for snapshot in self._snapshots.values()
+            snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names, snapshot.part)
+            for snapshot in self._execution.snapshots
         }
         found: list[tuple[Definition, str]] = []
         for definition in last.values():
@@ -250,12 +255,12 @@ class SnapshotWork:
                 except (Closed, TimeoutError):
                     raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
             theirs.close()
-            yield SnapshotStudent(channel, seconds, self._recorded)
+            yield SnapshotStudent(channel, seconds, self._names, self._recorded)
 
 
 def _definitions(execution: Execution) -> dict[Definition, Snapshot]:
     """Return each definition's snapshot: as it stood when it was made, and after that as it stood at the end."""
-    when_made = {Definition(s.file, s.cell, s.names): s for s in execution.snapshots}
+    when_made = {Definition(s.file, s.cell, s.names, s.part): s for s in execution.snapshots}
     at_end = {
         Definition(s.file, cell, frozenset(n for n, at in s.at_end.items() if at == cell), at_end=True): s
         for s in execution.snapshots

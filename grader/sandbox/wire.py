@@ -227,8 +227,8 @@ class Channel:
         body = encode(value)
         if len(body) > self.max_frame_bytes:
             raise TypeError(f"the value takes {len(body)} bytes, more than {self.max_frame_bytes}")
-        self.socket.settimeout(seconds)
         try:
+            self.socket.settimeout(seconds)
             self.socket.sendall(struct.pack(">I", len(body)) + body)
         except TimeoutError:
             raise
@@ -252,8 +252,8 @@ class Channel:
             remaining = None if deadline is None else deadline - time.monotonic()
             if remaining is not None and remaining <= 0:
                 raise TimeoutError("no answer in time")
-            self.socket.settimeout(remaining)
             try:
+                self.socket.settimeout(remaining)
                 part = self.socket.recv(min(count - len(parts), 2**20))
             except TimeoutError:
                 raise
@@ -289,8 +289,8 @@ class Packets:
         body = encode(value)
         if len(body) > self.MAX_BYTES:
             raise TypeError(f"the value takes {len(body)} bytes, more than {self.MAX_BYTES}")
-        self.socket.settimeout(seconds)
         try:
+            self.socket.settimeout(seconds)
             socket.send_fds(self.socket, [body], list(descriptors))
         except TimeoutError:
             raise
@@ -302,8 +302,8 @@ class Packets:
 
         Raises Closed at the end, TimeoutError when nothing is there within the time, Malformed for anything else.
         """
-        self.socket.settimeout(seconds)
         try:
+            self.socket.settimeout(seconds)
             body, descriptors, flags, _ = socket.recv_fds(self.socket, self.MAX_BYTES, self.MAX_DESCRIPTORS)
         except TimeoutError:
             raise

@@ -11,7 +11,7 @@ A rubric test reads like the textbook:
 without `given` may ask for the `draw` fixture.
 """
 
-from grader.student import Operation, Recorded, Remote, Student
+from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
 from grader.testing.cases import Case, Cases, Draw, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window
@@ -23,11 +23,13 @@ __all__ = [
     "Case",
     "Cases",
     "Draw",
+    "Fault",
     "Mismatch",
     "Operation",
     "Recorded",
     "Remote",
     "Student",
+    "StudentFault",
     "assert_close",
     "assert_module",
     "assert_shape",

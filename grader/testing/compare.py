@@ -108,7 +108,7 @@ def _described(value: Any) -> str:
     kind = getattr(value, "kind", None)
     if isinstance(kind, str):
         return "an object that is no tensor" if kind == "object" else f"a {kind}"
-    return f"a {type(value).__name__}"
+    return "a list or tuple" if isinstance(value, tuple) else f"a {type(value).__name__}"
 
 
 def _told_apart(expected: float, found: float) -> tuple[str, str]:

@@ -127,6 +127,8 @@ def _item_result(item: Item, points: float, outcome: Outcome, opening: Opening |
 def _absence(item: Item, work: Work) -> str:
     name = item.names[0]
     package = work.imported_from(name)
+    if package and package.startswith("torch.nn"):
+        return f"{name} is a layer of torch.nn, not written here"
     if package:
         return f"{name} is imported from {package}, not written here"
     return f"{name} is not defined in this submission"

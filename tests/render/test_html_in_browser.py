@@ -1,0 +1,129 @@
+"""A real browser opens the report of a hostile submission: nothing of it runs, and nothing is asked of the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from grader.render import render_html
+from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+
+SECONDS = 60
+MARK = "a-script-was-here"
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+
+
+class _Visits(BaseHTTPRequestHandler):
+    """Notes who asks for what."""
+
+    paths: list[str] = []  # noqa: RUF012 - one for all requests, emptied by the fixture
+
+    def do_GET(self) -> None:
+        self.paths.append(self.path)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of a server on this machine that a page could ask."""
+    _Visits.paths.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Visits) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
+        thread.join()
+
+
+def hostile(address: str) -> str:
+    """Return text that runs a script or asks the address, wherever it is put into a page unescaped."""
+    script = f"document.documentElement.setAttribute('{MARK}', 1); new Image().src = '{address}/script'"
+    return (
+        f"\u202e</td></pre></style></title><script>{script}</script>"
+        f'"><img src="{address}/image" onerror="{script}">'
+        f'\'><svg/onload="{script}"><iframe src="{address}/frame"></iframe>'
+        f'<link rel=stylesheet href="{address}/style"><a href="javascript:{script}">x</a>'
+        f"<meta http-equiv=refresh content='0;url={address}/refresh'>"
+        f'<body onload="{script}"><details open ontoggle="{script}">'
+        f"{{{{ 7 * 7 }}}} {{% raw %}} --> ]]> \x1b[31mred\x1b[0m \x00\x07\r\n\u2028\ud800 &lt;script&gt;"
+    )
+
+
+def report_of(text: str) -> Report:
+    matrix = {"shape": [1, 1], "dtype": text, "values": [[text]]}
+    evidence = {"case": text, "inputs": {text: matrix, "X": text}, "expected": matrix, "found": text, text: text}
+    items = tuple(
+        ItemResult(text, text, text, points, 3, verdict, text, text, 1, evidence)
+        for verdict, points in ((Verdict.PASSED, 3.0), *((other, 0.0) for other in Verdict if other != "passed"))
+    )
+    return Report(
+        assignment=text,
+        title=text,
+        revision=text,
+        files=(File(text, text),),
+        items=items,
+        cells=(CellResult(text, 1, text, text),),
+        layers=(LayerStatus(text, True, text), LayerStatus(text, False, text)),
+        limits_hit=(text,),
+        notices=(text,),
+        timing={text: text},
+    )
+
+
+def opened_in_a_browser(page: str, folder: Path) -> str:
+    """Return the page's elements as they are after it was loaded and its scripts, if any, were run."""
+    chromium = shutil.which("chromium")
+    assert chromium, "no chromium on this machine: sudo apt-get install chromium"
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    command = [
+        *(chromium, *QUIET, f"--user-data-dir={folder / 'profile'}"),
+        *("--virtual-time-budget=2000", "--dump-dom", file.as_uri()),
+    ]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_hostile_report_runs_nothing_and_asks_nobody(tmp_path: Path, server: str) -> None:
+    report = report_of(hostile(server))
+    page = opened_in_a_browser(render_html(report), tmp_path)
+    assert f"{report.score:g}" in page
+    assert f"{report.max_score:g}" in page
+    root = page[page.index("<html") : page.index(">", page.index("<html"))]
+    assert MARK not in root
+    assert not any(f"<{element}" in page for element in ("script", "iframe", "svg", "object", "embed"))
+    assert "javascript:" not in page.replace("javascript:document", "")
+    assert _Visits.paths == []
+
+
+@pytest.mark.slow
+def test_the_same_text_unescaped_would_have_been_noticed(tmp_path: Path, server: str) -> None:
+    text = hostile(server).replace("\ud800", "")
+    page = opened_in_a_browser(f"<!doctype html><html><body>{text}</body></html>", tmp_path)
+    assert MARK in page[: page.index("<body")]
+    assert "/image" in _Visits.paths

@@ -1,0 +1,55 @@
+"""The names that others may import; a change here is a change of what they rely on."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+import grader.render
+import grader.sandbox.sandbox
+import grader.student
+import grader.testing
+
+EXPORTS = {
+    grader.testing: [
+        "Absent",
+        "Case",
+        "Cases",
+        "Draw",
+        "Fault",
+        "Mismatch",
+        "Operation",
+        "Recorded",
+        "Remote",
+        "Student",
+        "StudentFault",
+        "assert_close",
+        "assert_module",
+        "assert_shape",
+        "given",
+        "image_and_kernel",
+        "image_and_window",
+        "item",
+    ],
+    grader.render: ["render_html", "render_terminal"],
+    grader.sandbox.sandbox: ["Sandbox", "Zygote"],
+    grader.student: [
+        "Definition",
+        "Fault",
+        "Operation",
+        "Parameter",
+        "Recorded",
+        "Remote",
+        "Student",
+        "StudentFault",
+        "Work",
+    ],
+}
+
+
+@pytest.mark.parametrize("module", EXPORTS, ids=lambda module: str(module.__name__))
+def test_a_module_exports_these_names_and_no_others(module: ModuleType) -> None:
+    assert module.__all__ == EXPORTS[module]
+    assert all(hasattr(module, name) for name in module.__all__)
+    assert module.__all__ == sorted(module.__all__)
