@@ -121,7 +121,10 @@ class Student(Protocol):
     """One state of a student's notebook, in a process of its own that nothing else shares."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return the global of that name: a Remote, or its value where that is plain data."""
+        """Return the function, class or model of that name, which must be among those that some item asks for.
+
+        Variables are in `recorded()`. Raises StudentFault where there is no such thing.
+        """
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Remote:
         """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`."""

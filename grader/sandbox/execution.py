@@ -25,9 +25,12 @@ __all__ = ["Execution", "Note", "Snapshot", "Watch", "run_notebook"]
 
 _SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replaced
 _SECONDS_TO_START = 60.0
+_SECONDS_TO_ASK = 0.01
 _SECONDS_TO_ANSWER = 2.0
+_MAX_SOURCE = 4_000_000  # characters of code that a notebook may have
 _MAX_SNAPSHOTS = 100
 _MAX_NOTES = 5_000
+_MOST = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
 # What merely importing a name from these packages leaves behind is no work of the student's.
 PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)"
@@ -48,14 +51,28 @@ class Snapshot:
     pid: int
     packets: Packets
 
-    def answers(self) -> bool:
-        """Tell whether its process is there and running; one that was killed a moment ago is not."""
+    def asked(self) -> bool:
+        """Ask whether the process is there and running; False where it cannot even be asked."""
         try:
-            self.packets.send({"ping": True}, seconds=_SECONDS_TO_ANSWER)
-            self.packets.receive(seconds=_SECONDS_TO_ANSWER)
+            self.packets.send({"ping": True}, seconds=_SECONDS_TO_ASK)
+        except (Closed, TimeoutError):
+            return False
+        return True
+
+    def answered(self, deadline: float) -> bool:
+        """Tell whether the answer is there by then; one that was killed a moment ago gives none."""
+        try:
+            self.packets.receive(seconds=max(0.0, deadline - time.monotonic()))
         except (Closed, Malformed, TimeoutError):
             return False
         return True
+
+
+def running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """Return those whose process is there and running; all are given the same two seconds."""
+    asked = [snapshot for snapshot in snapshots if snapshot.asked()]
+    deadline = time.monotonic() + _SECONDS_TO_ANSWER
+    return [snapshot for snapshot in asked if snapshot.answered(deadline)]
 
 
 @dataclass(frozen=True)
@@ -86,10 +103,11 @@ class Execution:
 
     def drop_lost_snapshots(self) -> None:
         """Forget the snapshots whose process is gone or stopped."""
-        lost = [snapshot for snapshot in self.snapshots if not snapshot.answers()]
-        for snapshot in lost:
-            self.snapshots.remove(snapshot)
-            snapshot.packets.close()
+        kept = set(map(id, running(self.snapshots)))
+        for snapshot in self.snapshots:
+            if id(snapshot) not in kept:
+                snapshot.packets.close()
+        self.snapshots = [snapshot for snapshot in self.snapshots if id(snapshot) in kept]
 
     def hit(self, limit: str) -> None:
         """Note that a limit was reached, once."""
@@ -117,7 +135,10 @@ def run_notebook(
     cells = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
     blamed: set[int] = set()
     replacements = 0
-    while cells:
+    small = sum(len(cell.source) for cell in cells) <= _MAX_SOURCE
+    if not small:
+        execution.hit(f"{notebook.name}: more than {_MAX_SOURCE:,} characters of code; it was not run")
+    while cells and small:
         guilty = _Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution).run()
         sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
         execution.drop_lost_snapshots()
@@ -150,12 +171,14 @@ class _Attempt:
         self._sandbox = sandbox
         self._file = file
         self._cells = [cell for cell in cells if cell.index not in blamed]
+        self._indexes = {cell.index for cell in self._cells}
         self._watch = watch
         self._limits = limits
         self._deadline = deadline
         self._execution = execution
         self._known = set(execution.cells)
         self._current: int | None = None
+        self._last_started: int | None = None
         self._cell_deadline = time.monotonic() + _SECONDS_TO_START
         self._memory_kills = sandbox.memory_kills()
         self._note_bytes = 0
@@ -172,7 +195,7 @@ class _Attempt:
             "seed": self._watch.seed,
         }
         agent, runner, self._kernel, self._runner = self._sandbox.start(order)
-        channel = Channel(runner, max_frame_bytes=2**20)
+        channel = Channel(runner)
         try:
             channel.send({"cells": tuple((cell.index, cell.source) for cell in self._cells)}, seconds=30)
         except (Closed, TimeoutError, TypeError) as error:
@@ -225,7 +248,7 @@ class _Attempt:
         event = channel.receive(seconds=5)
         match event["event"]:
             case "started":
-                self._current = int(event["cell"])
+                self._current = self._last_started = int(event["cell"])
                 # The runner interrupts at the limit itself; this is for a kernel that does not listen.
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
@@ -235,19 +258,20 @@ class _Attempt:
                         f"{self._file}: more than {self._limits.notebook_output_bytes} bytes of output; the rest is cut"
                     )
                 # One stands for all: who sweeps the process numbers hits it too.
-                if self._execution.snapshots and not self._execution.snapshots[0].answers():
-                    return "broke the run", "killed or stopped other processes of the run"
                 self._current = None
+                first = self._execution.snapshots[:1]
+                if running(first) != first:
+                    return "broke the run", "killed or stopped other processes of the run"
+                channel.send({"next": True}, seconds=5)
             case "done":
                 self._finished = True
         return None
 
     def _take_end(self) -> tuple[str, str] | None:
         message, _ = self._sandbox.orders.receive(seconds=5)
-        if message.get("ended") not in (self._kernel, self._runner):
+        # Of the runner's end its own line tells, after everything that it had to say.
+        if message.get("ended") != self._kernel:
             return None
-        if message["ended"] == self._runner:
-            return None if self._finished else ("broke the run", "broke the process that runs the cells")
         if self._sandbox.memory_kills() > self._memory_kills:
             return "out of memory", f"needed more than {self._limits.memory_bytes / 2**30:g} GiB"
         status = int(message["status"])
@@ -259,6 +283,8 @@ class _Attempt:
         note, descriptors = agent.receive(seconds=5)
         try:
             cell = int(note["cell"])
+            if cell not in self._indexes:
+                raise ValueError("no such cell")
             match note["note"]:
                 case "snapshot" if len(descriptors) == 1:
                     self._add_snapshot(cell, note, descriptors)
@@ -277,6 +303,8 @@ class _Attempt:
         names = frozenset(note["names"]) & frozenset(self._watch.names)
         at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names}
         part, pid = int(note["part"]), int(note["pid"])
+        if not (0 < part < _MOST and 0 < pid < _MOST):
+            raise ValueError("no such moment or process")
         if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
             self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
             return
@@ -320,10 +348,11 @@ class _Attempt:
             self._execution.hit(f"{self._file}, cell {self._current}: {status}")
 
     def _blame(self, status: str, message: str) -> int:
-        if self._current is None:
+        if self._last_started is None:
             raise SandboxFault(f"the kernel did not start: {message}")
+        self._current = self._last_started  # between two cells it was the one before
         self._end_cell(status, message)
-        return self._current
+        return self._last_started
 
 
 def _size(value: Any) -> int:

@@ -290,7 +290,7 @@ class Confinement:
         scratch.rmdir()
         (root / _HOME.relative_to("/")).mkdir()
 
-    def confine(self, *, scope_signals: bool) -> None:
+    def confine(self, *, scoped: bool) -> None:
         """Lock the calling process in for good: resource limits, Landlock, seccomp."""
         with self._layers.layer("resource limits") as wanted:
             if wanted:
@@ -301,7 +301,7 @@ class Confinement:
                 readable = [*self._view.readable, *_SETTINGS, Path("/proc")]
                 folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
                 writable = [*folders, *self._view.devices()]
-                linux.landlock_restrict(readable, writable, scope_signals=scope_signals)
+                linux.landlock_restrict(readable, writable, scoped=scoped)
         with self._layers.layer("seccomp") as wanted:
             if wanted:
                 if isinstance(self._filter, str):

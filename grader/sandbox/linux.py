@@ -194,15 +194,15 @@ def landlock_abi() -> int:
     return _checked(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
 
 
-def landlock_restrict(readable: list[Path], writable: list[Path], *, scope_signals: bool) -> None:
-    """Allow files below these paths only, no TCP, no abstract socket and (where asked) no signal to the outside.
+def landlock_restrict(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
+    """Allow files below these paths only, no TCP, and (where scoped) no abstract socket or signal to the outside.
 
     Paths that do not exist are passed over. Source: the kernel's userspace-api/landlock.rst.
     """
     abi = landlock_abi()
     every = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
-    scoped = (0b11 if scope_signals else 0b01) if abi >= 6 else 0
-    rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scoped)
+    scopes = 0b11 if scoped and abi >= 6 else 0
+    rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scopes)
     size = _long(_RULESET_BYTES.get(abi, 24))
     ruleset = _checked(
         _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), ctypes.byref(rules), size, _long(0)), "landlock_create_ruleset"

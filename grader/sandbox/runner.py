@@ -134,6 +134,7 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
         status, message = _status(replies[0] if replies else None, seconds, limits, runner)
         finished = {"cell": index, "status": status, "message": message, "seconds": seconds, "cut": runner.cut}
         channel.send({"event": "finished", **finished})
+        channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
     channel.send({"event": "done"})
 
 

@@ -56,6 +56,8 @@ class SystemCallFilter:
         import pyseccomp  # raises RuntimeError where libseccomp is missing
 
         self._filter = rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
+        # Another architecture's calls (int 0x80, x32) end the process, not only the thread that made them.
+        rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
         allow, equal, masked = pyseccomp.ALLOW, pyseccomp.EQ, pyseccomp.MASKED_EQ
         for name in ALLOWED:
             # A call that this architecture or an older libseccomp does not know stays forbidden.

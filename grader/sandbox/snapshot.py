@@ -125,7 +125,8 @@ class _Test:
         name = self._aliases.get(request["name"], request["name"])
         if name not in self._namespace:
             raise NameError(f"name '{name}' is not defined")
-        return self._objects.outgoing(self._namespace[name])
+        thing = self._namespace[name]
+        return self._objects.keep(thing) if callable(thing) else self._objects.outgoing(thing)
 
     def _do_names(self, _: dict[str, Any]) -> Any:
         """Return the student's own callables and models, those most likely to build a model first."""
@@ -134,7 +135,7 @@ class _Test:
             for name, thing in self._namespace.items()
             if not name.startswith("_") and _may_build_a_model(thing)
         }
-        return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))[:32]
+        return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))
 
     def _do_call(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])

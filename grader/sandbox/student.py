@@ -24,6 +24,7 @@ from grader.student import Definition, Fault, Operation, Parameter, Recorded, St
 __all__ = ["SnapshotStudent", "SnapshotWork"]
 
 _SECONDS_OF_GRACE = 1.0
+_MAX_CANDIDATES = 32
 _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
     "Malformed": Fault.MALFORMED,
@@ -67,7 +68,10 @@ class SnapshotStudent:
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
             raise AttributeError(f"{name} is among the names of no item in rubric.toml")
-        return self.ask({"operation": "get", "name": name})
+        found = self.ask({"operation": "get", "name": name})
+        if not isinstance(found, _SnapshotRemote):
+            raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
+        return found
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
@@ -80,7 +84,7 @@ class SnapshotStudent:
     def names(self) -> tuple[str, ...]:
         """Return the student's own callables and models."""
         with _plain_data():
-            return tuple(str(name) for name in self.ask({"operation": "names"}))
+            return tuple(str(name)[:100] for name in self.ask({"operation": "names"})[:_MAX_CANDIDATES])
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""
@@ -251,7 +255,7 @@ class SnapshotWork:
                     "aliases": dict(aliases or {}),
                 }
                 try:
-                    snapshot.packets.send(request, (theirs.fileno(),))
+                    snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)
                 except (Closed, TimeoutError):
                     raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
             theirs.close()

@@ -75,12 +75,20 @@ class _Supervisor:
         self._confinement = confinement
         self._limits = limits
         self._processes = processes
-        self._started = 0
+        self._kernel = 0
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
 
     def serve(self) -> None:
+        try:
+            self._serve()
+        except Closed:
+            pass
+        finally:
+            self._kill_all_but(set())
+
+    def _serve(self) -> None:
         self._orders.send({"layers": self._probe_layers(), "home": str(self._confinement.home)})
         while True:
             ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
@@ -88,19 +96,14 @@ class _Supervisor:
                 os.read(self._wake, 4096)
                 self._reap()
             if self._orders.socket.fileno() in ready:
-                try:
-                    order, descriptors = self._orders.receive()
-                except Closed:
-                    self._kill_all_but(set())
-                    return
-                self._obey(order, descriptors)
+                self._obey(*self._orders.receive())
 
     def _probe_layers(self) -> tuple[dict[str, Any], ...]:
         """Confine one fork to learn which of the last layers hold, before any student's code runs."""
         reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
         def report_layers() -> None:
-            self._confinement.confine(scope_signals=True)
+            self._confinement.confine(scoped=True)
             status = tuple({"name": s.name, "on": s.on, "reason": s.reason} for s in self._layers.status())
             Packets(writer).send(status)
 
@@ -121,24 +124,27 @@ class _Supervisor:
             os.close(descriptor)
 
     def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
-        self._started += 1
-        folder = self._confinement.scratch / f".kernel-{self._started}"
-        folder.mkdir(mode=0o700)
-        address = KernelAddress(str(folder / "socket"), secrets.token_bytes(32))
+        # Abstract sockets: there is no file that a student could have put in their place.
+        address = KernelAddress(f"@grader-{secrets.token_hex(16)}", secrets.token_bytes(32))
 
         def kernel() -> None:
-            self._confinement.confine(scope_signals=True)
+            self._confinement.confine(scoped=True)
             run_kernel(address, socket.socket(fileno=agent), order, self._limits)
 
-        kernel_pid = self._fork(kernel, keep=[agent])
-
         def run() -> None:
-            # The runner interrupts the kernel, so its signals are not scoped.
-            self._confinement.confine(scope_signals=False)
-            run_cells(address, kernel_pid, socket.socket(fileno=runner), self._limits)
+            # The runner connects to the kernel and interrupts it, which a scope of its own would forbid.
+            self._confinement.confine(scoped=False)
+            run_cells(address, self._kernel, socket.socket(fileno=runner), self._limits)
 
-        runner_pid = self._fork(run, keep=[runner])
-        self._orders.send({"kernel": kernel_pid, "runner": runner_pid})
+        try:
+            self._kernel = self._fork(kernel, keep=[agent])
+            runner_pid = self._fork(run, keep=[runner])
+        except OSError:
+            # What a student left behind takes all processes there may be; then not even snapshots are spared.
+            self._kill_all_but(set())
+            self._kernel = self._fork(kernel, keep=[agent])
+            runner_pid = self._fork(run, keep=[runner])
+        self._orders.send({"kernel": self._kernel, "runner": runner_pid})
 
     def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
         pid = os.fork()
@@ -164,7 +170,8 @@ class _Supervisor:
                 return
             if pid == 0:
                 return
-            self._orders.send({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+            if pid == self._kernel:
+                self._orders.send({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
 
     def _clear(self, keep: set[int]) -> None:
         self._kill_all_but(keep)

@@ -27,6 +27,7 @@ _DTYPES = list(ITEM_BYTES)
 _MAX_DIMENSIONS = 16
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
+_MAX_INTEGER_BYTES = 255
 MAX_FRAME_BYTES = 64 * 2**20
 
 
@@ -84,7 +85,7 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:
         out += b"T" if value else b"F"
     elif kind is int:
         body = value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True)
-        if len(body) > 255:
+        if len(body) > _MAX_INTEGER_BYTES:
             raise TypeError("the integer is too large")
         out += b"i" + bytes([len(body)]) + body
     elif kind is float:
@@ -174,7 +175,7 @@ class _Reader:
             case b"T" | b"F":
                 return tag == b"T"
             case b"i":
-                return int.from_bytes(self.take(self.number(">B")), "big", signed=True)
+                return self.integer()
             case b"f":
                 return struct.unpack(">d", self.take(8))[0]
             case b"s":
@@ -190,6 +191,13 @@ class _Reader:
             case b"!":
                 return Failure(self.text(), self.text())
         raise Malformed(f"unknown tag {tag!r}")
+
+    def integer(self) -> int:
+        length = self.number(">B")
+        # One less than what is written, because the same number may need a byte more to be written again.
+        if length >= _MAX_INTEGER_BYTES:
+            raise Malformed("an integer that is too large")
+        return int.from_bytes(self.take(length), "big", signed=True)
 
     def count(self, least_bytes_each: int) -> int:
         count = self.number(">I")

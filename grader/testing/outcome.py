@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Absent", "Mismatch", "Outcome", "WrongCases", "outcome_of", "plain"]
 
 ENTRIES = 64  # a tensor with more is evidence nobody reads
+NODES = 500  # of one piece of evidence, tensors' entries apart
 PLACES = 4
 LENGTH = 500  # of a message, which may hold what the student's code said
 
@@ -95,13 +97,21 @@ def outcome_of(error: Exception, visible: bool) -> Outcome | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as plain JSON values.
+    """Return a value as plain JSON values, of which there are never many, whatever a student's code returned.
 
-    A tensor becomes its shape, dtype and entries, rounded (null where there are more than 64); NaN and the infinities
-    become strings.
+    A tensor becomes its shape, dtype and entries, rounded (null where there are none or more than 64); NaN and the
+    infinities become strings; long texts, lists and dicts are cut.
     """
+    return _plain(value, [NODES])
+
+
+def _plain(value: Any, left: list[int]) -> Any:
+    left[0] -= 1
+    if left[0] < 0:
+        return "…"
     if isinstance(value, Tensor):
-        entries = plain(value.detach().tolist()) if value.numel() <= ENTRIES and not value.is_complex() else None
+        shown = 0 < value.numel() <= ENTRIES and not value.is_complex()
+        entries = _plain(value.detach().tolist(), [10 * ENTRIES]) if shown else None
         return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch."), "values": entries}
     if isinstance(value, float):
         return round(value, PLACES) + 0.0 if math.isfinite(value) else str(value)
@@ -112,9 +122,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
+        return {_clip(str(name)): _plain(each, left) for name, each in islice(value.items(), ENTRIES)}
     if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
+        return [_plain(each, left) for each in value[:ENTRIES]] + ["…"] * (len(value) > ENTRIES)
     return f"<{getattr(value, 'kind', 'object')}>"
 
 

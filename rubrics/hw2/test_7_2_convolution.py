@@ -7,7 +7,6 @@ from torch import Tensor
 
 import reference
 from grader.testing import (
-    Absent,
     Case,
     Draw,
     Mismatch,
@@ -50,14 +49,12 @@ def image_kernel_and_bias(draw: Draw) -> Iterator[Case]:
 @given(image_kernel_and_bias)
 def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> None:
     size = tuple(case.K.shape)
-    Conv2D = student.Conv2D
-    if not callable(Conv2D):
-        raise Absent("Conv2D is no class here")
-    layer = assert_module(Conv2D(size), f"Conv2D({size})")
-    weight, bias, dtype = weight_and_bias(layer.parameters(), size)
+    layer = assert_module(student.Conv2D(size), f"Conv2D({size})")
+    parameters = layer.parameters()
+    weight, bias = weight_and_bias(parameters, size)
     # The student's default dtype may be float64: the image follows the layer, as a student's own would.
+    dtype, shape = parameters[weight].dtype, parameters[bias].shape
     X, G = case.X.to(dtype), case.G.to(dtype)
-    shape = layer.parameters()[bias].shape
     layer.load({weight: case.K.to(dtype), bias: torch.full(shape, case.b, dtype=dtype)})
     assert_close(layer(X), reference.corr2d(case.X, case.K) + case.b)
     gradients = layer.gradients(X, cotangent=G)
@@ -71,13 +68,14 @@ def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> Non
             raise Mismatch(f"the gradient of {name} is not right: {wrong}", expected=expected, found=gradient) from None
 
 
-def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str, torch.dtype]:
-    """Return the names of the weight and the bias, known by their shapes, and the dtype of the weight."""
+def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str]:
+    """Return the names of the weight and the bias, known by their shapes."""
     shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in parameters.items()) or "none"
-    for weight, value in parameters.items():
+    learnable = {name: value for name, value in parameters.items() if value.is_floating_point()}
+    for weight, value in learnable.items():
         if tuple(value.shape) == size:
-            for bias, other in parameters.items():
+            for bias, other in learnable.items():
                 if bias != weight and other.numel() == 1:
-                    return weight, bias, value.dtype
+                    return weight, bias
             raise Mismatch(f"the layer has no learnable bias of one element (its parameters: {shapes})")
     raise Mismatch(f"the layer has no learnable weight of shape {size} (its parameters: {shapes})")

@@ -1,0 +1,99 @@
+"""The ritual that every attack goes through."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+import jsonschema
+import pytest
+
+from grader.assignment import Assignment, Limits
+from grader.grade import grade
+from grader.report import Report, report_schema
+from grader.sandbox.sandbox import Zygote
+from tests.attacks.traces import remaining, traces
+from tests.notebooks import CORR2D, CORR2D_POINTS, submission
+
+_LONGEST = 60  # seconds after which a grading hangs; none comes near it
+_LARGEST_REPORT = 2_000_000  # characters
+
+LIMITS = Limits(
+    cell_seconds=3,
+    submission_seconds=40,
+    memory_bytes=1200 * 2**20,
+    processes=64,
+    written_bytes=64 * 2**20,
+    cell_output_bytes=100_000,
+    notebook_output_bytes=400_000,
+    replacements=3,
+    test_seconds=1,
+    judge_seconds=6,
+    test_memory_bytes=400 * 2**20,
+)
+
+
+class Attack(Protocol):
+    """Grades a notebook of these cells, and requires that nothing of it is left and the next one is graded normally."""
+
+    def __call__(self, *cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report: ...
+
+
+class Hung(BaseException):
+    """Grading did not come back."""
+
+
+@contextmanager
+def coming_back() -> Iterator[None]:
+    """Break off what hangs, so that the test fails instead of waiting for ever."""
+
+    def break_off(signum: int, frame: FrameType | None) -> None:
+        raise Hung(f"grading did not come back within {_LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, break_off)
+    signal.alarm(_LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def attack(zygote: Zygote, hw2: Assignment) -> Attack:
+    """Grade a hostile notebook with the whole ritual around it."""
+    assert zygote.missing == {}
+
+    def run(*cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report:
+        assignment = dataclasses.replace(hw2, limits=dataclasses.replace(LIMITS, **limits))
+        before = traces()
+        with coming_back():
+            report = grade(submission(*cells), assignment, zygote, left_out=left_out)
+        assert remaining(before) == frozenset()
+        text = report.to_json()
+        assert len(text) < _LARGEST_REPORT
+        jsonschema.validate(json.loads(text), report_schema())
+        with coming_back():
+            following = grade(submission(CORR2D), dataclasses.replace(hw2, limits=LIMITS), zygote)
+        assert following.score == CORR2D_POINTS
+        assert [cell.status for cell in following.cells] == ["ok"]
+        return report
+
+    return run
+
+
+@pytest.fixture
+def probe(attack: Attack) -> Callable[[str], list[str]]:
+    """Run one cell that solves nothing, and return its status and message."""
+
+    def run(cell: str) -> list[str]:
+        report = attack(cell)
+        assert report.score == 0
+        return [report.cells[0].status, report.cells[0].message]
+
+    return run

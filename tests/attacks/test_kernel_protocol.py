@@ -1,0 +1,196 @@
+"""Lies and garbage on the lines between kernel, runner, watcher and the trusted side."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from tests.attacks.cells import AGENT, LINE
+from tests.attacks.conftest import Attack
+from tests.notebooks import CORR2D, CORR2D_POINTS
+
+_KERNEL = """
+import json, os, threading, time
+kernel = get_ipython().kernel
+session, output, shell = kernel.session, kernel.iopub_socket, kernel.shell_stream
+def raw(content, kind="stream", key=None):
+    asked = kernel.get_parent()["header"]
+    header = json.dumps({**asked, "msg_type": kind, "msg_id": os.urandom(8).hex()}, default=str).encode()
+    parts = [header, json.dumps(asked, default=str).encode(), b"{}", content]
+    signature = session.sign(parts) if key is None else key
+    return [b"<IDS|MSG>", signature, *parts]
+ident = kernel._get_shell_context_var(kernel._shell_parent_ident)
+"""
+
+_LIES = {
+    "garbage on the output socket": "output.send_multipart([os.urandom(1000) for _ in range(5)])",
+    "garbage on the shell socket": "shell.socket.send_multipart([*ident, *[os.urandom(1000) for _ in range(5)]])",
+    "empty frames": "output.send_multipart([b''] * 50); shell.socket.send_multipart([*ident, b''])",
+    "a bad signature": "output.send_multipart(raw(b'{}', key=b'0' * 64))",
+    "a signature repeated": "[output.send_multipart(message) for message in [raw(b'{}')] * 3]",
+    "deep JSON": "output.send_multipart(raw(b'[' * 100_000 + b']' * 100_000))",
+    "deep JSON as the reply": "shell.socket.send_multipart([*ident, *raw(b'[' * 100_000, 'execute_reply')])",
+    "a reply without its status": "shell.socket.send_multipart([*ident, *raw(b'{}', 'execute_reply')])",
+    "a reply that is a list": "shell.socket.send_multipart([*ident, *raw(b'[]', 'execute_reply')])",
+    "output without its text": "output.send_multipart(raw(b'{}'))",
+    "output that is a number": "output.send_multipart(raw(b'5', 'display_data'))",
+    "an unknown kind": "output.send_multipart(raw(b'{}', 'x' * 10_000))",
+    "a huge frame": "output.send(bytes(100 * 2**20))",
+    "idle before the end": "output.send_multipart(raw(b'{\"execution_state\": \"idle\"}', 'status'))",
+    "no more sockets": "output.close(); shell.socket.close()",
+    "another key": "session.key = b'x'",
+    "widgets": '[output.send_multipart(raw(b\'{"comm_id": "1", "data": {}}\', \'comm_open\')) for _ in range(999)]',
+}
+
+
+@pytest.mark.parametrize("lie", _LIES.values(), ids=_LIES.keys())
+def test_garbage_to_the_runner_keeps_what_was_solved_around_it(attack: Attack, lie: str) -> None:
+    report = attack(CORR2D, _KERNEL + lie, "y = (1, 2)")
+    assert report.cells[1].message.split(":")[0] not in ("NameError", "AttributeError", "TypeError", "KeyError")
+    assert report.score == CORR2D_POINTS
+
+
+def test_a_forged_reply_earns_nothing(attack: Attack) -> None:
+    report = attack(
+        _KERNEL
+        + """
+ok = b'{"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}'
+shell.socket.send_multipart([*ident, *raw(ok, "execute_reply")])
+output.send_multipart(raw(b'{"execution_state": "idle"}', "status"))
+raise RuntimeError("hidden behind a forged reply")
+"""
+    )
+    assert report.score == 0
+    assert not report.passed
+
+
+def test_sweeping_up_the_runner_is_not_possible(attack: Attack) -> None:
+    report = attack(
+        """
+        import os, signal
+        got = []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid():
+                for send in (os.kill, lambda pid, sign: signal.pidfd_send_signal(os.pidfd_open(pid), sign)):
+                    try:
+                        send(int(name), signal.SIGKILL)
+                        got.append(name)
+                    except OSError:
+                        pass
+        raise RuntimeError(f"LOOT {got}")
+        """
+    )
+    assert report.cells[0].message == "RuntimeError: LOOT []"
+
+
+_NOTES = {
+    "garbage": "line.send(os.urandom(5000))",
+    "an empty packet": "line.send(b'')",
+    "the largest packet": "line.setsockopt(1, 7, 2**20); line.send(bytes(150_000))",
+    "no dictionary": "[line.send(encode(value)) for value in (5, 'note', None, (1, 2), Array('bool', (0,), b''))]",
+    "no cell": "line.send(encode({'note': 'value', 'name': 'Y', 'value': (1, 2)}))",
+    "an infinite cell": "line.send(encode({'note': 'value', 'cell': float('inf'), 'name': 'Y', 'value': (1, 2)}))",
+    "cell not a number": "line.send(encode({'note': 'value', 'cell': float('nan'), 'name': 'Y', 'value': (1, 2)}))",
+    "a cell far away": "line.send(encode({'note': 'value', 'cell': -2**1000, 'name': 'Y', 'value': (1, 2)}))",
+    "a shape past all bounds": """
+line.send(encode({'note': 'value', 'cell': 0, 'name': 'Y', 'value': Array('float32', (0, *[2**26] * 15), b'')}))""",
+    "names that are none": "claim([ours.fileno()], names=({}, 5, None))",
+    "names that are a number": "claim([ours.fileno()], names=5)",
+    "an end that is none": "claim([ours.fileno()], at_end=5)",
+    "an end at infinity": "claim([ours.fileno()], at_end={'corr2d': float('-inf')})",
+    "an end that is no number": "claim([ours.fileno()], at_end={'corr2d': 'x'})",
+    "a process number that is none": "claim([ours.fileno()], pid='x')",
+    "a process number at infinity": "claim([ours.fileno()], pid=float('inf'))",
+    "a process number of 255 bytes": """
+note = encode({"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 0, "at_end": {}, "pid": 7})
+huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
+socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
+    "the first process to be kept": "claim([ours.fileno()], pid=1)",
+    "a cell of 255 bytes": """
+note = encode({"note": "snapshot", "cell": 7, "names": ("corr2d",), "part": 0, "at_end": {}, "pid": 1})
+huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
+socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
+    "a pipe": "claim([os.pipe()[0]])",
+    "a file": "claim([os.open('/tmp/file', os.O_CREAT | os.O_RDWR)])",
+    "a folder": "claim([os.open('/', os.O_RDONLY)])",
+    "four descriptors": "claim([ours.fileno()] * 4)",
+    "two hundred descriptors": "claim([ours.fileno()] * 200)",
+    "no descriptor": "claim([])",
+    "its own line": "claim([line.fileno()])",
+    "a socket that listens": """
+ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+ours.bind("/tmp/listening")
+ours.listen()
+claim([ours.fileno()])""",
+    "a socket that is closed": "theirs.close(); claim([ours.fileno()])",
+    "a stream": "ours, theirs = socket.socketpair(); claim([ours.fileno()])",
+    "a thousand snapshots": "[claim([ours.fileno()]) for _ in range(1000)]",
+    "a line shut down": "line.shutdown(socket.SHUT_RDWR)",
+    "definitions never made": """
+for cell in range(-20, 20):
+    claim([ours.fileno()], cell=cell, names=agent._names)
+theirs.close()""",
+    "imports never made": """
+for _ in range(2000):
+    line.send(encode({"note": "imported", "cell": 0, "names": {name: "x" * 1000 for name in agent._names}}))""",
+}
+
+
+@pytest.mark.parametrize("note", _NOTES.values(), ids=_NOTES.keys())
+def test_a_false_word_of_the_watcher_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
+    report = attack(AGENT + LINE + note, "y = (1, 2)", replacements=1)
+    assert report.score == 0
+    assert report.cells[1].status == "ok"
+
+
+def test_a_line_whose_buffer_is_full_does_not_stop_the_grader(attack: Attack) -> None:
+    report = attack(
+        AGENT
+        + LINE
+        + """
+ours.setblocking(False)
+try:
+    while True:
+        ours.send(b"x")
+except BlockingIOError:
+    pass
+ours.setblocking(True)
+claim([ours.fileno()])
+"""
+    )
+    assert report.score == 0
+
+
+def test_a_snapshot_that_never_answers_earns_nothing(attack: Attack) -> None:
+    report = attack(AGENT + LINE + "claim([ours.fileno()])")
+    assert report.score == 0
+    assert {item.id: item.verdict for item in report.items}["corr2d.values"] in ("absent", "error")
+
+
+def test_a_flood_of_values_is_bounded_in_memory(attack: Attack) -> None:
+    """Values count with all their bytes, whatever kind of plain data they are."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = attack(
+        AGENT
+        + """
+for number in range(5000):
+    line.send(encode({"note": "value", "cell": 0, "name": "x", "value": "x" * 120_000}))
+"""
+    )
+    assert report.score == 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_a_watcher_that_is_replaced_earns_nothing(attack: Attack) -> None:
+    report = attack(
+        AGENT
+        + """
+kind = type(agent)
+kind._new_definitions = lambda self: (tuple(self._names), {})
+kind._new_values = lambda self, result: [("Y", (1, 2)), ("X", 5), ("_", "text")]
+""",
+        "y = (1, 2)",
+    )
+    assert report.score == 0
+    assert not report.passed
