@@ -17,11 +17,11 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 3
 
 # What developers run while they work.
 quick: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --numprocesses 3 -m "not slow"
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

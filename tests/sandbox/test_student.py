@@ -122,9 +122,9 @@ def _within(homework: Ran, **limits: Any) -> Iterator[SnapshotStudent]:
         yield opened
 
 
-def test_globals_that_are_data_come_as_data(student: SnapshotStudent) -> None:
-    assert (student.number, student.text, student.shape) == (3, "합성곱", (2, 3))
-    assert torch.equal(student.tensor, torch.arange(3.0))
+@pytest.mark.parametrize("name", ["number", "text", "shape", "tensor"])
+def test_globals_that_are_data_are_no_definitions(student: SnapshotStudent, name: str) -> None:
+    assert fault_of(getattr, student, name) == (Fault.MALFORMED, f"{name} is no function, class or model")
 
 
 def test_globals_that_are_none_come_as_remotes(student: SnapshotStudent) -> None:
