@@ -103,12 +103,12 @@ line.send(encode({'note': 'value', 'cell': 0, 'name': 'Y', 'value': Array('float
     "a process number that is none": "claim([ours.fileno()], pid='x')",
     "a process number at infinity": "claim([ours.fileno()], pid=float('inf'))",
     "a process number of 255 bytes": """
-note = encode({"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 900, "at_end": {}, "pid": 7})
+note = encode({"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": 7})
 huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
 socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
     "the first process to be kept": "claim([ours.fileno()], pid=1)",
     "a cell of 255 bytes": """
-note = encode({"note": "snapshot", "cell": 7, "names": ("corr2d",), "part": 900, "at_end": {}, "pid": 1})
+note = encode({"note": "snapshot", "cell": 7, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": 1})
 huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
 socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
     "a pipe": "claim([os.pipe()[0]])",
