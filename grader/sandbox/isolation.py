@@ -187,7 +187,8 @@ class Confinement:
             for path in (*self._view.readable, *self._view.devices()):
                 if not path.is_symlink():
                     tree = linux.clone_tree(path)
-                    linux.restrict_mount(tree, read_only=path.is_dir(), devices=path.parent == Path("/dev"))
+                    device = path in self._view.devices()
+                    linux.restrict_mount(tree, read_only=not device, devices=device)
                     self._trees.append((path, tree))
 
     def settle_as_first_process(self) -> None:
@@ -215,6 +216,8 @@ class Confinement:
         linux.make_private()
         root = Path("/tmp")
         linux.mount("tmpfs", root, "size=16m,mode=755")
+        # First, because Python's environment may itself lie below /tmp or /home.
+        self._mount_scratch(root)
         for path, tree in self._trees:
             target = root / path.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -224,7 +227,6 @@ class Confinement:
         self._copy_links(root)
         self._cover_hidden(root)
         self._write_settings(root)
-        self._mount_scratch(root)
         proc, old = root / "proc", root / "old"
         proc.mkdir()
         old.mkdir()
