@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +110,7 @@ class FileView:
 def _readable_paths() -> tuple[Path, ...]:
     system = [Path("/") / name for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64")]
     settings = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "ssl")
-    python = [Path(sys.prefix), Path(sys.base_prefix)]
+    python = [way for prefix in (sys.prefix, sys.base_prefix) for way in (Path(prefix), Path(prefix).resolve())]
     wanted = [*system, *(Path("/etc") / name for name in settings), *python]
     kept: list[Path] = []
     for path in wanted:
@@ -221,7 +222,8 @@ class Confinement:
         for path, tree in self._trees:
             target = root / path.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.mkdir() if path.is_dir() else target.touch()
+            # Of the tree, not of the path: the host's /tmp is out of sight by now.
+            target.mkdir() if stat.S_ISDIR(os.fstat(tree).st_mode) else target.touch()
             linux.move_mount(tree, target)
             os.close(tree)
         self._copy_links(root)
