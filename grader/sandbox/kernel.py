@@ -112,6 +112,8 @@ def _reset_inherited_state(seed: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tempfile.tempdir = None
     os.environ.pop("JPY_PARENT_PID", None)
+    sources = os.environ.pop("PYTHONPATH", "")  # ours: everything of it that a kernel needs is imported
+    sys.path[:] = [entry for entry in sys.path if entry != sources]
     home = os.getcwd()
     os.environ.update(HOME=home, USER="student", LOGNAME="student", PWD=home, MPLCONFIGDIR=f"{home}/.matplotlib")
     sys.path.insert(0, "")

@@ -55,6 +55,7 @@ def main(descriptor: int) -> None:
         compiled: SystemCallFilter | str = SystemCallFilter()
     except (OSError, RuntimeError) as error:
         compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
+    _read_schema()
     signal.signal(signal.SIGCHLD, _reap)
     gc.collect()
     gc.freeze()
@@ -72,6 +73,13 @@ def main(descriptor: int) -> None:
             _become_sandbox(request, descriptors[0], compiled)
         os.close(descriptors[0])
         packets.send({"pid": pid})
+
+
+def _read_schema() -> None:
+    """Let nbformat read its schema now: a sandbox may not be able to reach the file."""
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    new_notebook(cells=[new_code_cell("")])
 
 
 def _reap(*_: object) -> None:
