@@ -69,6 +69,9 @@ class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
     def load_config_file(self, *_: Any, **__: Any) -> None:
         """Leave out configuration files: a student's home starts empty."""
 
+    def init_config_files(self) -> None:
+        """Leave out the files that a new profile is made of: the environment may be out of reach."""
+
     def init_heartbeat(self) -> None:
         """Leave out the heartbeat: the supervisor knows when the kernel ends."""
 
