@@ -347,7 +347,11 @@ class _Attempt:
         if status in ("timed out", "out of memory", "flooded"):
             self._execution.hit(f"{self._file}, cell {self._current}: {status}")
 
-    def _blame(self, status: str, message: str) -> int:
+    def _blame(self, status: str, message: str) -> int | None:
+        if self._last_started is None and self._known:
+            # The first one did start, so it is what a cell left behind that keeps this one from it.
+            self._execution.hit(f"{self._file}: no other kernel could be started after what a cell left behind")
+            return None
         if self._last_started is None:
             raise SandboxFault(f"the kernel did not start: {message}")
         self._current = self._last_started  # between two cells it was the one before

@@ -55,7 +55,7 @@ def main(descriptor: int) -> None:
         compiled: SystemCallFilter | str = SystemCallFilter()
     except (OSError, RuntimeError) as error:
         compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
-    _read_schema()
+    _read_files()
     signal.signal(signal.SIGCHLD, _reap)
     gc.collect()
     gc.freeze()
@@ -75,11 +75,13 @@ def main(descriptor: int) -> None:
         packets.send({"pid": pid})
 
 
-def _read_schema() -> None:
-    """Let nbformat read its schema now: a sandbox may not be able to reach the file."""
+def _read_files() -> None:
+    """Let nbformat read its schema and IPython its theme now: a sandbox may not be able to reach the files."""
+    from IPython.utils.PyColorize import theme_table
     from nbformat.v4 import new_code_cell, new_notebook
 
     new_notebook(cells=[new_code_cell("")])
+    theme_table["nocolor"]
 
 
 def _reap(*_: object) -> None:
