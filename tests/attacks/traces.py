@@ -81,7 +81,7 @@ def _control_groups() -> set[str]:
     for root, folders, _ in os.walk("/sys/fs/cgroup"):
         for name in folders:
             path = Path(root, name)
-            if name.startswith("grader-") and not _has_processes(path):
+            if name.startswith(f"grader-{os.getpid()}-") and not _has_processes(path):
                 found.add(f"control group {path}")
     return found
 
