@@ -194,7 +194,7 @@ class _Attempt:
             "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
             "seed": self._watch.seed,
         }
-        agent, runner, self._kernel, self._runner = self._sandbox.start(order)
+        agent, runner, self._kernel = self._sandbox.start(order)
         channel = Channel(runner)
         try:
             channel.send({"cells": tuple((cell.index, cell.source) for cell in self._cells)}, seconds=30)

@@ -183,8 +183,8 @@ class Sandbox:
             raise SandboxFault(f"the sandbox could not be entered ({error}):\n{log()}") from None
         self.layers = tuple(LayerStatus(**layer) for layer in entered["layers"])
 
-    def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int, int]:
-        """Start a kernel and its runner; return the agent's line, the runner's socket, and the two process numbers."""
+    def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int]:
+        """Start a kernel and its runner; return the agent's line, the runner's socket, and the kernel's number."""
         agent, agent_end = Packets.pair()
         runner, runner_end = socket.socketpair()
         try:
@@ -195,7 +195,7 @@ class Sandbox:
             agent.close()
             runner.close()
             raise
-        return agent, runner, started["kernel"], started["runner"]
+        return agent, runner, started["kernel"]
 
     def clear(self, keep: Sequence[int]) -> None:
         """Kill everything in the sandbox except these processes."""

@@ -139,13 +139,13 @@ class _Supervisor:
 
         try:
             self._kernel = self._fork(kernel, keep=[agent])
-            runner_pid = self._fork(run, keep=[runner])
+            self._fork(run, keep=[runner])
         except OSError:
             # What a student left behind takes all processes there may be; then not even snapshots are spared.
             self._kill_all_but(set())
             self._kernel = self._fork(kernel, keep=[agent])
-            runner_pid = self._fork(run, keep=[runner])
-        self._orders.send({"kernel": self._kernel, "runner": runner_pid})
+            self._fork(run, keep=[runner])
+        self._orders.send({"kernel": self._kernel})
 
     def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
         pid = os.fork()
