@@ -28,6 +28,7 @@ class Fault(StrEnum):
     OUT_OF_MEMORY = "out of memory"  # asked for more than its limit
     MALFORMED = "malformed"  # answered with something that is not plain data
     CHANGED_ARGUMENT = "changed argument"  # wrote into what it was given
+    MISSING = "missing"  # the name is not defined in this state
 
 
 class StudentFault(Exception):
@@ -58,10 +59,14 @@ class Definition:
 
 @dataclass(frozen=True)
 class Operation:
-    """One tensor operation of a forward pass: its name ("convolution", "sigmoid") and its output's shape."""
+    """One tensor operation of a forward pass: its name ("convolution", "sigmoid") and its output's shape.
+
+    `parameters` names those of the module's parameters that it is given.
+    """
 
     name: str
     shape: tuple[int, ...]
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,20 @@ class Remote(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it; tensors, numbers, strings, tuples, dicts and None come back as such, all else as a Remote."""
 
+    def sketch(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what makes a model so that the model has shapes and no numbers: its `operations` cost next to nothing.
+
+        Not every student's code can be called so; what it raises says nothing about it.
+        """
+
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with (for a class: its constructor's, without self)."""
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a module's learnable parameters by name, in order."""
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module; shapes must agree."""
@@ -113,7 +127,8 @@ class Remote(Protocol):
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass in eval mode, in order, views and reshapes included.
 
-        Only results that carry the batch dimension of the first input are listed.
+        Only results that carry the batch dimension of the first input are listed. The inputs take the module's
+        dtype. The module stays in eval mode.
         """
 
 
@@ -142,8 +157,11 @@ class Work(Protocol):
     def imported_from(self, name: str) -> str | None:
         """Return the package a name was merely imported from ("d2l.torch"), None where it was not."""
 
-    def candidates(self) -> Sequence[tuple[Definition, str]]:
-        """Return callables and models of the notebooks' last states that may build a model under another name."""
+    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+        """Return callables and models of the notebooks' last states that may be what is asked for under another name.
+
+        `filled_in` names the parameters that a test knows how to fill in: a callable that requires others is left out.
+        """
 
     def open(
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Conv2D", "corr2d", "edge_image", "edge_kernel"]
+__all__ = ["Conv2D", "corr2d", "edge_image", "edge_kernel", "learn_kernel"]
 
 
 def corr2d(X: Tensor, K: Tensor) -> Tensor:
@@ -55,3 +55,20 @@ def edge_image() -> Tensor:
 def edge_kernel() -> Tensor:
     """Return the 1x2 kernel that is the difference of horizontal neighbours (7.2.3)."""
     return torch.tensor([[1.0, -1.0]])
+
+
+def learn_kernel(X: Tensor, Y: Tensor) -> nn.Conv2d:
+    """Return a layer without bias that has learned, in ten steps, the 1x2 kernel which makes Y of X (7.2.4).
+
+    Args:
+        X: the image, (n_h, n_w).
+        Y: what the kernel should make of it, (n_h, n_w - 1).
+    """
+    layer = nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=3e-2)
+    for _ in range(10):
+        loss = ((layer(X[None, None]) - Y[None, None]) ** 2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return layer

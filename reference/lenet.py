@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-__all__ = ["LeNet"]
+__all__ = ["LeNet", "init_cnn"]
+
+
+def init_cnn(module: nn.Module) -> None:
+    """Draw the weights of a fully connected or convolutional layer anew, Xavier-uniform (7.6.1).
+
+    Args:
+        module: any layer; others than these two are left alone.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.xavier_uniform_(module.weight)
 
 
 class LeNet(nn.Module):

@@ -22,16 +22,14 @@ from typing import Any
 import numpy
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
+from grader import modules
+from grader.sandbox.objects import Objects, array_of, unchanged
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
 __all__ = ["serve_snapshot"]
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-# What a rubric can fill in when it builds a model whose signature it does not know.
-_FILLED_IN = {"num_classes", "n_classes", "classes", "lr", "learning_rate", "in_channels", "channels"}
 
 
 def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:
@@ -124,16 +122,16 @@ class _Test:
     def _do_get(self, request: dict[str, Any]) -> Any:
         name = self._aliases.get(request["name"], request["name"])
         if name not in self._namespace:
-            raise NameError(f"name '{name}' is not defined")
+            return Failure("Missing", f"{name} is not defined")
         thing = self._namespace[name]
         return self._objects.keep(thing) if callable(thing) else self._objects.outgoing(thing)
 
-    def _do_names(self, _: dict[str, Any]) -> Any:
+    def _do_names(self, request: dict[str, Any]) -> Any:
         """Return the student's own callables and models, those most likely to build a model first."""
         own = {
             name: thing
             for name, thing in self._namespace.items()
-            if not name.startswith("_") and _may_build_a_model(thing)
+            if not name.startswith("_") and _may_build_a_model(thing, request["filled_in"])
         }
         return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))
 
@@ -157,75 +155,35 @@ class _Test:
             if parameter.kind not in _VARIADIC
         )
 
+    def _do_sketch(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        given = self._objects.incoming((request["args"], request["kwargs"]))
+        return self._objects.outgoing(modules.sketched(target, *given))
+
     def _do_parameters(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        return {name: array_of(parameter) for name, parameter in _learnable(module).items()}
+        return {name: array_of(parameter) for name, parameter in modules.learnable(module).items()}
+
+    def _do_parameter_shapes(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        return {name: tuple(parameter.shape) for name, parameter in modules.learnable(module).items()}
 
     def _do_load(self, request: dict[str, Any]) -> None:
-        parameters = _learnable(self._objects.incoming(request["target"]))
-        with torch.no_grad():
-            for name, array in request["values"].items():
-                if parameters[name].shape != array.shape:
-                    raise ValueError(f"{name} has shape {tuple(parameters[name].shape)}, not {array.shape}")
-                parameters[name].copy_(tensor_of(array))
+        modules.fill(self._objects.incoming(request["target"]), self._objects.incoming(request["values"]))
 
     def _do_gradients(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        module.zero_grad()
-        with torch.enable_grad():
-            output = module(*self._objects.incoming(request["inputs"]))
-        cotangent = request["cotangent"]
-        weight = torch.ones_like(output) if cotangent is None else self._objects.incoming(cotangent)
-        if output.requires_grad:
-            output.backward(weight.to(output.dtype))
-        return {
-            name: None if parameter.grad is None else array_of(parameter.grad)
-            for name, parameter in _learnable(module).items()
-        }
+        inputs, cotangent = self._objects.incoming((request["inputs"], request["cotangent"]))
+        found = modules.gradients(module, inputs, cotangent)
+        return {name: None if gradient is None else array_of(gradient) for name, gradient in found.items()}
 
     def _do_operations(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        inputs = self._objects.incoming(request["inputs"])
-        if isinstance(module, nn.Module):
-            module.eval()
-            if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
-                with torch.no_grad():
-                    module(*inputs)  # building lazy layers is no part of a forward pass
-        with torch.no_grad(), _Tracer(inputs[0].shape[0]) as tracer:
-            module(*inputs)
-        return tuple(tracer.operations)
+        return tuple(modules.operations(module, self._objects.incoming(request["inputs"])))
 
 
-class _Tracer(TorchDispatchMode):
-    """Notes each tensor operation whose result carries the batch dimension."""
-
-    _MAX_OPERATIONS = 5000
-
-    def __init__(self, batch: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: list[tuple[str, tuple[int, ...]]] = []
-        self._batch = batch
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        first = result[0] if isinstance(result, tuple | list) and result else result
-        carries = isinstance(first, torch.Tensor) and first.dim() and first.shape[0] == self._batch
-        if carries and len(self.operations) < self._MAX_OPERATIONS:
-            self.operations.append((func.overloadpacket.__name__, tuple(int(n) for n in first.shape)))
-        return result
-
-
-def _learnable(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that training changes; those of lazy layers exist after the first forward pass."""
-    return {
-        name: parameter
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad and not isinstance(parameter, nn.parameter.UninitializedParameter)
-    }
-
-
-def _may_build_a_model(thing: Any) -> bool:
-    """Tell whether a thing is a model of the student's, or a callable that needs nothing a rubric could not fill in."""
+def _may_build_a_model(thing: Any, filled_in: tuple[str, ...]) -> bool:
+    """Tell whether a thing is a model of the student's, or a callable that requires nothing but these parameters."""
     if isinstance(thing, nn.Module):
         return type(thing).__module__ in ("__main__", nn.Sequential.__module__)
     if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
@@ -234,7 +192,12 @@ def _may_build_a_model(thing: Any) -> bool:
         parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
         return False
-    return {p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC} <= _FILLED_IN
+    required = {p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC}
+    return {_plain(name) for name in required} <= {_plain(name) for name in filled_in}
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _bound_memory(memory_bytes: int) -> None:

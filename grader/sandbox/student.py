@@ -29,6 +29,7 @@ _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
     "Malformed": Fault.MALFORMED,
     "ChangedArgument": Fault.CHANGED_ARGUMENT,
+    "Missing": Fault.MISSING,
 }
 
 
@@ -81,10 +82,11 @@ class SnapshotStudent:
             raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
         return layer
 
-    def names(self) -> tuple[str, ...]:
-        """Return the student's own callables and models."""
+    def names(self, filled_in: Sequence[str]) -> tuple[str, ...]:
+        """Return the student's own models, and callables that require nothing but these parameters."""
         with _plain_data():
-            return tuple(str(name)[:100] for name in self.ask({"operation": "names"})[:_MAX_CANDIDATES])
+            found = self.ask({"operation": "names", "filled_in": tuple(filled_in)})
+            return tuple(str(name)[:100] for name in found[:_MAX_CANDIDATES])
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""
@@ -132,7 +134,7 @@ def _fault_of(failure: Failure) -> StudentFault:
             return StudentFault(fault, "asked for more memory than a test may use")
         case Fault.CHANGED_ARGUMENT:
             return StudentFault(fault, "changes the tensor it is given; work on a copy")
-        case Fault.MALFORMED:
+        case Fault.MALFORMED | Fault.MISSING:
             return StudentFault(fault, message)
     return StudentFault(fault, f"raises {failure.name[:100]}: {message}" if message else f"raises {failure.name[:100]}")
 
@@ -151,6 +153,10 @@ class _SnapshotRemote:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._ask("call", args=outgoing(args), kwargs=outgoing(kwargs))
 
+    def sketch(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what makes a model so that the model has shapes and no numbers."""
+        return self._ask("sketch", args=outgoing(args), kwargs=outgoing(kwargs))
+
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
         with _plain_data():
@@ -162,6 +168,12 @@ class _SnapshotRemote:
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
         return _tensors(self._ask("parameters"))
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a module's learnable parameters by name, in order."""
+        answer = self._ask("parameter_shapes")
+        with _plain_data():
+            return {str(name): tuple(int(n) for n in shape) for name, shape in answer.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module."""
@@ -178,7 +190,10 @@ class _SnapshotRemote:
         """Return the tensor operations of one forward pass."""
         answer = self._ask("operations", inputs=outgoing(inputs))
         with _plain_data():
-            return tuple(Operation(str(name), tuple(int(n) for n in shape)) for name, shape in answer)
+            return tuple(
+                Operation(str(name), tuple(int(n) for n in shape), tuple(str(each) for each in parameters))
+                for name, shape, parameters in answer
+            )
 
     def _ask(self, operation: str, **details: Any) -> Any:
         return self._student.ask({"operation": operation, "target": self.handle, **details})
@@ -220,7 +235,7 @@ class SnapshotWork:
         """Return the package a name was merely imported from."""
         return self._execution.imported.get(name)
 
-    def candidates(self) -> Sequence[tuple[Definition, str]]:
+    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
         """Return callables and models of each notebook's last state."""
         last = {
             snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names, snapshot.part)
@@ -230,7 +245,7 @@ class SnapshotWork:
         for definition in last.values():
             try:
                 with self.open(definition) as student:
-                    found += [(definition, name) for name in student.names()]
+                    found += [(definition, name) for name in student.names(filled_in)]
             except StudentFault:
                 continue  # a state that cannot even list its names has nothing to offer
         return found

@@ -12,29 +12,42 @@ without `given` may ask for the `draw` fixture.
 """
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
+from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes
 from grader.testing.cases import Case, Cases, Draw, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window
+from grader.testing.models import Layer, Model, assert_layers, assert_output, assert_parameters, build, run
 from grader.testing.outcome import Absent, Mismatch
 from grader.testing.plugin import item
 
 __all__ = [
     "Absent",
+    "Argument",
     "Case",
     "Cases",
     "Draw",
     "Fault",
+    "Layer",
     "Mismatch",
+    "Model",
     "Operation",
     "Recorded",
     "Remote",
     "Student",
     "StudentFault",
     "assert_close",
+    "assert_layers",
     "assert_module",
+    "assert_output",
+    "assert_parameters",
     "assert_shape",
+    "build",
     "given",
     "image_and_kernel",
     "image_and_window",
+    "input_channels",
     "item",
+    "learning_rate",
+    "number_of_classes",
+    "run",
 ]

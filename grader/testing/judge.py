@@ -7,7 +7,9 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from _pytest.config import default_plugins
@@ -42,7 +44,7 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
         SystemFault: the sandbox broke from our side.
     """
     modules = load_tests(assignment)
-    openings = {item.id: _openings(item, work) for item in assignment.items}
+    openings = {item.id: _openings(item, work, modules) for item in assignment.items}
     plugin = RubricPlugin(assignment, work, modules, openings, f"{seed}\n{assignment.revision}")
     folder = str(assignment.folder)
     arguments = [
@@ -61,13 +63,21 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
     return [_result(item, plugin.trials[item.id], work) for item in assignment.items]
 
 
-def _openings(item: Item, work: Work) -> list[Opening]:
+def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
     if not item.names:
         return [Opening(None)]
     found = [Opening(definition) for definition in _definitions(item, work)]
     if not found and item.search:
-        return [Opening(where, {item.names[0]: name}, name) for where, name in work.candidates()]
+        filled_in = _filled_in(item, modules)
+        return [Opening(where, {item.names[0]: name}, name) for where, name in work.candidates(filled_in)]
     return found
+
+
+def _filled_in(item: Item, modules: Mapping[Path, ModuleType]) -> list[str]:
+    """Return the names of the parameters that the item's tests can fill in."""
+    tests = [test for module in modules.values() for test in vars(module).values()]
+    mine = [test for test in tests if callable(test) and getattr(test, "item", "") == item.id]
+    return sorted({str(name) for test in mine for name in getattr(test, "filled_in", ())})
 
 
 def _definitions(item: Item, work: Work) -> list[Definition]:

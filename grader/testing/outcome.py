@@ -82,6 +82,8 @@ def outcome_of(error: Exception, visible: bool) -> Outcome | None:
     if not isinstance(first, (AssertionError, StudentFault)):
         return None
     fault = first.fault if isinstance(first, StudentFault) else None
+    if fault is Fault.MISSING:
+        return Outcome(Verdict.ABSENT, str(first))
     verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
     if not visible:
         return Outcome(verdict, _hidden_message(fault, right, total), right, total)
@@ -137,6 +139,7 @@ def _hidden_message(fault: Fault | None, right: int, total: int) -> str:
         Fault.CRASHED: "ends its process",
         Fault.OUT_OF_MEMORY: "runs out of memory",
         Fault.MALFORMED: "returns something that is no plain data",
+        Fault.MISSING: "is not defined",
     }[fault]
     return f"{what} in {total - right} of {total} cases" if total > 1 else what
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError, GraderError
 from grader.report import Verdict
 from grader.student import Definition, Student, Work
+from grader.testing.arguments import Argument
 from grader.testing.cases import Draw
 from grader.testing.outcome import Outcome, outcome_of
 
@@ -23,12 +24,19 @@ __all__ = ["Opening", "RubricPlugin", "Trial", "item"]
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
-def item(identifier: str) -> Callable[[Test], Test]:
-    """Say which item of rubric.toml a test judges; where several tests judge one item, all must pass."""
+def item(identifier: str, arguments: Sequence[Argument] = ()) -> Callable[[Test], Test]:
+    """Say which item of rubric.toml a test judges; where several tests judge one item, all must pass.
+
+    Args:
+        identifier: the item's id.
+        arguments: what the test can call the student's work with; where the item has `search`, what requires
+            nothing else is tried.
+    """
 
     def decorate(test: Test) -> Test:
         # An attribute, not a pytest mark: marks are checked against the configuration of whichever pytest runs outside.
         test.__dict__["item"] = identifier
+        test.__dict__["filled_in"] = tuple(name for argument in arguments for name in argument.names)
         return test
 
     return decorate

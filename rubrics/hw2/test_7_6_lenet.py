@@ -1,116 +1,106 @@
 """LeNet: d2l.ai section 7.6."""
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
-from grader.testing import Fault, Mismatch, Operation, Remote, Student, StudentFault, assert_module, item
+from grader.testing import (
+    Argument,
+    Case,
+    Draw,
+    Layer,
+    Mismatch,
+    Model,
+    Remote,
+    Student,
+    assert_layers,
+    assert_parameters,
+    given,
+    item,
+    learning_rate,
+    number_of_classes,
+    run,
+)
 
-# What one image becomes. The flat 400 between (16, 5, 5) and 120 is the same numbers in a row, so it needs no stage.
-STAGES = ((6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120,), (84,), (10,))
-POOLED = ((6, 14, 14), (16, 5, 5))
-PARAMETERS = 61_706
-
-REQUIRED = {
-    "num_classes": 10,
-    "n_classes": 10,
-    "classes": 10,
-    "lr": 0.1,
-    "learning_rate": 0.1,
-    "in_channels": 1,
-    "channels": 1,
-}
-# Operations that lay the same numbers out anew.
-VIEWS = {"_reshape_alias", "_unsafe_view", "expand", "permute", "squeeze", "t", "transpose", "unsqueeze", "view"}
-COPIES = {"_to_copy", "alias", "clone", "contiguous", "copy", "detach"}
-WEIGHTED = {"addmm", "bmm", "convolution", "mm"}
-ACTIVATIONS = {"sigmoid", "relu", "clamp", "clamp_min", "maximum", "threshold"}
-AVERAGES_AND_MAXIMA = ("pool", "mean", "amax", "max")
+ARGUMENTS = (
+    learning_rate(0.1),
+    number_of_classes(10),
+    Argument(1, ("in_channels", "input_channels", "channels"), "required"),
+)
+LAYERS = (
+    Layer("convolution", (6, 28, 28), name="the first convolution"),
+    Layer("pooling", (6, 14, 14), name="the first pooling"),
+    Layer("convolution", (16, 10, 10), name="the second convolution"),
+    Layer("pooling", (16, 5, 5), name="the second pooling"),
+    Layer("linear", (120,), name="the first fully connected layer"),
+    Layer("linear", (84,), name="the second fully connected layer"),
+    Layer("linear", (10,), name="the output layer"),
+)
 
 
-@item("lenet.shapes")
+def lenet(student: Student) -> Model:
+    return run(student.LeNet, ARGUMENTS, "LeNet()", (1, 28, 28))
+
+
+@item("lenet.shapes", ARGUMENTS)
 def test_lenet_has_the_shapes_of_the_book(student: Student) -> None:
-    stages = stages_of(forward(student, lenet(student)))
-    for number, expected in enumerate(STAGES):
-        if number == len(stages) or stages[number][0] != expected:
-            found = written(stages[number][0]) if number < len(stages) else "nothing more"
-            before = f"after {written(STAGES[number - 1])}" if number else "first"
-            shapes = [list(shape) for shape, _ in stages]
-            message = f"expected {written(expected)} {before}, found {found}"
-            raise Mismatch(message, expected=[list(shape) for shape in STAGES], found=shapes)
-    if len(stages) > len(STAGES):
-        raise Mismatch(f"expected 10 outputs at the end, found {written(stages[len(STAGES)][0])} after them")
-    assert_pooled_and_activated(stages)
+    assert_layers(lenet(student).layers, LAYERS, activations=("sigmoid", "relu"))
 
 
-@item("lenet.params")
+@item("lenet.params", ARGUMENTS)
 def test_lenet_has_the_parameters_of_the_book(student: Student) -> None:
-    model = lenet(student)
-    forward(student, model)  # because layers may be lazy
-    found = sum(value.numel() for value in model.parameters().values())
-    if found != PARAMETERS:
-        raise Mismatch(f"expected {PARAMETERS:,} parameters, found {found:,}", expected=PARAMETERS, found=found)
+    assert_parameters(lenet(student), 61_706)
 
 
-def lenet(student: Student) -> Remote:
-    """Return the student's model: an instance as it is, a class or a factory called with what it cannot do without."""
-    LeNet = student.LeNet
-    if getattr(LeNet, "kind", None) in ("class", "function"):
-        needed = {p.name: REQUIRED[p.name] for p in LeNet.signature() if p.required and p.name in REQUIRED}
-        LeNet = LeNet(**needed)
-    return assert_module(LeNet, "LeNet()")
+def layer_and_bound(_: Draw) -> Iterator[Case]:
+    """Give layers with weights and their Xavier-uniform bound, the square root of 6 / (inputs + outputs) (5.4.2.2)."""
+    for inputs, outputs in ((40, 30), (15, 60)):
+        bound = (6 / (inputs + outputs)) ** 0.5
+        yield Case(f"nn.Linear({inputs}, {outputs})", kind="Linear", args=(inputs, outputs), bound=bound)
+    for inputs, outputs, size in ((3, 8, 5), (16, 4, 3)):
+        bound = (6 / ((inputs + outputs) * size**2)) ** 0.5
+        yield Case(f"nn.Conv2d({inputs}, {outputs}, {size})", kind="Conv2d", args=(inputs, outputs, size), bound=bound)
 
 
-def forward(student: Student, model: Remote) -> Sequence[Operation]:
-    """Return the operations on three images, or on one where the model takes only one at a time."""
-    X = images(student, model)
-    try:
-        return model.operations(X)
-    except StudentFault as fault:
-        if fault.fault is not Fault.RAISED:
-            raise
-        return model.operations(X[:1])
+@item("init_cnn")
+@given(layer_and_bound)
+def test_init_cnn_draws_weights_anew_within_their_xavier_bounds(student: Student, case: Case) -> None:
+    layer = student.layer(case.kind, *case.args)
+    before = filled(layer, 7.0)
+    applied(student, layer, before)
+    weight = layer.parameters()["weight"].double()
+    if torch.equal(weight, before["weight"].double()):
+        raise Mismatch("the layer's weight is not drawn anew")
+    largest = float(weight.abs().max())
+    if not largest <= case.bound * (1 + 1e-6):
+        raise Mismatch(f"weights lie within ±{largest:.3g}, Xavier-uniform ones within ±{case.bound:.3g}")
+    # Of hundreds of uniform numbers some come close to the bound, and half of them lie in its inner half.
+    inner = float((weight.abs() < case.bound / 2).double().mean())
+    if largest < 0.9 * case.bound or not 0.35 < inner < 0.65:
+        raise Mismatch(f"the weights are not spread evenly up to ±{case.bound:.3g}; the largest is {largest:.3g}")
 
 
-def images(student: Student, model: Remote) -> torch.Tensor:
-    """Return three images, (3, 1, 28, 28), of the dtype the student's layers have: their default may be float64."""
-    X = torch.linspace(-1, 1, 3 * 28 * 28).reshape(3, 1, 28, 28)
-    for module in (model, student.layer("Linear", 1, 1)):
-        for value in module.parameters().values():
-            return X.to(value.dtype)
-    return X
+@item("init_cnn")
+def test_init_cnn_leaves_other_layers_alone(student: Student) -> None:
+    for kind, size in (("BatchNorm2d", 8), ("LayerNorm", 8), ("PReLU", 1)):
+        layer = student.layer(kind, size)
+        before = filled(layer, 7.0)
+        student.init_cnn(layer)
+        for name, value in layer.parameters().items():
+            if not torch.equal(value, before[name]):
+                raise Mismatch(f"changes the {name} of nn.{kind}; only nn.Linear and nn.Conv2d are drawn anew")
 
 
-def stages_of(operations: Sequence[Operation]) -> list[tuple[tuple[int, ...], list[str]]]:
-    """Return the shapes one image goes through, each with its operations, padding of the input left out."""
-    stages: list[tuple[tuple[int, ...], list[str]]] = []
-    skipped: set[tuple[int, ...]] = {(1, 28, 28)}
-    for operation in operations:
-        name, shape = operation.name.rstrip("_"), tuple(operation.shape[1:])
-        if shape[-2:] == (1, 1):
-            shape = shape[:-2]
-        if "pad" in name:
-            skipped.add(shape)
-        elif stages and stages[-1][0] == shape and not (name in WEIGHTED and WEIGHTED.intersection(stages[-1][1])):
-            stages[-1][1].append(name)
-        elif name not in VIEWS | COPIES and not (shape in skipped and not stages):
-            stages.append((shape, [name]))
-    return stages
+def filled(layer: Remote, value: float) -> dict[str, Tensor]:
+    """Fill all parameters of a layer with one number, and return them."""
+    values = {name: torch.full_like(entry, value) for name, entry in layer.parameters().items()}
+    layer.load(values)
+    return values
 
 
-def assert_pooled_and_activated(stages: list[tuple[tuple[int, ...], list[str]]]) -> None:
-    """Require average or max pooling where the image is halved, and sigmoid or ReLU after each layer with weights."""
-    names = dict(stages)
-    for shape in POOLED:
-        if not any(part in names[shape][0] for part in AVERAGES_AND_MAXIMA):
-            raise Mismatch(f"{written(shape)} should come from average or max pooling, found {names[shape][0]}")
-    for group in (STAGES[0:2], STAGES[2:4], STAGES[4:5], STAGES[5:6]):
-        used = {name for shape in group for name in names[shape]}
-        sigmoid_by_hand = "exp" in used and used & {"div", "reciprocal"}
-        if not (used & ACTIVATIONS or sigmoid_by_hand):
-            raise Mismatch(f"expected a sigmoid or ReLU after {written(group[0])}, found none")
-
-
-def written(shape: tuple[int, ...]) -> str:
-    return str(shape) if len(shape) > 1 else str(prod(shape))
+def applied(student: Student, layer: Remote, before: dict[str, Tensor]) -> None:
+    """Call init_cnn on a layer; where that does nothing, on a model that holds it."""
+    student.init_cnn(layer)
+    if torch.equal(layer.parameters()["weight"], before["weight"]):
+        student.init_cnn(student.layer("Sequential", layer))

@@ -1,0 +1,109 @@
+"""What a rubric asks of an nn.Module, wherever it lives: in a student's process or in ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["fill", "gradients", "learnable", "operations", "sketched"]
+
+_MAX_OPERATIONS = 5000
+
+
+def learnable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that training changes; those of lazy layers exist after the first forward pass."""
+    return {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad and not isinstance(parameter, nn.parameter.UninitializedParameter)
+    }
+
+
+def fill(module: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Set parameters by name.
+
+    Raises:
+        ValueError: a parameter has another shape.
+    """
+    parameters = learnable(module)
+    with torch.no_grad():
+        for name, value in values.items():
+            if parameters[name].shape != value.shape:
+                raise ValueError(f"{name} has shape {tuple(parameters[name].shape)}, not {tuple(value.shape)}")
+            parameters[name].copy_(value)
+
+
+def gradients(module: nn.Module, inputs: tuple[Any, ...], cotangent: Tensor | None) -> dict[str, Tensor | None]:
+    """Return d(sum(output * cotangent))/d(parameter) by name, None where no gradient reaches a parameter."""
+    module.zero_grad()
+    with torch.enable_grad():
+        output = module(*inputs)
+    weight = torch.ones_like(output) if cotangent is None else cotangent
+    if output.requires_grad:
+        output.backward(weight.to(output.dtype))
+    return {name: parameter.grad for name, parameter in learnable(module).items()}
+
+
+def sketched(make: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call what makes a module so that its tensors have shapes and no numbers (torch's meta device)."""
+    with torch.device("meta"):
+        return make(*args, **kwargs)
+
+
+def operations(
+    module: Callable[..., Any], inputs: tuple[Any, ...]
+) -> list[tuple[str, tuple[int, ...], tuple[str, ...]]]:
+    """Return the name, output shape and parameters of each tensor operation of a forward pass in eval mode, in order.
+
+    Only results that carry the batch dimension of the first input are listed. The inputs take the module's dtype and
+    device. The module stays in eval mode.
+    """
+    names: dict[int, str] = {}
+    sketch = False
+    if isinstance(module, nn.Module):
+        module.eval()
+        sketch = any(parameter.is_meta for parameter in module.parameters())
+        inputs = tuple(_as_its_own(module, entry) for entry in inputs)
+    with torch.no_grad(), torch.device("meta") if sketch else nullcontext():
+        if isinstance(module, nn.Module):
+            if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
+                module(*inputs)  # building lazy layers is no part of a forward pass
+            names = {_storage(parameter): name for name, parameter in learnable(module).items()}
+        with _Tracer(inputs[0].shape[0], names) as tracer:
+            module(*inputs)
+    return tracer.operations
+
+
+class _Tracer(TorchDispatchMode):
+    """Notes each tensor operation whose result carries the batch dimension."""
+
+    def __init__(self, batch: int, names: Mapping[int, str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: list[tuple[str, tuple[int, ...], tuple[str, ...]]] = []
+        self._batch = batch
+        self._names = names
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        first = result[0] if isinstance(result, tuple | list) and result else result
+        carries = isinstance(first, Tensor) and first.dim() and first.shape[0] == self._batch
+        if carries and len(self.operations) < _MAX_OPERATIONS:
+            used = (self._names.get(_storage(entry)) for entry in args if isinstance(entry, Tensor))
+            shape = tuple(int(n) for n in first.shape)
+            self.operations.append((func.overloadpacket.__name__, shape, tuple(name for name in used if name)))
+        return result
+
+
+def _as_its_own(module: nn.Module, entry: Any) -> Any:
+    own = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
+    return entry.to(own.device, own.dtype) if isinstance(entry, Tensor) and own is not None else entry
+
+
+def _storage(tensor: Tensor) -> int:
+    """Return what tells tensors' memory apart, views of one parameter included; a sketch's has no address."""
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,90 @@
+"""Multiple input and output channels: d2l.ai section 7.4."""
+
+from collections.abc import Iterator
+
+import torch
+
+import reference
+from grader.testing import Case, Draw, Mismatch, Student, assert_close, given, item
+
+# Channels of the image, its height and width, the kernel's.
+SIZES = (
+    (1, (4, 6), (2, 3)),
+    (2, (5, 4), (3, 1)),
+    (3, (4, 5), (2, 2)),
+    (4, (3, 6), (1, 4)),
+    (5, (6, 3), (2, 3)),
+    (3, (4, 3), (4, 3)),
+    (2, (3, 5), (1, 1)),
+)
+
+
+def book_image() -> torch.Tensor:
+    first = torch.arange(9.0).reshape(3, 3)
+    return torch.stack((first, first + 1))
+
+
+def book_kernel() -> torch.Tensor:
+    first = torch.arange(4.0).reshape(2, 2)
+    return torch.stack((first, first + 1))
+
+
+def image_and_kernel_of_channels(draw: Draw) -> Iterator[Case]:
+    """Give an image X, (c_i, n_h, n_w), and a kernel K for each of its channels, (c_i, k_h, k_w)."""
+    yield Case("the book's example", X=book_image(), K=book_kernel())
+    for number, (channels, n, k) in enumerate(SIZES):
+        entries = draw.whole if number % 2 else draw.normal
+        description = f"{channels} channels of {n[0]}x{n[1]} and kernels of {k[0]}x{k[1]}"
+        yield Case(description, X=entries(channels, *n), K=entries(channels, *k))
+
+
+def image_and_kernels(draw: Draw) -> Iterator[Case]:
+    """Give an image X, (c_i, n_h, n_w), and kernels K, (c_o, c_i, k_h, k_w)."""
+    K = book_kernel()
+    yield Case("the book's example", X=book_image(), K=torch.stack((K, K + 1, K + 2)))
+    for number, (inputs, n, k) in enumerate(SIZES):
+        entries = draw.whole if number % 2 else draw.normal
+        outputs = draw.choice([c for c in range(1, 5) if c != inputs])
+        description = f"{inputs} channels of {n[0]}x{n[1]} and {outputs} kernels of {k[0]}x{k[1]}"
+        yield Case(description, X=entries(inputs, *n), K=entries(outputs, inputs, *k))
+
+
+def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
+    """Give an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
+
+    The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round.
+    """
+    yield Case("the book's sizes", X=draw.whole(3, 3, 3), K=draw.whole(2, 3, 1, 1))
+    for inputs, outputs, h, w in ((3, 2, 3, 3), (1, 4, 2, 5), (4, 1, 5, 3), (5, 5, 4, 6), (2, 3, 1, 1), (6, 4, 9, 8)):
+        description = f"{inputs} channels of {h}x{w} and {outputs} kernels of 1x1"
+        yield Case(description, X=draw.normal(inputs, h, w), K=draw.normal(outputs, inputs, 1, 1))
+
+
+@item("corr2d_multi_in")
+@given(image_and_kernel_of_channels)
+def test_corr2d_multi_in_sums_over_the_channels(student: Student, case: Case) -> None:
+    assert_close(student.corr2d_multi_in(case.X, case.K), reference.corr2d_multi_in(case.X, case.K))
+
+
+@item("corr2d_multi_in_out")
+@given(image_and_kernels)
+def test_corr2d_multi_in_out_gives_a_map_for_each_kernel(student: Student, case: Case) -> None:
+    assert_close(student.corr2d_multi_in_out(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
+
+
+@item("corr2d_1x1")
+@given(image_and_1x1_kernels)
+def test_corr2d_multi_in_out_1x1_is_convolution_with_1x1_kernels(student: Student, case: Case) -> None:
+    assert_close(student.corr2d_multi_in_out_1x1(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
+
+
+@item("equivalence_1x1")
+@given(image_and_1x1_kernels)
+def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> None:
+    pointwise, general = student.corr2d_multi_in_out_1x1, student.corr2d_multi_in_out
+    found, expected = pointwise(case.X, case.K), general(case.X, case.K)
+    if not isinstance(expected, torch.Tensor):
+        raise Mismatch("corr2d_multi_in_out gives no tensor to compare with", found=expected)
+    assert_close(found, expected)
+    if torch.equal(expected, general(case.X + 1, case.K)):
+        raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")

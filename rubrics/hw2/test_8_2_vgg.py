@@ -1,0 +1,135 @@
+"""Networks using blocks (VGG): d2l.ai section 8.2."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+import reference
+from grader.testing import (
+    Argument,
+    Case,
+    Draw,
+    Layer,
+    Mismatch,
+    Student,
+    StudentFault,
+    assert_close,
+    assert_layers,
+    assert_output,
+    build,
+    given,
+    input_channels,
+    item,
+    learning_rate,
+    number_of_classes,
+    run,
+)
+
+ARCHITECTURE = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
+ARCHITECTURE_NAMES = ("arch", "conv_arch", "architecture", "cfg", "config", "blocks", "conv_archs", "block_config")
+
+
+def block_arguments(num_convs: int, inputs: int, outputs: int) -> Sequence[Argument]:
+    """Return what a block is made with; older editions of the book have the input channels in the middle."""
+    return (
+        Argument(num_convs, ("num_convs", "n_convs", "convs", "num_conv", "n_conv", "num_layers", "n_layers", "depth")),
+        input_channels(inputs),
+        Argument(
+            outputs, ("out_channels", "num_channels", "output_channels", "channels", "c_out", "out_ch", "filters")
+        ),
+    )
+
+
+def image_and_block(draw: Draw) -> Iterator[Case]:
+    """Give images X, (n, c, h, w), and the parameters of a block's convolutions, in their order."""
+    for num_convs, inputs, outputs, h, w in ((1, 1, 4, 8, 6), (2, 3, 5, 6, 10), (3, 2, 3, 9, 7), (2, 4, 4, 4, 5)):
+        parameters = []
+        for number in range(num_convs):
+            parameters += [draw.normal(outputs, outputs if number else inputs, 3, 3), draw.normal(outputs)]
+        yield Case(
+            f"vgg_block(num_convs={num_convs}, out_channels={outputs}) and images of {inputs}x{h}x{w}",
+            X=draw.normal(2, inputs, h, w),
+            num_convs=num_convs,
+            out_channels=outputs,
+            parameters=parameters,
+        )
+
+
+@item("vgg_block", block_arguments(1, 1, 1))
+@given(image_and_block)
+def test_vgg_block_convolves_and_halves(student: Student, case: Case) -> None:
+    n, inputs, h, w = case.X.shape
+    block = build(student.vgg_block, block_arguments(case.num_convs, inputs, case.out_channels), "vgg_block()")
+    operations = block.operations(case.X)
+    assert_output(operations, (n, case.out_channels, h // 2, w // 2))
+    names = [name for operation in operations for name in operation.parameters]
+    shapes = block.parameter_shapes()
+    expected = [tuple(value.shape) for value in case.parameters]
+    if [shapes[name] for name in names] != expected or len(shapes) != len(expected):
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+        raise Mismatch(
+            f"expected {case.num_convs} 3x3 convolutions with biases, their parameters {expected}; found {found}",
+            expected=[list(shape) for shape in expected],
+            found=[list(shape) for shape in shapes.values()],
+        )
+    dtype = block.parameters()[names[0]].dtype
+    block.load({name: value.to(dtype) for name, value in zip(names, case.parameters, strict=True)})
+    assert_close(block(case.X.to(dtype)), reference_block(case)(case.X))
+
+
+def reference_block(case: Case) -> nn.Module:
+    """Return the reference's block with the case's parameters."""
+    block = reference.vgg_block(case.num_convs, case.out_channels)
+    block(case.X)  # its layers are lazy
+    with torch.no_grad():
+        for parameter, value in zip(block.parameters(), case.parameters, strict=True):
+            parameter.copy_(value)
+    return block
+
+
+def vgg_layers() -> Iterator[Layer]:
+    """Give the layers of VGG-11 on an image of 1x224x224."""
+    inputs, size = 1, 224
+    for block, (num_convs, outputs) in enumerate(ARCHITECTURE, start=1):
+        for number in range(1, num_convs + 1):
+            where = f"block {block}, convolution {number}"
+            yield Layer("convolution", (outputs, size, size), (outputs, inputs, 3, 3), name=where)
+            inputs = outputs
+        size //= 2
+        yield Layer("pooling", (outputs, size, size), name=f"block {block}, pooling")
+    inputs *= size**2
+    for number, outputs in enumerate((4096, 4096, 10), start=1):
+        yield Layer("linear", (outputs,), (outputs, inputs), name=f"fully connected layer {number}")
+        inputs = outputs
+
+
+def vgg_arguments(architecture: Sequence[Sequence[int]]) -> Sequence[Argument]:
+    return (
+        Argument(architecture, ARCHITECTURE_NAMES),
+        input_channels(1),
+        learning_rate(0.1),
+        number_of_classes(10),
+    )
+
+
+def architectures() -> Iterator[Sequence[Sequence[int]]]:
+    """Give VGG-11 as (num_convs, out_channels), and as (num_convs, in_channels, out_channels) for each block."""
+    yield ARCHITECTURE
+    inputs = (1, *(outputs for _, outputs in ARCHITECTURE))
+    yield tuple((number, c_i, c_o) for (number, c_o), c_i in zip(ARCHITECTURE, inputs, strict=False))
+
+
+@item("vgg11.shapes", vgg_arguments(ARCHITECTURE))
+def test_vgg11_has_the_shapes_of_the_book(student: Student) -> None:
+    first: StudentFault | None = None
+    for architecture in architectures():
+        try:
+            model = run(student.VGG, vgg_arguments(architecture), "VGG(arch)", (1, 224, 224))
+        except StudentFault as fault:
+            first = first or fault
+            continue
+        assert_layers(model.layers, list(vgg_layers()), activations=("relu",))
+        return
+    if first is not None:
+        raise first

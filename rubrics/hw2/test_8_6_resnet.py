@@ -1,0 +1,159 @@
+"""Residual networks (ResNet): d2l.ai section 8.6."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+import reference
+from grader.testing import (
+    Argument,
+    Case,
+    Draw,
+    Layer,
+    Mismatch,
+    Operation,
+    Remote,
+    Student,
+    assert_close,
+    assert_layers,
+    assert_output,
+    build,
+    given,
+    input_channels,
+    item,
+    learning_rate,
+    number_of_classes,
+    run,
+)
+
+# The channels of each stage, and the side of its map for an image of 96x96.
+STAGES = ((64, 24), (128, 12), (256, 6), (512, 3))
+ARCHITECTURE = ((2, 64), (2, 128), (2, 256), (2, 512))
+
+
+def residual_arguments(inputs: int, outputs: int, use_1x1conv: bool, strides: int) -> Sequence[Argument]:
+    """Return what a block is made with; what has its usual value is passed where a parameter is named so."""
+    names = ("num_channels", "out_channels", "channels", "output_channels", "planes", "c_out", "out_ch", "filters")
+    shortcut = ("use_1x1conv", "use_1x1_conv", "use1x1", "use_conv", "use_1x1", "conv1x1", "downsample", "projection")
+    return (
+        input_channels(inputs),
+        Argument(outputs, names),
+        Argument(use_1x1conv, shortcut, "always" if use_1x1conv else "named"),
+        Argument(strides, ("strides", "stride"), "always" if strides > 1 else "named"),
+    )
+
+
+def image_and_block(draw: Draw) -> Iterator[Case]:
+    """Give images X, (n, c, h, w), and a block with its parameters by the reference's names; the book's cases first."""
+    for inputs, outputs, use_1x1conv, strides, (h, w) in (
+        (3, 3, False, 1, (6, 6)),
+        (3, 6, True, 2, (6, 6)),
+        (4, 4, False, 1, (5, 7)),
+        (2, 5, True, 2, (7, 8)),
+    ):
+        call = f"Residual({outputs}, use_1x1conv=True, strides={strides})" if use_1x1conv else f"Residual({outputs})"
+        X = draw.normal(4, inputs, h, w)
+        block = reference.Residual(outputs, use_1x1conv, strides)
+        block(X)  # its layers are lazy
+        yield Case(
+            f"{call} and images of {inputs}x{h}x{w}",
+            X=X,
+            num_channels=outputs,
+            use_1x1conv=use_1x1conv,
+            strides=strides,
+            parameters={name: draw.normal(*value.shape) for name, value in block.named_parameters()},
+        )
+
+
+@item("residual", residual_arguments(1, 1, True, 2))
+@given(image_and_block)
+def test_the_residual_block_adds_its_shortcut(student: Student, case: Case) -> None:
+    arguments = residual_arguments(case.X.shape[1], case.num_channels, case.use_1x1conv, case.strides)
+    block = build(student.Residual, arguments, "Residual()")
+    right = reference.Residual(case.num_channels, case.use_1x1conv, case.strides).eval()
+    operations = block.operations(case.X)
+    assert_output(operations, right(case.X).shape)
+    names = lined_up(block, operations, right)
+    # A block without biases before its normalisations is as right as the book's.
+    values = {name: value * (name in names) for name, value in case.parameters.items()}
+    dtype = block.parameters()[names["conv1.weight"]].dtype
+    X = case.X.to(dtype)
+    with torch.no_grad():
+        load(block, right, values, names, dtype)
+        assert_close(block(X), right(case.X))
+        # With its last normalisation scaled to zero the convolutions give nothing: what is left is the shortcut.
+        load(block, right, {name: 0 * values[name] for name in ("bn2.weight", "bn2.bias")}, names, dtype)
+        assert_close(block(X), right(case.X))
+
+
+def load(
+    block: Remote, right: torch.nn.Module, values: dict[str, Tensor], names: dict[str, str], dtype: torch.dtype
+) -> None:
+    """Fill parameters of the student's block and of the reference with the same numbers."""
+    block.load({names[name]: value.to(dtype) for name, value in values.items() if name in names})
+    for name, parameter in right.named_parameters():
+        parameter.copy_(values.get(name, parameter))
+
+
+def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Module) -> dict[str, str]:
+    """Return the block's name of each of the reference's parameters, found by the order in which they are used.
+
+    A convolution without bias and a shortcut with a normalisation of its own are as right as the book's.
+    """
+    shapes = block.parameter_shapes()
+    branch = iter(("conv1", "conv2"))
+    latest = ""
+    names: dict[str, str] = {}
+    for operation in operations:
+        name = operation.name
+        if name == "convolution" and operation.parameters:
+            weight = shapes[operation.parameters[0]]
+            latest = "conv3" if weight[-2:] == (1, 1) else next(branch, "another convolution")
+        elif "batch_norm" in name and latest:
+            latest = latest.replace("conv", "bn")
+        else:
+            continue
+        names.update(zip((f"{latest}.weight", f"{latest}.bias"), operation.parameters, strict=False))
+    expected = {name: tuple(value.shape) for name, value in right.named_parameters()}
+    needed = {name for name in expected if not (name.startswith("conv") and name.endswith("bias"))}
+    wrong = [name for name in expected if name in names and shapes[names[name]] != expected[name]]
+    if wrong or not needed <= names.keys() or any(name.startswith("another") for name in names):
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+        raise Mismatch(
+            "expected two 3x3 convolutions, each with a batch normalisation"
+            + (", and a 1x1 convolution" if "conv3.weight" in expected else "")
+            + f"; found the parameters {found}",
+            expected=[list(shape) for shape in expected.values()],
+            found=[list(shape) for shape in shapes.values()],
+        )
+    return names
+
+
+def resnet_layers() -> Iterator[Layer]:
+    """Give the layers of ResNet-18 on an image of 1x96x96, without the 1x1 convolutions of its shortcuts."""
+    yield Layer("convolution", (64, 48, 48), (64, 1, 7, 7), name="the stem's convolution")
+    yield Layer("pooling", (64, 24, 24), name="the stem's pooling")
+    inputs = 64
+    for stage, (outputs, side) in enumerate(STAGES, start=1):
+        for number in range(1, 5):
+            where = f"stage {stage}, convolution {number}"
+            yield Layer("convolution", (outputs, side, side), (outputs, inputs, 3, 3), name=where)
+            inputs = outputs
+    yield Layer("pooling", (512,), name="the global pooling")
+    yield Layer("linear", (10,), (10, 512), name="the output layer")
+
+
+RESNET_ARGUMENTS = (
+    Argument(ARCHITECTURE, ("arch", "architecture", "cfg", "config", "blocks"), "named"),
+    input_channels(1),
+    learning_rate(0.1),
+    number_of_classes(10),
+)
+
+
+@item("resnet18.shapes", RESNET_ARGUMENTS)
+def test_resnet18_has_the_shapes_of_the_book(student: Student) -> None:
+    model = run(student.ResNet18, RESNET_ARGUMENTS, "ResNet18()", (1, 96, 96))
+    layers = [layer for layer in model.layers if layer.kind != "convolution" or layer.weight[-2:] != (1, 1)]
+    assert_layers(layers, list(resnet_layers()))
