@@ -74,7 +74,8 @@ def operations(
             if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
                 module(*inputs)  # building lazy layers is no part of a forward pass
             names = {_storage(parameter): name for name, parameter in learnable(module).items()}
-        with _Tracer(inputs[0].shape[0], names) as tracer:
+        tracer = _Tracer(inputs[0].shape[0], names)
+        with tracer:
             module(*inputs)
     return tracer.operations
 

@@ -39,7 +39,11 @@ class File:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The verdict on one item, with the file and cell it was earned or lost in."""
+    """The verdict on one item, with the file and cell it was earned or lost in.
+
+    `misconception` is the id of the known mistake that answers as the student's work does. `tests` has what each of
+    the item's tests came to, in the state that counted.
+    """
 
     id: str
     section: str
@@ -51,6 +55,8 @@ class ItemResult:
     file: str | None = None
     cell: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)  # plain JSON values only
+    misconception: str | None = None
+    tests: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,15 +147,20 @@ class Report:
                 title=values["title"],
                 revision=values["revision"],
                 files=tuple(File(**each) for each in values["files"]),
-                items=tuple(ItemResult(**{**each, "verdict": Verdict(each["verdict"])}) for each in values["items"]),
+                items=tuple(_item(each) for each in values["items"]),
                 cells=tuple(CellResult(**each) for each in values["cells"]),
                 layers=tuple(LayerStatus(**each) for each in values["layers"]),
                 limits_hit=tuple(values["limits_hit"]),
                 notices=tuple(values["notices"]),
                 timing=values["timing"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is no report that the grader wrote: {error}") from error
+
+
+def _item(values: Mapping[str, Any]) -> ItemResult:
+    tests = {name: Verdict(verdict) for name, verdict in values["tests"].items()}
+    return ItemResult(**{**values, "verdict": Verdict(values["verdict"]), "tests": tests})
 
 
 def report_schema() -> dict[str, Any]:

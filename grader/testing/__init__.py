@@ -16,6 +16,7 @@ from grader.testing.arguments import Argument, input_channels, learning_rate, nu
 from grader.testing.cases import Case, Cases, Draw, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window
+from grader.testing.misconceptions import misconception
 from grader.testing.models import Layer, Model, assert_layers, assert_output, assert_parameters, build, run
 from grader.testing.outcome import Absent, Mismatch
 from grader.testing.plugin import item
@@ -48,6 +49,7 @@ __all__ = [
     "input_channels",
     "item",
     "learning_rate",
+    "misconception",
     "number_of_classes",
     "run",
 ]

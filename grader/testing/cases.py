@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,7 +14,10 @@ from torch import Tensor
 from grader.student import Fault, Student, StudentFault
 from grader.testing.outcome import WrongCases
 
-__all__ = ["Case", "Cases", "Draw", "given"]
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Case", "Cases", "Draw", "Searchable", "given"]
 
 Choice = TypeVar("Choice")
 
@@ -61,6 +65,22 @@ class Draw:
 Cases = Callable[[Draw], Iterable[Case]]
 
 
+@dataclass(frozen=True)
+class Searchable:
+    """Cases, and a space in which Hypothesis looks for the smallest that goes wrong.
+
+    Args:
+        cases: those that are judged.
+        space: gives the strategy; called only where a case went wrong.
+    """
+
+    cases: Cases
+    space: Callable[[], SearchStrategy[Case]]
+
+    def __call__(self, draw: Draw) -> Iterable[Case]:
+        return self.cases(draw)
+
+
 def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
     """Run a test for each of the cases, all in one state of the student's notebook.
 
@@ -92,6 +112,8 @@ def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Stud
             if total == 0:
                 raise ValueError("given() had no cases")
 
+        run.__dict__["case_test"] = test
+        run.__dict__["space"] = cases.space if isinstance(cases, Searchable) else None
         # pytest would follow it and ask for a fixture named after the test's own parameter.
         del run.__wrapped__
         return run

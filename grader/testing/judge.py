@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,8 @@ from grader.assignment import Assignment, Item
 from grader.errors import SystemFault
 from grader.report import ItemResult, Verdict
 from grader.student import Definition, Work
-from grader.testing.loading import load_tests
+from grader.testing.explain import explained
+from grader.testing.loading import Rubric, load_rubric
 from grader.testing.outcome import Outcome
 from grader.testing.plugin import Opening, RubricPlugin, Trial
 
@@ -43,12 +45,12 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
         AssignmentError: the rubric is wrong, whatever the submission: no verdict may be drawn from it.
         SystemFault: the sandbox broke from our side.
     """
-    modules = load_tests(assignment)
-    openings = {item.id: _openings(item, work, modules) for item in assignment.items}
-    plugin = RubricPlugin(assignment, work, modules, openings, f"{seed}\n{assignment.revision}")
+    rubric = load_rubric(assignment)
+    openings = {item.id: _openings(item, work, rubric.tests) for item in assignment.items}
+    plugin = RubricPlugin(assignment, work, rubric.tests, openings, f"{seed}\n{assignment.revision}")
     folder = str(assignment.folder)
     arguments = [
-        *map(str, modules),
+        *map(str, rubric.tests),
         *("--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--noconftest"),
         *("--import-mode=importlib", "--disable-plugin-autoload"),
         *(part for name in _UNUSED for part in ("-p", f"no:{name}")),
@@ -60,7 +62,7 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
         raise plugin.error
     if not plugin.finished:
         raise SystemFault(f"pytest ended with {code} before it had run the rubric")
-    return [_result(item, plugin.trials[item.id], work) for item in assignment.items]
+    return [_result(item, plugin, work, rubric) for item in assignment.items]
 
 
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
@@ -92,34 +94,46 @@ def _definitions(item: Item, work: Work) -> list[Definition]:
     return found
 
 
-def _result(item: Item, trials: list[Trial], work: Work) -> ItemResult:
+def _result(item: Item, plugin: RubricPlugin, work: Work, rubric: Rubric) -> ItemResult:
+    trials = plugin.trials[item.id]
     if item.search:
         trials = [trial for trial in trials if trial.passed or trial.opening.found_as is None]
     if not trials:
         return _item_result(item, 0, Outcome(Verdict.ABSENT, _absence(item, work)), None)
-    judged = [(*_points(item, trial), trial.opening) for trial in trials]
+    judged = [(*_points(item, trial), trial) for trial in trials]
     # The best counts; among equals the last, because that is where the student left it.
-    best = max(reversed(judged), key=lambda each: (each[0], each[1].verdict is not Verdict.ABSENT))
-    return _item_result(item, *best)
+    points, name, trial = max(reversed(judged), key=lambda each: (each[0], not _is_absent(each[2])))
+    if trial.passed:
+        return _item_result(item, points, Outcome(Verdict.PASSED, _where(trial.opening)), trial)
+    outcome = explained(item, name, trial, plugin, rubric)
+    if points and outcome.verdict is not Verdict.ABSENT:
+        outcome = replace(outcome, verdict=Verdict.PARTIAL)
+    return _item_result(item, points, outcome, trial)
 
 
-def _points(item: Item, trial: Trial) -> tuple[float, Outcome]:
-    """Return what a trial earns, and the outcome that tells why."""
-    wrong = [outcome for outcome in trial.outcomes if outcome.verdict is not Verdict.PASSED]
+def _points(item: Item, trial: Trial) -> tuple[float, str]:
+    """Return what a trial earns, and the name of the first test that went wrong."""
+    wrong = [name for name, outcome in trial.outcomes.items() if outcome.verdict is not Verdict.PASSED]
     if not wrong:
-        found_as, definition = trial.opening.found_as, trial.opening.definition
-        where = f"found as {found_as} in cell {definition.cell}" if found_as and definition else "right"
-        return item.points, Outcome(Verdict.PASSED, where)
-    first = wrong[0]
-    share = sum(outcome.right for outcome in trial.outcomes) / sum(outcome.total for outcome in trial.outcomes)
-    points = math.floor(item.points * share * 4) / 4
-    if not item.partial or first.verdict is Verdict.ABSENT or points == 0:
-        return 0, first
-    return points, Outcome(Verdict.PARTIAL, first.message, evidence=first.evidence, file=first.file, cell=first.cell)
+        return item.points, ""
+    outcomes = trial.outcomes.values()
+    share = sum(outcome.right for outcome in outcomes) / sum(outcome.total for outcome in outcomes)
+    partly = item.partial and trial.outcomes[wrong[0]].verdict is not Verdict.ABSENT
+    return (math.floor(item.points * share * 4) / 4 if partly else 0), wrong[0]
 
 
-def _item_result(item: Item, points: float, outcome: Outcome, opening: Opening | None) -> ItemResult:
-    definition = opening.definition if opening else None
+def _is_absent(trial: Trial) -> bool:
+    wrong = [outcome for outcome in trial.outcomes.values() if outcome.verdict is not Verdict.PASSED]
+    return bool(wrong) and wrong[0].verdict is Verdict.ABSENT
+
+
+def _where(opening: Opening) -> str:
+    named = opening.found_as and opening.definition
+    return f"found as {opening.found_as} in cell {opening.definition.cell}" if named and opening.definition else "right"
+
+
+def _item_result(item: Item, points: float, outcome: Outcome, trial: Trial | None) -> ItemResult:
+    definition = trial.opening.definition if trial else None
     return ItemResult(
         id=item.id,
         section=item.section,
@@ -131,6 +145,8 @@ def _item_result(item: Item, points: float, outcome: Outcome, opening: Opening |
         file=definition.file if definition else outcome.file,
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,
+        misconception=outcome.misconception,
+        tests={name: each.verdict for name, each in trial.outcomes.items()} if trial else {},
     )
 
 

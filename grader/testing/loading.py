@@ -1,23 +1,67 @@
-"""Loads an assignment's test modules, once for each revision."""
+"""Loads an assignment's test modules and misconceptions, once for each revision."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import sys
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from grader.assignment import Assignment, revision_of
 from grader.errors import AssignmentError
+from grader.testing.misconceptions import Misconception, find_misconceptions
+from grader.testing.solution import Solution, load_solution
 
-__all__ = ["load_tests"]
-
-_loaded: dict[str, dict[Path, ModuleType]] = {}
+__all__ = ["Rubric", "load_rubric"]
 
 
-def load_tests(assignment: Assignment) -> dict[Path, ModuleType]:
-    """Return the modules of an assignment's test_*.py by path, sorted.
+class Rubric:
+    """The Python side of an assignment.
+
+    Attributes:
+        assignment: what its rubric.toml declares.
+        tests: the modules of its test_*.py by path, sorted.
+    """
+
+    def __init__(self, assignment: Assignment, package: str) -> None:
+        self.assignment = assignment
+        self._package = package
+        self._namespaces: dict[str, dict[str, Any]] = {}
+        self.tests = _load(assignment.folder, package, "test_*.py")
+
+    @property
+    def own_packages(self) -> tuple[str, ...]:
+        """The names under which the assignment's own code may import itself; no student has them."""
+        reference = self.assignment.reference
+        return (self.assignment.folder.name, *([reference.name] if reference else []))
+
+    @cached_property
+    def misconceptions(self) -> tuple[Misconception, ...]:
+        """What misconceptions/*.py declares."""
+        modules = _load(self.assignment.folder / "misconceptions", f"{self._package}.misconceptions", "*.py")
+        return find_misconceptions(self.assignment, modules.values())
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The model solution."""
+        return load_solution(self.assignment)
+
+    def namespace(self, misconception: Misconception) -> dict[str, Any]:
+        """Return the model solution's definitions with a misconception among them."""
+        if misconception.id not in self._namespaces:
+            mutated = self.solution.with_definitions(misconception.cells(self.own_packages))
+            self._namespaces[misconception.id] = mutated.namespace()
+        return self._namespaces[misconception.id]
+
+
+_loaded: dict[str, Rubric] = {}
+
+
+def load_rubric(assignment: Assignment) -> Rubric:
+    """Return an assignment's test modules and misconceptions.
 
     They are kept for as long as the revision is the same: a worker grades many submissions with one rubric.
 
@@ -29,16 +73,16 @@ def load_tests(assignment: Assignment) -> dict[Path, ModuleType]:
         if revision_of(assignment.folder, assignment.reference) != assignment.revision:
             raise AssignmentError(f"{assignment.folder} has changed since it was loaded: load the assignment again")
         _forget(assignment.reference)
-        _loaded[key] = _load(assignment.folder, f"_rubric_{key}")
+        _loaded[key] = Rubric(assignment, f"_rubric_{key}")
     return _loaded[key]
 
 
-def _load(folder: Path, package: str) -> dict[Path, ModuleType]:
+def _load(folder: Path, package: str, pattern: str) -> dict[Path, ModuleType]:
     # A package of its own, so that two assignments may have files of one name, and a test may import a file beside it.
     parent = ModuleType(package)
     parent.__path__ = [str(folder)]
     sys.modules[package] = parent
-    return {path: _import(path, f"{package}.{path.stem}") for path in sorted(folder.glob("test_*.py"))}
+    return {path: _import(path, f"{package}.{path.stem}") for path in sorted(folder.glob(pattern))}
 
 
 def _import(path: Path, name: str) -> ModuleType:

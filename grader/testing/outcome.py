@@ -17,7 +17,7 @@ from grader.student import Fault, StudentFault
 if TYPE_CHECKING:
     from grader.testing.cases import Case
 
-__all__ = ["Absent", "Mismatch", "Outcome", "WrongCases", "outcome_of", "plain"]
+__all__ = ["Absent", "Mismatch", "Outcome", "WrongCases", "case_evidence", "outcome_of", "plain"]
 
 ENTRIES = 64  # a tensor with more is evidence nobody reads
 NODES = 500  # of one piece of evidence, tensors' entries apart
@@ -58,7 +58,10 @@ class WrongCases(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one test came to; `right` of `total` cases were right (a test without cases counts as one)."""
+    """What one test came to; `right` of `total` cases were right (a test without cases counts as one).
+
+    `misconception` is the id of the known mistake that answers as the student's work does.
+    """
 
     verdict: Verdict
     message: str = ""
@@ -67,6 +70,7 @@ class Outcome:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
     cell: int | None = None
+    misconception: str | None = None
 
 
 def outcome_of(error: Exception, visible: bool) -> Outcome | None:
@@ -91,11 +95,14 @@ def outcome_of(error: Exception, visible: bool) -> Outcome | None:
     evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
     if isinstance(error, WrongCases):
         message = f"wrong in {total - right} of {total} cases, first with {error.case.description}: {message}"
-        evidence["case"] = error.case.description
-        evidence["inputs"] = plain(error.case.values)
-        evidence["cases"] = {"right": right, "total": total}
+        evidence.update(case_evidence(error.case), cases={"right": right, "total": total})
     file, cell = (first.file, first.cell) if isinstance(first, Mismatch) else (None, None)
     return Outcome(verdict, _clip(message), right, total, evidence, file, cell)
+
+
+def case_evidence(case: Case) -> dict[str, Any]:
+    """Return a case's description and inputs as evidence."""
+    return {"case": case.description, "inputs": plain(case.values)}
 
 
 def plain(value: Any) -> Any:

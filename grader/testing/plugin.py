@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError, GraderError
 from grader.report import Verdict
 from grader.student import Definition, Student, Work
+from grader.testing.answers import Listener
 from grader.testing.arguments import Argument
 from grader.testing.cases import Draw
 from grader.testing.outcome import Outcome, outcome_of
@@ -53,14 +54,15 @@ class Opening:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the tests of one item came to in one state."""
+    """What the tests of one item came to in one state, and what the student's work answered them."""
 
     opening: Opening
-    outcomes: tuple[Outcome, ...]
+    outcomes: Mapping[str, Outcome]
+    answers: Mapping[str, Sequence[Any]]
 
     @property
     def passed(self) -> bool:
-        return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes)
+        return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes.values())
 
 
 class RubricModule(pytest.Module):
@@ -103,17 +105,27 @@ class RubricPlugin:
         self.finished = False
         self.error: BaseException | None = None
         self._tests: dict[tuple[str, int], list[pytest.Function]] = {}
+        self._listener: Listener | None = None
         self._searched: dict[tuple[str, ...], Opening | None] = {}
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
         opening = self.openings[_item_id(request.node)][request.param]
         with self.work.open(opening.definition, opening.aliases or None) as student:
-            yield student
+            self._listener = Listener(student)
+            yield self._listener
 
     @pytest.fixture
     def draw(self, request: pytest.FixtureRequest) -> Draw:
-        return Draw(f"{self.seed}\n{_item_id(request.node)}")
+        return self.draw_for(_item_id(request.node))
+
+    def draw_for(self, identifier: str) -> Draw:
+        """Return what an item's cases are drawn from."""
+        return Draw(f"{self.seed}\n{identifier}")
+
+    def functions(self, identifier: str) -> dict[str, Callable[..., None]]:
+        """Return the test functions of an item by name."""
+        return {_name(test): test.obj for test in self._tests[identifier, 0]}
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
         module: RubricModule = RubricModule.from_parent(parent, path=module_path)
@@ -164,7 +176,13 @@ class RubricPlugin:
             # What was found, or not found, for one item is not searched for again by the next: a search opens much.
             if opening.found_as and self._searched.get(each.names, opening) != opening:
                 continue
-            trial = Trial(opening, tuple(_run(test, each.visible) for test in self._tests[each.id, number]))
+            outcomes: dict[str, Outcome] = {}
+            answers: dict[str, Sequence[Any]] = {}
+            for test in self._tests[each.id, number]:
+                self._listener = None
+                outcomes[_name(test)] = _run(test, each.visible)
+                answers[_name(test)] = self._listener.answers if self._listener else ()
+            trial = Trial(opening, outcomes, answers)
             self.trials[each.id].append(trial)
             if trial.passed:
                 break
@@ -197,4 +215,8 @@ def _item_id(node: pytest.Item) -> str:
 
 
 def _place(node: pytest.Item) -> str:
-    return f"{node.path.name}, {getattr(node, 'originalname', None) or node.name}"
+    return f"{node.path.name}, {_name(node)}"
+
+
+def _name(node: pytest.Item) -> str:
+    return str(getattr(node, "originalname", None) or node.name)

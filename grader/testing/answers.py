@@ -1,0 +1,118 @@
+"""What a student's work answered during a test, kept so that it can be compared with what a known mistake answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.student import Fault, Operation, Recorded, Student, StudentFault
+from grader.testing.models import layers_of
+
+__all__ = ["Listener", "alike"]
+
+_TOLERANCE = 1e-4
+
+
+class Listener:
+    """A student that keeps what it answers: results, gradients, the layers of forward passes, and faults.
+
+    A parameter's values are not kept, because they are random.
+    """
+
+    def __init__(self, student: Student) -> None:
+        self._student = student
+        self.answers: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return self._heard(lambda: getattr(self._student, name))
+
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> Any:
+        """Build a layer of torch.nn in the student's process."""
+        return self._shown(self._student.layer(kind, *_bare(args), **_bare(kwargs)))
+
+    def recorded(self) -> Sequence[Recorded]:
+        """Return the small values that names had after each cell."""
+        return self._student.recorded()
+
+    def _heard(self, question: Callable[[], Any]) -> Any:
+        try:
+            answer = question()
+        except StudentFault as fault:
+            self.answers.append(fault.fault)
+            raise
+        if not hasattr(answer, "kind"):
+            self.answers.append(answer)
+        return self._shown(answer)
+
+    def _shown(self, answer: Any) -> Any:
+        if hasattr(answer, "kind"):
+            return _HeardRemote(self, answer)
+        if isinstance(answer, tuple):
+            return tuple(self._shown(each) for each in answer)
+        return answer
+
+
+class _HeardRemote:
+    """A remote that is listened to."""
+
+    def __init__(self, listener: Listener, remote: Any) -> None:
+        self._listener = listener
+        self.remote = remote
+        self.kind = remote.kind
+
+    def __getattr__(self, name: str) -> Any:
+        # signature, parameters, parameter_shapes, load: nothing in them tells one mistake from another
+        return getattr(self.remote, name)
+
+    def __repr__(self) -> str:
+        return repr(self.remote)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._listener._heard(lambda: self.remote(*_bare(args), **_bare(kwargs)))
+
+    def sketch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._listener._shown(self.remote.sketch(*_bare(args), **_bare(kwargs)))
+
+    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> Any:
+        found = self._listener._heard(lambda: self.remote.gradients(*inputs, cotangent=cotangent))
+        return dict(found)
+
+    def operations(self, *inputs: Tensor) -> Any:
+        operations: tuple[Operation, ...] = self.remote.operations(*inputs)
+        self._listener.answers.append(layers_of(operations, self.remote.parameter_shapes()))
+        return operations
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, _HeardRemote):
+        return value.remote
+    if isinstance(value, tuple | list):
+        return tuple(_bare(each) for each in value)
+    if isinstance(value, dict):
+        return {name: _bare(each) for name, each in value.items()}
+    return value
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two answers are the same, up to rounding and dtype; gradients whatever their names are."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and _close(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return alike(list(one.values()), list(other.values()))
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(alike(*pair) for pair in zip(one, other, strict=True))
+    if isinstance(one, Fault) or isinstance(other, Fault):
+        return one is other
+    return type(one) is type(other) and bool(one == other)
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    if one.is_complex() or other.is_complex():
+        return one.is_complex() and other.is_complex() and torch.equal(one, other)
+    a, b = one.double(), other.double()
+    finite = b[b.isfinite()].abs()
+    scale = max(1.0, float(finite.max())) if finite.numel() else 1.0
+    return bool((((a - b).abs() <= _TOLERANCE * scale) | (a == b) | (a.isnan() & b.isnan())).all())

@@ -1,0 +1,162 @@
+"""A student whose work lives in this very process: for code we wrote ourselves, such as the mutants of a reference.
+
+It answers as the sandbox does: tensors come back as plain copies, arrays as tensors, all else as a remote.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from grader import modules
+from grader.student import Fault, Operation, Parameter, Recorded, StudentFault
+
+__all__ = ["LocalRemote", "LocalStudent"]
+
+Entered = Callable[[], AbstractContextManager[Any]]
+
+
+class LocalStudent:
+    """A namespace as a rubric sees it.
+
+    Args:
+        namespace: names and what they are bound to.
+        entered: a context in which all of its code runs.
+        recorded: the small values that names had.
+    """
+
+    def __init__(
+        self, namespace: Mapping[str, Any], entered: Entered = nullcontext, recorded: Sequence[Recorded] = ()
+    ) -> None:
+        self._namespace = namespace
+        self._entered = entered
+        self._recorded = recorded
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._namespace:
+            raise StudentFault(Fault.MISSING, f"{name} is not defined")
+        return _outgoing(self._namespace[name], self._entered)
+
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
+        """Build a layer of torch.nn."""
+        made: LocalRemote = LocalRemote(getattr(nn, kind), self._entered)(*args, **kwargs)
+        return made
+
+    def recorded(self) -> Sequence[Recorded]:
+        """Return the small values that names had."""
+        return self._recorded
+
+
+class LocalRemote:
+    """A function, class, module or other object of this process."""
+
+    def __init__(self, value: Any, entered: Entered = nullcontext) -> None:
+        self.value = value
+        self.kind = _kind_of(value)
+        self._entered = entered
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = _incoming(args), _incoming(kwargs)
+        before = _copies((args, kwargs))
+        result = self._answer(lambda: self.value(*args, **kwargs))
+        if not all(torch.equal(*pair) for pair in zip(before, _copies((args, kwargs)), strict=True)):
+            raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
+        return _outgoing(result, self._entered)
+
+    def sketch(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what makes a model so that the model has shapes and no numbers."""
+        made = self._answer(lambda: modules.sketched(self.value, _incoming(args), _incoming(kwargs)))
+        return _outgoing(made, self._entered)
+
+    def signature(self) -> tuple[Parameter, ...]:
+        """Return the parameters it is called with."""
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        parameters = self._answer(lambda: inspect.signature(self.value).parameters.values())
+        return tuple(
+            Parameter(each.name, each.default is each.empty, each.kind is each.KEYWORD_ONLY)
+            for each in parameters
+            if each.kind not in variadic
+        )
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return a module's learnable parameters by name, in order."""
+        return {name: _plain(parameter) for name, parameter in modules.learnable(self.value).items()}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a module's learnable parameters by name, in order."""
+        return {name: tuple(parameter.shape) for name, parameter in modules.learnable(self.value).items()}
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Fill the named parameters of a module."""
+        self._answer(lambda: modules.fill(self.value, values))
+
+    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
+        """Return d(sum(output * cotangent))/d(parameter) by name."""
+        found = self._answer(lambda: modules.gradients(self.value, inputs, cotangent))
+        return {name: None if gradient is None else _plain(gradient) for name, gradient in found.items()}
+
+    def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
+        """Return the tensor operations of one forward pass."""
+        found = self._answer(lambda: modules.operations(self.value, inputs))
+        return tuple(Operation(*each) for each in found)
+
+    def _answer(self, question: Callable[[], Any]) -> Any:
+        with self._entered():
+            try:
+                return question()
+            except StudentFault:
+                raise
+            except Exception as error:
+                raise StudentFault(Fault.RAISED, f"raises {type(error).__name__}: {error}") from error
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, nn.Module):
+        return "module"
+    return "class" if isinstance(value, type) else "function" if callable(value) else "object"
+
+
+def _plain(value: Tensor) -> Tensor:
+    return torch.Tensor.detach(value).as_subclass(Tensor).clone()
+
+
+def _incoming(value: Any) -> Any:
+    if isinstance(value, LocalRemote):
+        return value.value
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, tuple | list):
+        return tuple(_incoming(each) for each in value)
+    if isinstance(value, Mapping):
+        return {name: _incoming(each) for name, each in value.items()}
+    return value
+
+
+def _outgoing(value: Any, entered: Entered) -> Any:
+    if isinstance(value, Tensor):
+        return _plain(value)
+    if isinstance(value, numpy.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(_outgoing(each, entered) for each in value)
+    if isinstance(value, Mapping):
+        return {str(name): _outgoing(each, entered) for name, each in value.items()}
+    return LocalRemote(value, entered)
+
+
+def _copies(value: Any) -> list[Tensor]:
+    """Return copies of the tensors among arguments, in order."""
+    if isinstance(value, Tensor):
+        return [_plain(value)]
+    entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return [copy for entry in entries for copy in _copies(entry)]

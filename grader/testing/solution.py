@@ -1,0 +1,118 @@
+"""The model solution as a notebook: the reference's definitions, a cell each, and what the notebook shows besides.
+
+A mutant or an alternative is the same notebook with some definitions in the place of those of the same name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import Assignment
+from grader.errors import AssignmentError
+
+__all__ = ["Solution", "SolutionCell", "cells_of", "load_solution"]
+
+_DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+
+
+@dataclass(frozen=True)
+class SolutionCell:
+    """One cell; `name` is what it defines, "" where it defines nothing."""
+
+    name: str
+    source: str
+
+    @property
+    def is_import(self) -> bool:
+        """Whether it does nothing but import."""
+        return all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(self.source).body)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A notebook of cells, imports first."""
+
+    cells: tuple[SolutionCell, ...]
+
+    def with_definitions(self, cells: Sequence[SolutionCell]) -> Solution:
+        """Return it with these definitions in the place of those of the same name.
+
+        What has no name (imports, settings) comes before everything, a new name before the first cell without one.
+        """
+        new = {cell.name: cell for cell in cells if cell.name}
+        old = {cell.name for cell in self.cells}
+        first = [cell for cell in cells if not cell.name]
+        added = [cell for name, cell in new.items() if name not in old]
+        kept = [new.get(cell.name, cell) if cell.name else cell for cell in self.cells]
+        definitions = [cell for cell in kept if cell.name]
+        imports = [cell for cell in kept[:1] if not cell.name]
+        shown = [cell for cell in kept[len(imports) :] if not cell.name]
+        return Solution((*imports, *first, *added, *definitions, *shown))
+
+    def namespace(self) -> dict[str, Any]:
+        """Return what its imports and definitions bind; nothing else of it is run."""
+        namespace: dict[str, Any] = {"__name__": "solution"}
+        for number, cell in enumerate(self.cells):
+            if cell.name or number == 0:
+                exec(compile(cell.source, f"<{cell.name or 'imports'}>", "exec"), namespace)  # our own code
+        return namespace
+
+
+def load_solution(assignment: Assignment) -> Solution:
+    """Return an assignment's model solution: its reference, and after it `solution.py` beside the rubric, where there is.
+
+    Raises:
+        AssignmentError: there is no reference, or a file of it is no Python.
+    """
+    if assignment.reference is None:
+        raise AssignmentError(f"{assignment.folder / 'rubric.toml'} names no reference: add reference = a folder")
+    own = (assignment.reference.name, assignment.folder.name)
+    files = [path for path in sorted(assignment.reference.glob("*.py")) if path.name != "__init__.py"]
+    cells = [cell for path in files for cell in cells_of(path, own)]
+    shown = assignment.folder / "solution.py"
+    last = list(cells_of(shown, own)) if shown.is_file() else []
+    imports = [cell for cell in (*cells, *last) if cell.is_import]
+    lines = dict.fromkeys(line for cell in imports for line in cell.source.splitlines())
+    rest = [cell for cell in (*cells, *last) if cell not in imports]
+    return Solution((SolutionCell("", "\n".join(lines)), *rest))
+
+
+def cells_of(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
+    """Give the top-level statements of a file as cells: docstring, `__all__` and imports of our own modules left out.
+
+    Args:
+        path: a Python file.
+        own: names of packages that a student's notebook does not have.
+
+    Raises:
+        AssignmentError: the file is no Python.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise AssignmentError(f"{path}, line {error.lineno} is no Python: {error.msg}") from error
+    for number, node in enumerate(tree.body):
+        docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not docstring and not _is_ours(node, {*own, "grader", "__future__"}):
+            name = node.name if isinstance(node, _DEFINITIONS) else ""
+            yield SolutionCell(name, _source(text, node))
+
+
+def _is_ours(node: ast.stmt, own: set[str]) -> bool:
+    """Tell whether a statement is an import of our own modules, or the list of public names."""
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or (node.module or "").partition(".")[0] in own
+    if isinstance(node, ast.Import):
+        return all(alias.name.partition(".")[0] in own for alias in node.names)
+    return isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]
+
+
+def _source(text: str, node: ast.stmt) -> str:
+    decorators: Sequence[ast.expr] = node.decorator_list if isinstance(node, _DEFINITIONS) else ()
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
