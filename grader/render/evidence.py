@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from grader.render.text import line
 
-__all__ = ["Entry", "Exhibit", "exhibits"]
+__all__ = ["Case", "Entry", "Exhibit", "cases", "exhibits"]
 
 _MOST_EXHIBITS = 12  # in a group
 _MOST_ROWS = 12  # and columns
 _DEEPEST = 6
 _TOLERANCE = 2e-4  # evidence is rounded
 _TENSOR_KEYS = {"shape", "dtype", "values"}
+_UNUSUAL = {"nan", "inf", "-inf"}  # numbers for which JSON has no number
+_SMALLEST = "the smallest input that goes wrong"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a matrix."""
+    """One entry of a matrix; `value` is its number, None where it is none."""
 
     text: str
     differs: bool = False
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,24 +41,62 @@ class Exhibit:
     differs: bool = False
 
 
+@dataclass(frozen=True)
+class Case:
+    """What went in, what should have come out, what came out, and whatever else is known; `label` says which case."""
+
+    label: str
+    text: str
+    inputs: tuple[Exhibit, ...]
+    expected: tuple[Exhibit, ...]
+    found: tuple[Exhibit, ...]
+    others: tuple[Exhibit, ...]
+
+
 def exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
     """Return what an item's evidence shows, in groups that belong side by side.
 
-    These are its case, its inputs, what was expected and found, and all else. Entries of `found` that are not those of
-    `expected` are marked as differing.
+    These are, of each case, its text, its inputs, what was expected and found, and all else. Entries of `found` that
+    are not those of `expected` are marked as differing.
     """
+    groups: list[tuple[Exhibit, ...]] = []
+    for case in cases(evidence):
+        results = [case.expected + case.found] if len(case.expected) == 1 else [case.expected, case.found]
+        groups += [(Exhibit(case.label, case.text),) if case.text else (), case.inputs, *results, case.others]
+    return tuple(group[:_MOST_EXHIBITS] for group in groups if group)
+
+
+def cases(evidence: Mapping[str, Any]) -> tuple[Case, ...]:
+    """Return the cases that an item's evidence shows: the smallest, where there is one, before the one it came from."""
     rest = dict(evidence)
-    case = [Exhibit("case", _text(rest.pop("case")))] if "case" in rest else []
+    found = []
+    if isinstance(rest.get("smallest"), Mapping):
+        found.append(_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}))
+    return (*found, _case("case", rest)) if rest else tuple(found)
+
+
+def _case(label: str, evidence: Mapping[str, Any]) -> Case:
+    rest = dict(evidence)
+    text = _text(rest.pop("case")) if "case" in rest else ""
     named = rest.pop("inputs", {})
     named = named if isinstance(named, Mapping) else {"inputs": named}
-    inputs = [shown for name, value in named.items() for shown in _shown(line(str(name)), value)]
     right = rest.pop("expected", None)
-    expected = [] if right is None else list(_shown("expected", right))
-    found = list(_shown("found", rest.pop("found"), right)) if "found" in rest else []
-    others = [shown for name, value in rest.items() for shown in _shown(line(str(name)).replace("_", " "), value)]
-    results = [expected + found] if len(expected) == 1 else [expected, found]
-    groups = (group[:_MOST_EXHIBITS] for group in (case, inputs, *results, others))
-    return tuple(tuple(group) for group in groups if group)
+    return Case(
+        label,
+        text,
+        inputs=_few(shown for name, value in named.items() for shown in _shown(line(str(name)), value)),
+        expected=() if right is None else _few(_shown("expected", right)),
+        found=_few(_shown("found", rest.pop("found"), right)) if "found" in rest else (),
+        others=_few(shown for name, value in rest.items() for shown in _shown(_words(name), value)),
+    )
+
+
+def _few(shown: Iterable[Exhibit]) -> tuple[Exhibit, ...]:
+    return tuple(islice(shown, _MOST_EXHIBITS))
+
+
+def _words(name: Any) -> str:
+    return line(str(name)).replace("_", " ")
 
 
 def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
@@ -100,7 +143,7 @@ def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tupl
     for i, row in enumerate(grid[:_MOST_ROWS]):
         others = expected[i] if expected and i < len(expected) else []
         entries = [
-            Entry(_text(value), j < len(others) and _differ(value, others[j]))
+            Entry(_text(value), j < len(others) and _differ(value, others[j]), _number(value))
             for j, value in enumerate(row[:_MOST_ROWS])
         ]
         rows.append((*entries, Entry("…")) if len(row) > _MOST_ROWS else tuple(entries))
@@ -110,9 +153,21 @@ def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tupl
 
 
 def _differ(found: Any, expected: Any) -> bool:
-    if isinstance(found, (int, float)) and isinstance(expected, (int, float)):
-        return not abs(found - expected) <= _TOLERANCE * max(1.0, abs(expected))
-    return bool(found != expected)
+    a, b = _number(found), _number(expected)
+    if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
+        return bool(found != expected)
+    return not abs(a - b) <= _TOLERANCE * max(1.0, abs(b))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str) and value in _UNUSUAL:
+        return float(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # Python's integers have no largest
+        return math.inf if value > 0 else -math.inf
 
 
 def _is_tensor(value: Any) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from grader.render.evidence import exhibits
+from grader.render.picture import STEPS, scenes
+from grader.render.stages import stages
 from grader.render.text import MARKS, place, plain, points
 from grader.report import Report, Verdict
 
@@ -31,7 +32,9 @@ def render_html(report: Report) -> str:
         most=_MOST_LISTED,
         marks=MARKS,
         verdicts=list(Verdict),
-        exhibits=exhibits,
+        scenes=scenes,
+        stages=stages,
+        steps=STEPS,
         place=place,
         points=points,
     )

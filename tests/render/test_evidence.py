@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from grader.render import evidence
-from grader.render.evidence import Entry, Exhibit, exhibits
+from grader.render.evidence import Entry, Exhibit, cases, exhibits
 
 
 def tensor(values: Any, *shape: int, dtype: str = "float32") -> dict[str, Any]:
@@ -34,6 +34,15 @@ def test_case_inputs_results_and_others_come_in_this_order() -> None:
     assert labels(shown) == [["case"], ["X", "K"], ["expected", "found"], ["note 2"]]
 
 
+def test_the_smallest_case_comes_before_the_other() -> None:
+    small = {"inputs": {"X": 1}, "expected": 2, "found": 3}
+    shown = {"case": "the book's example", "inputs": {"X": 4}, "smallest": small, "note": "x"}
+    assert labels(shown) == [["smallest"], ["X"], ["expected", "found"], ["case"], ["X"], ["note"]]
+    assert exhibits(shown)[0][0].text == "the smallest input that goes wrong"
+    assert cases({"smallest": {**small, "case": "a pixel"}})[0].text == "a pixel"
+    assert labels({"smallest": "nothing"}) == [["smallest"]]
+
+
 def test_a_tensor_is_a_matrix_with_its_shape_and_dtype() -> None:
     exhibit = only({"X": tensor([[1.0, 2.5], ["nan", -0.3333]], 2, 2)})
     assert exhibit.text == "(2, 2) float32"
@@ -42,7 +51,7 @@ def test_a_tensor_is_a_matrix_with_its_shape_and_dtype() -> None:
 
 @pytest.mark.parametrize(("values", "shape"), [(3.0, ()), ([3.0], (1,)), ([[3.0]], (1, 1))])
 def test_numbers_and_vectors_are_matrices_of_one_row(values: Any, shape: tuple[int, ...]) -> None:
-    assert only({"X": tensor(values, *shape)}).rows == ((Entry("3"),),)
+    assert only({"X": tensor(values, *shape)}).rows == ((Entry("3", value=3.0),),)
 
 
 def test_a_shape_is_written_as_python_does() -> None:
@@ -64,6 +73,12 @@ def test_entries_that_differ_are_marked() -> None:
     ((right, wrong),) = exhibits({"expected": expected, "found": found})
     assert [[entry.differs for entry in row] for row in wrong.rows] == [[False, True], [True, False]]
     assert not any(entry.differs for row in right.rows for entry in row)
+
+
+def test_infinities_and_integers_without_end_are_compared() -> None:
+    expected, found = tensor(["inf", 2.5, "nan", "-inf"], 4), tensor([1.0, 10**400, "nan", "inf"], 4)
+    ((_, wrong),) = exhibits({"expected": expected, "found": found})
+    assert [entry.differs for entry in wrong.rows[0]] == [True, True, False, True]
 
 
 def test_another_shape_differs_as_a_whole() -> None:
@@ -115,11 +130,18 @@ def test_large_matrices_are_cut() -> None:
         {"shape": [None, "x"], "values": 3},
         {"shape": 3},
         {"deep": [[[[[[[[[[tensor([1], 1)]]]]]]]]]]},
+        10**400,
         "\x1b[31m\ud800\u202e",
     ],
 )
 def test_whatever_evidence_holds_can_be_shown(value: Any) -> None:
-    for shown in ({"found": value, "expected": value}, {"inputs": value}, {"inputs": {"X": value}}, {"case": value}):
+    for shown in (
+        {"found": value, "expected": value},
+        {"inputs": value},
+        {"inputs": {"X": value}},
+        {"case": value},
+        {"smallest": value},
+    ):
         for group in exhibits(shown):
             for exhibit in group:
                 assert all(isinstance(entry.text, str) for row in exhibit.rows for entry in row)

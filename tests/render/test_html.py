@@ -5,10 +5,17 @@ from html.parser import HTMLParser
 from typing import Any
 
 from grader.render import html, render_html
+from grader.render.picture import STEPS
 from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
 
 MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
 WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], [37.0, 43.0]]}
+SMALL = {"case": "the smallest input that goes wrong", "expected": MATRIX, "found": {"shape": [1], "values": [1.0]}}
+LAYERS = [
+    {"layer": "convolution", "expected": [64, 112, 112], "found": [64, 112, 112]},
+    {"layer": "pooling", "expected": [64, 56, 56], "found": [64, 112, 112]},
+    {"layer": "linear", "expected": [10], "found": None},
+]
 EVIDENCE = {"case": "the book's example", "inputs": {"X": MATRIX}, "expected": MATRIX, "found": WRONG}
 HOSTILE = "</td><script>alert(1)</script>'\"><img src=//evil onerror=x>{{ 7*7 }}\x1b[31m\u202e\x00\ud800"
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -51,7 +58,7 @@ def report_of(*items: ItemResult, **others: Any) -> Report:
 
 FULL = report_of(
     item(Verdict.PASSED, 6),
-    item(Verdict.FAILED, file="hw2.ipynb", cell=12, evidence=EVIDENCE),
+    item(Verdict.FAILED, file="hw2.ipynb", cell=12, evidence={**EVIDENCE, "smallest": SMALL, "stages": LAYERS}),
     item(Verdict.PENDING, section="7.6.2"),
     cells=(CellResult("hw2.ipynb", 1, "ok"), CellResult("hw2.ipynb", 2, "raised", "ValueError: no")),
     layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
@@ -77,6 +84,8 @@ def test_the_page_shows_the_whole_report() -> None:
         "hw2.ipynb, cell 12",
         "the book's example",
         "(2, 2) float32",
+        "found - expected",
+        "64x56x56",
         "hw2.ipynb, cell 2",
         "ValueError: no",
         "not delegated",
@@ -136,7 +145,9 @@ def test_every_colour_of_text_stands_out_in_light_and_dark() -> None:
             ("quiet", "page"),
             ("quiet", "card"),
             ("quiet", "code"),
+            ("text", "zero"),
         ]
+        pairs += [("text", f"{side}-{step}") for side in ("below", "above") for step in range(1, STEPS + 1)]
         for text, ground in pairs:
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 
@@ -161,7 +172,42 @@ def test_what_was_lost_is_open_and_the_rest_closed() -> None:
 
 def test_entries_that_differ_are_marked_in_words_too() -> None:
     text = render_html(report_of(item(Verdict.FAILED, evidence=EVIDENCE)))
-    assert re.findall(r'<td class="differs">([^<]*)<span class="unseen"> \(differs\)', text) == ["5"]
+    assert re.findall(r'<td class="[a-z0-9-]* differs">([^<]*)<span class="unseen"> \(differs\)', text) == ["5"]
+
+
+def test_both_shapes_are_marked_where_they_differ() -> None:
+    text = render_html(report_of(item(Verdict.FAILED, evidence=SMALL | {"case": "another shape"})))
+    assert '<span class="wanted">(2, 2) float32</span>' in text
+    assert '<span class="differs"><span aria-hidden="true">≠ </span>(1,)<span class="unseen"> (differs)</span>' in text
+
+
+def test_the_smallest_case_is_the_first_picture() -> None:
+    text = Page(render_html(FULL)).text
+    assert text.index("the smallest input that goes wrong") < text.index("the book's example")
+
+
+def test_the_first_layer_that_departs_is_named_once() -> None:
+    text = render_html(FULL)
+    assert text.count("departs here") == 1
+    (row,) = re.findall(r'<tr class="first">(.*?)</tr>', text, re.DOTALL)
+    assert "pooling" in row
+
+
+def test_every_picture_has_a_name_and_numbers_stay_text() -> None:
+    page = Page(render_html(FULL))
+    matrices = [attributes for attributes in page.all("table") if attributes.get("class") == "matrix"]
+    assert [attributes["aria-label"] for attributes in matrices][-3:] == [
+        "expected, (2, 2) float32",
+        "found, (2, 2) float32, 1 of 4 entries differ",
+        "difference, found - expected",
+    ]
+    assert all(attributes.get("aria-label") for _, attributes in page.elements if attributes.get("role"))
+    assert "-14" in page.text
+
+
+def test_colours_are_explained_where_there_are_some() -> None:
+    for evidence, explained in ((EVIDENCE, 1), ({"found": 3}, 0), ({}, 0)):
+        assert render_html(report_of(item(Verdict.FAILED, evidence=evidence))).count('class="legend"') == explained
 
 
 def test_a_students_text_is_shown_and_not_obeyed() -> None:
@@ -181,7 +227,12 @@ def test_a_students_text_is_shown_and_not_obeyed() -> None:
                 HOSTILE,
                 HOSTILE,
                 1,
-                {HOSTILE: HOSTILE, "case": HOSTILE},
+                {
+                    HOSTILE: HOSTILE,
+                    "case": HOSTILE,
+                    "smallest": {"case": HOSTILE, "inputs": {HOSTILE: {"shape": [HOSTILE], "values": [HOSTILE]}}},
+                    "stages": [{"layer": HOSTILE, "expected": [HOSTILE], "found": HOSTILE}],
+                },
             ),
         ),
         (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),

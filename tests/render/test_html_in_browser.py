@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
+import re
 import shutil
 import socketserver
 import subprocess
@@ -10,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,8 +69,16 @@ def hostile(address: str) -> str:
 
 
 def report_of(text: str) -> Report:
-    matrix = {"shape": [1, 1], "dtype": text, "values": [[text]]}
-    evidence = {"case": text, "inputs": {text: matrix, "X": text}, "expected": matrix, "found": text, text: text}
+    matrix: dict[str, Any] = {"shape": [1, 1], "dtype": text, "values": [[text]]}
+    case: dict[str, Any] = {
+        "case": text,
+        "inputs": {text: matrix, "X": text},
+        "expected": matrix,
+        "found": text,
+        text: text,
+    }
+    layers = [{"layer": text, "expected": [text, 1, 1], "found": text}]
+    evidence = {**case, "smallest": {**case, "found": matrix}, "stages": layers}
     items = tuple(
         ItemResult(text, text, text, points, 3, verdict, text, text, 1, evidence)
         for verdict, points in ((Verdict.PASSED, 3.0), *((other, 0.0) for other in Verdict if other != "passed"))
@@ -127,3 +139,50 @@ def test_the_same_text_unescaped_would_have_been_noticed(tmp_path: Path, server:
     page = opened_in_a_browser(f"<!doctype html><html><body>{text}</body></html>", tmp_path)
     assert MARK in page[: page.index("<body")]
     assert "/image" in _Visits.paths
+
+
+PHONE = 360
+MEASURED = f"""
+<!doctype html><html><body><iframe id="report" width="{PHONE}" height="900" srcdoc="%s"></iframe><script>
+onload = () => {{
+  const page = document.getElementById("report").contentDocument;
+  const colour = cell => getComputedStyle(cell).backgroundColor;
+  document.body.dataset.measured = JSON.stringify({{
+    width: page.documentElement.scrollWidth,
+    colours: [...page.querySelectorAll(".matrix")].map(matrix => [...matrix.querySelectorAll("td")].map(colour)),
+    outlined: page.querySelectorAll("td.differs").length,
+    text: page.body.innerText,
+  }});
+}}
+</script></body></html>"""
+
+
+def measured(page: str, folder: Path) -> dict[str, Any]:
+    """Return what a page looks like on a phone, told by a page around it because its own scripts do not run."""
+    seen = opened_in_a_browser(MEASURED % html.escape(page), folder)
+    told = re.search(r'data-measured="([^"]*)"', seen)
+    assert told, seen[:2000]
+    result: dict[str, Any] = json.loads(html.unescape(told[1]))
+    return result
+
+
+@pytest.mark.slow
+def test_a_picture_has_its_colours_and_fits_a_phone(tmp_path: Path) -> None:
+    def row(*values: Any) -> dict[str, Any]:
+        return {"shape": [1, 12], "dtype": "float32", "values": [[*values, *[0.1234] * (12 - len(values))]]}
+
+    evidence = {
+        "expected": row(-4.0, 0.0, 4.0, 2.0),
+        "found": row(-4.0, 0.0, 4.0, "nan"),
+        "stages": [{"layer": "convolution " * 10, "expected": [64, 112, 112], "found": [64, 224, 224]}],
+    }
+    item = ItemResult("corr2d", "7.2", "Cross-correlation", 0, 3, Verdict.FAILED, "is wrong", "hw2.ipynb", 1, evidence)
+    report = Report("hw2", "Homework 2", "revision", (File("hw2.ipynb", "0" * 64),), (item,))
+    seen = measured(render_html(report), tmp_path)
+    assert seen["width"] <= PHONE
+    expected, found, difference = seen["colours"]
+    assert len(set(expected[:4])) == 4
+    assert expected[:3] == found[:3]
+    assert difference[0] == difference[1] == expected[1]
+    assert seen["outlined"] == 1
+    assert "nan" in seen["text"]

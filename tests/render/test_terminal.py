@@ -62,6 +62,13 @@ def test_evidence_is_shown_for_what_was_lost_only() -> None:
         assert "the book's example" not in printed(report_of(item(verdict, evidence=EVIDENCE)))
 
 
+def test_the_smallest_case_is_printed_first() -> None:
+    small = {"expected": {"shape": [1], "values": [7.0]}, "found": {"shape": [1], "values": [8.0]}}
+    text = printed(report_of(item(Verdict.FAILED, evidence={**EVIDENCE, "smallest": small})))
+    assert text.index("smallest: the smallest input that goes wrong") < text.index("the book's example")
+    assert "difference" not in text
+
+
 def test_entries_that_differ_are_underlined() -> None:
     assert "\x1b[1;4;31mnan\x1b[0m  43" in printed(report_of(item(Verdict.FAILED, evidence=EVIDENCE)), colour=True)
 

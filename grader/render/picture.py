@@ -1,0 +1,146 @@
+"""Matrices as heat maps: each entry has a tint, from far below 0 to far above it, that a style sheet makes a colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from grader.render.evidence import Entry, Exhibit, cases
+from grader.render.stages import stages
+
+__all__ = ["STEPS", "Cell", "Picture", "Scene", "scenes"]
+
+STEPS = 6  # tints on either side of 0
+_PLACES = 4  # as evidence has
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry: its text, the name of its tint (empty where it is no number), and whether it is marked."""
+
+    text: str
+    tint: str
+    differs: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One value as it is drawn; `spoken` says in words what the picture shows."""
+
+    label: str
+    text: str
+    spoken: str
+    rows: tuple[tuple[Cell, ...], ...]
+    differs: bool
+    wanted: bool = False  # what one that differs should have been
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One case; each group of `results` is what was expected, what was found and how they differ."""
+
+    label: str
+    text: str
+    inputs: tuple[Picture, ...]
+    results: tuple[tuple[Picture, ...], ...]
+    others: tuple[Picture, ...]
+
+    @property
+    def is_tinted(self) -> bool:
+        """Whether there is a colour to be explained."""
+        groups = (self.inputs, *self.results, self.others)
+        return any(cell.tint for group in groups for drawn in group for row in drawn.rows for cell in row)
+
+
+def scenes(evidence: Mapping[str, Any]) -> tuple[Scene, ...]:
+    """Return the pictures of an item's evidence, case by case; `stages` are another module's."""
+    rest = {name: value for name, value in evidence.items() if name != "stages" or not stages(evidence)}
+    return tuple(
+        Scene(
+            case.label,
+            case.text,
+            _by_name(case.inputs),
+            tuple(_results(case.expected, case.found)),
+            _by_name(case.others),
+        )
+        for case in cases(rest)
+    )
+
+
+def _by_name(exhibits: Sequence[Exhibit]) -> tuple[Picture, ...]:
+    """Draw values that are not compared: the matrices of one tensor on one scale, each tensor on its own."""
+    tensors = groupby(exhibits, key=lambda exhibit: exhibit.label.partition("[")[0])
+    return tuple(picture for _, matrices in tensors for picture in _drawn(tuple(matrices)))
+
+
+def _results(expected: Sequence[Exhibit], found: Sequence[Exhibit]) -> Iterator[tuple[Picture, ...]]:
+    """Draw what was expected beside what was found, on one scale, and how they differ, on another."""
+    drawn = _drawn((*expected, *found))
+    left, right = drawn[: len(expected)], drawn[len(expected) :]
+    if [shown.label.removeprefix("expected") for shown in expected] != [
+        shown.label.removeprefix("found") for shown in found
+    ]:
+        if any(picture.differs for picture in right):
+            left = [replace(picture, wanted=True) for picture in left]
+        yield from (tuple(group) for group in ([left + right] if len(left) == 1 else [left, right]) if group)
+        return
+    differences = [_difference(*pair) for pair in zip(expected, found, strict=True)]
+    maps = iter(_drawn([shown for shown in differences if shown]))
+    for wanted, picture, difference in zip(left, right, differences, strict=True):
+        pair = (replace(wanted, wanted=picture.differs), picture)
+        yield (*pair, next(maps)) if difference else pair
+
+
+def _difference(expected: Exhibit, found: Exhibit) -> Exhibit | None:
+    """Subtract one matrix from another, None where they are not two matrices of numbers of one shape."""
+    if found.differs or [len(row) for row in expected.rows] != [len(row) for row in found.rows]:
+        return None
+    rows = tuple(
+        tuple(_less(*pair) for pair in zip(after, before, strict=True))
+        for after, before in zip(found.rows, expected.rows, strict=True)
+    )
+    if all(entry.value is None for row in rows for entry in row):
+        return None
+    return Exhibit(found.label.replace("found", "difference", 1), "found - expected", rows)
+
+
+def _less(found: Entry, expected: Entry) -> Entry:
+    """Subtract one entry from another; what counts as equal is 0, though evidence was rounded."""
+    if found.value is None or expected.value is None:
+        return Entry("…")
+    value = round(found.value - expected.value, _PLACES) if found.differs else 0.0
+    return Entry("0" if not value else "nan" if math.isnan(value) else f"{value:+.6g}", value=value)
+
+
+def _drawn(exhibits: Sequence[Exhibit]) -> list[Picture]:
+    """Draw these on one scale, which is symmetric: 0 has no tint, and what is farthest from it the strongest."""
+    entries = [entry for exhibit in exhibits for row in exhibit.rows for entry in row]
+    largest = max((abs(e.value) for e in entries if e.value is not None and math.isfinite(e.value)), default=0.0)
+    return [
+        Picture(
+            exhibit.label,
+            exhibit.text,
+            _spoken(exhibit),
+            tuple(tuple(Cell(e.text, _tint(e.value, largest), e.differs) for e in row) for row in exhibit.rows),
+            exhibit.differs,
+        )
+        for exhibit in exhibits
+    ]
+
+
+def _tint(value: float | None, largest: float) -> str:
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return "unusual"
+    step = round(STEPS * (abs(value) / largest)) if largest else 0  # in this order nothing overflows
+    return f"{'above' if value > 0 else 'below'}-{step}" if step else "zero"
+
+
+def _spoken(exhibit: Exhibit) -> str:
+    marked = [entry.differs for row in exhibit.rows for entry in row]
+    differing = f"{sum(marked)} of {len(marked)} entries differ" if any(marked) else ""
+    return ", ".join(part for part in (exhibit.label, exhibit.text, differing) if part)
