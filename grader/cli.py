@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ app = typer.Typer(
     help="Grade deep-learning notebooks in a sandbox that knows no answers.",
     epilog="Exit codes: 0 every automatic item passed, 1 some did not, 2 the input is wrong, 3 the system failed.",
 )
+
+rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
+app.add_typer(rubric, name="rubric")
 
 
 class Training(StrEnum):
@@ -107,6 +111,39 @@ def schema() -> None:
     print(json.dumps(report_schema(), indent=2))
 
 
+@rubric.command()
+def verify(
+    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the result as JSON here, - for standard output.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="How many submissions are graded at once.")] = os.cpu_count() or 1,
+) -> None:
+    """Grade known submissions: the solution gets every point, an empty notebook none, each mutant loses what it breaks.
+
+    Exit codes: 0 all of them do, 1 some do not.
+    """
+    with _exit_codes(), _progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.sandbox.sandbox import Zygote
+
+        found = find_assignment(assignment)
+        _refuse_unwritable(json_file)
+        progress("starting the sandbox")
+        with Zygote(found.packages) as zygote:
+            from grader.verify import verify
+
+            verification = verify(found, zygote, jobs=jobs, progress=progress)
+        progress("")
+        if json_file:
+            _write(json_file, verification.to_json())
+        if json_file != "-":
+            from grader.render.verification import render_verification
+
+            render_verification(verification, Console())
+    raise typer.Exit(PASSED if verification.perfect else NOT_PASSED)
+
+
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """Turn our errors into one clear line and an exit code."""
@@ -145,8 +182,8 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _refuse_unwritable(*files: str) -> None:
     """Say before the work, not after it, that a report has nowhere to go."""
-    if files[0] and files[0] == files[1]:
-        raise InputError(f"both reports would go to {files[0]}: give --json and --html different files")
+    if len(set(files)) < len(files) and any(files):
+        raise InputError(f"both reports would go to {max(files)}: give --json and --html different files")
     for file in filter(None, files):
         if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
             raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")

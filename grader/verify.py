@@ -20,102 +20,20 @@ from grader.sandbox.sandbox import Zygote
 from grader.submission import Submission, read_notebook
 from grader.testing.loading import Rubric, load_rubric
 from grader.testing.solution import Solution, cells_of
+from grader.verification import Checked, RubricTest, Verification
 
-__all__ = ["Checked", "Known", "Verification", "known_submissions", "verify"]
+__all__ = ["Known", "known_submissions", "verify"]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A submission whose points are known; `loses` has the items in which it must lose some."""
+    """A submission of which it is known in which items it must lose points; see `Checked` for its attributes."""
 
-    kind: str  # "solution", "empty", "alternative" or "mutant"
+    kind: str
     name: str
-    replaces: str
+    replaces: tuple[str, ...]
+    must_lose: tuple[str, ...]
     submission: Submission
-    loses: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What grading a known submission came to; `failed_tests` are those that went wrong, by the items they judge."""
-
-    known: Known
-    points: float
-    loses: frozenset[str]
-    failed_tests: tuple[tuple[str, frozenset[str]], ...]
-    named: frozenset[str]  # the misconceptions that the report names
-    why: str = ""  # what the report says about the first item that was not expected to be lost
-
-    @property
-    def right(self) -> bool:
-        """Whether it lost points exactly where it must."""
-        return self.loses == self.known.loses
-
-    @property
-    def survived(self) -> bool:
-        """Whether it is a mutant that lost nothing."""
-        return self.known.kind == "mutant" and not self.loses
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What grading all known submissions came to."""
-
-    assignment: Assignment
-    checked: tuple[Checked, ...]
-    tests: frozenset[tuple[str, str]]  # (item, name of the test)
-
-    @property
-    def mutants(self) -> tuple[Checked, ...]:
-        """The misconceptions among the submissions."""
-        return tuple(each for each in self.checked if each.known.kind == "mutant")
-
-    @property
-    def killed(self) -> int:
-        """How many mutants lost points in exactly the items that they break."""
-        return sum(each.right for each in self.mutants)
-
-    @property
-    def unneeded(self) -> tuple[tuple[str, str], ...]:
-        """The tests, with their items, without which every mutant would be caught all the same."""
-        needed = {
-            (item, next(iter(failed)))
-            for each in self.mutants
-            for item, failed in each.failed_tests
-            if len(failed) == 1
-        }
-        return tuple(sorted(self.tests - needed))
-
-    @property
-    def perfect(self) -> bool:
-        """Whether every submission came to what it must."""
-        return all(each.right for each in self.checked)
-
-    def to_json(self) -> str:
-        """Return it as JSON."""
-        rows: list[dict[str, Any]] = [
-            {
-                "kind": each.known.kind,
-                "name": each.known.name,
-                "replaces": each.known.replaces,
-                "points": each.points,
-                "loses": sorted(each.loses),
-                "must_lose": sorted(each.known.loses),
-                "named": sorted(each.named),
-                "right": each.right,
-            }
-            for each in self.checked
-        ]
-        values = {
-            "assignment": self.assignment.name,
-            "revision": self.assignment.revision,
-            "perfect": self.perfect,
-            "mutants": len(self.mutants),
-            "killed": self.killed,
-            "unneeded_tests": [{"item": item, "test": test} for item, test in self.unneeded],
-            "submissions": rows,
-        }
-        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def verify(
@@ -137,22 +55,24 @@ def verify(
     everything = list(known_submissions(rubric))
     checked: list[Checked] = []
     with ThreadPoolExecutor(max_workers=jobs) as pool:
+        waiting = [pool.submit(_checked, known, assignment, zygote) for known in everything]
         try:
-            for each in pool.map(
-                lambda known: _checked(known, grade(known.submission, assignment, zygote)), everything
-            ):
-                checked.append(each)
-                progress(f"{len(checked)} of {len(everything)}: {each.known.name}")
+            for number, future in enumerate(waiting, start=1):
+                checked.append(future.result())
+                progress(f"{number} of {len(waiting)}: {checked[-1].name}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    tests = {
-        (str(test.item), name)
+    return Verification(assignment.name, assignment.revision, assignment.points, tuple(checked), _tests(rubric))
+
+
+def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
+    return tuple(
+        RubricTest(test.item, name)
         for module in rubric.tests.values()
         for name, test in vars(module).items()
         if name.startswith("test") and hasattr(test, "item")
-    }
-    return Verification(assignment, tuple(checked), frozenset(tests))
+    )
 
 
 def known_submissions(rubric: Rubric) -> Iterator[Known]:
@@ -162,19 +82,21 @@ def known_submissions(rubric: Rubric) -> Iterator[Known]:
         AssignmentError: a misconception replaces what the model solution does not define.
     """
     solution, folder = rubric.solution, rubric.assignment.folder
-    everything = frozenset(item.id for item in rubric.assignment.items)
-    yield Known("solution", "the model solution", "", _submission(solution), frozenset())
-    yield Known("empty", "an empty notebook", "", _submission(Solution(())), everything)
+    everything = tuple(item.id for item in rubric.assignment.items)
+    yield Known("solution", "the model solution", (), (), _submission(solution))
+    yield Known("empty", "an empty notebook", (), everything, _submission(Solution(())))
     for path in sorted((folder / "alternatives").glob("*.py")):
         cells = list(cells_of(path, rubric.own_packages))
-        name, replaced = path.stem.replace("_", " "), ", ".join(cell.name for cell in cells if cell.name)
-        yield Known("alternative", name, replaced, _submission(solution.with_definitions(cells)), frozenset())
+        replaces = tuple(cell.name for cell in cells if cell.name)
+        changed = solution.with_definitions(cells)
+        yield Known("alternative", path.stem.replace("_", " "), replaces, (), _submission(changed))
     defined = {cell.name for cell in solution.cells}
     for each in rubric.misconceptions:
         if each.replaces not in defined:
             raise AssignmentError(f"misconception {each.id} replaces {each.replaces}, which the reference lacks")
-        mutated = solution.with_definitions(each.cells(rubric.own_packages))
-        yield Known("mutant", each.id.replace("_", " "), each.replaces, _submission(mutated), each.breaks)
+        changed = solution.with_definitions(each.cells(rubric.own_packages))
+        must_lose = tuple(item for item in everything if item in each.breaks)
+        yield Known("mutant", each.id.replace("_", " "), (each.replaces,), must_lose, _submission(changed))
 
 
 def _submission(solution: Solution) -> Submission:
@@ -186,18 +108,26 @@ def _submission(solution: Solution) -> Submission:
     return Submission((read_notebook("notebook.ipynb", json.dumps(notebook).encode()),))
 
 
-def _checked(known: Known, report: Report) -> Checked:
+def _checked(known: Known, assignment: Assignment, zygote: Zygote) -> Checked:
+    return _of(known, grade(known.submission, assignment, zygote))
+
+
+def _of(known: Known, report: Report) -> Checked:
     lost = [item for item in report.items if item.points < item.max_points]
-    unexpected = [item for item in lost if item.id not in known.loses]
-    failed = [
-        (item.id, frozenset(name for name, verdict in item.tests.items() if verdict is not Verdict.PASSED))
-        for item in lost
-    ]
+    unexpected = [item for item in lost if item.id not in known.must_lose]
     return Checked(
-        known,
-        report.score,
-        frozenset(item.id for item in lost),
-        tuple(failed),
-        frozenset(item.misconception for item in lost if item.misconception),
-        f"{unexpected[0].id}: {unexpected[0].message}" if unexpected else "",
+        kind=known.kind,
+        name=known.name,
+        replaces=known.replaces,
+        must_lose=known.must_lose,
+        points=report.score,
+        loses=tuple(item.id for item in lost),
+        failed=tuple(
+            RubricTest(item.id, name)
+            for item in lost
+            for name, verdict in item.tests.items()
+            if verdict is not Verdict.PASSED
+        ),
+        named=tuple(sorted({item.misconception for item in lost if item.misconception})),
+        why=f"{unexpected[0].id}: {unexpected[0].message}" if unexpected else "",
     )

@@ -13,9 +13,9 @@ without `given` may ask for the `draw` fixture.
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
 from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes
-from grader.testing.cases import Case, Cases, Draw, given
+from grader.testing.cases import Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
-from grader.testing.images import image_and_kernel, image_and_window
+from grader.testing.images import image_and_kernel, image_and_window, small_sizes
 from grader.testing.misconceptions import misconception
 from grader.testing.models import Layer, Model, assert_layers, assert_output, assert_parameters, build, run
 from grader.testing.outcome import Absent, Mismatch
@@ -34,6 +34,7 @@ __all__ = [
     "Operation",
     "Recorded",
     "Remote",
+    "Searchable",
     "Student",
     "StudentFault",
     "assert_close",
@@ -52,4 +53,5 @@ __all__ = [
     "misconception",
     "number_of_classes",
     "run",
+    "small_sizes",
 ]

@@ -6,16 +6,13 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from grader.student import Fault, Student, StudentFault
 from grader.testing.outcome import WrongCases
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 __all__ = ["Case", "Cases", "Draw", "Searchable", "given"]
 
@@ -67,15 +64,15 @@ Cases = Callable[[Draw], Iterable[Case]]
 
 @dataclass(frozen=True)
 class Searchable:
-    """Cases, and a space in which Hypothesis looks for the smallest that goes wrong.
+    """Cases, and a way to draw one of them, with which the smallest that goes wrong is looked for.
 
     Args:
         cases: those that are judged.
-        space: gives the strategy; called only where a case went wrong.
+        one: draws a case; where a case went wrong, Hypothesis does the drawing.
     """
 
     cases: Cases
-    space: Callable[[], SearchStrategy[Case]]
+    one: Callable[[Draw], Case]
 
     def __call__(self, draw: Draw) -> Iterable[Case]:
         return self.cases(draw)
@@ -113,7 +110,7 @@ def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Stud
                 raise ValueError("given() had no cases")
 
         run.__dict__["case_test"] = test
-        run.__dict__["space"] = cases.space if isinstance(cases, Searchable) else None
+        run.__dict__["one"] = cases.one if isinstance(cases, Searchable) else None
         # pytest would follow it and ask for a fixture named after the test's own parameter.
         del run.__wrapped__
         return run

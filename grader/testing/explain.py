@@ -79,14 +79,15 @@ def _answers(
 
 def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial, plugin: RubricPlugin) -> Outcome:
     """Show the smallest input that goes wrong, where the test says among which to look."""
-    case_test, space = getattr(test, "case_test", None), getattr(test, "space", None)
-    if case_test is None or space is None:
+    case_test, one = getattr(test, "case_test", None), getattr(test, "one", None)
+    if case_test is None or one is None:
         return outcome
     with plugin.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
-        found = smallest_failing(case_test, space, student)
+        found = smallest_failing(case_test, one, student)
     if found is None:
         return outcome
     case, mismatch = found
     smallest = {**case_evidence(case), **mismatch.evidence}
+    smallest["case"] = f"the smallest input that goes wrong: {case.description}"
     message = f"{outcome.message}; the smallest input that goes wrong is {case.description}: {mismatch}"
     return replace(outcome, message=message, evidence={**outcome.evidence, "smallest": smallest})

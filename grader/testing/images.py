@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
-from grader.testing.cases import Case, Cases, Draw
+from grader.testing.cases import Case, Cases, Draw, Searchable
 
-__all__ = ["image_and_kernel", "image_and_window"]
+__all__ = ["image_and_kernel", "image_and_window", "small_sizes"]
 
 # Every other case has whole-number entries, negative ones among them. None exceeds 8x8, so that each can be shown.
 _KERNELS = ((1, 1), (2, 2), (2, 3), (3, 2), (1, 4), (4, 1), (3, 3))
@@ -30,7 +30,11 @@ def image_and_kernel() -> Cases:
         for number, (h, w) in enumerate(((3, 5), (5, 2), (1, 1))):
             yield _image_and_kernel(draw, number, (h, w), (h, w))
 
-    return cases
+    def one(draw: Draw) -> Case:
+        image, kernel = small_sizes(draw)
+        return _image_and_kernel(draw, 1, image, kernel)
+
+    return Searchable(cases, one)
 
 
 def image_and_window() -> Cases:
@@ -51,7 +55,18 @@ def image_and_window() -> Cases:
             X = draw.whole(4, 5, low=-9, high=-1)
             yield Case(f"an image of 4x5 negative numbers and a window of {h}x{w}", X=X, size=(h, w))
 
-    return cases
+    def one(draw: Draw) -> Case:
+        image, window = small_sizes(draw)
+        description = f"an image of {image[0]}x{image[1]} and a window of {window[0]}x{window[1]}"
+        return Case(description, X=draw.whole(*image), size=window)
+
+    return Searchable(cases, one)
+
+
+def small_sizes(draw: Draw) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Draw the height and width of a small image, and of a kernel no larger than it."""
+    k_h, k_w = draw.size(1, 3), draw.size(1, 3)
+    return (k_h + draw.size(0, 2), k_w + draw.size(0, 2)), (k_h, k_w)
 
 
 def _image_and_kernel(draw: Draw, number: int, image: tuple[int, int], kernel: tuple[int, int]) -> Case:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from grader.student import Student, StudentFault
+from grader.testing.cases import Case, Choice, Draw
 from grader.testing.outcome import Mismatch
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
-    from grader.testing.cases import Case
 
 __all__ = ["smallest_failing"]
 
@@ -20,7 +20,7 @@ _TRIES = 400
 
 
 def smallest_failing(
-    test: Callable[[Any, Any], None], strategy: Callable[[], SearchStrategy[Case]], student: Student
+    test: Callable[[Any, Any], None], one: Callable[[Draw], Case], student: Student
 ) -> tuple[Case, Mismatch] | None:
     """Return the smallest case for which a test fails with a mismatch, None where none is found.
 
@@ -28,11 +28,12 @@ def smallest_failing(
 
     Args:
         test: takes a student and a case.
-        strategy: gives the cases to look among, the simple ones near zero.
+        one: draws a case; what it draws first and smallest is the simplest.
         student: the state of the work in which the test failed.
     """
     # Imported here: most submissions never need it, and importing it takes longer than grading an item.
     from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample
 
     tries = 0
@@ -59,8 +60,34 @@ def smallest_failing(
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
+    space = st.composite(lambda draw: one(_Searching(draw)))()
     try:
-        smallest = find(strategy(), fails, settings=quiet, random=random.Random(0))
+        smallest = find(space, fails, settings=quiet, random=random.Random(0))
     except NoSuchExample:
         return None
     return next((each for each in failures if each[0] is smallest), None)
+
+
+class _Searching(Draw):
+    """Draws what Hypothesis wants to try; its numbers are whole, so that they can be read."""
+
+    def __init__(self, draw: Callable[[Any], Any]) -> None:
+        self._draw = draw
+
+    def whole(self, *shape: int, low: int = -9, high: int = 9) -> Tensor:
+        from hypothesis import strategies as st
+
+        count = prod(shape)
+        entries = self._draw(st.lists(st.integers(low, high), min_size=count, max_size=count))
+        return torch.tensor(entries, dtype=torch.float32).reshape(shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        return self.whole(*shape)
+
+    def size(self, low: int, high: int) -> int:
+        from hypothesis import strategies as st
+
+        return int(self._draw(st.integers(low, high)))
+
+    def choice(self, options: Sequence[Choice]) -> Choice:
+        return options[self.size(0, len(options) - 1)]

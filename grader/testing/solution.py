@@ -63,7 +63,7 @@ class Solution:
 
 
 def load_solution(assignment: Assignment) -> Solution:
-    """Return an assignment's model solution: its reference, and after it `solution.py` beside the rubric, where there is.
+    """Return an assignment's model solution: its reference, then `solution.py` beside the rubric, where there is one.
 
     Raises:
         AssignmentError: there is no reference, or a file of it is no Python.

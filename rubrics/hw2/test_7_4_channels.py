@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 import reference
-from grader.testing import Case, Draw, Mismatch, Student, assert_close, given, item
+from grader.testing import Case, Draw, Mismatch, Searchable, Student, assert_close, given, item, small_sizes
 
 # Channels of the image, its height and width, the kernel's.
 SIZES = (
@@ -29,13 +29,19 @@ def book_kernel() -> torch.Tensor:
     return torch.stack((first, first + 1))
 
 
-def image_and_kernel_of_channels(draw: Draw) -> Iterator[Case]:
+def image_and_kernel(draw: Draw) -> Iterator[Case]:
     """Give an image X, (c_i, n_h, n_w), and a kernel K for each of its channels, (c_i, k_h, k_w)."""
     yield Case("the book's example", X=book_image(), K=book_kernel())
     for number, (channels, n, k) in enumerate(SIZES):
         entries = draw.whole if number % 2 else draw.normal
         description = f"{channels} channels of {n[0]}x{n[1]} and kernels of {k[0]}x{k[1]}"
         yield Case(description, X=entries(channels, *n), K=entries(channels, *k))
+
+
+def small_image_and_kernel(draw: Draw) -> Case:
+    channels, (n, k) = draw.size(1, 3), small_sizes(draw)
+    description = f"{channels} channels of {n[0]}x{n[1]} and kernels of {k[0]}x{k[1]}"
+    return Case(description, X=draw.whole(channels, *n), K=draw.whole(channels, *k))
 
 
 def image_and_kernels(draw: Draw) -> Iterator[Case]:
@@ -49,6 +55,12 @@ def image_and_kernels(draw: Draw) -> Iterator[Case]:
         yield Case(description, X=entries(inputs, *n), K=entries(outputs, inputs, *k))
 
 
+def small_image_and_kernels(draw: Draw) -> Case:
+    inputs, outputs, (n, k) = draw.size(1, 3), draw.size(1, 3), small_sizes(draw)
+    description = f"{inputs} channels of {n[0]}x{n[1]} and {outputs} kernels of {k[0]}x{k[1]}"
+    return Case(description, X=draw.whole(inputs, *n), K=draw.whole(outputs, inputs, *k))
+
+
 def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
     """Give an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
 
@@ -60,26 +72,32 @@ def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
         yield Case(description, X=draw.normal(inputs, h, w), K=draw.normal(outputs, inputs, 1, 1))
 
 
+def small_image_and_1x1_kernels(draw: Draw) -> Case:
+    inputs, outputs, h, w = draw.size(1, 3), draw.size(1, 3), draw.size(1, 3), draw.size(1, 3)
+    description = f"{inputs} channels of {h}x{w} and {outputs} kernels of 1x1"
+    return Case(description, X=draw.whole(inputs, h, w), K=draw.whole(outputs, inputs, 1, 1))
+
+
 @item("corr2d_multi_in")
-@given(image_and_kernel_of_channels)
+@given(Searchable(image_and_kernel, small_image_and_kernel))
 def test_corr2d_multi_in_sums_over_the_channels(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in(case.X, case.K), reference.corr2d_multi_in(case.X, case.K))
 
 
 @item("corr2d_multi_in_out")
-@given(image_and_kernels)
+@given(Searchable(image_and_kernels, small_image_and_kernels))
 def test_corr2d_multi_in_out_gives_a_map_for_each_kernel(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in_out(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
 
 
 @item("corr2d_1x1")
-@given(image_and_1x1_kernels)
+@given(Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels))
 def test_corr2d_multi_in_out_1x1_is_convolution_with_1x1_kernels(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in_out_1x1(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
 
 
 @item("equivalence_1x1")
-@given(image_and_1x1_kernels)
+@given(Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels))
 def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> None:
     pointwise, general = student.corr2d_multi_in_out_1x1, student.corr2d_multi_in_out
     found, expected = pointwise(case.X, case.K), general(case.X, case.K)

@@ -1,0 +1,429 @@
+"""What goes wrong with LeNet: d2l.ai section 7.6."""
+
+from torch import nn
+
+from grader.testing import misconception
+
+SHAPES, PARAMETERS = "lenet.shapes", "lenet.params"
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the first convolution has no padding, so that its maps shrink to 24x24",
+    look="the book's first convolution keeps the 28x28 of the image",
+)
+class FirstConvolutionWithoutPadding(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="both convolutions are padded",
+    look="only the first one is in the book; the second one makes its 14x14 maps smaller, 10x10",
+)
+class BothConvolutionsPadded(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="no pooling follows the first convolution",
+    look="the book pools after each of the two convolutions",
+)
+class FirstPoolingMissing(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid()),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="no pooling follows the second convolution",
+    look="the maps that are flattened should have shrunk once more",
+)
+class SecondPoolingMissing(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid()),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the pooling windows move by one pixel only",
+    look="the height and the width are halved only by windows that do not overlap",
+)
+class PoolingWithStrideOne(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=1)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=1)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="convolutions with a stride of 2 stand in for the pooling layers",
+    look="LeNet's convolutions move by one pixel, and layers of their own do the halving",
+)
+class StridedConvolutionsForPooling(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2, stride=2), nn.Sigmoid()),
+            *(nn.LazyConv2d(16, kernel_size=5, stride=2), nn.Sigmoid()),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the kernels are 3x3",
+    look="LeNet's are larger; compare the kernel_size of both convolutions with the book's",
+)
+class SmallKernels(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=3, padding=1), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=3), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the convolutions give 8 and 20 channels",
+    look="the figure of LeNet in the book has other numbers of maps",
+)
+class OtherChannels(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(8, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(20, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the hidden layers have 128 and 64 units",
+    look="powers of two are common, but the book's LeNet has other widths",
+)
+class OtherWidths(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(128), nn.Sigmoid(), nn.LazyLinear(64), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the hidden layer of 84 units is left out",
+    look="three fully connected layers follow the convolutions, the output layer among them",
+)
+class OneLinearLayerTooFew(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="a fourth fully connected layer follows the output layer",
+    look="the book's network ends where there is one number for each class",
+)
+class OneLinearLayerTooMany(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            *(nn.LazyLinear(num_classes), nn.Sigmoid(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="there are 100 classes",
+    look="Fashion-MNIST, on which the section trains LeNet, has fewer",
+)
+class HundredClasses(nn.Sequential):
+    def __init__(self, num_classes: int = 100) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="there is no activation function anywhere",
+    look="without one, all the layers together are a single linear map",
+)
+class ActivationsMissing(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.LazyLinear(84)),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="no activation function stands between the fully connected layers",
+    look="linear layers in a row are no more than one of them: each but the last needs a sigmoid or ReLU",
+)
+class ActivationsMissingBetweenLinearLayers(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.LazyLinear(84)),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="no activation function follows the convolutions",
+    look="a convolution is a linear layer too and needs one as the fully connected layers do",
+)
+class ActivationsMissingAfterConvolutions(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="the activation function is tanh",
+    look="the section's LeNet has sigmoids; ReLU, which its exercises try, counts as well",
+)
+class TanhForSigmoid(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Tanh(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Tanh(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Tanh(), nn.LazyLinear(84), nn.Tanh()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(PARAMETERS,),
+    says="the convolutions have no biases",
+    look="the book leaves nn.Conv2d's argument bias as it is, and each map gets a bias of its own",
+)
+class ConvolutionsWithoutBias(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            nn.LazyConv2d(6, kernel_size=5, padding=2, bias=False),
+            *(nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            nn.LazyConv2d(16, kernel_size=5, bias=False),
+            *(nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(PARAMETERS,),
+    says="the output layer has no bias",
+    look="the book leaves nn.Linear's argument bias as it is in all three layers",
+)
+class OutputLayerWithoutBias(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes, bias=False),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(PARAMETERS,),
+    says="the convolutions are followed by batch normalisation, which has parameters too",
+    look="it comes only in chapter 8; this item is about LeNet as section 7.6 has it",
+)
+class BatchNormalisationAdded(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.LazyBatchNorm2d()),
+            *(nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.LazyBatchNorm2d()),
+            *(nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn leaves the convolutions as they were",
+    look="look at the kinds of layers that it asks for",
+)
+def convolutions_left_out(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn leaves the fully connected layers as they were",
+    look="look at the kinds of layers that it asks for",
+)
+def linear_layers_left_out(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws from a narrow normal distribution",
+    look="the book's is uniform, and its width depends on how many inputs and outputs the layer has",
+)
+def normal_weights(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.normal_(module.weight, std=0.01)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws from Xavier's normal distribution",
+    look="Xavier initialisation comes in two forms, and the section uses the uniform one",
+)
+def xavier_normal_weights(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.xavier_normal_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws as Kaiming He proposed for ReLU",
+    look="the section initialises LeNet, whose activations are sigmoids, by another method",
+)
+def kaiming_weights(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_uniform_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws uniformly between 0 and 1, whatever the layer's size is",
+    look="Xavier's bound lies on both sides of zero and depends on the number of inputs and outputs",
+)
+def weights_between_zero_and_one(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.uniform_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn sets all weights to zero",
+    look="units that start alike stay alike, which is why weights are drawn at random",
+)
+def weights_of_zero(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.zeros_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn sets the biases and does not touch the weights",
+    look="it is the weights whose scale decides how signals pass through the network",
+)
+def only_biases(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws the weight of whatever layer has one, and normalisation layers have one of a single dimension",
+    look="ask for the kind of the layer instead",
+)
+def whatever_has_a_weight(module: nn.Module) -> None:
+    weight = getattr(module, "weight", None)
+    if weight is not None:
+        nn.init.xavier_uniform_(weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn resets normalisation layers as well",
+    look="only two kinds of layers are initialised in the section",
+)
+def normalisation_reset_too(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.xavier_uniform_(module.weight)
+    elif isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
+        nn.init.ones_(module.weight)
+        nn.init.zeros_(module.bias)
