@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: grade test quick bench format clean
+.PHONY: grade test quick bench readme format clean
 
 grade: $(READY)
 	@mkdir -p reports
@@ -25,6 +25,10 @@ quick: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# After a change of the rubric or of the report: README.md shows what the example gets.
+readme: $(READY)
+	$(BIN)/python scripts/refresh-readme
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from _pytest.config import default_plugins
 
 from grader.assignment import Assignment, Item
@@ -56,13 +57,13 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
         *(part for name in _UNUSED for part in ("-p", f"no:{name}")),
     ]
     # What a rubric prints is for its author; standard output may be carrying the report.
-    with _one_at_a_time, _without_pytest_variables(), contextlib.redirect_stdout(sys.stderr):
+    with _one_at_a_time, _without_pytest_variables(), _one_thread(), contextlib.redirect_stdout(sys.stderr):
         code = pytest.main(arguments, plugins=[plugin])
-    if plugin.error is not None:
-        raise plugin.error
-    if not plugin.finished:
-        raise SystemFault(f"pytest ended with {code} before it had run the rubric")
-    return [_result(item, plugin, work, rubric) for item in assignment.items]
+        if plugin.error is not None:
+            raise plugin.error
+        if not plugin.finished:
+            raise SystemFault(f"pytest ended with {code} before it had run the rubric")
+        return [_result(item, plugin, work, rubric) for item in assignment.items]
 
 
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
@@ -158,6 +159,17 @@ def _absence(item: Item, work: Work) -> str:
     if package:
         return f"{name} is imported from {package}, not written here"
     return f"{name} is not defined in this submission"
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: the cases are so small that several threads cost many times what they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +44,7 @@ class Misconception:
     """One typical mistake.
 
     Attributes:
-        id: the name it has in its file.
+        id: its name in its file, in words (ShortcutMissing is shortcut_missing).
         replaces: the name of the definition that it stands in for.
         breaks: the ids of the items that lose points, all of them.
         says: what is wrong, in a sentence without its end.
@@ -85,7 +86,8 @@ def misconception(replaces: str, *, breaks: Iterable[str], says: str, look: str)
     """
 
     def decorate(mutant: Mutant) -> Mutant:
-        found = Misconception(mutant.__name__, replaces, frozenset(breaks), says, look, mutant)
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", mutant.__name__).lower()
+        found = Misconception(words, replaces, frozenset(breaks), says, look, mutant)
         setattr(mutant, _MARK, found)
         return mutant
 
