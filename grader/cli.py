@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ app = typer.Typer(
 
 rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
+assignments = typer.Typer(no_args_is_help=True, help="Work on assignments.")
+app.add_typer(assignments, name="assignment")
 
 
 class Training(StrEnum):
@@ -109,6 +112,29 @@ def schema() -> None:
     from grader.report import report_schema
 
     print(json.dumps(report_schema(), indent=2))
+
+
+@assignments.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The assignment's name, and its folder's.", show_default=False)],
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to make that folder in.")] = Path(),
+) -> None:
+    """Write a small assignment that works, to be changed into your own.
+
+    Exit codes: 0 it is written, 2 the name or the folder will not do.
+    """
+    with _exit_codes():
+        from grader.authoring import new_assignment
+        from grader.render.text import plain
+
+        for path in new_assignment(name, into):
+            print("wrote", plain(str(path)))
+        folder = into / name
+        # With a slash, because a bare name would be looked for among the grader's own assignments first.
+        shown = plain(str(folder) if folder.is_absolute() else f"./{folder}")
+        print("\nTry it:")
+        print(f"    grader rubric verify {shlex.quote(shown)}")
+        print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
 
 
 @rubric.command()
