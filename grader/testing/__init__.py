@@ -12,7 +12,7 @@ without `given` may ask for the `draw` fixture.
 """
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
-from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes
+from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes, output_channels
 from grader.testing.cases import Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
@@ -52,6 +52,7 @@ __all__ = [
     "learning_rate",
     "misconception",
     "number_of_classes",
+    "output_channels",
     "run",
     "small_sizes",
 ]

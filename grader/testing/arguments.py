@@ -8,20 +8,20 @@ from typing import Any, Literal
 
 from grader.student import Parameter, Remote, StudentFault
 
-__all__ = ["Argument", "fitted", "input_channels", "learning_rate", "number_of_classes"]
+__all__ = ["Argument", "fitted", "input_channels", "learning_rate", "number_of_classes", "output_channels"]
 
 
 @dataclass(frozen=True)
 class Argument:
     """A value, and the names under which a signature may ask for it; case and underscores do not matter.
 
-    It is passed `always` (by position where no parameter has one of its names), only where a parameter is `named` so,
-    or only where such a parameter is `required`.
+    It is passed `always` (by position where no parameter has one of its names), `usually` (by position where parameters
+    are left over that nothing asks for), only where a parameter is `named` so, or only where such a one is `required`.
     """
 
     value: Any
     names: tuple[str, ...]
-    when: Literal["always", "named", "required"] = "always"
+    when: Literal["always", "usually", "named", "required"] = "always"
 
     def is_asked_for_by(self, parameter: Parameter) -> bool:
         """Tell whether a parameter has one of its names."""
@@ -31,8 +31,20 @@ class Argument:
 
 def input_channels(value: int) -> Argument:
     """How many channels an image has: passed where a parameter is named so, because most layers find out themselves."""
-    names = ("in_channels", "input_channels", "channels_in", "c_in", "in_ch", "in_planes", "num_in", "in_chans")
-    return Argument(value, names, "named")
+    names = """
+        in_channels in_channel input_channels input_channel channels_in c_in in_c in_ch in_chans num_in n_in inp
+        in_planes inplanes in_dim in_filters in_features
+    """
+    return Argument(value, tuple(names.split()), "named")
+
+
+def output_channels(value: int) -> Argument:
+    """How many channels a block gives."""
+    names = """
+        out_channels out_channel output_channels output_channel num_channels num_channel n_channels channels channel
+        channels_out c_out out_c out_ch out_chans num_out n_out oup out_planes planes out_dim filters out_filters c
+    """
+    return Argument(value, tuple(names.split()))
 
 
 def number_of_classes(value: int) -> Argument:
@@ -74,9 +86,10 @@ def fitted(remote: Remote, arguments: Sequence[Argument]) -> tuple[tuple[Any, ..
 def _by_position(parameters: Sequence[Parameter], arguments: Sequence[Argument]) -> dict[str, Any]:
     """Give what is left to the parameters whose names say nothing: to the required ones, then to the others."""
     required = [parameter for parameter in parameters if parameter.required]
+    others = [parameter for parameter in parameters if not parameter.required]
     needed = [argument for argument in arguments if argument.when == "always"]
     spare = [argument for argument in arguments if argument.when == "named"]
     chosen = needed + spare[: max(0, len(required) - len(needed))]
     in_order = [argument for argument in arguments if argument in chosen]
-    others = [parameter for parameter in parameters if not parameter.required]
+    in_order += [argument for argument in arguments if argument.when == "usually"]
     return {parameter.name: argument.value for parameter, argument in zip(required + others, in_order, strict=False)}

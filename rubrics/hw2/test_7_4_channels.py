@@ -104,5 +104,5 @@ def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> N
     if not isinstance(expected, torch.Tensor):
         raise Mismatch("corr2d_multi_in_out gives no tensor to compare with", found=expected)
     assert_close(found, expected)
-    if torch.equal(expected, general(case.X + 1, case.K)):
+    if torch.equal(expected.nan_to_num(), general(case.X + 1, case.K).nan_to_num()):
         raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")
