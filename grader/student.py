@@ -142,7 +142,10 @@ class Student(Protocol):
         """
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Remote:
-        """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`."""
+        """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`.
+
+        Torch's generator is seeded with 0 for it, so that what is drawn next is the same whenever the code is.
+        """
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""

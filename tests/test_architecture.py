@@ -11,19 +11,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+TEMPLATE = ROOT / "grader" / "template"
 LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "errors", "installs", "notebook_json", "report", "student", "submission",
+    "assignment", "errors", "installs", "notebook_json", "report", "student", "submission", "verification",
 )}  # fmt: skip
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
-    "grader.sandbox": {"grader", *DATA},
-    "grader.testing": DATA,
+    "grader.authoring": DATA,
+    "grader.modules": set(),  # runs in the student's process and in ours
+    "grader.sandbox": {"grader", *DATA, "grader.modules"},
+    "grader.testing": {*DATA, "grader.modules"},
     "grader.render": DATA,
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing"},
-    "grader.cli": {*DATA, "grader.grade", "grader.render", "grader.sandbox"},
+    "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
+    "grader.cli": {*DATA, "grader.authoring", "grader.grade", "grader.render", "grader.sandbox", "grader.verify"},
 }
 
 
@@ -80,7 +84,8 @@ def _module_or_name(module: str, name: str) -> str:
 
 def sources(folder: str) -> list[Source]:
     found = []
-    for path in sorted((ROOT / folder).rglob("*.py")):
+    # The template is an assignment to be copied, and no part of the package.
+    for path in sorted(path for path in (ROOT / folder).rglob("*.py") if TEMPLATE not in path.parents):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found.append(Source(name, path, ast.parse(path.read_text(encoding="utf-8"))))
@@ -88,7 +93,12 @@ def sources(folder: str) -> list[Source]:
 
 
 GRADER = sources("grader")
-ALL = [*GRADER, *sources("reference"), *sources("rubrics")]
+# Alternatives are what a student might hand in, so they import and call things as students do.
+OURS = {
+    "reference": sources("reference"),
+    "rubrics": [each for each in sources("rubrics") if ".alternatives." not in each.name],
+}
+ALL = [*GRADER, *OURS["reference"], *OURS["rubrics"]]
 
 
 def within(module: str, packages: set[str]) -> bool:
@@ -127,7 +137,7 @@ def test_the_grader_knows_no_rubric_and_no_reference(source: Source) -> None:
     [("reference", {"reference", "torch"}), ("rubrics", {"grader.testing", "reference", "torch"})],
 )
 def test_reference_and_rubrics_import_next_to_nothing(folder: str, allowed: set[str]) -> None:
-    for source in sources(folder):
+    for source in OURS[folder]:
         others = [name for name in source.imports() if name.partition(".")[0] not in sys.stdlib_module_names]
         assert [name for name in others if not within(name, allowed)] == [], source.path
         private = [name for name in others if name.startswith("grader.") and name != "grader.testing"]

@@ -86,7 +86,7 @@ def test_a_folder_without_a_rubric_is_named(tmp_path: Path) -> None:
         load_assignment(tmp_path)
 
 
-def test_the_revision_changes_with_the_rubric_a_test_or_the_reference(tmp_path: Path) -> None:
+def test_the_revision_changes_with_the_rubric_a_test_a_misconception_or_the_reference(tmp_path: Path) -> None:
     folder, reference = tmp_path / "hw", tmp_path / "reference"
     folder.mkdir()
     reference.mkdir()
@@ -98,6 +98,10 @@ def test_the_revision_changes_with_the_rubric_a_test_or_the_reference(tmp_path: 
     revisions.append(loaded(folder, rubric).revision)
     (reference / "convolution.py").write_text("b = 1")
     revisions.append(loaded(folder, rubric).revision)
+    for beside in ("misconceptions", "alternatives"):
+        (folder / beside).mkdir()
+        (folder / beside / "convolution.py").write_text("b = 1")
+        revisions.append(loaded(folder, rubric).revision)
     assert len(set(revisions)) == len(revisions)
     assert loaded(folder, rubric).revision == revisions[-1]
 

@@ -32,6 +32,13 @@ FULL = Report(
         item(6, 6, Verdict.PASSED, file="hw2.ipynb", cell=0),
         item(0.1, 0.75, Verdict.PARTIAL, evidence={"found": {"shape": [1], "dtype": "float32", "values": ["nan"]}}),
         item(0, 8, Verdict.PENDING, evidence={HOSTILE: [HOSTILE, None, True, -1.5]}),
+        item(
+            0,
+            1,
+            Verdict.FAILED,
+            misconception="flipped_kernel",
+            tests={"test_a": Verdict.PASSED, HOSTILE: Verdict.ERROR},
+        ),
     ),
     cells=(CellResult("hw2.ipynb", 3, "ok"), CellResult("hw2.ipynb", 4, "raised", HOSTILE)),
     layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
@@ -46,7 +53,7 @@ def test_the_public_names_are_sorted() -> None:
 
 
 def test_points_add_up() -> None:
-    assert (FULL.score, FULL.max_score, FULL.pending_points) == (6.1, 14.75, 8)
+    assert (FULL.score, FULL.max_score, FULL.pending_points) == (6.1, 15.75, 8)
 
 
 def test_sums_of_fractions_are_whole_where_they_should_be() -> None:
@@ -66,6 +73,8 @@ def test_a_report_passes_when_all_that_was_judged_passed() -> None:
 def test_reading_the_json_gives_the_report_again(each: Report) -> None:
     assert Report.from_json(each.to_json()) == each
     assert Report.from_json(each.to_json()).to_json() == each.to_json()
+    for read in Report.from_json(each.to_json()).items:
+        assert all(isinstance(verdict, Verdict) for verdict in (read.verdict, *read.tests.values()))
 
 
 @pytest.mark.parametrize("each", [FULL, report_of()])
@@ -85,6 +94,15 @@ def test_the_schema_allows_nothing_else_and_describes_everything() -> None:
     assert set(objects[0]["properties"]) == set(FULL.to_dict())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**FULL.to_dict(), "more": 1}, report_schema())
+
+
+def test_the_schema_knows_the_verdict_of_every_test() -> None:
+    values = FULL.to_dict()
+    values["items"][-1]["tests"]["test_a"] = "survived"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(values, report_schema())
+    with pytest.raises(InputError):
+        Report.from_json(json.dumps(values))
 
 
 def test_json_is_canonical() -> None:

@@ -17,7 +17,16 @@ from grader.testing.cases import Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
 from grader.testing.misconceptions import misconception
-from grader.testing.models import Layer, Model, assert_layers, assert_output, assert_parameters, build, run
+from grader.testing.models import (
+    Layer,
+    Model,
+    assert_layers,
+    assert_output,
+    assert_parameters,
+    assert_registered,
+    build,
+    run,
+)
 from grader.testing.outcome import Absent, Mismatch
 from grader.testing.plugin import item
 
@@ -42,6 +51,7 @@ __all__ = [
     "assert_module",
     "assert_output",
     "assert_parameters",
+    "assert_registered",
     "assert_shape",
     "build",
     "given",

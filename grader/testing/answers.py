@@ -19,7 +19,7 @@ _TOLERANCE = 1e-4
 class Listener:
     """A student that keeps what it answers: results, gradients, the layers of forward passes, and faults.
 
-    A parameter's values are not kept, because they are random.
+    The values of a student's own parameters are not kept, because they are random.
     """
 
     def __init__(self, student: Student) -> None:
@@ -31,7 +31,7 @@ class Listener:
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Any:
         """Build a layer of torch.nn in the student's process."""
-        return self._shown(self._student.layer(kind, *_bare(args), **_bare(kwargs)))
+        return _HeardRemote(self, self._student.layer(kind, *_bare(args), **_bare(kwargs)), built_here=True)
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell."""
@@ -41,10 +41,10 @@ class Listener:
         try:
             answer = question()
         except StudentFault as fault:
-            self.answers.append(fault.fault)
+            self.answers.append((fault.fault, fault.message))
             raise
         if not hasattr(answer, "kind"):
-            self.answers.append(answer)
+            self.answers.append(_data(answer))
         return self._shown(answer)
 
     def _shown(self, answer: Any) -> Any:
@@ -58,13 +58,15 @@ class Listener:
 class _HeardRemote:
     """A remote that is listened to."""
 
-    def __init__(self, listener: Listener, remote: Any) -> None:
+    def __init__(self, listener: Listener, remote: Any, built_here: bool = False) -> None:
         self._listener = listener
+        self._built_here = built_here
+        self._filled = False
         self.remote = remote
         self.kind = remote.kind
 
     def __getattr__(self, name: str) -> Any:
-        # signature, parameters, parameter_shapes, load: nothing in them tells one mistake from another
+        # signature, parameter_shapes: nothing in them tells one mistake from another
         return getattr(self.remote, name)
 
     def __repr__(self) -> str:
@@ -76,14 +78,39 @@ class _HeardRemote:
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         return self._listener._shown(self.remote.sketch(*_bare(args), **_bare(kwargs)))
 
+    def load(self, values: Any) -> None:
+        self.remote.load(values)
+        self._filled = True
+
+    def parameters(self) -> Any:
+        found = self.remote.parameters()
+        if self._built_here and self._filled:  # what the student's code made of a test's own layer
+            self._listener.answers.append(dict(found))
+        return found
+
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> Any:
         found = self._listener._heard(lambda: self.remote.gradients(*inputs, cotangent=cotangent))
         return dict(found)
 
     def operations(self, *inputs: Tensor) -> Any:
-        operations: tuple[Operation, ...] = self.remote.operations(*inputs)
+        try:
+            operations: tuple[Operation, ...] = self.remote.operations(*inputs)
+        except StudentFault as fault:
+            self._listener.answers.append((fault.fault, fault.message))
+            raise
         self._listener.answers.append(layers_of(operations, self.remote.parameter_shapes()))
         return operations
+
+
+def _data(answer: Any) -> Any:
+    """Return an answer without the remotes among its parts."""
+    if hasattr(answer, "kind"):
+        return f"a {answer.kind}"
+    if isinstance(answer, tuple | list):
+        return tuple(_data(each) for each in answer)
+    if isinstance(answer, dict):
+        return {name: _data(each) for name, each in answer.items()}
+    return answer
 
 
 def _bare(value: Any) -> Any:

@@ -89,7 +89,9 @@ def _by_position(parameters: Sequence[Parameter], arguments: Sequence[Argument])
     others = [parameter for parameter in parameters if not parameter.required]
     needed = [argument for argument in arguments if argument.when == "always"]
     spare = [argument for argument in arguments if argument.when == "named"]
+    last = [argument for argument in arguments if argument.when == "usually"]
+    if len(required) > len(needed) + len(spare):
+        needed, last = [*needed, *last], []
     chosen = needed + spare[: max(0, len(required) - len(needed))]
-    in_order = [argument for argument in arguments if argument in chosen]
-    in_order += [argument for argument in arguments if argument.when == "usually"]
+    in_order = [argument for argument in arguments if argument in chosen] + last
     return {parameter.name: argument.value for parameter, argument in zip(required + others, in_order, strict=False)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from grader.assignment import Item
 from grader.errors import AssignmentError
@@ -16,11 +16,18 @@ from grader.testing.cases import Draw
 from grader.testing.loading import Rubric
 from grader.testing.local import LocalStudent
 from grader.testing.misconceptions import Misconception
-from grader.testing.outcome import Absent, Outcome, WrongCases, case_evidence
+from grader.testing.outcome import Absent, Mismatch, Outcome, WrongCases, case_evidence
 from grader.testing.plugin import RubricPlugin, Trial
 from grader.testing.smallest import smallest_failing
 
 __all__ = ["explained"]
+
+
+class Heard(NamedTuple):
+    """What a student's work answered a test, and what the test found."""
+
+    answers: Sequence[Any]
+    evidence: Mapping[str, Any]
 
 
 def explained(item: Item, name: str, trial: Trial, plugin: RubricPlugin, rubric: Rubric) -> Outcome:
@@ -40,8 +47,9 @@ def explained(item: Item, name: str, trial: Trial, plugin: RubricPlugin, rubric:
     if outcome.verdict is Verdict.ABSENT:
         return outcome
     test = plugin.functions(item.id)[name]
-    mistake = _same_mistake(item, test, trial.answers[name], plugin, rubric)
+    mistake = _same_mistake(item, test, Heard(trial.answers[name], outcome.evidence), plugin, rubric)
     if mistake is not None:
+        plugin.named.append(mistake.id)
         why = f"{mistake.says}; {mistake.look} (section {item.section})"
         message = f"{why}. {outcome.message[:1].upper()}{outcome.message[1:]}"
         return replace(outcome, message=message, misconception=mistake.id)
@@ -51,30 +59,38 @@ def explained(item: Item, name: str, trial: Trial, plugin: RubricPlugin, rubric:
 
 
 def _same_mistake(
-    item: Item, test: Callable[..., None], answers: Sequence[Any], plugin: RubricPlugin, rubric: Rubric
+    item: Item, test: Callable[..., None], heard: Heard, plugin: RubricPlugin, rubric: Rubric
 ) -> Misconception | None:
-    """Return the misconception that answers the test as the student's work did."""
-    if not answers:
+    """Return the misconception that answers the test as the student's work did.
+
+    Several may answer one item alike: the one that already explained an earlier item comes first.
+    """
+    if not heard.answers:
         return None
-    for mistake in rubric.misconceptions:
-        if item.id in mistake.breaks and _answers(mistake, test, plugin.draw_for(item.id), rubric, answers):
-            return mistake
-    return None
+    able = [mistake for mistake in rubric.misconceptions if item.id in mistake.breaks]
+    able.sort(key=lambda mistake: mistake.id not in plugin.named)
+    return next((each for each in able if _answers(each, test, plugin.draw_for(item.id), rubric, heard)), None)
 
 
-def _answers(
-    mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, expected: Sequence[Any]
-) -> bool:
-    """Tell whether a mutant gives these answers to a test."""
-    listener = Listener(LocalStudent(rubric.namespace(mistake)))
-    arguments = {"student": listener, "draw": draw}
+def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Heard) -> bool:
+    """Tell whether a mutant answers a test in the same way."""
     try:
+        listener = Listener(LocalStudent(rubric.namespace(mistake)))
+        arguments = {"student": listener, "draw": draw}
         test(**{name: arguments[name] for name in inspect.signature(test).parameters})
-    except (AssertionError, StudentFault, Absent, WrongCases):
-        return alike(listener.answers, list(expected))
+    except (AssertionError, StudentFault, Absent, WrongCases) as error:
+        first = error.first if isinstance(error, WrongCases) else error
+        evidence = first.evidence if isinstance(first, Mismatch) else {}
+        return alike(listener.answers, list(heard.answers)) and _seen(evidence) == _seen(heard.evidence)
     except Exception as error:
         raise AssignmentError(f"misconception {mistake.id} cannot be run: {type(error).__name__}: {error}") from error
     return False  # it passes this test
+
+
+def _seen(evidence: Mapping[str, Any]) -> Any:
+    """Return what a test found besides answers, such as a number of parameters; tensors are answers."""
+    found = evidence.get("found")
+    return None if isinstance(found, dict) else found
 
 
 def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial, plugin: RubricPlugin) -> Outcome:
@@ -82,8 +98,11 @@ def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial
     case_test, one = getattr(test, "case_test", None), getattr(test, "one", None)
     if case_test is None or one is None:
         return outcome
-    with plugin.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
-        found = smallest_failing(case_test, one, student)
+    try:
+        with plugin.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
+            found = smallest_failing(case_test, one, student)
+    except StudentFault:
+        return outcome
     if found is None:
         return outcome
     case, mismatch = found

@@ -31,18 +31,14 @@ class Rubric:
         self._package = package
         self._namespaces: dict[str, dict[str, Any]] = {}
         self.tests = _load(assignment.folder, package, "test_*.py")
+        mistakes = _load(assignment.folder / "misconceptions", f"{package}.misconceptions", "*.py")
+        self.misconceptions = find_misconceptions(assignment, mistakes.values())
 
     @property
     def own_packages(self) -> tuple[str, ...]:
         """The names under which the assignment's own code may import itself; no student has them."""
         reference = self.assignment.reference
         return (self.assignment.folder.name, *([reference.name] if reference else []))
-
-    @cached_property
-    def misconceptions(self) -> tuple[Misconception, ...]:
-        """What misconceptions/*.py declares."""
-        modules = _load(self.assignment.folder / "misconceptions", f"{self._package}.misconceptions", "*.py")
-        return find_misconceptions(self.assignment, modules.values())
 
     @cached_property
     def solution(self) -> Solution:

@@ -44,8 +44,9 @@ class LocalStudent:
         return _outgoing(self._namespace[name], self._entered)
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
-        """Build a layer of torch.nn."""
-        made: LocalRemote = LocalRemote(getattr(nn, kind), self._entered)(*args, **kwargs)
+        """Build a layer of torch.nn, with torch's generator seeded."""
+        torch.manual_seed(0)
+        made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._entered)(*args, **kwargs)
         return made
 
     def recorded(self) -> Sequence[Recorded]:
@@ -65,7 +66,7 @@ class LocalRemote:
         args, kwargs = _incoming(args), _incoming(kwargs)
         before = _copies((args, kwargs))
         result = self._answer(lambda: self.value(*args, **kwargs))
-        if not all(torch.equal(*pair) for pair in zip(before, _copies((args, kwargs)), strict=True)):
+        if not all(_same(*pair) for pair in zip(before, _copies((args, kwargs)), strict=True)):
             raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
         return _outgoing(result, self._entered)
 
@@ -86,11 +87,13 @@ class LocalRemote:
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
-        return {name: _plain(parameter) for name, parameter in modules.learnable(self.value).items()}
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        return {name: _plain(self._answer(parameter.cpu)) for name, parameter in found.items()}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
-        return {name: tuple(parameter.shape) for name, parameter in modules.learnable(self.value).items()}
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        return {name: tuple(parameter.shape) for name, parameter in found.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module."""
@@ -112,8 +115,9 @@ class LocalRemote:
                 return question()
             except StudentFault:
                 raise
-            except Exception as error:
-                raise StudentFault(Fault.RAISED, f"raises {type(error).__name__}: {error}") from error
+            except (Exception, SystemExit) as error:
+                text = f": {error}" if str(error) else ""
+                raise StudentFault(Fault.RAISED, f"raises {type(error).__name__}{text}") from error
 
 
 def _kind_of(value: Any) -> str:
@@ -152,6 +156,11 @@ def _outgoing(value: Any, entered: Entered) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _outgoing(each, entered) for name, each in value.items()}
     return LocalRemote(value, entered)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are the same bit for bit; NaN is the same as itself."""
+    return one.shape == other.shape and one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
 
 
 def _copies(value: Any) -> list[Tensor]:

@@ -15,7 +15,17 @@ from grader.testing.arguments import Argument, fitted
 from grader.testing.compare import assert_module
 from grader.testing.outcome import Mismatch
 
-__all__ = ["Layer", "Model", "assert_layers", "assert_output", "assert_parameters", "build", "layers_of", "run"]
+__all__ = [
+    "Layer",
+    "Model",
+    "assert_layers",
+    "assert_output",
+    "assert_parameters",
+    "assert_registered",
+    "build",
+    "layers_of",
+    "run",
+]
 
 Kind = Literal["convolution", "linear", "pooling"]
 
@@ -25,6 +35,11 @@ _WEIGHTED: dict[str, Kind] = {
     "baddbmm": "linear",
     "bmm": "linear",
     "mm": "linear",
+}
+# What gives the same numbers in another shape: a pooling is known by the map before them.
+_VIEWS = {
+    *("view", "_unsafe_view", "expand", "permute", "transpose", "t", "squeeze", "unsqueeze", "as_strided", "unfold"),
+    *("slice", "select", "split", "unbind", "alias", "clone", "detach"),
 }
 _POOLS = ("pool", "mean", "amax", "max")
 _ACTIVATIONS = {
@@ -130,13 +145,18 @@ def layers_of(operations: Sequence[Operation], parameters: dict[str, tuple[int, 
         if name in _WEIGHTED:
             layers.append(Layer(_WEIGHTED[name], shape, weights[0] if weights else ()))
             weighted, used = len(layers) - 1, set()
-        elif any(part in name for part in _POOLS) and shape != current and (len(shape) == 3 or len(current) == 3):
+        elif _is_pool(name) and shape != current and (len(shape) == 3 or len(current) == 3):
             layers.append(Layer("pooling", shape))
         elif weighted >= 0 and not layers[weighted].activation:
             used.add(name)
             layers[weighted] = replace(layers[weighted], activation=_activation(name, used))
-        current = shape
+        if name not in _VIEWS:
+            current = shape
     return tuple(layers)
+
+
+def _is_pool(name: str) -> bool:
+    return "softmax" not in name and any(part in name for part in _POOLS)
 
 
 def _of_one_image(operation: Operation) -> tuple[int, ...]:
@@ -145,7 +165,10 @@ def _of_one_image(operation: Operation) -> tuple[int, ...]:
 
 
 def _activation(name: str, used: set[str]) -> str:
-    by_hand = "exp" in used and bool(used & {"div", "reciprocal"})
+    by_hand = "exp" in used and bool(used & {"div", "reciprocal", "pow"})
+    compared = bool(used & {"gt", "ge", "lt", "le"})
+    if compared and name in ("where", "mul", "masked_fill"):
+        return "relu"
     return _ACTIVATIONS.get(name, "sigmoid" if by_hand else "")
 
 
@@ -228,6 +251,23 @@ def assert_parameters(model: Model, expected: int) -> None:
     found = sum(prod(shape) for shape in model.parameters.values())
     if found != expected:
         raise Mismatch(f"expected {expected:,} parameters, found {found:,}", expected=expected, found=found)
+
+
+def assert_registered(model: Model, expected: Sequence[Layer]) -> None:
+    """Require a model to own the weights of its layers: what it does not own no optimiser trains.
+
+    Raises:
+        Mismatch: its parameters hold fewer numbers than the expected layers' weights.
+    """
+    wanted = sum(prod(layer.weight) for layer in expected if layer.weight)
+    found = sum(prod(shape) for shape in model.parameters.values() if len(shape) > 1)
+    if found < wanted:
+        raise Mismatch(
+            f"the model's parameters hold {found:,} weights, its layers have {wanted:,}: layers in a plain list are "
+            "not seen by the optimiser (use nn.ModuleList or nn.Sequential)",
+            expected=wanted,
+            found=found,
+        )
 
 
 def _stages(found: Sequence[Layer], expected: Sequence[Layer]) -> list[dict[str, object]]:

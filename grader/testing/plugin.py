@@ -84,6 +84,7 @@ class RubricPlugin:
 
     Attributes:
         trials: for each item's id what was tried.
+        named: the misconceptions that explained items so far.
         finished: whether everything was tried.
         error: what kept it from that.
     """
@@ -102,6 +103,7 @@ class RubricPlugin:
         self.openings = openings
         self.seed = seed
         self.trials: dict[str, list[Trial]] = {each.id: [] for each in assignment.items}
+        self.named: list[str] = []
         self.finished = False
         self.error: BaseException | None = None
         self._tests: dict[tuple[str, int], list[pytest.Function]] = {}

@@ -57,7 +57,7 @@ class Solution:
         """Return what its imports and definitions bind; nothing else of it is run."""
         namespace: dict[str, Any] = {"__name__": "solution"}
         for number, cell in enumerate(self.cells):
-            if cell.name or number == 0:
+            if cell.name or number == 0 or cell.is_import:
                 exec(compile(cell.source, f"<{cell.name or 'imports'}>", "exec"), namespace)  # our own code
         return namespace
 
@@ -76,7 +76,7 @@ def load_solution(assignment: Assignment) -> Solution:
     shown = assignment.folder / "solution.py"
     last = list(cells_of(shown, own)) if shown.is_file() else []
     imports = [cell for cell in (*cells, *last) if cell.is_import]
-    lines = dict.fromkeys(line for cell in imports for line in cell.source.splitlines())
+    lines = dict.fromkeys(cell.source for cell in imports)
     rest = [cell for cell in (*cells, *last) if cell not in imports]
     return Solution((SolutionCell("", "\n".join(lines)), *rest))
 

@@ -18,6 +18,7 @@ from grader.testing import (
     assert_close,
     assert_layers,
     assert_output,
+    assert_registered,
     build,
     given,
     input_channels,
@@ -129,7 +130,9 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student) -> None:
                 raise
             first = first or fault
             continue
-        assert_layers(model.layers, list(vgg_layers()), activations=("relu",))
+        layers = list(vgg_layers())
+        assert_layers(model.layers, layers, activations=("relu",))
+        assert_registered(model, layers)
         return
     assert first is not None
     raise first

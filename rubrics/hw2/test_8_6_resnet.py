@@ -18,6 +18,7 @@ from grader.testing import (
     assert_close,
     assert_layers,
     assert_output,
+    assert_registered,
     build,
     given,
     input_channels,
@@ -127,11 +128,12 @@ def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Mod
     expected = {name: tuple(value.shape) for name, value in right.named_parameters()}
     needed = {name for name in expected if not (name.startswith("conv") and name.endswith("bias"))}
     wrong = [name for name in expected if name in names and shapes[names[name]] != expected[name]]
-    if wrong or not needed <= names.keys() or any(name.startswith("another") for name in names):
+    extra = "conv3.weight" in names.keys() - expected.keys() or any(name.startswith("another") for name in names)
+    if wrong or extra or not needed <= names.keys():
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
         raise Mismatch(
             "expected two 3x3 convolutions, each with a batch normalisation"
-            + (", and a 1x1 convolution" if "conv3.weight" in expected else "")
+            + (", and a 1x1 convolution" if "conv3.weight" in expected else ", and no other convolution")
             + f"; found the parameters {found}",
             expected=[list(shape) for shape in expected.values()],
             found=[list(shape) for shape in shapes.values()],
@@ -154,7 +156,7 @@ def resnet_layers() -> Iterator[Layer]:
 
 
 RESNET_ARGUMENTS = (
-    Argument(ARCHITECTURE, ("arch", "architecture", "cfg", "config", "blocks"), "named"),
+    Argument(ARCHITECTURE, ("arch", "architecture", "cfg", "config", "blocks"), "required"),
     input_channels(1),
     learning_rate(0.1),
     number_of_classes(10),
@@ -165,4 +167,6 @@ RESNET_ARGUMENTS = (
 def test_resnet18_has_the_shapes_of_the_book(student: Student) -> None:
     model = run(student.ResNet18, RESNET_ARGUMENTS, "ResNet18()", (1, 96, 96))
     layers = [layer for layer in model.layers if layer.weight[-2:] != (1, 1) or len(layer.shape) == 1]
-    assert_layers(layers, list(resnet_layers()))
+    expected = list(resnet_layers())
+    assert_layers(layers, expected)
+    assert_registered(model, expected)

@@ -11,11 +11,10 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from torch import Tensor
 
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotStudent, SnapshotWork
-from grader.student import Fault, Operation, Parameter, StudentFault
+from grader.student import Fault, Parameter, StudentFault
 from tests.sandbox.running import LIMITS, SEED, Ran, fault_of, ran
 
 HOMEWORK = """
@@ -89,13 +88,6 @@ class Net(nn.Module):
     def forward(self, X):
         return torch.sigmoid(self.first(X)) * self.frozen
 
-class Lazy(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Sequential(nn.LazyConv2d(2, kernel_size=3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
-    def forward(self, X):
-        return self.net(X)
-
 def f(): return "here"
 """
 
@@ -134,11 +126,11 @@ def test_globals_that_are_none_come_as_remotes(student: SnapshotStudent) -> None
     assert repr(student.Net()) == "a Net object"
 
 
-def test_a_name_that_is_not_there_is_a_name_error(student: SnapshotStudent) -> None:
-    assert fault_of(getattr, student, "nothing") == (
-        Fault.RAISED,
-        "raises NameError: name 'nothing' is not defined",
-    )
+def test_a_name_that_is_not_there_is_missing_which_is_no_exception(student: SnapshotStudent, homework: Ran) -> None:
+    assert fault_of(getattr, student, "nothing") == (Fault.MISSING, "nothing is not defined")
+    assert student.f() == "here"
+    with homework.work.open(homework.definition("f"), {"same": "nothing"}) as other:
+        assert fault_of(getattr, other, "same") == (Fault.MISSING, "nothing is not defined")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool])
@@ -250,8 +242,26 @@ def test_forged_answers_are_malformed_and_only_this_test_s(homework: Ran, frame:
 ODD_ANSWERS = {
     "signature": ["(1, 2, 3)", "5", "((1,),)", "(('a', torch.ones(2)),)", "None", "{'a': 1}"],
     "parameters": ["5", "(1, 2)", "{'a': 1}", "{'a': object()}", "None"],
+    "parameter_shapes": [
+        "5",
+        "(1, 2)",
+        "{'a': 1}",
+        "{'a': ('b',)}",
+        "{'a': (float('inf'),)}",
+        "{'a': object()}",
+        "None",
+    ],
     "gradients": ["5", "None", "{'a': 'text'}", "(1,)"],
-    "operations": ["5", "((1, 2, 3),)", "(('a', ('b',)),)", "(('a', (float('inf'),)),)", "(('a', (torch.ones(2),)),)"],
+    "operations": [
+        "5",
+        "((1, 2, 3),)",
+        "(('a', (1,)),)",
+        "(('a', ('b',), ()),)",
+        "(('a', (float('inf'),), ()),)",
+        "(('a', (torch.ones(2),), ()),)",
+        "(('a', (1,), 5),)",
+        "(('a', (1,), None),)",
+    ],
 }
 
 
@@ -266,10 +276,28 @@ def test_answers_of_the_wrong_form_are_malformed(run: Any, operation: str) -> No
     snapshot._Test._do_{operation} = forged
     def f(X): return X
     """
-    inputs = () if operation in ("signature", "parameters") else (1,)
+    inputs = (1,) if operation in ("gradients", "operations") else ()
     with run(forging).student("f") as student:
         ask = getattr(student.f, operation)
         assert [fault_of(ask, *inputs)[0] for _ in answers] == [Fault.MALFORMED] * len(answers)
+
+
+def test_a_forged_sketch_is_whatever_it_says_and_is_asked_like_anything_else(run: Any) -> None:
+    forging = """
+    from grader.sandbox import snapshot, wire
+    handles = wire.Handle(10**6, "module", "Net"), wire.Handle(0, "module", "Net")
+    answers = iter([5, "text", None, (1, 2), {"a": 1}, *handles])
+    def forged(self, request): return next(answers)
+    snapshot._Test._do_sketch = forged
+    def f(X): return X
+    """
+    with run(forging).student("f") as student:
+        assert [student.f.sketch() for _ in range(5)] == [5, "text", None, (1, 2), {"a": 1}]
+        for _ in range(2):  # a handle of nothing, and one of something else
+            forged = student.f.sketch()
+            assert forged.kind == "module"
+            assert fault_of(forged.parameter_shapes)[0] is Fault.RAISED
+        assert student.f(1) == 1
 
 
 def test_what_one_test_changes_no_other_test_sees(homework: Ran) -> None:
@@ -302,67 +330,6 @@ def test_signatures_tell_what_must_be_given(student: SnapshotStudent) -> None:
     assert student.partial.signature() == (Parameter("X", True),)
 
 
-def test_parameters_are_those_that_training_changes(student: SnapshotStudent) -> None:
-    shapes = {name: tuple(value.shape) for name, value in student.Net(4).parameters().items()}
-    assert list(shapes.items()) == [("unused", (1,)), ("first.weight", (4, 3))]
-
-
-def test_loaded_parameters_are_what_the_model_computes_with(student: SnapshotStudent) -> None:
-    net = student.Net(1)
-    net.load({"first.weight": torch.tensor([[1.0, 2.0, 3.0]])})
-    assert torch.equal(net.parameters()["first.weight"], torch.tensor([[1.0, 2.0, 3.0]]))
-    assert torch.allclose(net(torch.ones(1, 3)), torch.sigmoid(torch.tensor([[6.0]])))
-
-
-def test_loading_what_does_not_fit_is_a_fault(student: SnapshotStudent) -> None:
-    net = student.Net(2)
-    for values in ({"nothing": torch.ones(1)}, {"first.weight": torch.ones(5)}, {"first.weight": torch.ones(1)}):
-        assert fault_of(net.load, values)[0] == Fault.RAISED
-
-
-def test_gradients_tell_which_parameters_they_reach(student: SnapshotStudent) -> None:
-    X, cotangent = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[2.0]])
-    net = student.Net(1)
-    weight = net.parameters()["first.weight"].requires_grad_()
-    (torch.sigmoid(X @ weight.T) * cotangent).sum().backward()
-    for _ in range(2):
-        gradients = net.gradients(X, cotangent=cotangent)
-        assert gradients["unused"] is None
-        assert isinstance(gradients["first.weight"], Tensor)
-        assert torch.allclose(gradients["first.weight"], weight.grad if weight.grad is not None else X)
-    assert fault_of(student.doubled.gradients, X)[0] == Fault.RAISED
-
-
-def test_lazy_models_have_parameters_after_the_first_forward_pass(student: SnapshotStudent) -> None:
-    net = student.Lazy()
-    assert net.parameters() == {}
-    assert net(torch.zeros(1, 1, 5, 5)).shape == (1, 4)
-    shapes = [tuple(value.shape) for value in net.parameters().values()]
-    assert shapes == [(2, 1, 3, 3), (2,), (4, 18), (4,)]
-    assert set(net.gradients(torch.ones(1, 1, 5, 5))) == set(net.parameters())
-
-
-def test_operations_are_those_of_a_forward_pass_in_order(student: SnapshotStudent) -> None:
-    net = student.Lazy()
-    net(torch.zeros(2, 1, 5, 5))
-    operations = net.operations(torch.zeros(2, 1, 5, 5))
-    assert [each.name for each in operations if each.name in ("convolution", "relu", "addmm")] == [
-        "convolution",
-        "relu",
-        "addmm",
-    ]
-    assert operations[0] == Operation("convolution", (2, 2, 3, 3))
-    assert operations[-1].shape == (2, 4)
-
-
-def test_layers_are_torch_s_own(student: SnapshotStudent) -> None:
-    layer = student.layer("Conv2d", 1, 2, kernel_size=(1, 2), bias=False)
-    assert layer.kind == "module"
-    assert {name: tuple(each.shape) for name, each in layer.parameters().items()} == {"weight": (2, 1, 1, 2)}
-    assert fault_of(student.layer, "NoSuchLayer")[0] == Fault.RAISED
-    assert fault_of(student.layer, "Conv2d", 1)[0] == Fault.RAISED
-
-
 def test_private_names_are_not_asked_for(student: SnapshotStudent) -> None:
     with pytest.raises(AttributeError):
         _ = student._private
@@ -381,15 +348,21 @@ def test_a_state_of_recorded_values_runs_no_code(homework: Ran) -> None:
         assert fault_of(getattr, student, "f")[0] == Fault.CRASHED
 
 
-def test_candidates_are_callables_that_need_nothing_and_models(run: Any) -> None:
+def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_filled_in(run: Any) -> None:
     cells = (
         "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin",
         "def make_lenet(num_classes=10): return nn.Linear(1, num_classes)\ndef corr2d(X, K): return X",
         "class ResNet18(nn.Module): pass\nnet = nn.Sequential(nn.Linear(1, 1))\n_hidden = nn.Linear(1, 1)",
+        "def vgg(Conv_Arch, *rest, lr=0.1, **more): pass\ndef other(conv_arch, size): pass",
     )
     made = run(*cells, names=("LeNet",))
-    assert [(definition.cell, name) for definition, name in made.work.candidates()] == [
-        (2, "ResNet18"),
-        (2, "net"),
-        (2, "make_lenet"),
+
+    def found(*filled_in: str) -> list[tuple[int, str]]:
+        return [(definition.cell, name) for definition, name in made.work.candidates(filled_in)]
+
+    assert found() == [(3, "ResNet18"), (3, "net"), (3, "make_lenet")]
+    assert found("conv_arch", "K") == [(3, "ResNet18"), (3, "net"), (3, "make_lenet"), (3, "vgg")]
+    assert found("convarch", "size", "X", "k") == [
+        *[(3, "ResNet18"), (3, "net")],
+        *[(3, "corr2d"), (3, "make_lenet"), (3, "other"), (3, "vgg")],
     ]

@@ -19,13 +19,13 @@ from grader.testing.judge import judge
 from tests.in_process import InProcessWork
 
 DOUBLE = """
-    from grader.testing import Absent, Case, Mismatch, assert_close, given, item
+    from grader.testing import Absent, Argument, Case, Mismatch, assert_close, given, item
 
     def numbers(draw):
         for number in range(5):
             yield Case(f"the number {number}", number=float(number))
 
-    @item("double")
+    @item("double", (Argument(1.0, ("x",)),))
     @given(numbers)
     def test_double(student, case):
         assert_close(student.double(case.number), 2 * case.number)
@@ -73,7 +73,7 @@ def test_a_wrong_definition_fails_with_its_first_wrong_case(judged: Judge) -> No
 def test_a_function_that_raises_is_an_error_with_its_own_words(judged: Judge) -> None:
     result = judged("def double(x): return 1 / x * 2 * x * x")
     assert result.verdict is Verdict.ERROR
-    assert result.message.endswith("first with the number 0: ZeroDivisionError: float division by zero")
+    assert result.message.endswith("first with the number 0: raises ZeroDivisionError: float division by zero")
 
 
 def test_changing_an_argument_in_place_is_a_failure(judged: Judge) -> None:
@@ -86,13 +86,14 @@ def test_changing_an_argument_in_place_is_a_failure(judged: Judge) -> None:
             assert_close(student.double(torch.ones(2)), torch.ones(2) * 2)
     """
     result = judged("def double(x): return x.mul_(2)", tests=(test,))
-    assert (result.verdict, result.message) == (Verdict.FAILED, "an argument was changed in place")
+    assert (result.verdict, result.message) == (Verdict.FAILED, "changes the tensor it is given; work on a copy")
 
 
 def test_what_is_not_defined_is_absent(judged: Judge) -> None:
     result = judged("x = 1")
     assert (result.verdict, result.message) == (Verdict.ABSENT, "double is not defined in this submission")
     assert (result.file, result.cell) == (None, None)
+    assert (result.tests, result.misconception) == ({}, None)
 
 
 def test_what_is_merely_imported_is_absent(judged: Judge) -> None:
@@ -104,6 +105,7 @@ def test_the_best_of_several_definitions_counts(judged: Judge) -> None:
     cells = ("def double(x): return x", "def double(x): return 2 * x", "def double(x): raise ValueError")
     result = judged(*cells)
     assert (result.verdict, result.cell) == (Verdict.PASSED, 1)
+    assert result.tests == {"test_double": Verdict.PASSED}  # of the state that counted
 
 
 def test_among_equally_wrong_definitions_the_last_one_counts(judged: Judge) -> None:
@@ -155,8 +157,10 @@ def test_all_tests_of_an_item_must_pass(judged: Judge) -> None:
     """
     result = judged("def double(x): return x + x", tests=(DOUBLE, other))
     assert result.verdict is Verdict.PASSED
+    assert result.tests == {"test_double": Verdict.PASSED, "test_a_string": Verdict.PASSED}
     result = judged("def double(x): return x + x if x != 'a' else x", tests=(DOUBLE, other))
     assert (result.verdict, result.message) == (Verdict.FAILED, "does not double a string")
+    assert result.tests == {"test_double": Verdict.PASSED, "test_a_string": Verdict.FAILED}
 
 
 def test_a_test_may_say_that_the_work_is_absent(judged: Judge) -> None:
@@ -179,6 +183,26 @@ def test_a_search_finds_what_goes_by_another_name(judged: Judge) -> None:
     assert (result.verdict, result.message) == (Verdict.ABSENT, "double is not defined in this submission")
     result = judged("def double(x): return x", "def twice(x): return 2 * x", item=search)
     assert result.verdict is Verdict.FAILED
+
+
+def test_a_search_tries_only_what_requires_nothing_else_than_the_tests_can_give(judged: Judge) -> None:
+    search = 'names = ["double"]\nsearch = true'
+    for cell in ("def twice(number): return 2 * number", "def twice(x, factor): return factor * x"):
+        assert judged(cell, item=search).verdict is Verdict.ABSENT
+    result = judged("def twice(X_, factor=2): return factor * X_", item=search)
+    assert (result.verdict, result.message) == (Verdict.PASSED, "found as twice in cell 0")
+
+
+def test_what_a_test_asks_for_besides_may_be_missing(judged: Judge) -> None:
+    test = """
+        from grader.testing import item
+
+        @item("double")
+        def test_double(student):
+            student.triple(1)
+    """
+    result = judged("def double(x): return 2 * x", tests=(test,))
+    assert (result.verdict, result.message) == (Verdict.ABSENT, "triple is not defined")
 
 
 def test_two_runs_give_the_same_results(judged: Judge) -> None:

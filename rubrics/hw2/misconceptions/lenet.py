@@ -27,7 +27,7 @@ class FirstConvolutionWithoutPadding(nn.Sequential):
     "LeNet",
     breaks=(SHAPES, PARAMETERS),
     says="both convolutions are padded",
-    look="only the first one is in the book; the second one makes its 14x14 maps smaller, 10x10",
+    look="in the book only the first one is, and the second one makes its maps smaller",
 )
 class BothConvolutionsPadded(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -107,7 +107,7 @@ class StridedConvolutionsForPooling(nn.Sequential):
     "LeNet",
     breaks=(SHAPES, PARAMETERS),
     says="the kernels are 3x3",
-    look="LeNet's are larger; compare the kernel_size of both convolutions with the book's",
+    look="compare the kernel_size of both convolutions with the book's, which is larger",
 )
 class SmallKernels(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -251,7 +251,7 @@ class ActivationsMissingAfterConvolutions(nn.Sequential):
     "LeNet",
     breaks=(SHAPES,),
     says="the activation function is tanh",
-    look="the section's LeNet has sigmoids; ReLU, which its exercises try, counts as well",
+    look="the section's LeNet has sigmoids, and ReLU, which its exercises try, counts as well",
 )
 class TanhForSigmoid(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -301,7 +301,7 @@ class OutputLayerWithoutBias(nn.Sequential):
     "LeNet",
     breaks=(PARAMETERS,),
     says="the convolutions are followed by batch normalisation, which has parameters too",
-    look="it comes only in chapter 8; this item is about LeNet as section 7.6 has it",
+    look="it comes only in chapter 8, and this item is about LeNet as section 7.6 has it",
 )
 class BatchNormalisationAdded(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -313,117 +313,3 @@ class BatchNormalisationAdded(nn.Sequential):
             *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
             nn.LazyLinear(num_classes),
         )
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn leaves the convolutions as they were",
-    look="look at the kinds of layers that it asks for",
-)
-def convolutions_left_out(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn leaves the fully connected layers as they were",
-    look="look at the kinds of layers that it asks for",
-)
-def linear_layers_left_out(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn draws from a narrow normal distribution",
-    look="the book's is uniform, and its width depends on how many inputs and outputs the layer has",
-)
-def normal_weights(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.normal_(module.weight, std=0.01)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn draws from Xavier's normal distribution",
-    look="Xavier initialisation comes in two forms, and the section uses the uniform one",
-)
-def xavier_normal_weights(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.xavier_normal_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn draws as Kaiming He proposed for ReLU",
-    look="the section initialises LeNet, whose activations are sigmoids, by another method",
-)
-def kaiming_weights(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.kaiming_uniform_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn draws uniformly between 0 and 1, whatever the layer's size is",
-    look="Xavier's bound lies on both sides of zero and depends on the number of inputs and outputs",
-)
-def weights_between_zero_and_one(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.uniform_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn sets all weights to zero",
-    look="units that start alike stay alike, which is why weights are drawn at random",
-)
-def weights_of_zero(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.zeros_(module.weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn sets the biases and does not touch the weights",
-    look="it is the weights whose scale decides how signals pass through the network",
-)
-def only_biases(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
-        nn.init.zeros_(module.bias)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn draws the weight of whatever layer has one, and normalisation layers have one of a single dimension",
-    look="ask for the kind of the layer instead",
-)
-def whatever_has_a_weight(module: nn.Module) -> None:
-    weight = getattr(module, "weight", None)
-    if weight is not None:
-        nn.init.xavier_uniform_(weight)
-
-
-@misconception(
-    "init_cnn",
-    breaks=("init_cnn",),
-    says="init_cnn resets normalisation layers as well",
-    look="only two kinds of layers are initialised in the section",
-)
-def normalisation_reset_too(module: nn.Module) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        nn.init.xavier_uniform_(module.weight)
-    elif isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)

@@ -128,7 +128,7 @@ def relu_after_the_last_convolution_only(num_convs: int, out_channels: int) -> n
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="the activation function is the sigmoid",
-    look="that was LeNet's; VGG, like AlexNet, has another",
+    look="that was LeNet's, and VGG has another, as AlexNet has",
 )
 def sigmoid_for_relu(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -180,7 +180,7 @@ def channels_not_passed_on(num_convs: int, out_channels: int, in_channels: int =
     "vgg_block",
     breaks=(BLOCK,),
     says="the convolutions have no biases",
-    look="the book leaves the argument bias as it is; it can be spared only where batch normalisation follows",
+    look="the book leaves the argument bias as it is: no normalisation follows that would make it useless",
 )
 def block_without_biases(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -193,7 +193,7 @@ def block_without_biases(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK,),
     says="the convolutions are followed by batch normalisation",
-    look="it comes only in section 8.5; the block of this section does without",
+    look="it comes only in section 8.5, and the block of this section does without",
 )
 def block_with_batch_normalisation(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
