@@ -1,33 +1,42 @@
 """Shows that a rubric is right before a class is graded with it: grades submissions whose points are known.
 
-The model solution and every correct alternative must get every point, an empty notebook none, and each misconception
-must lose points in exactly the items that it says it breaks.
+The model solution and every correct alternative must get every point, an empty notebook none: they go the whole way,
+through the sandbox. Each misconception must lose points in exactly the items that it says it breaks: there are hundreds
+of them, they are our own code, and so they are judged in our own processes, at the seam where the sandbox would stand.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from grader.assignment import Assignment
+import torch
+
+from grader.assignment import Assignment, load_assignment
 from grader.errors import AssignmentError
 from grader.grade import grade
-from grader.report import Report, Verdict
+from grader.report import ItemResult, Verdict
 from grader.sandbox.sandbox import Zygote
 from grader.submission import Submission, read_notebook
+from grader.testing.judge import judge
 from grader.testing.loading import Rubric, load_rubric
+from grader.testing.local import LocalWork
+from grader.testing.misconceptions import Misconception
 from grader.testing.solution import Solution, cells_of
 from grader.verification import Checked, RubricTest, Verification
 
-__all__ = ["Known", "known_submissions", "verify"]
+__all__ = ["Known", "known_submissions", "mutants_of", "verify"]
 
 
 @dataclass(frozen=True)
 class Known:
-    """A submission of which it is known in which items it must lose points; see `Checked` for its attributes."""
+    """A notebook that must get every point or none; see `Checked` for its attributes."""
 
     kind: str
     name: str
@@ -52,16 +61,22 @@ def verify(
         SystemFault: we or the machine broke.
     """
     rubric = load_rubric(assignment)
-    everything = list(known_submissions(rubric))
+    known = list(known_submissions(rubric))
+    mutants = list(mutants_of(rubric))
     checked: list[Checked] = []
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = [pool.submit(_checked, known, assignment, zygote) for known in everything]
+    # New processes: a fork would have the threads of neither the sandboxes nor torch.
+    spawn = multiprocessing.get_context("spawn")
+    alone = ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(1,))
+    with ThreadPoolExecutor(jobs) as threads, alone as processes:
+        waiting = [threads.submit(_graded, each, assignment, zygote) for each in known]
+        waiting += [processes.submit(_judged, assignment.folder, assignment.revision, each.id) for each in mutants]
         try:
             for number, future in enumerate(waiting, start=1):
                 checked.append(future.result())
                 progress(f"{number} of {len(waiting)}: {checked[-1].name}")
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
+            processes.shutdown(cancel_futures=True)
             raise
     return Verification(assignment.name, assignment.revision, assignment.points, tuple(checked), _tests(rubric))
 
@@ -76,11 +91,7 @@ def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
 
 
 def known_submissions(rubric: Rubric) -> Iterator[Known]:
-    """Give the model solution, an empty notebook, the alternatives and the mutants.
-
-    Raises:
-        AssignmentError: a misconception replaces what the model solution does not define.
-    """
+    """Give the model solution, an empty notebook, and the alternatives."""
     solution, folder = rubric.solution, rubric.assignment.folder
     everything = tuple(item.id for item in rubric.assignment.items)
     yield Known("solution", "the model solution", (), (), _submission(solution))
@@ -90,13 +101,19 @@ def known_submissions(rubric: Rubric) -> Iterator[Known]:
         replaces = tuple(cell.name for cell in cells if cell.name)
         changed = solution.with_definitions(cells)
         yield Known("alternative", path.stem.replace("_", " "), replaces, (), _submission(changed))
-    defined = {cell.name for cell in solution.cells}
+
+
+def mutants_of(rubric: Rubric) -> Iterator[Misconception]:
+    """Give the misconceptions.
+
+    Raises:
+        AssignmentError: one replaces what the model solution does not define.
+    """
+    defined = {cell.name for cell in rubric.solution.cells}
     for each in rubric.misconceptions:
         if each.replaces not in defined:
             raise AssignmentError(f"misconception {each.id} replaces {each.replaces}, which the reference lacks")
-        changed = solution.with_definitions(each.cells(rubric.own_packages))
-        must_lose = tuple(item for item in everything if item in each.breaks)
-        yield Known("mutant", each.id.replace("_", " "), (each.replaces,), must_lose, _submission(changed))
+        yield each
 
 
 def _submission(solution: Solution) -> Submission:
@@ -108,24 +125,53 @@ def _submission(solution: Solution) -> Submission:
     return Submission((read_notebook("notebook.ipynb", json.dumps(notebook).encode()),))
 
 
-def _checked(known: Known, assignment: Assignment, zygote: Zygote) -> Checked:
-    return _of(known, grade(known.submission, assignment, zygote))
+def _graded(known: Known, assignment: Assignment, zygote: Zygote) -> Checked:
+    report = grade(known.submission, assignment, zygote)
+    return _checked(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment.points)
 
 
-def _of(known: Known, report: Report) -> Checked:
-    lost = [item for item in report.items if item.points < item.max_points]
-    unexpected = [item for item in lost if item.id not in known.must_lose]
+def _judged(folder: Path, revision: str, identifier: str) -> Checked:
+    """Judge a mutant; runs in a process of its own, which loads the rubric once."""
+    rubric = _rubric_in(folder)
+    assignment = rubric.assignment
+    if assignment.revision != revision:
+        raise AssignmentError(f"{folder} has changed while it was being verified: verify it again")
+    mutant = next(each for each in rubric.misconceptions if each.id == identifier)
+    work = LocalWork(rubric.solution.with_definitions(mutant.cells(rubric.own_packages)))
+    # All else is the model solution's, whose points are known.
+    changed = rubric.solution.users_of(mutant.replaces)
+    affected = [item.id for item in assignment.items if (set(item.names) or {""}) & changed]
+    items = judge(assignment, work, identifier, only=affected)
+    must_lose = tuple(item.id for item in assignment.items if item.id in mutant.breaks)
+    return _checked("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment.points)
+
+
+@lru_cache(maxsize=1)
+def _rubric_in(folder: Path) -> Rubric:
+    return load_rubric(load_assignment(folder))
+
+
+def _checked(
+    kind: str,
+    name: str,
+    replaces: tuple[str, ...],
+    must_lose: tuple[str, ...],
+    items: Sequence[ItemResult],
+    points: float,
+) -> Checked:
+    lost = [item for item in items if item.points < item.max_points]
+    unexpected = [item for item in lost if item.id not in must_lose]
     return Checked(
-        kind=known.kind,
-        name=known.name,
-        replaces=known.replaces,
-        must_lose=known.must_lose,
-        points=report.score,
+        kind=kind,
+        name=name,
+        replaces=replaces,
+        must_lose=must_lose,
+        points=points - sum(item.max_points - item.points for item in items),
         loses=tuple(item.id for item in lost),
         failed=tuple(
-            RubricTest(item.id, name)
+            RubricTest(item.id, test)
             for item in lost
-            for name, verdict in item.tests.items()
+            for test, verdict in item.tests.items()
             if verdict is not Verdict.PASSED
         ),
         named=tuple(sorted({item.misconception for item in lost if item.misconception})),

@@ -31,6 +31,7 @@ __all__ = [
     "set_host_name",
     "unmount",
     "unshare",
+    "use_huge_pages",
 ]
 
 CLONE_NEWNS = 0x00020000
@@ -51,6 +52,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SIGKILL = 9
+_MADV_COLLAPSE, _HUGE_PAGE = 25, 2 * 2**20
 
 # Numbers above 423 are the same on every architecture.
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
@@ -228,3 +230,18 @@ def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
         _checked(done, f"landlock_add_rule {path}")
     finally:
         os.close(parent)
+
+
+def use_huge_pages() -> None:
+    """Gather this process's own memory into pages of 2 MiB: a fork then copies hundreds of entries, not 100,000.
+
+    Where the kernel cannot (before 6.1), nothing changes.
+    """
+    with open("/proc/self/maps") as maps:
+        lines = [line.split() for line in maps]
+    for address, access, _, _, inode, *name in lines:
+        first, last = (int(end, 16) for end in address.split("-"))
+        own = inode == "0" and access.startswith("rw") and name in ([], ["[heap]"])
+        start, end = -(-first // _HUGE_PAGE) * _HUGE_PAGE, last // _HUGE_PAGE * _HUGE_PAGE
+        if own and start < end:
+            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)

@@ -59,6 +59,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, _reap)
     gc.collect()
     gc.freeze()
+    linux.use_huge_pages()
     packets.send({"ready": os.getpid(), "missing": missing})
     while True:
         try:

@@ -11,19 +11,28 @@ from torch import Tensor
 from grader.student import Fault, Operation, Recorded, Student, StudentFault
 from grader.testing.models import layers_of
 
-__all__ = ["Listener", "alike"]
+__all__ = ["Listener", "Unlike", "alike"]
 
 _TOLERANCE = 1e-4
+
+
+class Unlike(Exception):
+    """An answer is not the one that was expected."""
 
 
 class Listener:
     """A student that keeps what it answers: results, gradients, the layers of forward passes, and faults.
 
     The values of a student's own parameters are not kept, because they are random.
+
+    Args:
+        student: who is asked.
+        expected: answers to compare with; at the first that is not alike `Unlike` is raised.
     """
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Student, expected: Sequence[Any] | None = None) -> None:
         self._student = student
+        self._expected = expected
         self.answers: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -37,14 +46,26 @@ class Listener:
         """Return the small values that names had after each cell."""
         return self._student.recorded()
 
+    def hear(self, answer: Any) -> None:
+        """Keep an answer.
+
+        Raises:
+            Unlike: it is not what was expected.
+        """
+        number = len(self.answers)
+        self.answers.append(answer)
+        expected = self._expected
+        if expected is not None and not (number < len(expected) and alike(answer, expected[number])):
+            raise Unlike
+
     def _heard(self, question: Callable[[], Any]) -> Any:
         try:
             answer = question()
         except StudentFault as fault:
-            self.answers.append((fault.fault, fault.message))
+            self.hear((fault.fault, fault.message))
             raise
         if not hasattr(answer, "kind"):
-            self.answers.append(_data(answer))
+            self.hear(_data(answer))
         return self._shown(answer)
 
     def _shown(self, answer: Any) -> Any:
@@ -85,7 +106,7 @@ class _HeardRemote:
     def parameters(self) -> Any:
         found = self.remote.parameters()
         if self._built_here and self._filled:  # what the student's code made of a test's own layer
-            self._listener.answers.append(dict(found))
+            self._listener.hear(dict(found))
         return found
 
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> Any:
@@ -96,9 +117,9 @@ class _HeardRemote:
         try:
             operations: tuple[Operation, ...] = self.remote.operations(*inputs)
         except StudentFault as fault:
-            self._listener.answers.append((fault.fault, fault.message))
+            self._listener.hear((fault.fault, fault.message))
             raise
-        self._listener.answers.append(layers_of(operations, self.remote.parameter_shapes()))
+        self._listener.hear(layers_of(operations, self.remote.parameter_shapes()))
         return operations
 
 

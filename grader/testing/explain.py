@@ -11,7 +11,7 @@ from grader.assignment import Item
 from grader.errors import AssignmentError
 from grader.report import Verdict
 from grader.student import StudentFault
-from grader.testing.answers import Listener, alike
+from grader.testing.answers import Listener, Unlike
 from grader.testing.cases import Draw
 from grader.testing.loading import Rubric
 from grader.testing.local import LocalStudent
@@ -75,13 +75,15 @@ def _same_mistake(
 def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Heard) -> bool:
     """Tell whether a mutant answers a test in the same way."""
     try:
-        listener = Listener(LocalStudent(rubric.namespace(mistake)))
+        listener = Listener(LocalStudent(rubric.namespace(mistake)), heard.answers)
         arguments = {"student": listener, "draw": draw}
         test(**{name: arguments[name] for name in inspect.signature(test).parameters})
+    except Unlike:
+        return False
     except (AssertionError, StudentFault, Absent, WrongCases) as error:
         first = error.first if isinstance(error, WrongCases) else error
         evidence = first.evidence if isinstance(first, Mismatch) else {}
-        return alike(listener.answers, list(heard.answers)) and _seen(evidence) == _seen(heard.evidence)
+        return len(listener.answers) == len(heard.answers) and _seen(evidence) == _seen(heard.evidence)
     except Exception as error:
         raise AssignmentError(f"misconception {mistake.id} cannot be run: {type(error).__name__}: {error}") from error
     return False  # it passes this test

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -34,20 +34,22 @@ _one_at_a_time = threading.Lock()
 _UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
 
 
-def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
+def judge(assignment: Assignment, work: Work, seed: str, only: Collection[str] | None = None) -> list[ItemResult]:
     """Return a verdict for each item of the assignment, in the rubric's order.
 
     Args:
         assignment: the rubric.
         work: the submission, its cells run.
         seed: the submission's identity, from which with the revision and the item every random case is drawn.
+        only: ids of the items that are judged; None for all.
 
     Raises:
         AssignmentError: the rubric is wrong, whatever the submission: no verdict may be drawn from it.
         SystemFault: the sandbox broke from our side.
     """
     rubric = load_rubric(assignment)
-    openings = {item.id: _openings(item, work, rubric.tests) for item in assignment.items}
+    items = [item for item in assignment.items if only is None or item.id in only]
+    openings = {item.id: _openings(item, work, rubric.tests) for item in items}
     plugin = RubricPlugin(assignment, work, rubric.tests, openings, f"{seed}\n{assignment.revision}")
     folder = str(assignment.folder)
     arguments = [
@@ -63,7 +65,7 @@ def judge(assignment: Assignment, work: Work, seed: str) -> list[ItemResult]:
             raise plugin.error
         if not plugin.finished:
             raise SystemFault(f"pytest ended with {code} before it had run the rubric")
-        return [_result(item, plugin, work, rubric) for item in assignment.items]
+        return [_result(item, plugin, work, rubric) for item in items]
 
 
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:

@@ -1,4 +1,4 @@
-"""A student whose work lives in this very process: for code we wrote ourselves, such as the mutants of a reference.
+"""A student whose work lives in this very process: for code that we wrote ourselves, such as mutants of the reference.
 
 It answers as the sandbox does: tensors come back as plain copies, arrays as tensors, all else as a remote.
 """
@@ -6,8 +6,8 @@ It answers as the sandbox does: tensors come back as plain copies, arrays as ten
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy
@@ -15,9 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from grader import modules
-from grader.student import Fault, Operation, Parameter, Recorded, StudentFault
+from grader.student import Definition, Fault, Operation, Parameter, Recorded, StudentFault
+from grader.testing.solution import Solution
 
-__all__ = ["LocalRemote", "LocalStudent"]
+__all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
+
+_SMALL = 1024  # entries; as in the sandbox
 
 Entered = Callable[[], AbstractContextManager[Any]]
 
@@ -52,6 +55,59 @@ class LocalStudent:
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had."""
         return self._recorded
+
+
+class LocalWork:
+    """A notebook of our own, run in this process: what it defines, as it stands at its end.
+
+    Args:
+        solution: its cells.
+    """
+
+    FILE = "notebook.ipynb"
+
+    def __init__(self, solution: Solution) -> None:
+        self._solution = solution
+        self._recorded = tuple(self._run())
+
+    def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
+        """Return one moment: all of its definitions are there from the beginning."""
+        defined = frozenset(cell.name for cell in self._solution.cells) & frozenset(names)
+        return [Definition(self.FILE, len(self._solution.cells) - 1, defined)] if defined else []
+
+    def imported_from(self, name: str) -> None:
+        """Return None: nothing that is asked for is imported."""
+
+    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+        """Return nothing: every name is the one asked for."""
+        return []
+
+    @contextmanager
+    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[LocalStudent]:
+        """Give a fresh namespace of its definitions."""
+        yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)
+
+    def _run(self) -> Iterator[Recorded]:
+        """Run all cells, and give the small values that change."""
+        namespace: dict[str, Any] = {"__name__": "solution"}
+        for number, cell in enumerate(self._solution.cells):
+            before = dict(namespace)
+            with suppress(Exception):  # as in a kernel: the next cell still runs
+                cell.run(namespace)
+            for name, value in namespace.items():
+                small = None if before.get(name) is value else _small(value)
+                if small is not None and not name.startswith("_"):
+                    yield Recorded(self.FILE, number, name, small)
+
+
+def _small(value: Any) -> Tensor | dict[str, Tensor] | None:
+    if isinstance(value, Tensor) and value.numel() <= _SMALL:
+        return _plain(value)
+    if isinstance(value, nn.Module):
+        parameters = {name: _plain(parameter) for name, parameter in modules.learnable(value).items()}
+        small = sum(parameter.numel() for parameter in parameters.values()) <= _SMALL
+        return parameters if parameters and small else None
+    return None
 
 
 class LocalRemote:

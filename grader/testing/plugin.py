@@ -79,7 +79,7 @@ class RubricPlugin:
 
     Args:
         modules: the loaded test modules by path.
-        openings: for each item's id the states to judge it in, in order.
+        openings: for the id of each item that is judged the states to judge it in, in order.
         seed: what the cases are drawn from.
 
     Attributes:
@@ -161,8 +161,8 @@ class RubricPlugin:
                 raise AssignmentError(f"item {identifier!r} has no test: mark one with @item({identifier!r})")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        for each in self.items.values():
-            self._try(each)
+        for identifier in self.openings:
+            self._try(self.items[identifier])
         self.finished = True
         return True
 

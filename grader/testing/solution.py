@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from grader.assignment import Assignment
@@ -26,10 +28,14 @@ class SolutionCell:
     name: str
     source: str
 
+    def run(self, namespace: dict[str, Any]) -> None:
+        """Execute it; only for code that we wrote ourselves."""
+        exec(_compiled(self), namespace)
+
     @property
     def is_import(self) -> bool:
         """Whether it does nothing but import."""
-        return all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(self.source).body)
+        return not self.name and _only_imports(self.source)
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,21 @@ class Solution:
         shown = [cell for cell in kept[len(imports) :] if not cell.name]
         return Solution((*imports, *first, *added, *definitions, *shown))
 
+    def users_of(self, name: str) -> frozenset[str]:
+        """Return the definitions that use a name, directly or through others, and itself; "" stands for the rest."""
+        found = {name}
+        while True:
+            more = {cell.name for cell in self.cells if _names(cell.source) & found - {""}} - found
+            if not more:
+                return frozenset(found)
+            found |= more
+
     def namespace(self) -> dict[str, Any]:
         """Return what its imports and definitions bind; nothing else of it is run."""
         namespace: dict[str, Any] = {"__name__": "solution"}
         for number, cell in enumerate(self.cells):
             if cell.name or number == 0 or cell.is_import:
-                exec(compile(cell.source, f"<{cell.name or 'imports'}>", "exec"), namespace)  # our own code
+                cell.run(namespace)
         return namespace
 
 
@@ -93,7 +108,7 @@ def cells_of(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
     """
     text = path.read_text(encoding="utf-8")
     try:
-        tree = ast.parse(text)
+        tree = _parsed(text)
     except SyntaxError as error:
         raise AssignmentError(f"{path}, line {error.lineno} is no Python: {error.msg}") from error
     for number, node in enumerate(tree.body):
@@ -101,6 +116,24 @@ def cells_of(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
         if not docstring and not _is_ours(node, {*own, "grader", "__future__"}):
             name = node.name if isinstance(node, _DEFINITIONS) else ""
             yield SolutionCell(name, _source(text, node))
+
+
+_parsed = lru_cache(maxsize=64)(ast.parse)
+
+
+@lru_cache(maxsize=1024)
+def _only_imports(source: str) -> bool:
+    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(source).body)
+
+
+@lru_cache(maxsize=1024)
+def _names(source: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(cell: SolutionCell) -> CodeType:
+    return compile(cell.source, f"<{cell.name or 'imports'}>", "exec")
 
 
 def _is_ours(node: ast.stmt, own: set[str]) -> bool:

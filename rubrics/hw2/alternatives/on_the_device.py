@@ -31,22 +31,6 @@ class LeNet(nn.Module):
         return self.net(X.to(device))
 
 
-class VGG(nn.Module):
-    def __init__(self, arch, num_classes=10):
-        super().__init__()
-        self.net = nn.Sequential(
-            *(vgg_block(num_convs, out_channels) for num_convs, out_channels in arch),  # noqa: F821
-            *(nn.Flatten(), nn.LazyLinear(4096), nn.ReLU(), nn.Dropout(0.5)),
-            *(nn.LazyLinear(4096), nn.ReLU(), nn.Dropout(0.5), nn.LazyLinear(num_classes)),
-        )
-        self.net(torch.zeros(1, 1, 224, 224))
-        self.net.apply(d2l.init_cnn)
-        self.to(device)
-
-    def forward(self, X):
-        return self.net(X.to(device))
-
-
 class Residual(nn.Module):
     def __init__(self, num_channels, use_1x1conv=False, strides=1):
         super().__init__()
