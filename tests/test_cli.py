@@ -188,7 +188,7 @@ def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal
     run: Run, tmp_path: Path
 ) -> None:
     name = "과제 2 (최종).ipynb"
-    (notebook,) = (SUBMISSIONS / "right_plain_loops").glob("*.ipynb")
+    (notebook,) = (SUBMISSIONS / "right_the_whole_homework").glob("*.ipynb")
     (tmp_path / name).write_bytes(notebook.read_bytes())
     ran = run(
         *("check", name, "--json", "보고서.json", "--html", "report.html", "--training", "none"),
@@ -198,7 +198,7 @@ def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
-    assert "42 / 42" in ran.stdout
+    assert "76 / 76" in ran.stdout
     report = Report.from_json((tmp_path / "보고서.json").read_text(encoding="utf-8"))
     assert report.passed
     assert [file.name for file in report.files] == [name]

@@ -15,7 +15,7 @@ from grader.errors import AssignmentError
 from grader.sandbox.sandbox import Zygote
 from grader.testing.loading import load_rubric
 from grader.verification import Verification
-from grader.verify import known_submissions, verify
+from grader.verify import known_submissions, mutants_of, verify
 
 
 @pytest.fixture
@@ -42,10 +42,12 @@ def test_the_hw2_rubric_is_right(zygote: Zygote, hw2: Assignment) -> None:
     assert len(verification.mutants) >= 40
     assert verification.survivors == ()
     assert verification.unneeded == ()
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"Mutation score: {verification.caught} of {len(verification.mutants)} (100 %)" in readme
     nameless = [each.name for each in verification.mutants if not each.named]
-    # What is judged by the values a notebook had is not called again, so nothing answers as it does.
-    assert {each.replaces for each in verification.mutants if each.name in nameless} <= {
-        ("edge_image",), ("edge_kernel",), ("learn_kernel",)
+    # Recorded values are not asked for again, and a layer without its weight or bias is wrong before it answers.
+    assert {each.replaces for each in verification.mutants if each.name in nameless} == {
+        ("Conv2D",), ("edge_image",), ("edge_kernel",), ("learn_kernel",)
     }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def test_a_reference_that_is_wrong_shows_in_the_alternatives(folder: Path, zygot
 def test_a_mutant_of_nothing_is_refused(folder: Path) -> None:
     changed(folder / "misconceptions" / "classification.py", '"softmax"', '"softmin"')
     with pytest.raises(AssignmentError, match="replaces softmin, which the reference lacks"):
-        list(known_submissions(load_rubric(load_assignment(folder))))
+        list(mutants_of(load_rubric(load_assignment(folder))))
 
 
 def test_an_assignment_without_reference_is_refused(folder: Path) -> None:

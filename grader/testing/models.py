@@ -51,8 +51,8 @@ _ACTIVATIONS = {
 
 # What goes wrong about shapes and names goes wrong with numbers, too, and those may take seconds and gigabytes to draw.
 _NUMBERS_NO_CURE = re.compile(
-    r"NameError|AttributeError|positional argument|keyword argument|shapes cannot be multiplied|Given groups=|size mismatch|must match the size"
-    r"|is invalid for input of size|[Oo]utput size is too small"
+    r"NameError|AttributeError|positional argument|keyword argument|shapes cannot be multiplied|Given groups="
+    r"|size mismatch|must match the size|is invalid for input of size|[Oo]utput size is too small"
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError, GraderError
 from grader.report import Verdict
-from grader.student import Definition, Student, Work
+from grader.student import Definition, Fault, Student, Work
 from grader.testing.answers import Listener
 from grader.testing.arguments import Argument
 from grader.testing.cases import Draw
@@ -63,6 +63,12 @@ class Trial:
     @property
     def passed(self) -> bool:
         return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes.values())
+
+    @property
+    def hung(self) -> bool:
+        """Whether a call ran past its time."""
+        answers = [answer for heard in self.answers.values() for answer in heard]
+        return any(isinstance(answer, tuple) and answer[:1] == (Fault.TIMED_OUT,) for answer in answers)
 
 
 class RubricModule(pytest.Module):
@@ -174,7 +180,12 @@ class RubricPlugin:
         self.error = excinfo.value
 
     def _try(self, each: Item) -> None:
+        hung: set[tuple[str, int]] = set()
         for number, opening in enumerate(self.openings[each.id]):
+            where = opening.definition
+            # What did not end when it was made is not waited for once more at the end of the notebook.
+            if where and where.at_end and (where.file, where.cell) in hung:
+                continue
             # What was found, or not found, for one item is not searched for again by the next: a search opens much.
             if opening.found_as and self._searched.get(each.names, opening) != opening:
                 continue
@@ -188,6 +199,8 @@ class RubricPlugin:
             self.trials[each.id].append(trial)
             if trial.passed:
                 break
+            if where and trial.hung:
+                hung.add((where.file, where.cell))
         if any(opening.found_as for opening in self.openings[each.id]):
             last = self.trials[each.id][-1:]
             self._searched.setdefault(each.names, last[0].opening if last and last[0].passed else None)

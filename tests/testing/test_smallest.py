@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -160,3 +161,21 @@ def test_small_images_are_never_smaller_than_what_slides_over_them(cases: Any) -
         assert all(1 <= k <= n <= k + 2 for n, k in zip(case.X.shape, window, strict=True))
         assert f"an image of {case.X.shape[0]}x{case.X.shape[1]}" in case.description
         assert f"{window[0]}x{window[1]}" in case.description
+
+
+def test_work_that_is_wrong_only_now_and_then_breaks_nothing() -> None:
+    calls = 0
+
+    def now_and_then(X: Any, K: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return right(X, K) + calls % 2
+
+    smallest_failing(corr2d_is_right, image_and_kernel().one, LocalStudent({"corr2d": now_and_then}))  # type: ignore[attr-defined]
+    assert calls
+
+
+def test_nothing_is_left_where_the_student_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong(loses_signs)
+    assert list(tmp_path.iterdir()) == []
