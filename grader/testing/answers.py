@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from grader.student import Fault, Operation, Recorded, Student, StudentFault
-from grader.testing.models import layers_of
+from grader.testing.models import Layer, layers_of
 
 __all__ = ["Listener", "Unlike", "alike"]
 
 _TOLERANCE = 1e-4
+_MOST, _DEEPEST = 10_000, 4
+_SIZED = (str, tuple, list, dict)
+_TOO_LARGE = "an answer too large to be kept"
 
 
 class Unlike(Exception):
@@ -53,6 +56,7 @@ class Listener:
             Unlike: it is not what was expected.
         """
         number = len(self.answers)
+        answer = _kept(answer)
         self.answers.append(answer)
         expected = self._expected
         if expected is not None and not (number < len(expected) and alike(answer, expected[number])):
@@ -65,7 +69,7 @@ class Listener:
             self.hear((fault.fault, fault.message))
             raise
         if not hasattr(answer, "kind"):
-            self.hear(_data(answer))
+            self.hear(answer)
         return self._shown(answer)
 
     def _shown(self, answer: Any) -> Any:
@@ -123,14 +127,20 @@ class _HeardRemote:
         return operations
 
 
-def _data(answer: Any) -> Any:
-    """Return an answer without the remotes among its parts."""
-    if hasattr(answer, "kind"):
+def _kept(answer: Any, depth: int = 0) -> Any:
+    """Return what is kept of an answer: of remotes their kind, and nothing of what is larger than any right answer.
+
+    A student's work can answer hundreds of times with as much as a frame holds.
+    """
+    if hasattr(answer, "kind") and not isinstance(answer, Layer):
         return f"a {answer.kind}"
+    entries = answer.numel() if isinstance(answer, Tensor) else len(answer) if isinstance(answer, _SIZED) else 0
+    if entries > _MOST or depth > _DEEPEST:
+        return _TOO_LARGE
     if isinstance(answer, tuple | list):
-        return tuple(_data(each) for each in answer)
+        return tuple(_kept(each, depth + 1) for each in answer)
     if isinstance(answer, dict):
-        return {name: _data(each) for name, each in answer.items()}
+        return {name: _kept(each, depth + 1) for name, each in answer.items()}
     return answer
 
 

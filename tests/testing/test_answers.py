@@ -191,3 +191,14 @@ ONES = torch.ones(2, 2)
 def test_answers_are_alike_up_to_rounding_and_dtype(one: Any, other: Any, expected: bool) -> None:
     assert alike(one, other) is expected
     assert alike(other, one) is expected
+
+
+@pytest.mark.parametrize(
+    "answer", [torch.zeros(101, 100), "x" * 20_000, tuple(range(20_000)), {"weight": torch.zeros(20_000)}]
+)
+def test_what_is_larger_than_any_right_answer_is_not_kept(answer: Any) -> None:
+    listener = Listener(LocalStudent({"flood": lambda: answer}))
+    listener.flood()
+    (kept,) = listener.answers
+    assert len(str(kept)) < 100
+    assert not alike(kept, answer)
