@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,7 +66,8 @@ def check(
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
             # Imported here, so that the warm process imports the same packages meanwhile.
-            from grader.grade import grade
+            with _interrupts_held():
+                from grader.grade import grade
 
             report = grade(submission, found, zygote, progress=progress)
         if html_file:
@@ -157,7 +159,8 @@ def verify(
         _refuse_unwritable(json_file)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
-            from grader.verify import verify
+            with _interrupts_held():
+                from grader.verify import verify
 
             verification = verify(found, zygote, jobs=jobs, progress=progress)
         progress("")
@@ -184,6 +187,19 @@ def _exit_codes() -> Iterator[None]:
         _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
     except (OSError, MemoryError) as error:
         _fail(f"this machine failed, not the submission: {type(error).__name__}: {error}", SYSTEM_FAULT)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Answer Ctrl-C after an import: torch's tries things out, and takes an interrupt for one that did not work."""
+    held: list[int] = []
+    answer = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, answer)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> None:
