@@ -192,8 +192,12 @@ def _exit_codes() -> Iterator[None]:
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Answer Ctrl-C after an import: torch's tries things out, and takes an interrupt for one that did not work."""
+    answer = signal.getsignal(signal.SIGINT)
+    if answer is not signal.default_int_handler:  # whoever started us wants no interrupts
+        yield
+        return
     held: list[int] = []
-    answer = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:
         yield
     finally:

@@ -223,11 +223,22 @@ def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
     assert Report.from_json(ran.stdout).canonical() == in_python.canonical()
 
 
+def hear_interrupts() -> None:
+    """Take interrupts again: what a shell starts in the background ignores them, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_bytes(notebook_bytes("while True: pass"))
     command = [str(GRADER), "check", "endless.ipynb", "--json", "report.json"]
     with subprocess.Popen(
-        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     ) as process:
         # The warm process, the sandbox's first one, the runner and the kernel.
         assert wait_until(lambda: len(descendants(process.pid)) >= 4)
