@@ -1,7 +1,8 @@
-"""What a rubric asks of an nn.Module, wherever it lives: in a student's process or in ours."""
+"""What a rubric asks of functions, classes and modules, wherever they live: in a student's process or in ours."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -10,9 +11,32 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["fill", "gradients", "learnable", "operations", "sketched"]
+__all__ = ["fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched"]
 
 _MAX_OPERATIONS = 5000
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def kind_of(thing: Any) -> str:
+    """Return what a thing is to a rubric: "module", "class", "function" or "object"."""
+    if isinstance(thing, nn.Module):
+        return "module"
+    if isinstance(thing, type):
+        return "class"
+    return "function" if callable(thing) else "object"
+
+
+def signature_of(thing: Callable[..., Any]) -> tuple[tuple[str, bool, bool], ...]:
+    """Return the name of each parameter, whether it is required, and whether it is given by name only.
+
+    Raises:
+        TypeError, ValueError: it has no signature.
+    """
+    return tuple(
+        (each.name, each.default is each.empty, each.kind is each.KEYWORD_ONLY)
+        for each in inspect.signature(thing).parameters.values()
+        if each.kind not in _VARIADIC
+    )
 
 
 def learnable(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,6 +9,7 @@ import numpy
 import torch
 from torch import nn
 
+from grader.modules import kind_of
 from grader.sandbox.wire import ITEM_BYTES, Array, Failure, Handle
 
 __all__ = ["Objects", "array_of", "small_value", "tensor_of", "unchanged"]
@@ -106,7 +107,7 @@ class Objects:
     def keep(self, thing: Any) -> Handle:
         """Return a new handle for a thing."""
         self._things.append(thing)
-        return Handle(len(self._things) - 1, _kind(thing), type(thing).__name__[:100])
+        return Handle(len(self._things) - 1, kind_of(thing), type(thing).__name__[:100])
 
     def incoming(self, value: Any) -> Any:
         """Return what plain data or a handle from the trusted side stands for."""
@@ -119,14 +120,6 @@ class Objects:
         if isinstance(value, dict):
             return {key: self.incoming(entry) for key, entry in value.items()}
         return value
-
-
-def _kind(thing: Any) -> str:
-    if isinstance(thing, nn.Module):
-        return "module"
-    if isinstance(thing, type):
-        return "class"
-    return "function" if callable(thing) else "object"
 
 
 def unchanged(sent: Any, kept: Any) -> bool:

@@ -7,7 +7,6 @@ takes every answer as data.
 from __future__ import annotations
 
 import gc
-import inspect
 import os
 import random
 import re
@@ -28,8 +27,6 @@ from grader.sandbox.objects import Objects, array_of, unchanged
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
 __all__ = ["serve_snapshot"]
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:
@@ -150,11 +147,7 @@ class _Test:
 
     def _do_signature(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
-        return tuple(
-            (parameter.name, parameter.default is parameter.empty, parameter.kind is parameter.KEYWORD_ONLY)
-            for parameter in inspect.signature(target).parameters.values()
-            if parameter.kind not in _VARIADIC
-        )
+        return modules.signature_of(target)
 
     def _do_sketch(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
@@ -190,11 +183,10 @@ def _may_build_a_model(thing: Any, filled_in: tuple[str, ...]) -> bool:
     if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
         return False
     try:
-        parameters = inspect.signature(thing).parameters.values()
+        signature = modules.signature_of(thing)
     except (TypeError, ValueError):
         return False
-    required = {p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC}
-    return {_plain(name) for name in required} <= {_plain(name) for name in filled_in}
+    return {_plain(name) for name, required, _ in signature if required} <= {_plain(name) for name in filled_in}
 
 
 def _plain(name: str) -> str:

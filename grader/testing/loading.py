@@ -13,7 +13,7 @@ from typing import Any
 from grader.assignment import Assignment, revision_of
 from grader.errors import AssignmentError
 from grader.testing.misconceptions import Misconception, find_misconceptions
-from grader.testing.solution import Solution, load_solution
+from grader.testing.solution import Solution, load_solution, own_packages
 
 __all__ = ["Rubric", "load_rubric"]
 
@@ -37,8 +37,7 @@ class Rubric:
     @property
     def own_packages(self) -> tuple[str, ...]:
         """The names under which the assignment's own code may import itself; no student has them."""
-        reference = self.assignment.reference
-        return (self.assignment.folder.name, *([reference.name] if reference else []))
+        return own_packages(self.assignment)
 
     @cached_property
     def solution(self) -> Solution:

@@ -5,7 +5,6 @@ It answers as the sandbox does: tensors come back as plain copies, arrays as ten
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
@@ -115,7 +114,7 @@ class LocalRemote:
 
     def __init__(self, value: Any, entered: Entered = nullcontext) -> None:
         self.value = value
-        self.kind = _kind_of(value)
+        self.kind = modules.kind_of(value)
         self._entered = entered
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -133,13 +132,7 @@ class LocalRemote:
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
-        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        parameters = self._answer(lambda: inspect.signature(self.value).parameters.values())
-        return tuple(
-            Parameter(each.name, each.default is each.empty, each.kind is each.KEYWORD_ONLY)
-            for each in parameters
-            if each.kind not in variadic
-        )
+        return tuple(Parameter(*each) for each in self._answer(lambda: modules.signature_of(self.value)))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
@@ -174,12 +167,6 @@ class LocalRemote:
             except (Exception, SystemExit) as error:
                 text = f": {error}" if str(error) else ""
                 raise StudentFault(Fault.RAISED, f"raises {type(error).__name__}{text}") from error
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, nn.Module):
-        return "module"
-    return "class" if isinstance(value, type) else "function" if callable(value) else "object"
 
 
 def _plain(value: Tensor) -> Tensor:

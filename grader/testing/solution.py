@@ -16,7 +16,7 @@ from typing import Any
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
 
-__all__ = ["Solution", "SolutionCell", "cells_of", "load_solution"]
+__all__ = ["Solution", "SolutionCell", "cells_of", "load_solution", "own_packages"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
@@ -71,10 +71,15 @@ class Solution:
     def namespace(self) -> dict[str, Any]:
         """Return what its imports and definitions bind; nothing else of it is run."""
         namespace: dict[str, Any] = {"__name__": "solution"}
-        for number, cell in enumerate(self.cells):
-            if cell.name or number == 0 or cell.is_import:
+        for cell in self.cells:
+            if cell.name or cell.is_import:
                 cell.run(namespace)
         return namespace
+
+
+def own_packages(assignment: Assignment) -> tuple[str, ...]:
+    """Return the names under which an assignment's own code may import itself; no student has them."""
+    return (assignment.folder.name, *([assignment.reference.name] if assignment.reference else []))
 
 
 def load_solution(assignment: Assignment) -> Solution:
@@ -85,7 +90,7 @@ def load_solution(assignment: Assignment) -> Solution:
     """
     if assignment.reference is None:
         raise AssignmentError(f"{assignment.folder / 'rubric.toml'} names no reference: add reference = a folder")
-    own = (assignment.reference.name, assignment.folder.name)
+    own = own_packages(assignment)
     files = [path for path in sorted(assignment.reference.glob("*.py")) if path.name != "__init__.py"]
     cells = [cell for path in files for cell in cells_of(path, own)]
     shown = assignment.folder / "solution.py"
