@@ -16,7 +16,7 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "errors", "installs", "notebook_json", "report", "student", "submission", "verification",
+    "assignment", "errors", "installs", "notebook_json", "recipe", "report", "student", "submission", "verification",
 )}  # fmt: skip
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {

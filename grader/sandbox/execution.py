@@ -10,12 +10,13 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from grader.assignment import Limits
 from grader.errors import SandboxFault
+from grader.recipe import Mode
 from grader.report import CellResult
 from grader.sandbox.sandbox import Sandbox
 from grader.sandbox.wire import Array, Channel, Closed, Malformed, Packets
@@ -117,10 +118,16 @@ class Execution:
 
 @dataclass(frozen=True)
 class Watch:
-    """What the agent is to look for, the names that items ask for, and the seed of the kernel's generators."""
+    """What the agent is to look for, and what the kernel finds.
+
+    `names` are those that items ask for, `seed` is that of the kernel's generators, `mode` what is done with trainings,
+    `data_sets` the folders inside the sandbox with the files of each data set by torchvision's name ("FashionMNIST").
+    """
 
     names: tuple[str, ...]
     seed: int
+    mode: Mode = Mode.NONE
+    data_sets: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_notebook(
@@ -193,6 +200,8 @@ class _Attempt:
             "packages_pattern": PACKAGES_PATTERN,
             "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
             "seed": self._watch.seed,
+            "mode": str(self._watch.mode),
+            "data_sets": dict(self._watch.data_sets),
         }
         agent, runner, self._kernel = self._sandbox.start(order)
         channel = Channel(runner)

@@ -90,7 +90,7 @@ class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
 
 
 def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:
-    """Run a kernel at this address until it is told to stop; `order` has the seed and the names to watch."""
+    """Run a kernel at this address until it is told to stop; `order` is what `execution.Watch` says."""
     _reset_inherited_state(order["seed"])
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -105,7 +105,7 @@ def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[
         config=config, transport="ipc", ip=address.path, capture_fd_output=False, log_level=50, **PORTS
     )
     app.initialize([])
-    surroundings.install(app.shell, limits.cell_output_bytes)
+    surroundings.install(app.shell, limits.cell_output_bytes, order)
     Agent(app.shell, agent_socket, order).watch()
     app.start()
 
