@@ -167,9 +167,10 @@ class Work(Protocol):
         """
 
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
     ) -> AbstractContextManager[Student]:
         """Open a state in a fresh process; None opens one that offers recorded values only.
 
-        `aliases` maps the name a test asks for to the student's own name.
+        `aliases` maps the name a test asks for to the student's own name. `seconds` is how long the process may live
+        where a test's time would not do; the time that all tests have together then stands still.
         """

@@ -95,7 +95,9 @@ class InProcessWork:
         ]
 
     @contextmanager
-    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[LocalStudent]:
+    def open(
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Iterator[LocalStudent]:
         self.opened += 1
         state = State()
         if definition is None:

@@ -252,22 +252,35 @@ class SnapshotWork:
 
     @contextmanager
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
     ) -> Iterator[SnapshotStudent]:
         """Open a state in a fresh process; None opens one that offers recorded values only."""
-        seconds = min(self._limits.test_seconds, self._deadline - time.monotonic())
-        if seconds <= 0:
+        started = time.monotonic()
+        granted = min(self._limits.test_seconds, self._deadline - started) if seconds is None else seconds
+        if granted <= 0:
             raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
+        snapshot = None if definition is None else self._snapshots[definition]
+        try:
+            with self._process(snapshot, aliases or {}, granted) as student:
+                yield student
+        finally:
+            if seconds is not None:
+                self._deadline += time.monotonic() - started
+
+    @contextmanager
+    def _process(
+        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float
+    ) -> Iterator[SnapshotStudent]:
+        """Fork a process of a snapshot that lives as long as the context, and no longer than its time."""
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         with ours, theirs:
-            snapshot = None if definition is None else self._snapshots[definition]
             if snapshot is not None:
                 request = {
                     "seconds": seconds + _SECONDS_OF_GRACE,
                     "memory_bytes": self._limits.test_memory_bytes,
                     "seed": self._seed,
-                    "aliases": dict(aliases or {}),
+                    "aliases": dict(aliases),
                 }
                 try:
                     snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)

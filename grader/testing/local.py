@@ -82,7 +82,9 @@ class LocalWork:
         return []
 
     @contextmanager
-    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[LocalStudent]:
+    def open(
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Iterator[LocalStudent]:
         """Give a fresh namespace of its definitions."""
         yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)
 

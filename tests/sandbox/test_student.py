@@ -55,6 +55,7 @@ def loops():
             time.sleep(100)
         except BaseException:
             pass
+def sleeps(seconds): time.sleep(seconds)
 def takes_numpy(): return np.ones(300 * 2**20 // 8, dtype=np.float64).sum()
 def takes_torch(): return torch.ones(300 * 2**20 // 4).sum()
 def takes_lists():
@@ -340,6 +341,21 @@ def test_all_tests_together_have_a_bound(run: Any) -> None:
     with pytest.raises(StudentFault, match="all tests together") as caught, made.student("f"):
         pass
     assert caught.value.fault is Fault.TIMED_OUT
+
+
+def test_a_state_may_be_opened_for_longer_than_a_test(homework: Ran) -> None:
+    limits = dataclasses.replace(LIMITS, test_seconds=0.001, judge_seconds=0.001)
+    work = SnapshotWork(homework.execution, homework.names, limits, SEED)
+    with work.open(homework.definition("f"), seconds=20.0) as student:
+        assert student.same("the same") == "the same"
+
+
+def test_what_was_opened_for_longer_takes_no_time_from_the_tests(homework: Ran) -> None:
+    work = SnapshotWork(homework.execution, homework.names, dataclasses.replace(LIMITS, judge_seconds=2.0), SEED)
+    with work.open(homework.definition("f"), seconds=20.0) as student:
+        student.sleeps(2.1)
+    with work.open(homework.definition("f")) as student:
+        assert student.same(1) == 1
 
 
 def test_a_state_of_recorded_values_runs_no_code(homework: Ran) -> None:

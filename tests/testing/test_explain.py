@@ -243,10 +243,12 @@ class OpenedOnce(InProcessWork):
     """The time for all tests together is over after the first of them."""
 
     @contextmanager
-    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[LocalStudent]:
+    def open(
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Iterator[LocalStudent]:
         if self.opened:
             raise StudentFault(Fault.TIMED_OUT, "all tests together ran past their time")
-        with super().open(definition, aliases) as student:
+        with super().open(definition, aliases, seconds) as student:
             yield student
 
 

@@ -260,7 +260,9 @@ class BrokenWork(InProcessWork):
     """Its sandbox breaks when a state is opened."""
 
     @contextmanager
-    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[Student]:  # type: ignore[override]
+    def open(  # type: ignore[override]
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Iterator[Student]:
         raise SandboxFault("the fork failed")
         yield
 
@@ -269,7 +271,9 @@ class InterruptedWork(InProcessWork):
     """Somebody presses Ctrl-C meanwhile."""
 
     @contextmanager
-    def open(self, definition: Definition | None, aliases: Mapping[str, str] | None = None) -> Iterator[Student]:  # type: ignore[override]
+    def open(  # type: ignore[override]
+        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Iterator[Student]:
         raise KeyboardInterrupt
         yield
 
