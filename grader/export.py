@@ -1,0 +1,108 @@
+"""A model's forward pass as plain data: which tensor operations, on what, with which parameters.
+
+It runs where the model lives, in the student's process or in ours. What it gives is taken as a claim: the trusted side
+reads it with an allow-list (`training/graph.py`) and compares what the model and the graph compute (`probe.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+from torch.fx.experimental.proxy_tensor import make_fx
+
+__all__ = ["BATCH", "NotExportable", "exported"]
+
+BATCH = 13  # images in the traced batch: a number that is no usual count of channels, so that it can be told apart
+_MAX_NODES = 2000
+
+
+class NotExportable(Exception):
+    """The forward pass looks at numbers, or computes with what is no plain data."""
+
+
+def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
+    """Return the operations of a forward pass in train mode, without any of the model's numbers.
+
+    Nothing is computed: parameters and images are torch's meta tensors. What the model's Python does besides (counts
+    calls, prints) is done once and left behind.
+
+    Args:
+        module: any module; it is left in train mode.
+        image: the shape of one image, (c, h, w).
+
+    Returns:
+        `image`; `parameters` and `buffers` as (name, shape, learnable); `nodes` as (operation, arguments, named
+        arguments), in which {"node": i}, {"parameter": i}, {"buffer": i} and {"image": 0} stand for tensors; `output`,
+        one of these.
+
+    Raises:
+        NotExportable: a tensor's numbers decide what is done, or a tensor is used that is no parameter of the model.
+    """
+    X = torch.empty(BATCH, *image, device="meta")
+    module.train()
+    _build_lazy_layers(module, X)
+    parameters = {name: _sketch(value) for name, value in module.named_parameters()}
+    buffers = {name: _sketch(value) for name, value in module.named_buffers()}
+
+    def forward(parameters: dict[str, Tensor], buffers: dict[str, Tensor], X: Tensor) -> Any:
+        with torch.device("meta"):
+            return torch.func.functional_call(module, {**parameters, **buffers}, (X,))
+
+    try:
+        traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(parameters, buffers, X)
+    except Exception as error:  # whatever keeps the model from being traced
+        raise NotExportable(f"{type(error).__name__}: {error}") from error
+    names: dict[Node, dict[str, int]] = {}
+    nodes: list[tuple[str, Any, Any]] = []
+    output: Any = None
+    places = [("parameter", len(parameters)), ("buffer", len(buffers)), ("image", 1)]
+    free = iter([{kind: number} for kind, count in places for number in range(count)])
+    for node in traced.graph.nodes:
+        if node.op == "placeholder":
+            names[node] = next(free)
+        elif node.op == "output":
+            (output,) = _plain(tuple(node.all_input_nodes), names)
+        elif node.op != "call_function" or len(nodes) == _MAX_NODES:
+            raise NotExportable("it uses tensors that are no parameters of the model, or far too many operations")
+        else:
+            nodes.append((str(node.target), _plain(node.args, names), _plain(node.kwargs, names)))
+            names[node] = {"node": len(nodes) - 1}
+    return {
+        "image": tuple(image),
+        "parameters": tuple(
+            (name, tuple(value.shape), value.requires_grad) for name, value in module.named_parameters()
+        ),
+        "buffers": tuple((name, tuple(value.shape), False) for name, value in module.named_buffers()),
+        "nodes": tuple(nodes),
+        "output": output,
+    }
+
+
+def _build_lazy_layers(module: nn.Module, X: Tensor) -> None:
+    lazy = [value for value in module.parameters() if isinstance(value, nn.parameter.UninitializedParameter)]
+    if not lazy:
+        return
+    sketch = any(value.is_meta for value in lazy)
+    with torch.no_grad(), torch.device("meta" if sketch else "cpu"):
+        module(X[:2] if sketch else torch.zeros(2, *X.shape[1:]))
+
+
+def _sketch(value: Tensor) -> Tensor:
+    return torch.empty(value.shape, dtype=torch.get_default_dtype(), device="meta")
+
+
+def _plain(value: Any, names: Mapping[Node, dict[str, int]]) -> Any:
+    """Return arguments of a node as plain data."""
+    if isinstance(value, Node):
+        return names[value]
+    if isinstance(value, tuple | list):
+        return tuple(_plain(entry, names) for entry in value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, names) for key, entry in value.items()}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return str(value)  # a dtype or a memory format

@@ -1,0 +1,134 @@
+"""The one training loop of trusted trainings; where a model cannot leave the student's process, it runs there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from grader.recipe import Recipe
+
+__all__ = ["Point", "batches_for_judging", "fit", "prepared", "predicted"]
+
+_POINTS = 20  # of a learning curve
+_MEAN, _DEVIATION = 0.2860, 0.3530  # of Fashion-MNIST's training images, scaled to [0, 1]
+_SLICE = 500
+_IMAGES_FOR_STATISTICS = 2000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a learning curve: its place in epochs, and loss and accuracy on the batches since the last one."""
+
+    epoch: float
+    loss: float
+    accuracy: float
+
+
+def prepared(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return images, (n, h, w) uint8, as the network takes them: (n, 1, side, side) float32, normalised."""
+    X = images.to(device)[:, None]
+    if tuple(X.shape[2:]) != (side, side):
+        X = F.interpolate(X, size=(side, side), mode="bilinear", antialias=True)
+    return X.float().div_(255).sub_(_MEAN).div_(_DEVIATION)
+
+
+def fit(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    told: Callable[[Point], None] = lambda _: None,
+) -> bool:
+    """Train a model; the batch normalisations' statistics are taken anew at the end, because they lag.
+
+    Args:
+        model: maps (n, 1, side, side) float32 to logits, (n, classes); initialised already, on the device.
+        images: (n, 28, 28) uint8, at least as many as the recipe asks for.
+        labels: (n,) int64.
+        recipe: how.
+        seed: decides the order of the images and what dropout drops.
+        told: hears of the progress.
+
+    Returns:
+        Whether all losses were finite; a training that diverges ends there.
+    """
+    count = min(recipe.images, len(images))
+    torch.manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
+    optimizer = _optimizer(model, recipe, torch.device(device).type)
+    steps_in_epoch = math.ceil(count / recipe.batch)
+    total = recipe.epochs * steps_in_epoch
+    every = max(1, total // _POINTS)
+    model.train()
+    losses, right, seen, step = 0.0, 0, 0, 0
+    for _ in range(recipe.epochs):
+        for X, y in _batches(images[:count], labels[:count], recipe, order, device):
+            if recipe.decay:
+                optimizer.param_groups[0]["lr"] = recipe.lr * (1 - step / total)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=torch.device(device).type == "cuda"):
+                logits = model(X)
+                loss = F.cross_entropy(logits.float(), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            losses += float(loss.detach()) * len(y)
+            right += int((logits.argmax(1) == y).sum())
+            seen += len(y)
+            if step % every == 0 or step == total:
+                told(Point(step / steps_in_epoch, losses / seen, right / seen))
+                if not math.isfinite(losses):
+                    return False
+                losses, right, seen = 0.0, 0, 0
+    _take_statistics_anew(model, images[: min(count, _IMAGES_FOR_STATISTICS)], recipe.side, device)
+    return True
+
+
+def _optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.lr, fused=True)
+    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+
+
+def _batches(
+    images: Tensor, labels: Tensor, recipe: Recipe, order: torch.Generator, device: torch.device | str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Give the batches of one epoch; resized a batch at a time, because a whole data set of 224x224 takes 12 GB."""
+    for chosen in torch.randperm(len(images), generator=order).split(recipe.batch):
+        yield prepared(images[chosen], recipe.side, device), labels[chosen].to(device)
+
+
+def _take_statistics_anew(model: nn.Module, images: Tensor, side: int, device: torch.device | str) -> None:
+    normalisations = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+    kept = [module.momentum for module in normalisations]
+    for module in normalisations:
+        module.reset_running_stats()
+        module.momentum = None  # the mean over all batches
+    with torch.no_grad():
+        if normalisations:
+            for part in images.split(_SLICE):
+                model(prepared(part, side, device))
+    for module, momentum in zip(normalisations, kept, strict=True):
+        module.momentum = momentum
+
+
+def batches_for_judging(images: Tensor) -> Iterator[Tensor]:
+    """Give images in slices that fit memory."""
+    yield from images.split(_SLICE)
+
+
+def predicted(model: nn.Module, images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return the class that a model in eval mode gives each image, (n,) int64; images are (n, 28, 28) uint8."""
+    model.eval()
+    with torch.no_grad():
+        parts = [model(prepared(part, side, device)).argmax(1).cpu() for part in images.split(_SLICE)]
+    return torch.cat(parts)

@@ -1,0 +1,185 @@
+"""A graph as a module of our own: rebuilt, initialised canonically, run; no code of the student's is part of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from grader.training.graph import IMAGE, Graph, Node
+
+__all__ = ["ELEMENTWISE", "OPERATIONS", "Network"]
+
+Operation = Callable[[Sequence[Tensor], Sequence[Tensor], dict[str, Any]], Tensor]
+
+ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
+    "relu": F.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "mish": F.mish,
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
+    "softplus": F.softplus,
+    "hardtanh": F.hardtanh,
+    "clamp": torch.clamp,
+    "exp": torch.exp,
+    "neg": torch.neg,
+    "abs": torch.abs,
+    "sqrt": torch.sqrt,
+    "reciprocal": torch.reciprocal,
+    "pow": torch.pow,
+}
+_BINARY: dict[str, Callable[[Any, Any], Tensor]] = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}
+
+
+def _elementwise(function: Callable[..., Tensor]) -> Operation:
+    return lambda inputs, parameters, settings: function(inputs[0], **settings)
+
+
+def _binary(function: Callable[[Any, Any], Tensor]) -> Operation:
+    def apply(inputs: Sequence[Tensor], parameters: Sequence[Tensor], settings: dict[str, Any]) -> Tensor:
+        operands: list[Any] = [*inputs, *parameters, *([settings["number"]] if "number" in settings else [])]
+        return function(*(reversed(operands) if settings.get("reversed") else operands))
+
+    return apply
+
+
+def _weighted(function: Callable[..., Tensor]) -> Operation:
+    return lambda inputs, parameters, settings: function(inputs[0], *parameters, **settings)
+
+
+def _flatten(inputs: Sequence[Tensor], parameters: Sequence[Tensor], settings: dict[str, Any]) -> Tensor:
+    return inputs[0].flatten(1)
+
+
+def _reshape(inputs: Sequence[Tensor], parameters: Sequence[Tensor], settings: dict[str, Any]) -> Tensor:
+    return inputs[0].reshape(inputs[0].shape[0], *settings["shape"])
+
+
+# Each takes the nodes and parameters of a graph's node, and its settings. Batch normalisation and dropout know whether
+# the network trains, and are the network's own.
+OPERATIONS: dict[str, Operation] = {
+    **{name: _elementwise(function) for name, function in ELEMENTWISE.items()},
+    **{name: _binary(function) for name, function in _BINARY.items()},
+    "conv2d": _weighted(F.conv2d),
+    "linear": _weighted(F.linear),
+    "prelu": _weighted(F.prelu),
+    "max_pool2d": _elementwise(F.max_pool2d),
+    "avg_pool2d": _elementwise(F.avg_pool2d),
+    "adaptive_avg_pool2d": _elementwise(F.adaptive_avg_pool2d),
+    "adaptive_max_pool2d": _elementwise(F.adaptive_max_pool2d),
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "permute": _elementwise(torch.permute),
+    "pad": _elementwise(F.pad),
+    "mean": _elementwise(torch.mean),
+    "sum": _elementwise(torch.sum),
+    "amax": _elementwise(torch.amax),
+    "softmax": _elementwise(F.softmax),
+    "log_softmax": _elementwise(F.log_softmax),
+    "cat": lambda inputs, parameters, settings: torch.cat(list(inputs), **settings),
+}
+
+
+class Network(nn.Module):
+    """Runs a graph.
+
+    Args:
+        graph: what to compute; its parameters are made empty, see `initialise`.
+        device: where; "meta" gives shapes and no numbers.
+    """
+
+    def __init__(self, graph: Graph, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.graph = graph
+        dtype = torch.float32
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(shape, dtype=dtype, device=device)) for shape in graph.parameters
+        )
+        self.statistics = nn.ModuleDict(
+            {
+                str(number): nn.BatchNorm2d(
+                    node.setting("channels"), node.setting("eps"), node.setting("momentum"), affine=False, device=device
+                )
+                for number, node in enumerate(graph.nodes)
+                if node.operation == "batch_norm"
+            }
+        )
+        self._last_use = _last_uses(graph)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images, (n, c, h, w), to the logits, (n, classes)."""
+        values: dict[int, Tensor] = {IMAGE: images}
+        for number, node in enumerate(self.graph.nodes):
+            inputs = [values[each] for each in node.inputs]
+            parameters = [self.weights[each] for each in node.parameters]
+            values[number] = self._compute(number, node, inputs, parameters)
+            for done in self._last_use.get(number, ()):
+                del values[done]
+        return values[len(self.graph.nodes) - 1]
+
+    def _compute(self, number: int, node: Node, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+        if node.operation == "batch_norm":
+            return self._normalised(self.statistics[str(number)], inputs[0], parameters)
+        if node.operation == "dropout":
+            return F.dropout(inputs[0], node.setting("p"), self.training)
+        return OPERATIONS[node.operation](inputs, parameters, dict(node.settings))
+
+    def _normalised(self, statistics: Any, X: Tensor, parameters: list[Tensor]) -> Tensor:
+        weight, bias = parameters or (None, None)
+        if self.training and statistics.momentum is None:
+            statistics.num_batches_tracked += 1
+            momentum = 1 / int(statistics.num_batches_tracked)
+        else:
+            momentum = statistics.momentum or 0.0
+        mean, variance = statistics.running_mean, statistics.running_var
+        return F.batch_norm(X, mean, variance, weight, bias, self.training, momentum, statistics.eps)
+
+    def initialise(self, seed: int) -> None:
+        """Draw all parameters anew, the same ones for one graph and seed whatever the student's own initialisation was.
+
+        Weights of convolutions and fully connected layers are Xavier-uniform (d2l.ai 5.4.2.2), what multiplies
+        otherwise is 1, what is added is 0.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        ones = {node.parameters[0] for node in self.graph.nodes if node.operation in ("batch_norm", "mul", "div")
+                and node.parameters}  # fmt: skip
+        with torch.no_grad():
+            for number, weight in enumerate(self.weights):
+                if weight.dim() > 1:
+                    weight.copy_(_xavier(tuple(weight.shape), generator))
+                else:
+                    weight.fill_(1.0 if number in ones else 0.0)
+        for statistics in self.statistics.values():
+            statistics.reset_running_stats()  # type: ignore[operator]
+
+
+def _xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    receptive = math.prod(shape[2:])
+    bound = math.sqrt(6 / ((shape[0] + shape[1]) * receptive))
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def _last_uses(graph: Graph) -> dict[int, list[int]]:
+    """Return for each node the nodes that nobody after it asks for."""
+    last: dict[int, int] = {}
+    for number, node in enumerate(graph.nodes):
+        for each in node.inputs:
+            last[each] = number
+    uses: dict[int, list[int]] = {}
+    for each, number in last.items():
+        uses.setdefault(number, []).append(each)
+    return uses
