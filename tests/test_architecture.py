@@ -16,7 +16,8 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "errors", "installs", "notebook_json", "recipe", "report", "student", "submission", "verification",
+    "assignment", "cache_folder", "errors", "installs", "notebook_json", "recipe", "report", "student", "submission",
+    "verification",
 )}  # fmt: skip
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
@@ -25,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "grader.sandbox": {"grader", *DATA, "grader.modules"},
     "grader.testing": {*DATA, "grader.modules"},
     "grader.render": DATA,
+    "grader.training": {*DATA, "grader.modules"},
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing"},
     "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
     "grader.cli": {*DATA, "grader.authoring", "grader.grade", "grader.render", "grader.sandbox", "grader.verify"},
