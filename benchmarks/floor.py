@@ -13,7 +13,7 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grader.sandbox.surroundings import TrainingDataWithheld
+from grader.sandbox.data_sets import TrainingDataWithheld
 from grader.submission import read_submission
 
 

@@ -11,7 +11,7 @@ import os
 import resource
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +96,13 @@ class Layers:
 
 @dataclass(frozen=True)
 class FileView:
-    """What of the host's files can be read in the sandbox, and what is covered there."""
+    """What of the host's files can be read in the sandbox, what is covered there, and what lies elsewhere there.
+
+    `shown` names for each folder of the sandbox that of the host which is bound there, read-only.
+    """
 
     hidden: tuple[Path, ...]
+    shown: Mapping[Path, Path] = field(default_factory=dict)
     readable: tuple[Path, ...] = field(default_factory=lambda: _readable_paths())
 
     @staticmethod
@@ -191,6 +195,10 @@ class Confinement:
                     device = path in self._view.devices()
                     linux.restrict_mount(tree, read_only=not device, devices=device)
                     self._trees.append((path, tree))
+            for inside, path in self._view.shown.items():
+                tree = linux.clone_tree(path)
+                linux.restrict_mount(tree, read_only=True)
+                self._trees.append((inside, tree))
 
     def settle_as_first_process(self) -> None:
         """Build the file system, then drop what was needed to build it."""
@@ -302,7 +310,7 @@ class Confinement:
         with self._layers.layer("landlock") as wanted:
             if wanted:
                 private = self._layers.holds("private file system")
-                readable = [*self._view.readable, *_SETTINGS, Path("/proc")]
+                readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
                 folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
                 writable = [*folders, *self._view.devices()]
                 linux.landlock_restrict(readable, writable, scoped=scoped)

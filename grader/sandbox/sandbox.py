@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -88,15 +88,23 @@ class Zygote:
 
     @contextmanager
     def sandbox(
-        self, limits: Limits, hidden: Sequence[Path] = (), left_out: frozenset[str] = frozenset()
+        self,
+        limits: Limits,
+        hidden: Sequence[Path] = (),
+        left_out: frozenset[str] = frozenset(),
+        shown: Mapping[Path, Path] | None = None,
     ) -> Iterator[Sandbox]:
         """Fork a sandbox; at the end nothing of it is left.
 
         `hidden` are folders that stay covered even where they lie inside a readable one; `left_out` names layers that
-        are not applied (tests use it to show that a layer is needed).
+        are not applied (tests use it to show that a layer is needed). `shown` names for a folder inside the sandbox
+        that of the host which can be read there; without the private file system it is not there.
 
         Raises SandboxFault where it cannot be started.
         """
+        for folder in (shown or {}).values():
+            if not folder.is_dir():
+                raise SandboxFault(f"{folder} is to be shown in the sandbox and is not there: fetch the data once more")
         wanted = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
         fallback = Path(tempfile.gettempdir()) / f"grader-{uuid.uuid4().hex}"
         with control_groups(limits, wanted) as places:
@@ -104,6 +112,7 @@ class Zygote:
             request = {
                 "limits": asdict(limits),
                 "hidden": [str(path) for path in hidden],
+                "shown": {str(inside): str(folder.resolve()) for inside, folder in (shown or {}).items()},
                 "left_out": sorted(left_out),
                 "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **places},
                 "fallback_folder": str(fallback),

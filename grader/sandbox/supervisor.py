@@ -41,7 +41,8 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     limits = Limits(**request["limits"])
     layers = Layers(frozenset(request["left_out"]))
-    view = FileView(tuple(Path(path) for path in request["hidden"]))
+    shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
+    view = FileView(tuple(Path(path) for path in request["hidden"]), shown)
     confinement = Confinement(
         layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
     )

@@ -1,4 +1,4 @@
-"""What a notebook finds around it: stand-ins for Colab, keyboard input, data sets that are kept out, bounded output."""
+"""What a notebook finds around it: stand-ins for Colab and keyboard input, data sets, bounded output."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["FrameworkMissing", "OutputFlood", "TrainingDataWithheld", "install"]
+from grader.sandbox import data_sets, drawing
 
-_WITHHELD = "the training data is withheld in this run, so this training ends here; it costs no points"
-
-
-class TrainingDataWithheld(RuntimeError):
-    """The notebook asked for the training data, which this run keeps out."""
-
-    def __init__(self) -> None:
-        super().__init__(_WITHHELD)
+__all__ = ["FrameworkMissing", "OutputFlood", "install"]
 
 
 class FrameworkMissing(ModuleNotFoundError):
@@ -38,7 +31,11 @@ def install(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> Non
     builtins.input = shell.kernel.raw_input = _no_keyboard
     getpass.getpass = shell.kernel.getpass = _no_keyboard
     _offer_colab()
-    _withhold_data_sets()
+    drawing.install(shell)
+    if data_sets.offer(order["mode"], order["data_sets"]):
+        from grader.sandbox import loading  # needs torchvision; the zygote imported it if a course has that
+
+        loading.install(shell, order["mode"])
     sys.meta_path.append(_OtherFrameworks())
     _bound_output(shell, cell_output_bytes)
 
@@ -65,19 +62,6 @@ def _offer_colab() -> None:
     colab.drive, colab.files = drive, files  # type: ignore[attr-defined]
 
 
-def _withhold_data_sets() -> None:
-    """Make the data sets of torchvision end with a clear notice instead of a long wait for a download."""
-    datasets = sys.modules.get("torchvision.datasets")
-    for name in ("MNIST", "CIFAR10", "SVHN", "STL10", "EMNIST", "USPS"):
-        data_set = getattr(datasets, name, None)
-        if isinstance(data_set, type):
-            data_set.__init__ = _withheld  # type: ignore[misc]
-
-
-def _withheld(*_: object, **__: object) -> None:
-    raise TrainingDataWithheld()
-
-
 class _OtherFrameworks(importlib.abc.MetaPathFinder):
     """Says at once why keras and tensorflow cannot be imported."""
 
@@ -86,7 +70,7 @@ class _OtherFrameworks(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         """Raise for these frameworks; asked only after every other finder has found nothing."""
         if name in ("keras", "tensorflow"):
-            raise FrameworkMissing(f"{name} is no package of this course, and {_WITHHELD}", name=name)
+            raise FrameworkMissing(f"{name} is no package of this course, and {data_sets.WITHHELD}", name=name)
         return None
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.sandbox.sandbox import Zygote
-from tests.sandbox.running import LIMITS, Ran, ran
+from tests.idx_files import write_data_set
+from tests.sandbox.running import Ran, ran
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A data set as large as Fashion-MNIST, half of its test images withheld: what `data_sets` takes."""
+    return {"FashionMNIST": write_data_set(tmp_path_factory.mktemp("shown"), 60_000, 5_000)}
 
 
 @pytest.fixture
@@ -19,7 +27,7 @@ def run(zygote: Zygote) -> Iterator[Run]:
     """Run notebooks; their sandboxes are there until the test ends."""
     with ExitStack() as stack:
 
-        def start(*cells: str, names: tuple[str, ...] = ("f",), limits: Any = LIMITS) -> Ran:
-            return stack.enter_context(ran(zygote, *cells, names=names, limits=limits))
+        def start(*cells: str, **options: Any) -> Ran:
+            return stack.enter_context(ran(zygote, *cells, **options))
 
         yield start

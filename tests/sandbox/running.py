@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from grader.assignment import Limits
+from grader.recipe import Mode
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Sandbox, Zygote
 from grader.sandbox.student import SnapshotStudent, SnapshotWork
@@ -77,21 +79,35 @@ class Ran:
 
 
 @contextmanager
-def ran(zygote: Zygote, *cells: str, names: Sequence[str] = ("f",), limits: Limits = LIMITS) -> Iterator[Ran]:
-    """Run a notebook of these cells; `names` are those that some item asks for."""
-    with ran_notebooks(zygote, submission(*cells).notebooks, names=names, limits=limits) as run:
+def ran(zygote: Zygote, *cells: str, **options: Any) -> Iterator[Ran]:
+    """Run a notebook of these cells; `options` are those of `ran_notebooks`."""
+    with ran_notebooks(zygote, submission(*cells).notebooks, **options) as run:
         yield run
 
 
 @contextmanager
 def ran_notebooks(
-    zygote: Zygote, notebooks: Sequence[Notebook], *, names: Sequence[str] = ("f",), limits: Limits = LIMITS
+    zygote: Zygote,
+    notebooks: Sequence[Notebook],
+    *,
+    names: Sequence[str] = ("f",),
+    limits: Limits = LIMITS,
+    mode: Mode = Mode.NONE,
+    data_sets: Mapping[str, Path] | None = None,
+    hidden: Sequence[Path] = (),
+    left_out: frozenset[str] = frozenset(),
 ) -> Iterator[Ran]:
-    """Run the notebooks of one submission."""
+    """Run the notebooks of one submission.
+
+    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names.
+    """
     deadline = time.monotonic() + limits.submission_seconds
-    with closing(Execution()) as execution, zygote.sandbox(limits) as sandbox:
+    inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
+    shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
+    watch = Watch(tuple(names), SEED, mode, inside)
+    with closing(Execution()) as execution, zygote.sandbox(limits, hidden, left_out, shown) as sandbox:
         for notebook in notebooks:
-            run_notebook(sandbox, notebook, Watch(tuple(names), SEED), limits, deadline, execution)
+            run_notebook(sandbox, notebook, watch, limits, deadline, execution)
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
         sources = " ".join(cell.source for notebook in notebooks for cell in notebook.cells)
         every = tuple(sorted(set(re.findall(r"[A-Za-z]\w*", sources)) | {*names, "no_such_name"}))

@@ -12,55 +12,20 @@ from tests.sandbox.conftest import Run
 from tests.sandbox.running import LIMITS, ran
 
 WITHHELD = {
-    "d2l": "data = d2l.FashionMNIST(batch_size=128)\n"
-    "trainer = d2l.Trainer(max_epochs=1)\ntrainer.fit(nn.Linear(1, 1), data)",
-    "d2l's older loader": "train_iter, test_iter = d2l.load_data_fashion_mnist(256)",
-    "an own loop": "train = torchvision.datasets.FashionMNIST(root='./data', train=True, download=True)\n"
-    "for X, y in torch.utils.data.DataLoader(train, 128, num_workers=2): pass",
-    "MNIST": "torchvision.datasets.MNIST('data', download=True, transform=torchvision.transforms.ToTensor())",
-    "KMNIST": "torchvision.datasets.KMNIST('data')",
-    "EMNIST": "torchvision.datasets.EMNIST('data', 'letters', download=True)",
-    "QMNIST": "torchvision.datasets.QMNIST('data', download=True)",
-    "CIFAR10": "torchvision.datasets.CIFAR10('data', download=True)",
-    "CIFAR100": "torchvision.datasets.CIFAR100(root='data', train=False, download=True)",
-    "SVHN": "torchvision.datasets.SVHN('data', download=True)",
-    "imported by name": "FashionMNIST('data', download=True)",
-    "a subclass": "class Mine(FashionMNIST):\n    pass\nMine('data', download=True)",
     "keras": "import keras",
     "keras' data": "from tensorflow.keras.datasets import fashion_mnist",
     "tensorflow": "import tensorflow as tf",
 }
-NOT_THERE = {
-    "Debian's copy": "import gzip\ngzip.open('/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz').read()",
-    "an address": "import urllib.request\nurllib.request.urlretrieve("
-    "'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-images-idx3-ubyte.gz', 'x.gz')",
-    "an address by number": "import urllib.request\nurllib.request.urlopen('http://93.184.216.34/x.gz', timeout=60)",
-    "requests": "import requests\nrequests.get('https://github.com/x.gz', timeout=60)",
-    "d2l.download": "d2l.download('http://d2l-data.s3-accelerate.amazonaws.com/x.gz')",
-    "curl": "import subprocess\nsubprocess.run(['curl', '-fsS', 'https://example.org/x.gz'], check=True)",
-}
-_IMPORTS = "import torch, torchvision\nfrom torch import nn\nfrom d2l import torch as d2l\n" + (
-    "from torchvision.datasets import FashionMNIST"
-)
 
 
 @pytest.mark.parametrize("asking", WITHHELD.values(), ids=WITHHELD.keys())
-def test_training_that_asks_for_withheld_data_ends_at_once_and_says_so(run: Run, asking: str) -> None:
+def test_a_framework_that_the_course_does_not_use_ends_the_cell_at_once_and_says_so(run: Run, asking: str) -> None:
     limits = dataclasses.replace(LIMITS, cell_seconds=8)
-    made = run(_IMPORTS, f"def f(): return 1\n{asking}\ndef g(): return 2", names=("f", "g"), limits=limits)
+    made = run("import torch", f"def f(): return 1\n{asking}\ndef g(): return 2", names=("f", "g"), limits=limits)
     assert made.statuses() == ["ok", "training withheld"]
     assert "withheld" in made.messages()[1]
     assert made.call("f") == 1
     assert made.defined("g") == []
-
-
-@pytest.mark.parametrize("asking", NOT_THERE.values(), ids=NOT_THERE.keys())
-def test_data_cannot_be_had_from_elsewhere_and_the_cell_does_not_wait(run: Run, asking: str) -> None:
-    limits = dataclasses.replace(LIMITS, cell_seconds=8)
-    made = run(_IMPORTS, f"def f(): return 1\n{asking}", "x = f()", limits=limits)
-    assert made.statuses()[1] in ("raised", "training withheld")
-    assert made.statuses()[2] == "ok"
-    assert made.call("f") == 1
 
 
 CELLS = {
