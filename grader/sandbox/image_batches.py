@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
-__all__ = ["WholeBatch", "below", "read_batch", "resolved", "side_of"]
+__all__ = ["EXACT_SIDES", "WholeBatch", "below", "read_batch", "resolved", "side_of"]
 
 _SIDE = 28
 # For these sides torch's resizing of bytes rounds as PIL's does, whatever the pixels (tests/sandbox/
 # test_image_batches.py proves it); for many others (33, 227) it does not, because its weights have fewer bits.
-_EXACT_SIDES = frozenset({28, 32, 36, 40, 48, 56, 60, 64, 80, 96, 112, 128, 160, 192, 196, 224, 256})
+EXACT_SIDES = frozenset({28, 32, 36, 40, 48, 56, 60, 64, 80, 96, 112, 128, 160, 192, 196, 224, 256})
 _SOURCES = (datasets.MNIST, datasets.FashionMNIST)
 _GET_ITEM = datasets.MNIST.__getitem__
 _DEEPEST = 3  # a Subset of a ConcatDataset of a data set
@@ -64,7 +64,7 @@ def _size_of(resize: transforms.Resize) -> tuple[int, int] | None:
     sides = (resize.size,) * 2 if isinstance(resize.size, int) else tuple(resize.size)
     sides = sides * 2 if len(sides) == 1 else sides  # the images are square
     bilinear = resize.interpolation == transforms.InterpolationMode.BILINEAR and resize.max_size is None
-    return sides if bilinear and set(sides) <= _EXACT_SIDES else None
+    return sides if bilinear and set(sides) <= EXACT_SIDES else None
 
 
 def side_of(data_set: Any) -> int | None:
