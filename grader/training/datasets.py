@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grader.cache_folder import cache_folder, write_whole
-from grader.training.idx import FILES, Place, header, locate, read_files
+from grader.training.idx import FILES, Place, digest, header, locate, read_files
 
 __all__ = ["SHOWN", "DataSet", "find_data_set", "shown_folder"]
 
@@ -91,9 +90,6 @@ def _stamp(place: Place) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=4)
 def _loaded(place: Place, stamp: tuple[tuple[int, int], ...], cache: Path | None) -> DataSet:
     contents = read_files(place, cache)
-    digest = hashlib.sha256()
-    for content in contents.values():
-        digest.update(content)
     train_images, train_labels, test_images, test_labels = (_tensor(contents[file], file) for file in FILES)
     return DataSet(
         name=place.name,
@@ -103,7 +99,7 @@ def _loaded(place: Place, stamp: tuple[tuple[int, int], ...], cache: Path | None
         shown_labels=test_labels[:SHOWN].long(),
         withheld_images=test_images[SHOWN:],
         withheld_labels=test_labels[SHOWN:].long(),
-        sha256=digest.hexdigest(),
+        sha256=digest(contents),
     )
 
 

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from grader.cache_folder import cache_folder, write_whole
 from grader.errors import InputError
 
-__all__ = ["DATA_SETS", "FILES", "Place", "decoded", "header", "locate", "read_files"]
+__all__ = ["DATA_SETS", "FILES", "Place", "advice", "decoded", "digest", "header", "locate", "read_files"]
 
 DATA_SETS = ("FashionMNIST", "MNIST")  # torchvision's names
 FILES: Mapping[str, tuple[int, ...]] = {  # torchvision's names, without .gz
@@ -79,7 +79,7 @@ def locate(name: str, folder: Path | None = None, cache: Path | None = None) -> 
         nearest = min(places, key=lambda place: len(place.missing))
         if nearest.missing:
             absent = ", ".join(nearest.missing)
-            raise InputError(f"{folder} lacks files of {name} ({absent}, or the same with .gz): {_advice(name)}")
+            raise InputError(f"{folder} lacks files of {name} ({absent}, or the same with .gz); {advice(name)}")
         return nearest
     places = [Place(name, _DEBIAN[name], "Debian's package")] if name in _DEBIAN else []
     places.append(Place(name, (cache or cache_folder()) / "data" / name / "raw", "grader data fetch"))
@@ -102,8 +102,13 @@ def read_files(place: Place, cache: Path | None = None) -> dict[str, bytearray]:
             contents[file] = _uncompressed(path, file, kept) if path.suffix == ".gz" else _raw(path, file)
         except (OSError, EOFError, ValueError, zlib.error) as error:
             said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise InputError(f"{path or file}: {said}; {_advice(place.name)}") from None
+            raise InputError(f"{path or file}: {said}; {advice(place.name)}") from None
     return contents
+
+
+def advice(name: str, otherwise: str = "") -> str:
+    """Return what to do where a data set is missing or broken: install it, or fetch it (or what else is said)."""
+    return f"to get it: {_INSTALL.get(name, '')}{otherwise or f'grader data fetch {name}'}"
 
 
 def decoded(path: Path, file: str) -> bytearray:
@@ -122,6 +127,14 @@ def decoded(path: Path, file: str) -> bytearray:
     return _checked(content, file)
 
 
+def digest(contents: Mapping[str, bytes | bytearray]) -> str:
+    """Return the sha256 of `read_files`: the same however the files were packed."""
+    total = hashlib.sha256()
+    for content in contents.values():
+        total.update(content)
+    return total.hexdigest()
+
+
 def header(shape: tuple[int, ...]) -> bytes:
     """Return the header of an IDX file of unsigned bytes."""
     return bytes([0, 0, _UNSIGNED_BYTES, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
@@ -132,17 +145,17 @@ def _uncompressed(path: Path, file: str, kept: Path) -> bytearray:
     about = path.stat()
     source = f"{path.resolve()} {about.st_size} {about.st_mtime_ns}"
     copy = kept / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}-{file}"
-    digest = copy.with_suffix(".sha256")
+    recorded = copy.with_suffix(".sha256")
     try:
         content = _raw(copy, file)
-        if digest.read_text() == hashlib.sha256(content).hexdigest():
+        if recorded.read_text() == hashlib.sha256(content).hexdigest():
             return content
     except (OSError, ValueError):
         pass  # never kept, or spoiled
     content = decoded(path, file)
     try:
         kept.mkdir(parents=True, exist_ok=True)
-        write_whole(digest, hashlib.sha256(content).hexdigest().encode())
+        write_whole(recorded, hashlib.sha256(content).hexdigest().encode())
         write_whole(copy, content)
     except OSError:
         pass  # a full disk makes it slow, not wrong
@@ -181,7 +194,3 @@ def _checked(content: bytearray, file: str) -> bytearray:
 
 def _size(file: str) -> int:
     return len(header(FILES[file])) + math.prod(FILES[file])
-
-
-def _advice(name: str) -> str:
-    return f"get it by {_INSTALL.get(name, '')}grader data fetch {name}"

@@ -99,7 +99,7 @@ def test_what_was_decoded_is_kept_and_made_again_when_it_is_spoiled(packaged: Pa
 
 def test_without_a_folder_an_unknown_place_is_none_and_with_one_it_says_what_to_do(tmp_path: Path) -> None:
     assert find_data_set("MNIST", cache=tmp_path) is None
-    with pytest.raises(InputError, match=r"lacks files of MNIST \(train-images.*: get it by grader data fetch MNIST"):
+    with pytest.raises(InputError, match=r"lacks files of MNIST \(train-images.*; to get it: grader data fetch MNIST"):
         find_data_set("MNIST", tmp_path)
     with pytest.raises(InputError, match="apt-get install dataset-fashion-mnist, or grader data fetch FashionMNIST"):
         find_data_set("FashionMNIST", tmp_path / "missing")
@@ -142,7 +142,7 @@ def test_a_broken_file_is_named_with_what_is_wrong_and_what_to_do(
         (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{file}: .*{said}.*; get it by sudo apt-get install"):
+    with pytest.raises(InputError, match=rf"{file}: .*{said}.*; to get it: sudo apt-get install"):
         find_data_set("FashionMNIST", tmp_path)
 
 
