@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Definition", "Fault", "Operation", "Parameter", "Recorded", "Remote", "Student", "StudentFault", "Work"]
+__all__ = [
+    "Definition",
+    "Fault",
+    "Operation",
+    "OwnTraining",
+    "Parameter",
+    "Recorded",
+    "Remote",
+    "Student",
+    "StudentFault",
+    "Work",
+]
 
 
 class Fault(StrEnum):
@@ -92,6 +103,36 @@ class Recorded:
     value: Tensor | tuple[int, ...] | Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class OwnTraining:
+    """A training that a notebook's own loop made, as the student's process tells of it: advice, and no evidence.
+
+    `cell` is the cell that trained, `model` the class of the model. `epochs` are those that are over, None where they
+    were not counted, `planned_epochs` those of a d2l.Trainer. `lr` is the learning rate of the first step. `findings`
+    are mistakes of the loop: a stable name, and a sentence to the student. `ended` tells why the training was cut:
+    "steps", "budget", "nan", "plateau", or "" where it was not. `losses` are at most 100 of the loop's, in order.
+    `size` is that of its images (channels, height, width), `pixels` are their lowest and highest value.
+    `part` and `number` lead to the trained model, which is there where trainings run as written.
+    """
+
+    file: str
+    cell: int
+    part: int
+    number: int
+    model: str
+    parameters: int
+    size: tuple[int, int, int]
+    pixels: tuple[float, float]
+    steps: int
+    epochs: int | None
+    planned_epochs: int | None
+    optimizer: str
+    lr: float | None
+    findings: tuple[tuple[str, str], ...]
+    ended: str
+    losses: tuple[float, ...]
+
+
 class Remote(Protocol):
     """Something that lives in the student's process: a function, a class, a module.
 
@@ -165,6 +206,9 @@ class Work(Protocol):
 
         `filled_in` names the parameters that a test knows how to fill in: a callable that requires others is left out.
         """
+
+    def trainings(self) -> Sequence[OwnTraining]:
+        """Return what the notebooks' own training loops did, in order; none where data is withheld."""
 
     def open(
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None

@@ -11,16 +11,25 @@ import re
 import signal
 import socket
 import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+from grader.recipe import Mode
+from grader.sandbox.cutoff import TrainingCut
+from grader.sandbox.diagnosis import diagnosed
+from grader.sandbox.loop import Loop
 from grader.sandbox.objects import small_value
-from grader.sandbox.snapshot import serve_snapshot
+from grader.sandbox.recorder import Recorder
+from grader.sandbox.snapshot import TRAINED, serve_snapshot
 from grader.sandbox.wire import Closed, Packets
 
 __all__ = ["Agent"]
 
 _NOTHING = object()
 _MAX_VALUES = 64
+_MAX_LOSSES = 100
 
 
 class Agent:
@@ -40,18 +49,37 @@ class Agent:
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
         self._part = 0  # of the cell
+        self._mode = Mode(order["mode"])
+        self._cell_seconds: float = order["cell_seconds"]
+        self._cell_started = time.monotonic()
+        self._recorder: Recorder | None = None
 
-    def watch(self) -> None:
-        """Begin with the next cell."""
+    def watch(self, recorder: Recorder | None = None) -> None:
+        """Begin with the next cell; trainings are followed where there is a recorder."""
         run_statement = self._shell.run_code
+        self._recorder = recorder
 
-        async def run_and_look(*arguments: Any, **options: Any) -> Any:
-            failed = await run_statement(*arguments, **options)
-            self._look()
+        async def run_and_look(code: Any, result: Any = None, **options: Any) -> Any:
+            with self._followed() as loops:
+                failed = await run_statement(code, result, **options)
+            if result is not None and isinstance(result.error_in_exec, TrainingCut):
+                result.error_in_exec, failed = None, False
+            self._look(trained=loops)
             return failed
 
         self._shell.run_code = run_and_look
+        self._shell.set_custom_exc((TrainingCut,), _say)
+        self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
+
+    def _followed(self) -> Any:
+        if self._recorder is None:
+            return nullcontext([])
+        return self._recorder.statement(self._cell_started, self._cell_seconds)
+
+    def _before_cell(self, _: Any) -> None:
+        if self._recorder is None or not self._recorder.follows:  # a magic may run a cell inside a cell
+            self._cell_started = time.monotonic()
 
     def _after_cell(self, result: Any) -> None:
         self._look(result, last=bool(self._place().get("last")))
@@ -61,7 +89,7 @@ class Agent:
         place: dict[str, Any] = self._shell.kernel.get_parent().get("metadata", {})
         return place
 
-    def _look(self, result: Any = None, last: bool = False) -> None:
+    def _look(self, result: Any = None, last: bool = False, trained: Sequence[Loop] = ()) -> None:
         """Note what is new, and take a snapshot where it was asked for."""
         if "cell" not in self._place():
             return
@@ -73,10 +101,13 @@ class Agent:
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
-            if written or last:
+            kept_trained = [loop.module for loop in trained if self._mode is Mode.FULL]
+            if written or last or kept_trained:
                 self._part += 1
                 if last or (cell, self._part) not in self._kept:
-                    self._snapshot(cell, written, self._defined_in if last else {})
+                    self._snapshot(cell, written, self._defined_in if last else {}, kept_trained)
+            for number, loop in enumerate(trained):
+                self._packets.send(self._training(cell, number, loop))
         except (Closed, TimeoutError, TypeError):
             return
 
@@ -115,19 +146,46 @@ class Agent:
                 found.append((name, value))
         return found
 
-    def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int]) -> None:
+    def _training(self, cell: int, number: int, loop: Loop) -> dict[str, Any]:
+        """Return the note on a training; `part` and `number` lead to the trained model in the snapshot after it."""
+        seen = loop.trajectory
+        every = max(1, -(-len(seen.losses) // _MAX_LOSSES))
+        return {
+            "note": "training",
+            "cell": cell,
+            "part": self._part if self._mode is Mode.FULL else 0,
+            "number": number,
+            "model": seen.model,
+            "parameters": seen.parameters,
+            "size": seen.size,
+            "pixels": (seen.lowest, seen.highest),
+            "steps": seen.steps,
+            "epochs": seen.epochs if self._mode is Mode.FULL else None,
+            "planned_epochs": seen.planned_epochs,
+            "optimizer": seen.optimizer,
+            "lr": seen.lr,
+            "findings": diagnosed(seen),
+            "ended": seen.ended,
+            "losses": tuple(seen.losses[::every]),
+        }
+
+    def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int], trained: Sequence[Any] = ()) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
             try:
-                serve_snapshot(theirs, self._shell.user_ns)
+                serve_snapshot(theirs, {**self._shell.user_ns, TRAINED: trained} if trained else self._shell.user_ns)
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         theirs.close()
         note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
         self._packets.send(note, (ours.fileno(),))
         ours.close()
+
+
+def _say(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> None:
+    sys.stdout.write(f"{cut}\n")
 
 
 _SHELL_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}

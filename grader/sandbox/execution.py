@@ -19,7 +19,9 @@ from grader.errors import SandboxFault
 from grader.recipe import Mode
 from grader.report import CellResult
 from grader.sandbox.sandbox import Sandbox
+from grader.sandbox.training_notes import own_training
 from grader.sandbox.wire import Array, Channel, Closed, Malformed, Packets
+from grader.student import OwnTraining
 from grader.submission import Cell, Notebook
 
 __all__ = ["Execution", "Note", "Snapshot", "Watch", "run_notebook"]
@@ -31,6 +33,7 @@ _SECONDS_TO_ANSWER = 2.0
 _MAX_SOURCE = 4_000_000  # characters of code that a notebook may have
 _MAX_SNAPSHOTS = 100
 _MAX_NOTES = 5_000
+_MAX_TRAININGS = 100
 _MOST = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
 # What merely importing a name from these packages leaves behind is no work of the student's.
@@ -92,6 +95,8 @@ class Execution:
 
     snapshots: list[Snapshot] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    trainings: list[OwnTraining] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     imported: dict[str, str] = field(default_factory=dict)
     cells: dict[tuple[str, int], CellResult] = field(default_factory=dict)
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -202,6 +207,7 @@ class _Attempt:
             "seed": self._watch.seed,
             "mode": str(self._watch.mode),
             "data_sets": dict(self._watch.data_sets),
+            "cell_seconds": self._limits.cell_seconds,
         }
         agent, runner, self._kernel = self._sandbox.start(order)
         channel = Channel(runner)
@@ -300,6 +306,9 @@ class _Attempt:
                 case "imported":
                     for name in set(note["names"]) & set(self._watch.names):
                         self._execution.imported[name] = str(note["names"][name])[:100]
+                case "training" if (self._file, cell) not in self._known:
+                    if len(self._execution.trainings) < _MAX_TRAININGS:
+                        self._execution.trainings.append(own_training(self._file, cell, note))
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, agent)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -18,8 +18,10 @@ from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
 from grader.assignment import Limits
+from grader.recipe import Mode
 from grader.sandbox import surroundings
 from grader.sandbox.agent import Agent
+from grader.sandbox.recorder import Recorder
 
 __all__ = ["PORTS", "KernelAddress", "run_kernel"]
 
@@ -106,8 +108,18 @@ def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[
     )
     app.initialize([])
     surroundings.install(app.shell, limits.cell_output_bytes, order)
-    Agent(app.shell, agent_socket, order).watch()
+    Agent(app.shell, agent_socket, order).watch(_recorder(Mode(order["mode"])))
     app.start()
+
+
+def _recorder(mode: Mode) -> Recorder | None:
+    """Return what follows the trainings of a kernel, None where there are none."""
+    if mode is Mode.NONE:
+        return None
+    loading: Any = sys.modules.get("grader.sandbox.loading")  # there where data sets are
+    recorder = Recorder(mode, loading.Batches.latest if loading else lambda: None)
+    recorder.install()
+    return recorder
 
 
 def _reset_inherited_state(seed: int) -> None:

@@ -26,7 +26,9 @@ from grader import modules
 from grader.sandbox.objects import Objects, array_of, unchanged
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
-__all__ = ["serve_snapshot"]
+__all__ = ["TRAINED", "serve_snapshot"]
+
+TRAINED = "__trained__"  # the name of the models that the statement before a snapshot trained
 
 
 def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:

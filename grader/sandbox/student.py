@@ -19,7 +19,7 @@ from torch import Tensor
 from grader.assignment import Limits
 from grader.sandbox.execution import Execution, Snapshot
 from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
-from grader.student import Definition, Fault, Operation, Parameter, Recorded, StudentFault
+from grader.student import Definition, Fault, Operation, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["SnapshotStudent", "SnapshotWork"]
 
@@ -249,6 +249,10 @@ class SnapshotWork:
             except StudentFault:
                 continue  # a state that cannot even list its names has nothing to offer
         return found
+
+    def trainings(self) -> Sequence[OwnTraining]:
+        """Return what the notebooks' own training loops did, in order."""
+        return tuple(self._execution.trainings)
 
     @contextmanager
     def open(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from grader import modules
-from grader.student import Definition, Fault, Operation, Parameter, Recorded, StudentFault
+from grader.student import Definition, Fault, Operation, OwnTraining, Parameter, Recorded, StudentFault
 from grader.testing.solution import Solution
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
@@ -80,6 +80,10 @@ class LocalWork:
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
         """Return nothing: every name is the one asked for."""
         return []
+
+    def trainings(self) -> Sequence[OwnTraining]:
+        """Return nothing: no data set is here, and nothing trains."""
+        return ()
 
     @contextmanager
     def open(
