@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from grader.errors import AssignmentError
+from grader.recipe import Mode, Recipe
 
 __all__ = ["Assignment", "Item", "Limits", "find_assignment", "load_assignment", "revision_of"]
 
@@ -18,6 +19,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch"
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
 
 _MIB = 1024**2
+_MOST = 1_000_000
 _REQUIRED = object()
 _WORDS = {
     str: "a string",
@@ -43,6 +45,8 @@ class Limits:
     replacements: int = 3  # how often a kernel that died or hung is replaced
     judge_seconds: float = 120  # for all tests of all definitions together
     test_seconds: float = 10
+    training_seconds: float = 240  # for one item's training where it must run in the student's process
+    training_teraflops: float = 4  # for one training: 10**12 floating-point operations, told from the model's graph
     test_memory_bytes: int = 1024 * _MIB
 
 
@@ -53,7 +57,8 @@ class Item:
     `names` are the names whose definitions it judges: the first is the one asked for, the others are what it may be
     built on (a later fix of those counts too). With no names it is judged by recorded values only. `visible` tells
     whether a report may show inputs and expected values, `partial` whether some right cases earn some points, `search`
-    whether models built under other names are tried where the first name is not defined.
+    whether models built under other names are tried where the first name is not defined. An item with `recipes` is
+    earned by training: it has one for each mode in which there is a training.
     """
 
     id: str
@@ -64,6 +69,7 @@ class Item:
     visible: bool = True
     partial: bool = False
     search: bool = False
+    recipes: Mapping[Mode, Recipe] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Assignment:
     def names(self) -> tuple[str, ...]:
         """Return every name that some item asks for, sorted."""
         return tuple(sorted({name for item in self.items for name in item.names}))
+
+    @property
+    def trained(self) -> tuple[Item, ...]:
+        """Return the items that are earned by training."""
+        return tuple(item for item in self.items if item.recipes)
 
 
 def find_assignment(name_or_path: str | Path) -> Assignment:
@@ -178,11 +189,45 @@ def _item(table: _Table) -> Item:
         visible=table.take("visible", bool, True),
         partial=table.take("partial", bool, False),
         search=table.take("search", bool, False),
+        recipes=_recipes(table),
     )
     table.end()
     if item.search and not item.names:
         raise table.error("search needs a name to stand in for: give names, or leave search out")
     return item
+
+
+def _recipes(table: _Table) -> dict[Mode, Recipe]:
+    """Return the recipe of each mode; `calibration` beside it is for people, see `grader calibrate`."""
+    found: dict[Mode, Recipe] = {}
+    modes = _Table(table.take("recipes", dict, {}), f"{table.where}, recipes")
+    for mode in (Mode.QUICK, Mode.FULL):
+        recipe = _Table(modes.take(str(mode), dict, {}), f"{modes.where}, {mode}")
+        if recipe.content:
+            recipe.take("calibration", dict, {})
+            found[mode] = _recipe(recipe)
+    modes.end()
+    return found
+
+
+def _recipe(table: _Table) -> Recipe:
+    kinds = {"float": float, "int": int, "bool": bool}
+    values = {
+        each.name: table.take(
+            each.name, kinds.get(str(each.type), str), _REQUIRED if each.default is MISSING else each.default
+        )
+        for each in fields(Recipe)
+    }
+    table.end()
+    if values["optimizer"] not in ("adam", "sgd"):
+        raise table.error(f'optimizer must be "adam" or "sgd", not {values["optimizer"]!r}')
+    for name, value in values.items():
+        lowest = 0 if name in ("momentum", "threshold", "decay") else 1e-9
+        if name != "optimizer" and not lowest <= value <= _MOST:
+            raise table.error(f"{name} must be above zero, not {value}")
+    if values["threshold"] > 1:
+        raise table.error(f"threshold must be between 0 and 1, not {values['threshold']}")
+    return Recipe(**values)
 
 
 def _limits(table: _Table) -> Limits:

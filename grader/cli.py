@@ -9,14 +9,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from grader.errors import GraderError, InputError
+from grader.recipe import Mode
 
 __all__ = ["app"]
 
@@ -34,12 +35,8 @@ rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
 assignments = typer.Typer(no_args_is_help=True, help="Work on assignments.")
 app.add_typer(assignments, name="assignment")
-
-
-class Training(StrEnum):
-    """What is done with training cells."""
-
-    NONE = "none"
+data_sets = typer.Typer(invoke_without_command=True, help="Find and fetch the data sets that trainings use.")
+app.add_typer(data_sets, name="data")
 
 
 @app.command()
@@ -51,8 +48,17 @@ def check(
     ] = "",
     html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
     training: Annotated[
-        Training, typer.Option(help="none: training data is withheld, and a training that asks for it ends at once.")
-    ] = Training.NONE,
+        Mode | None,
+        typer.Option(
+            help="none: nothing is trained. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
+            "training cells as written.",
+            show_default="full where there is a GPU, else quick",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.", show_default="found; see `grader data`"),
+    ] = None,
 ) -> None:
     """Check one submission of one or more notebooks."""
     with _exit_codes(), _progress() as progress:
@@ -68,8 +74,12 @@ def check(
             # Imported here, so that the warm process imports the same packages meanwhile.
             with _interrupts_held():
                 from grader.grade import grade
+                from grader.training.devices import default_mode
+                from grader.training.trainer import offered_trainer
 
-            report = grade(submission, found, zygote, progress=progress)
+            mode = training or default_mode()
+            with offered_trainer(mode, data) as trainer:
+                report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress)
         if html_file:
             from grader.render.html import render_html
 
@@ -88,9 +98,10 @@ def check(
 def doctor(
     assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
 ) -> None:
-    """Tell which sandbox layers hold on this machine, and which packages are there."""
+    """Tell which sandbox layers hold on this machine, which packages are there, and what trainings would use."""
     with _exit_codes(), _progress() as progress:
         from grader.assignment import find_assignment
+        from grader.render.text import plain
         from grader.sandbox.sandbox import Zygote
 
         found = find_assignment(assignment)
@@ -103,6 +114,11 @@ def doctor(
             for package in found.packages:
                 console.print(f"{package}: {zygote.missing.get(package, 'imported')}", markup=False)
             complete = all(layer.on for layer in sandbox.layers) and not zygote.missing
+            with _interrupts_held():
+                from grader.training.inventory import training_facts
+
+            for name, text in training_facts():
+                console.print(f"{name}: {plain(text)}", markup=False, soft_wrap=True)
     raise typer.Exit(PASSED if complete else NOT_PASSED)
 
 
@@ -173,6 +189,65 @@ def verify(
     raise typer.Exit(PASSED if verification.perfect else NOT_PASSED)
 
 
+@data_sets.callback()
+def data(context: typer.Context) -> None:
+    """Find and fetch the data sets that trainings use; alone it lists them."""
+    if context.invoked_subcommand is None:
+        list_data_sets()
+
+
+@data_sets.command("list")
+def list_data_sets(
+    json_file: Annotated[str, typer.Option("--json", help="Write the list as JSON here, - for standard output.")] = "",
+) -> None:
+    """Tell which data sets are found, and where they came from.
+
+    Exit codes: 0 all of them are there and whole, 1 some are not.
+    """
+    import json
+    from dataclasses import asdict
+
+    with _exit_codes():
+        from grader.render.text import plain
+
+        _refuse_unwritable(json_file)
+        with _interrupts_held():
+            from grader.training.inventory import found_data_sets
+
+        found = found_data_sets()
+        if json_file:
+            _write(json_file, json.dumps([asdict(each) for each in found], indent=1) + "\n")
+        if json_file != "-":
+            for each in found:
+                print(f"{each.name:14}{plain(each.problem or f'{each.folder} ({each.origin})')}")
+    raise typer.Exit(NOT_PASSED if any(each.problem for each in found) else PASSED)
+
+
+@data_sets.command()
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones.", show_default="FashionMNIST")] = None,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A folder on the web that has the files, instead of the public ones."),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The folder to make NAME/raw in.", show_default="the cache")
+    ] = None,
+) -> None:
+    """Fetch data sets from the public mirrors, and check them.
+
+    Exit codes: 0 they are there, 2 no mirror has a file right, or the folder cannot be written.
+    """
+    with _exit_codes(), _progress() as progress:
+        from grader.render.text import plain
+        from grader.training.mirrors import fetch
+
+        for name in names or ["FashionMNIST"]:
+            place = fetch(name, into, mirror or (), progress)
+            progress("")
+            print(f"{name:14}{plain(str(place.folder))}")
+
+
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     """Turn our errors into one clear line and an exit code."""
@@ -222,8 +297,18 @@ def _progress() -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
+    from grader.render.text import line
+
     with console.status("reading") as status:
-        yield lambda what: status.update(what) if what else status.stop()
+
+        def show(what: str) -> None:
+            if not what:
+                return status.stop()
+            status.start()  # it may have been stopped by a part of the work that ended
+            # As text, because names of files may hold what rich takes for markup.
+            return status.update(Text(line(what), overflow="ellipsis", no_wrap=True))
+
+        yield show
 
 
 def _refuse_unwritable(*files: str) -> None:

@@ -58,19 +58,21 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         raise NotExportable(f"{type(error).__name__}: {error}") from error
     names: dict[Node, dict[str, int]] = {}
     nodes: list[tuple[str, Any, Any]] = []
-    output: Any = None
+    outputs: tuple[Any, ...] = ()
     places = [("parameter", len(parameters)), ("buffer", len(buffers)), ("image", 1)]
     free = iter([{kind: number} for kind, count in places for number in range(count)])
     for node in traced.graph.nodes:
         if node.op == "placeholder":
             names[node] = next(free)
         elif node.op == "output":
-            (output,) = _plain(tuple(node.all_input_nodes), names)
+            outputs = _plain(tuple(node.all_input_nodes), names)
         elif node.op != "call_function" or len(nodes) == _MAX_NODES:
             raise NotExportable("it uses tensors that are no parameters of the model, or far too many operations")
         else:
             nodes.append((str(node.target), _plain(node.args, names), _plain(node.kwargs, names)))
             names[node] = {"node": len(nodes) - 1}
+    if len(outputs) != 1:
+        raise NotExportable("it gives something else than one tensor made from the images")
     return {
         "image": tuple(image),
         "parameters": tuple(
@@ -78,7 +80,7 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         ),
         "buffers": tuple((name, tuple(value.shape), False) for name, value in module.named_buffers()),
         "nodes": tuple(nodes),
-        "output": output,
+        "output": outputs[0],
     }
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from grader.recipe import Recipe
 
-__all__ = ["Point", "batches_for_judging", "fit", "prepared", "predicted"]
+__all__ = ["Point", "fit", "initialise", "predicted", "prepared", "trained_in_place", "xavier"]
 
 _POINTS = 20  # of a learning curve
 _MEAN, _DEVIATION = 0.2860, 0.3530  # of Fashion-MNIST's training images, scaled to [0, 1]
@@ -27,6 +27,26 @@ class Point:
     epoch: float
     loss: float
     accuracy: float
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Draw a model's parameters anew: weights Xavier-uniform (d2l.ai 5.4.2.2), biases 0, normalisations as new."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.dim() > 1:
+                    parameter.copy_(xavier(tuple(parameter.shape), generator))
+                elif name == "bias":
+                    parameter.zero_()
+            if isinstance(module, nn.modules.batchnorm._NormBase):
+                module.reset_parameters()
+
+
+def xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draw a weight of a fully connected layer, (outputs, inputs), or of a convolution, (c_o, c_i, k_h, k_w)."""
+    bound = math.sqrt(6 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
 
 def prepared(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
@@ -51,7 +71,7 @@ def fit(
 
     Args:
         model: maps (n, 1, side, side) float32 to logits, (n, classes); initialised already, on the device.
-        images: (n, 28, 28) uint8, at least as many as the recipe asks for.
+        images: (n, 28, 28) uint8, at least as many as the recipe asks for; on a GPU they may lie there already.
         labels: (n,) int64.
         recipe: how.
         seed: decides the order of the images and what dropout drops.
@@ -61,9 +81,10 @@ def fit(
         Whether all losses were finite; a training that diverges ends there.
     """
     count = min(recipe.images, len(images))
+    on_gpu = torch.device(device).type == "cuda"
     torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
-    optimizer = _optimizer(model, recipe, torch.device(device).type)
+    optimizer = _optimizer(model, recipe)
     steps_in_epoch = math.ceil(count / recipe.batch)
     total = recipe.epochs * steps_in_epoch
     every = max(1, total // _POINTS)
@@ -73,7 +94,7 @@ def fit(
         for X, y in _batches(images[:count], labels[:count], recipe, order, device):
             if recipe.decay:
                 optimizer.param_groups[0]["lr"] = recipe.lr * (1 - step / total)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=torch.device(device).type == "cuda"):
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=on_gpu):
                 logits = model(X)
                 loss = F.cross_entropy(logits.float(), y)
             optimizer.zero_grad()
@@ -92,7 +113,7 @@ def fit(
     return True
 
 
-def _optimizer(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=recipe.lr, fused=True)
@@ -104,7 +125,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Give the batches of one epoch; resized a batch at a time, because a whole data set of 224x224 takes 12 GB."""
     for chosen in torch.randperm(len(images), generator=order).split(recipe.batch):
-        yield prepared(images[chosen], recipe.side, device), labels[chosen].to(device)
+        here = chosen.to(images.device)
+        yield prepared(images[here], recipe.side, device), labels[here].to(device)
 
 
 def _take_statistics_anew(model: nn.Module, images: Tensor, side: int, device: torch.device | str) -> None:
@@ -121,14 +143,25 @@ def _take_statistics_anew(model: nn.Module, images: Tensor, side: int, device: t
         module.momentum = momentum
 
 
-def batches_for_judging(images: Tensor) -> Iterator[Tensor]:
-    """Give images in slices that fit memory."""
-    yield from images.split(_SLICE)
-
-
 def predicted(model: nn.Module, images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
     """Return the class that a model in eval mode gives each image, (n,) int64; images are (n, 28, 28) uint8."""
     model.eval()
     with torch.no_grad():
         parts = [model(prepared(part, side, device)).argmax(1).cpu() for part in images.split(_SLICE)]
     return torch.cat(parts)
+
+
+def trained_in_place(
+    model: nn.Module, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor
+) -> tuple[bool, Tensor, tuple[tuple[float, float, float], ...]]:
+    """Initialise a model, train it, and return whether that went well, its answers, and the learning curve.
+
+    For a model that no graph describes, so that it is trained where it lives; arguments as for `fit`.
+    """
+    points: list[Point] = []
+    with torch.no_grad():
+        model(prepared(images[:2], recipe.side))  # its layers may be lazy
+    initialise(model.float(), seed)
+    finite = fit(model, images, labels, recipe, seed, told=points.append)
+    curve = tuple((point.epoch, point.loss, point.accuracy) for point in points)
+    return finite, predicted(model, judged, recipe.side), curve

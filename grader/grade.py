@@ -9,17 +9,21 @@ from contextlib import closing
 from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment
+from grader.recipe import Mode
 from grader.report import File, Report
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotWork
 from grader.submission import Submission
 from grader.testing.judge import judge
+from grader.training.datasets import shown_folder
+from grader.training.trainer import Trainer
 
 __all__ = ["grade"]
 
 # Debian's packages of data sets: training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")
+_SHOWN = Path("/datasets")
 
 
 def grade(
@@ -27,15 +31,19 @@ def grade(
     assignment: Assignment,
     zygote: Zygote,
     *,
+    mode: Mode = Mode.NONE,
+    trainer: Trainer | None = None,
     left_out: frozenset[str] = frozenset(),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Run a submission's cells in a sandbox, judge what they defined, and report.
+    """Run a submission's cells in a sandbox, judge what they defined, train what is to be trained, and report.
 
     Args:
         submission: what the student handed in.
         assignment: the rubric, with its limits.
         zygote: the warm process to fork the sandbox from.
+        mode: what is done with trainings.
+        trainer: what trains, and on what; None where the mode is none or the data set is missing.
         left_out: names of sandbox layers that are not applied; for showing that a layer is needed.
         progress: told in a few words what is being done.
 
@@ -44,17 +52,19 @@ def grade(
         SystemFault: we or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
-    seed = _seed(submission, assignment)
-    with closing(Execution()) as execution, zygote.sandbox(assignment.limits, _hidden(assignment), left_out) as sandbox:
+    seed, limits = _seed(submission, assignment), assignment.limits
+    shown = _shown(trainer)
+    inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
+    with closing(Execution()) as execution, inside as sandbox:
+        folders = {folder.parent.name: str(folder) for folder in shown}
+        watch = Watch(assignment.names, seed, mode, folders)
         for notebook in submission.notebooks:
             progress(f"running {notebook.name}")
-            deadline = started + assignment.limits.submission_seconds
-            watch = Watch(assignment.names, seed)
-            run_notebook(sandbox, notebook, watch, assignment.limits, deadline, execution)
+            run_notebook(sandbox, notebook, watch, limits, started + limits.submission_seconds, execution)
         ran = time.monotonic()
         progress("judging")
-        work = SnapshotWork(execution, assignment.names, assignment.limits, seed)
-        items = judge(assignment, work, submission.identity)
+        work = SnapshotWork(execution, assignment.names, limits, seed)
+        items = judge(assignment, work, submission.identity, mode=mode, trainer=trainer, progress=progress)
     order = [notebook.name for notebook in submission.notebooks]
     places = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
     return Report(
@@ -76,6 +86,13 @@ def grade(
             ],
         },
     )
+
+
+def _shown(trainer: Trainer | None) -> dict[Path, Path]:
+    """Return the folders of the sandbox in which data sets are, and where they are on the host."""
+    if trainer is None:
+        return {}
+    return {_SHOWN / trainer.data_set.name / "raw": shown_folder(trainer.data_set)}
 
 
 def _hidden(assignment: Assignment) -> list[Path]:

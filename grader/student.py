@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from grader.recipe import Recipe
+
 __all__ = [
     "Definition",
     "Fault",
@@ -104,6 +106,19 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class OwnRun:
+    """What a training in the student's process says it came to.
+
+    `classes` are its answers for the images to be judged, (n,) int64; `points` the learning curve: epoch, loss and
+    accuracy.
+    """
+
+    finite: bool
+    classes: Tensor
+    points: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
 class OwnTraining:
     """A training that a notebook's own loop made, as the student's process tells of it: advice, and no evidence.
 
@@ -170,6 +185,21 @@ class Remote(Protocol):
 
         Only results that carry the batch dimension of the first input are listed. The inputs take the module's
         dtype. The module stays in eval mode.
+        """
+
+    def graph(self, image: tuple[int, ...]) -> Any:
+        """Return what the module says of its forward pass for images of this shape, (c, h, w).
+
+        It is a claim, to be read by `grader.training.reading`; the module is left in train mode.
+        """
+
+    def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what the module computes (see `probe.py`) with its parameters, in this order, drawn from a seed."""
+
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+        """Train the module in the student's process; images are (n, 28, 28) uint8, labels (n,) int64.
+
+        `judged` are images of which only the answers are asked for.
         """
 
 

@@ -19,15 +19,20 @@ DATA = {f"grader.{name}" for name in (
     "assignment", "cache_folder", "errors", "installs", "notebook_json", "recipe", "report", "student", "submission",
     "verification",
 )}  # fmt: skip
+MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
     "grader.authoring": DATA,
-    "grader.modules": set(),  # runs in the student's process and in ours
-    "grader.sandbox": {"grader", *DATA, "grader.modules"},
-    "grader.testing": {*DATA, "grader.modules"},
+    # These run in the student's process and in ours.
+    "grader.modules": set(),
+    "grader.export": set(),
+    "grader.probe": set(),
+    "grader.fit": {"grader.recipe"},
+    "grader.sandbox": {"grader", *DATA, *MODELS},
+    "grader.training": {*DATA, *MODELS},
+    "grader.testing": {*DATA, *MODELS, "grader.training"},
     "grader.render": DATA,
-    "grader.training": {*DATA, "grader.modules"},
-    "grader.grade": {*DATA, "grader.sandbox", "grader.testing"},
+    "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
     "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
     "grader.cli": {*DATA, "grader.authoring", "grader.grade", "grader.render", "grader.sandbox", "grader.verify"},
 }

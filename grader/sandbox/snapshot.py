@@ -23,7 +23,11 @@ import torch
 from torch import nn
 
 from grader import modules
-from grader.sandbox.objects import Objects, array_of, unchanged
+from grader.export import NotExportable, exported
+from grader.fit import trained_in_place
+from grader.probe import probed
+from grader.recipe import Recipe
+from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
 __all__ = ["TRAINED", "serve_snapshot"]
@@ -172,6 +176,24 @@ class _Test:
         inputs, cotangent = self._objects.incoming((request["inputs"], request["cotangent"]))
         found = modules.gradients(module, inputs, cotangent)
         return {name: None if gradient is None else array_of(gradient) for name, gradient in found.items()}
+
+    def _do_graph(self, request: dict[str, Any]) -> Any:
+        try:
+            return exported(self._objects.incoming(request["target"]), request["image"])
+        except NotExportable as error:
+            return {"reason": str(error)[:500]}
+
+    def _do_probe(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        named = dict(module.named_parameters())
+        parameters = [named[name] for name in request["names"]]
+        return self._objects.outgoing(probed(module, parameters, tensor_of(request["images"]), request["seed"]))
+
+    def _do_train(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        given = (tensor_of(request[name]) for name in ("images", "labels", "judged"))
+        finite, classes, points = trained_in_place(module, Recipe(**request["recipe"]), request["seed"], *given)
+        return {"finite": finite, "classes": array_of(classes), "points": points}
 
     def _do_operations(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])

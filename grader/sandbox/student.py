@@ -11,15 +11,17 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader.assignment import Limits
+from grader.recipe import Recipe
 from grader.sandbox.execution import Execution, Snapshot
 from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
-from grader.student import Definition, Fault, Operation, OwnTraining, Parameter, Recorded, StudentFault
+from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["SnapshotStudent", "SnapshotWork"]
 
@@ -194,6 +196,25 @@ class _SnapshotRemote:
                 Operation(str(name), tuple(int(n) for n in shape), tuple(str(each) for each in parameters))
                 for name, shape, parameters in answer
             )
+
+    def graph(self, image: tuple[int, ...]) -> Any:
+        """Return what the module says of its forward pass."""
+        return self._ask("graph", image=image)
+
+    def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what the module computes with parameters drawn from a seed."""
+        return _tensors(self._ask("probe", names=tuple(names), images=outgoing(images), seed=seed))
+
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+        """Train the module in the student's process."""
+        given = {"images": outgoing(images), "labels": outgoing(labels), "judged": outgoing(judged)}
+        answer = self._ask("train", recipe=asdict(recipe), seed=seed, **given)
+        with _plain_data():
+            classes = _tensors({"classes": answer["classes"]})["classes"]
+            if classes.shape != (len(judged),):
+                raise ValueError("not one class for each image")
+            points = tuple((float(x), float(loss), float(right)) for x, loss, right in answer["points"][:100])
+            return OwnRun(answer["finite"] is True, classes.long(), points)
 
     def _ask(self, operation: str, **details: Any) -> Any:
         return self._student.ask({"operation": operation, "target": self.handle, **details})

@@ -16,6 +16,7 @@ from grader.testing.arguments import Argument, input_channels, learning_rate, nu
 from grader.testing.cases import Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
+from grader.testing.learning import Training, learn, remark_on
 from grader.testing.misconceptions import misconception
 from grader.testing.models import (
     Layer,
@@ -46,6 +47,7 @@ __all__ = [
     "Searchable",
     "Student",
     "StudentFault",
+    "Training",
     "assert_close",
     "assert_layers",
     "assert_module",
@@ -59,10 +61,12 @@ __all__ = [
     "image_and_window",
     "input_channels",
     "item",
+    "learn",
     "learning_rate",
     "misconception",
     "number_of_classes",
     "output_channels",
+    "remark_on",
     "run",
     "small_sizes",
 ]

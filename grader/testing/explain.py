@@ -76,7 +76,7 @@ def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubr
     """Tell whether a mutant answers a test in the same way."""
     try:
         listener = Listener(LocalStudent(rubric.namespace(mistake)), heard.answers)
-        arguments = {"student": listener, "draw": draw}
+        arguments = {"student": listener, "draw": draw, "remark": lambda _: None}
         test(**{name: arguments[name] for name in inspect.signature(test).parameters})
     except Unlike:
         return False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +19,16 @@ from _pytest.config import default_plugins
 
 from grader.assignment import Assignment, Item
 from grader.errors import SystemFault
+from grader.recipe import Mode
 from grader.report import ItemResult, Verdict
 from grader.student import Definition, Work
 from grader.testing.explain import explained
+from grader.testing.learning import Training
 from grader.testing.loading import Rubric, load_rubric
 from grader.testing.outcome import Outcome
 from grader.testing.plugin import Opening, RubricPlugin, Trial
+from grader.testing.trained import decided
+from grader.training.trainer import Trainer
 
 __all__ = ["judge"]
 
@@ -34,7 +39,16 @@ _one_at_a_time = threading.Lock()
 _UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
 
 
-def judge(assignment: Assignment, work: Work, seed: str, only: Collection[str] | None = None) -> list[ItemResult]:
+def judge(
+    assignment: Assignment,
+    work: Work,
+    seed: str,
+    only: Collection[str] | None = None,
+    *,
+    mode: Mode = Mode.NONE,
+    trainer: Trainer | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[ItemResult]:
     """Return a verdict for each item of the assignment, in the rubric's order.
 
     Args:
@@ -42,6 +56,9 @@ def judge(assignment: Assignment, work: Work, seed: str, only: Collection[str] |
         work: the submission, its cells run.
         seed: the submission's identity, from which with the revision and the item every random case is drawn.
         only: ids of the items that are judged; None for all.
+        mode: what is done with trainings.
+        trainer: what trains; None where the mode is none or the data set is missing.
+        progress: told in a few words how far the trainings are.
 
     Raises:
         AssignmentError: the rubric is wrong, whatever the submission: no verdict may be drawn from it.
@@ -50,7 +67,9 @@ def judge(assignment: Assignment, work: Work, seed: str, only: Collection[str] |
     rubric = load_rubric(assignment)
     items = [item for item in assignment.items if only is None or item.id in only]
     openings = {item.id: _openings(item, work, rubric.tests) for item in items}
-    plugin = RubricPlugin(assignment, work, rubric.tests, openings, f"{seed}\n{assignment.revision}")
+    draws = f"{seed}\n{assignment.revision}"
+    told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
+    plugin = RubricPlugin(assignment, work, rubric.tests, openings, draws, told)
     folder = str(assignment.folder)
     arguments = [
         *map(str, rubric.tests),
@@ -65,7 +84,17 @@ def judge(assignment: Assignment, work: Work, seed: str, only: Collection[str] |
             raise plugin.error
         if not plugin.finished:
             raise SystemFault(f"pytest ended with {code} before it had run the rubric")
-        return [_result(item, plugin, work, rubric) for item in items]
+        results = {item.id: _result(item, plugin, work, rubric) for item in items}
+    if trainer is not None:
+        waiting = {item: plugin.trials[item.id] for item in items if item.recipes}
+        results |= decided(waiting, results, mode, trainer, work, progress)
+    return [results[item.id] for item in items]
+
+
+def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, draws: str) -> Training:
+    secret = int.from_bytes(hashlib.sha256(f"{draws}\n{item.id}".encode()).digest()[:4], "big")
+    data_set = trainer.data_set if trainer else None
+    return Training(mode, item.recipes.get(mode), data_set, assignment.limits, secret)
 
 
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
@@ -100,14 +129,20 @@ def _definitions(item: Item, work: Work) -> list[Definition]:
 def _result(item: Item, plugin: RubricPlugin, work: Work, rubric: Rubric) -> ItemResult:
     trials = plugin.trials[item.id]
     if item.search:
-        trials = [trial for trial in trials if trial.passed or trial.opening.found_as is None]
+        trials = [trial for trial in trials if trial.passed or trial.pending or trial.opening.found_as is None]
     if not trials:
         return _item_result(item, 0, Outcome(Verdict.ABSENT, _absence(item, work)), None)
     judged = [(*_points(item, trial), trial) for trial in trials]
     # The best counts; among equals the last, because that is where the student left it.
-    points, name, trial = max(reversed(judged), key=lambda each: (each[0], not _is_absent(each[2])))
+    points, name, trial = max(
+        reversed(judged), key=lambda each: (each[0], each[2].pending is not None, not _is_absent(each[2]))
+    )
     if trial.passed:
-        return _item_result(item, points, Outcome(Verdict.PASSED, _where(trial.opening)), trial)
+        remarks = [remark for outcome in trial.outcomes.values() for remark in outcome.remarks]
+        message = "; ".join([_where(trial.opening), *remarks])
+        return _item_result(item, points, Outcome(Verdict.PASSED, message), trial)
+    if trial.pending:
+        return _item_result(item, 0, trial.outcomes[name], trial)
     outcome = explained(item, name, trial, plugin, rubric)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)

@@ -14,7 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from grader import modules
-from grader.student import Definition, Fault, Operation, OwnTraining, Parameter, Recorded, StudentFault
+from grader.export import NotExportable, exported
+from grader.fit import trained_in_place
+from grader.probe import probed
+from grader.recipe import Recipe
+from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 from grader.testing.solution import Solution
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
@@ -163,6 +167,25 @@ class LocalRemote:
         """Return the tensor operations of one forward pass."""
         found = self._answer(lambda: modules.operations(self.value, inputs))
         return tuple(Operation(*each) for each in found)
+
+    def graph(self, image: tuple[int, ...]) -> Any:
+        """Return what the module says of its forward pass."""
+        try:
+            return exported(self.value, image)
+        except NotExportable as error:
+            return {"reason": str(error)}
+
+    def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what the module computes with parameters drawn from a seed."""
+        named = dict(self.value.named_parameters())
+        found: dict[str, Tensor] = self._answer(
+            lambda: probed(self.value, [named[name] for name in names], images, seed)
+        )
+        return found
+
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+        """Train the module in this process."""
+        return OwnRun(*self._answer(lambda: trained_in_place(self.value, recipe, seed, images, labels, judged)))
 
     def _answer(self, question: Callable[[], Any]) -> Any:
         with self._entered():

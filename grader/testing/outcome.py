@@ -16,8 +16,13 @@ from grader.student import Fault, StudentFault
 
 if TYPE_CHECKING:
     from grader.testing.cases import Case
+    from grader.training.cache import Run
+    from grader.training.graph import Graph
 
-__all__ = ["Absent", "Mismatch", "Outcome", "WrongCases", "case_evidence", "outcome_of", "plain"]
+__all__ = [
+    "Absent", "Learned", "Mismatch", "Outcome", "Pending", "ToTrain", "WrongCases",
+    "case_evidence", "outcome_of", "plain",
+]  # fmt: skip
 
 ENTRIES = 64  # a tensor with more is evidence nobody reads
 NODES = 500  # of one piece of evidence, tensors' entries apart
@@ -27,6 +32,38 @@ LENGTH = 500  # of a message, which may hold what the student's code said
 
 class Absent(Exception):
     """What the item asks for is not in the submission; the reason is shown to the student."""
+
+
+class Pending(Exception):
+    """What the item asks for is there and is not decided; the reason is shown to the student."""
+
+
+class ToTrain(Pending):
+    """A model to be trained on our side.
+
+    Args:
+        graph: the model.
+        departs: where it is not the textbook's, "" where it is.
+    """
+
+    def __init__(self, graph: Graph, departs: str) -> None:
+        super().__init__("waits for its training")
+        self.graph = graph
+        self.departs = departs
+
+
+class Learned(Pending):
+    """A model that was trained in the student's process.
+
+    Args:
+        runs: what came of it, the last of which decides.
+        why: it could not be trained on our side.
+    """
+
+    def __init__(self, runs: tuple[Run, ...], why: str) -> None:
+        super().__init__("was trained in the notebook's own process")
+        self.runs = runs
+        self.why = why
 
 
 class Mismatch(AssertionError):
@@ -60,7 +97,8 @@ class WrongCases(Exception):
 class Outcome:
     """What one test came to; `right` of `total` cases were right (a test without cases counts as one).
 
-    `misconception` is the id of the known mistake that answers as the student's work does.
+    `misconception` is the id of the known mistake that answers as the student's work does, `remarks` is what a test has
+    to say that costs nothing, `pending` what a training is to decide, or has.
     """
 
     verdict: Verdict
@@ -71,6 +109,8 @@ class Outcome:
     file: str | None = None
     cell: int | None = None
     misconception: str | None = None
+    remarks: tuple[str, ...] = ()
+    pending: Pending | None = field(default=None, compare=False)
 
 
 def outcome_of(error: Exception, visible: bool) -> Outcome | None:
@@ -81,6 +121,8 @@ def outcome_of(error: Exception, visible: bool) -> Outcome | None:
     """
     if isinstance(error, Absent):
         return Outcome(Verdict.ABSENT, str(error))
+    if isinstance(error, Pending):
+        return Outcome(Verdict.PENDING, _clip(str(error)), pending=error)
     right, total = (error.right, error.total) if isinstance(error, WrongCases) else (0, 1)
     first = error.first if isinstance(error, WrongCases) else error
     if not isinstance(first, (AssertionError, StudentFault)):

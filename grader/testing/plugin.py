@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -17,10 +17,13 @@ from grader.student import Definition, Fault, Student, Work
 from grader.testing.answers import Listener
 from grader.testing.arguments import Argument
 from grader.testing.cases import Draw
-from grader.testing.outcome import Outcome, outcome_of
+from grader.testing.learning import Training
+from grader.testing.outcome import Outcome, Pending, ToTrain, outcome_of
 
 __all__ = ["Opening", "RubricPlugin", "Trial", "item"]
 
+
+_MOST_GRAPHS = 4  # different models that one item has trained
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -65,6 +68,12 @@ class Trial:
         return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes.values())
 
     @property
+    def pending(self) -> Pending | None:
+        """What is to be decided by a training, where that is all there is to decide."""
+        undecided = [outcome for outcome in self.outcomes.values() if outcome.verdict is not Verdict.PASSED]
+        return undecided[0].pending if len(undecided) == 1 else None
+
+    @property
     def hung(self) -> bool:
         """Whether a call ran past its time."""
         answers = [answer for heard in self.answers.values() for answer in heard]
@@ -87,6 +96,7 @@ class RubricPlugin:
         modules: the loaded test modules by path.
         openings: for the id of each item that is judged the states to judge it in, in order.
         seed: what the cases are drawn from.
+        trainings: what the tests of items that are earned by training are told, by the item's id.
 
     Attributes:
         trials: for each item's id what was tried.
@@ -102,30 +112,47 @@ class RubricPlugin:
         modules: Mapping[Path, ModuleType],
         openings: Mapping[str, list[Opening]],
         seed: str,
+        trainings: Mapping[str, Training],
     ) -> None:
         self.items = {each.id: each for each in assignment.items}
         self.work = work
         self.modules = modules
         self.openings = openings
         self.seed = seed
+        self.trainings = trainings
+        self.limits = assignment.limits
         self.trials: dict[str, list[Trial]] = {each.id: [] for each in assignment.items}
         self.named: list[str] = []
         self.finished = False
         self.error: BaseException | None = None
         self._tests: dict[tuple[str, int], list[pytest.Function]] = {}
         self._listener: Listener | None = None
+        self._remarks: list[str] = []
         self._searched: dict[tuple[str, ...], Opening | None] = {}
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Student]:
-        opening = self.openings[_item_id(request.node)][request.param]
-        with self.work.open(opening.definition, opening.aliases or None) as student:
+        identifier = _item_id(request.node)
+        opening = self.openings[identifier][request.param]
+        seconds = self.limits.training_seconds if self.items[identifier].recipes else None
+        with self.work.open(opening.definition, opening.aliases or None, seconds) as student:
             self._listener = Listener(student)
             yield self._listener
 
     @pytest.fixture
     def draw(self, request: pytest.FixtureRequest) -> Draw:
         return self.draw_for(_item_id(request.node))
+
+    @pytest.fixture
+    def remark(self) -> Callable[[str], None]:
+        return self._remarks.append
+
+    @pytest.fixture
+    def training(self, request: pytest.FixtureRequest) -> Training:
+        identifier = _item_id(request.node)
+        if identifier not in self.trainings:
+            raise AssignmentError(f"{_place(request.node)} asks for `training`: give its item recipes in rubric.toml")
+        return self.trainings[identifier]
 
     def draw_for(self, identifier: str) -> Draw:
         """Return what an item's cases are drawn from."""
@@ -193,17 +220,26 @@ class RubricPlugin:
             answers: dict[str, Sequence[Any]] = {}
             for test in self._tests[each.id, number]:
                 self._listener = None
-                outcomes[_name(test)] = _run(test, each.visible)
+                self._remarks.clear()
+                outcome = _run(test, each.visible)
+                outcomes[_name(test)] = replace(outcome, remarks=tuple(self._remarks))
                 answers[_name(test)] = self._listener.answers if self._listener else ()
             trial = Trial(opening, outcomes, answers)
             self.trials[each.id].append(trial)
-            if trial.passed:
+            if trial.passed or self._enough(each):
                 break
             if where and trial.hung:
                 hung.add((where.file, where.cell))
         if any(opening.found_as for opening in self.openings[each.id]):
             last = self.trials[each.id][-1:]
-            self._searched.setdefault(each.names, last[0].opening if last and last[0].passed else None)
+            found = bool(last) and (last[0].passed or last[0].pending is not None)
+            self._searched.setdefault(each.names, last[0].opening if found else None)
+
+    def _enough(self, each: Item) -> bool:
+        """Tell whether no further definition of a trained item is needed: there are enough, or nothing is trained."""
+        pending = [trial.pending for trial in self.trials[each.id] if trial.pending is not None]
+        graphs = {waiting.graph.key for waiting in pending if isinstance(waiting, ToTrain)}
+        return len(graphs) >= _MOST_GRAPHS or any(type(waiting) is Pending for waiting in pending)
 
 
 def _run(test: pytest.Function, visible: bool) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from grader.fit import xavier
 from grader.training.graph import IMAGE, Graph, Node
 
 __all__ = ["ELEMENTWISE", "OPERATIONS", "Network"]
@@ -160,17 +160,11 @@ class Network(nn.Module):
         with torch.no_grad():
             for number, weight in enumerate(self.weights):
                 if weight.dim() > 1:
-                    weight.copy_(_xavier(tuple(weight.shape), generator))
+                    weight.copy_(xavier(tuple(weight.shape), generator))
                 else:
                     weight.fill_(1.0 if number in ones else 0.0)
         for statistics in self.statistics.values():
             statistics.reset_running_stats()  # type: ignore[operator]
-
-
-def _xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    receptive = math.prod(shape[2:])
-    bound = math.sqrt(6 / ((shape[0] + shape[1]) * receptive))
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
 
 def _last_uses(graph: Graph) -> dict[int, list[int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from grader.training.graph import IMAGE, Graph, Node, Unsupported, settings_of
 from grader.training.network import OPERATIONS
 from grader.training.translations import COMMUTATIVE, PASSED_ON, TRANSLATIONS, Translation
 
-__all__ = ["canonical", "read_graph", "resized"]
+__all__ = ["Reading", "canonical", "read_graph", "resized"]
 
 _MAX_NODES = 2000
 _MAX_PARAMETERS = 300_000_000
@@ -29,13 +29,27 @@ _MAX_NUMBER = 1_000_000
 _SHAPE_ONLY = {"flatten", "reshape", "permute"}
 
 
-def read_graph(answer: Any) -> Graph:
-    """Return the graph that `grader.export.exported` told of.
+@dataclass(frozen=True)
+class Reading:
+    """A model's graph, and what the model calls its parameters, in the graph's order.
+
+    `frozen` are those of them that training would leave as they are.
+    """
+
+    graph: Graph
+    names: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+
+def read_graph(answer: Any) -> Reading:
+    """Return what `grader.export.exported` told of.
 
     Raises:
         Unsupported: it is malformed, too large, uses an operation that is not on the allow-list, or a tensor that is
             neither a parameter nor made from the images.
     """
+    if isinstance(answer, Mapping) and "reason" in answer:
+        raise Unsupported(f"its forward pass is no plain row of operations: {str(answer['reason'])[:300]}")
     try:
         image = tuple(_number(n) for n in answer["image"])
         parameters = [tuple(_number(n) for n in shape) for _, shape, _ in answer["parameters"]]
@@ -45,7 +59,11 @@ def read_graph(answer: Any) -> Graph:
         reader = _Reader(image, parameters)
         for target, args, kwargs in nodes:
             reader.read(target, args, kwargs)
-        return canonical(reader.graph(answer["output"]))
+        graph, order = canonical(reader.graph(answer["output"]))
+        told = [(str(name)[:200], learnable is True) for name, _, learnable in answer["parameters"]]
+        return Reading(
+            graph, tuple(told[each][0] for each in order), tuple(told[each][0] for each in order if not told[each][1])
+        )
     except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise Unsupported(f"its graph cannot be rebuilt: {error}") from None
 
@@ -109,7 +127,7 @@ class _Reader:
     def shape(self, reference: Any) -> tuple[int, ...]:
         """Return the shape of a tensor among the arguments, the batch first; a parameter's is its own."""
         if "parameter" in reference:
-            return self._parameters[reference["parameter"]]
+            return self._parameters[int(reference["parameter"])]
         return tuple(self._shapes[self._tensor(reference)].shape)
 
     def _add(self, translation: Translation) -> int:
@@ -189,15 +207,18 @@ def _one_form(node: Node, inputs: list[Tensor], result: Tensor) -> tuple[Node, T
     return node, result
 
 
-def canonical(graph: Graph) -> Graph:
-    """Return the graph without what its output does not need, in an order that depends only on what is computed."""
+def canonical(graph: Graph) -> tuple[Graph, tuple[int, ...]]:
+    """Return the graph without what its output does not need, in an order that depends only on what is computed.
+
+    With it comes the number that each of its parameters had before.
+    """
     digests: list[str] = []
     for node in graph.nodes:
-        inputs = [digests[each] if each != IMAGE else "image" for each in node.inputs]
+        before = [digests[each] if each != IMAGE else "image" for each in node.inputs]
         if node.operation in COMMUTATIVE:
-            inputs.sort()
+            before.sort()
         shapes = [graph.parameters[each] for each in node.parameters]
-        text = repr((node.operation, inputs, shapes, node.settings))
+        text = repr((node.operation, before, shapes, node.settings))
         digests.append(hashlib.sha256(text.encode()).hexdigest())
     order: list[int] = []
     numbers: dict[int, int] = {IMAGE: IMAGE}
@@ -218,9 +239,9 @@ def canonical(graph: Graph) -> Graph:
     for number in order:
         node = graph.nodes[number]
         used = tuple(parameters.setdefault(each, len(parameters)) for each in node.parameters)
-        inputs = tuple(numbers[each] for each in _ordered(node, digests))
-        nodes.append(replace(node, inputs=inputs, parameters=used))
-    return Graph(graph.image, tuple(graph.parameters[each] for each in parameters), tuple(nodes))
+        placed = tuple(numbers[each] for each in _ordered(node, digests))
+        nodes.append(replace(node, inputs=placed, parameters=used))
+    return Graph(graph.image, tuple(graph.parameters[each] for each in parameters), tuple(nodes)), tuple(parameters)
 
 
 def _ordered(node: Node, digests: list[str]) -> tuple[int, ...]:
@@ -253,4 +274,4 @@ def resized(graph: Graph, side: int) -> Graph:
             raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only: {error}") from None
     if shapes[len(graph.nodes) - 1].dim() != 2:
         raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only")
-    return canonical(Graph(image, tuple(parameters), graph.nodes))
+    return canonical(Graph(image, tuple(parameters), graph.nodes))[0]

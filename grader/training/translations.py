@@ -71,15 +71,20 @@ def _real(value: Any) -> float:
 
 def _convolution(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     weight, bias = named["weight"], named["bias"]
-    settings = {"stride": _pair(named["stride"]), "dilation": _pair(named["dilation"]), "groups": int(named["groups"])}
+    dilation = _pair(named["dilation"])
     if overload == "padding" and named["padding"] == "same":
-        kernel = _pair(shapes.shape(weight)[2:])
-        whole = [d * (k - 1) for d, k in zip(settings["dilation"], kernel, strict=True)]
+        whole = [d * (k - 1) for d, k in zip(dilation, shapes.shape(weight)[2:], strict=True)]
         if any(n % 2 for n in whole):
             raise Unsupported("a convolution pads one side more than the other")
-        settings["padding"] = (whole[0] // 2, whole[1] // 2)
+        padding = (whole[0] // 2, whole[1] // 2)
     else:
-        settings["padding"] = (0, 0) if named["padding"] == "valid" else _pair(named["padding"])
+        padding = (0, 0) if named["padding"] == "valid" else _pair(named["padding"])
+    settings = {
+        "stride": _pair(named["stride"]),
+        "padding": padding,
+        "dilation": dilation,
+        "groups": int(named["groups"]),
+    }
     return Operation("conv2d", (named["input"],), _parameters(weight, bias), settings)
 
 

@@ -1,10 +1,12 @@
 """LeNet: d2l.ai section 7.6."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import reference
 from grader.testing import (
     Argument,
     Case,
@@ -14,12 +16,15 @@ from grader.testing import (
     Model,
     Remote,
     Student,
+    Training,
     assert_layers,
     assert_parameters,
     given,
     item,
+    learn,
     learning_rate,
     number_of_classes,
+    remark_on,
     run,
 )
 
@@ -37,20 +42,47 @@ LAYERS = (
     Layer("linear", (84,), name="the second fully connected layer"),
     Layer("linear", (10,), name="the output layer"),
 )
+IMAGE = (1, 28, 28)
 
 
 def lenet(student: Student) -> Model:
-    return run(student.LeNet, ARGUMENTS, "LeNet()", (1, 28, 28))
+    return run(student.LeNet, ARGUMENTS, "LeNet()", IMAGE)
+
+
+def with_other_layers(activation: type[nn.Module], pooling: type[nn.Module]) -> nn.Module:
+    """Return the reference's LeNet with another activation and another pooling: both are as right (7.6, exercise 1)."""
+    model = reference.LeNet()
+    for layers in (model.features, model.classifier):
+        for number, layer in enumerate(layers):
+            if isinstance(layer, nn.Sigmoid):
+                layers[number] = activation()
+            elif isinstance(layer, nn.AvgPool2d):
+                layers[number] = pooling(kernel_size=2, stride=2)
+    return model
+
+
+BOOKS = [
+    partial(with_other_layers, activation, pooling)
+    for activation in (nn.Sigmoid, nn.ReLU)
+    for pooling in (nn.AvgPool2d, nn.MaxPool2d)
+]
 
 
 @item("lenet.shapes", ARGUMENTS)
-def test_lenet_has_the_shapes_of_the_book(student: Student) -> None:
-    assert_layers(lenet(student).layers, LAYERS, activations=("sigmoid", "relu"))
+def test_lenet_has_the_shapes_of_the_book(student: Student, remark: Callable[[str], None]) -> None:
+    model = lenet(student)
+    assert_layers(model.layers, LAYERS, activations=("sigmoid", "relu"))
+    remark_on(remark, model.remote, IMAGE, BOOKS)
 
 
 @item("lenet.params", ARGUMENTS)
 def test_lenet_has_the_parameters_of_the_book(student: Student) -> None:
     assert_parameters(lenet(student), 61_706)
+
+
+@item("lenet.training", ARGUMENTS)
+def test_lenet_learns(student: Student, training: Training) -> None:
+    learn(training, student.LeNet, [ARGUMENTS], "LeNet()", IMAGE, BOOKS)
 
 
 def layer_and_bound(_: Draw) -> Iterator[Case]:

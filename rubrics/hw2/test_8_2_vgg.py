@@ -1,6 +1,7 @@
 """Networks using blocks (VGG): d2l.ai section 8.2."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from grader.testing import (
     Mismatch,
     Student,
     StudentFault,
+    Training,
     assert_close,
     assert_layers,
     assert_output,
@@ -23,13 +25,17 @@ from grader.testing import (
     given,
     input_channels,
     item,
+    learn,
     learning_rate,
     number_of_classes,
     output_channels,
+    remark_on,
     run,
 )
 
 ARCHITECTURE = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
+NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))  # what section 8.2.3 trains
+IMAGE = (1, 224, 224)
 ARCHITECTURE_NAMES = ("arch", "conv_arch", "architecture", "cfg", "config", "blocks", "conv_archs", "block_config")
 
 
@@ -111,20 +117,20 @@ def vgg_arguments(architecture: Sequence[Sequence[int]]) -> Sequence[Argument]:
     )
 
 
-def ways_to_vgg11() -> Iterator[Sequence[Argument]]:
-    """Give what VGG-11 is made with: pairs, triples with the input channels in the middle, its own default."""
-    yield vgg_arguments(ARCHITECTURE)
-    inputs = (1, *(outputs for _, outputs in ARCHITECTURE))
-    yield vgg_arguments([(number, c_i, c_o) for (number, c_o), c_i in zip(ARCHITECTURE, inputs, strict=False)])
-    yield vgg_arguments(ARCHITECTURE)[1:]
+def ways_to_vgg(architecture: Sequence[tuple[int, int]]) -> Iterator[Sequence[Argument]]:
+    """Give what a VGG is made with: pairs, triples with the input channels in the middle, its own default."""
+    yield vgg_arguments(architecture)
+    inputs = (1, *(outputs for _, outputs in architecture))
+    yield vgg_arguments([(number, c_i, c_o) for (number, c_o), c_i in zip(architecture, inputs, strict=False)])
+    yield vgg_arguments(architecture)[1:]
 
 
 @item("vgg11.shapes", vgg_arguments(ARCHITECTURE))
-def test_vgg11_has_the_shapes_of_the_book(student: Student) -> None:
+def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[str], None]) -> None:
     first: StudentFault | None = None
-    for arguments in ways_to_vgg11():
+    for arguments in ways_to_vgg(ARCHITECTURE):
         try:
-            model = run(student.VGG, arguments, "VGG(arch)", (1, 224, 224))
+            model = run(student.VGG, arguments, "VGG(arch)", IMAGE)
         except StudentFault as fault:
             if fault.fault is not Fault.RAISED:
                 raise
@@ -133,6 +139,13 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student) -> None:
         layers = list(vgg_layers())
         assert_layers(model.layers, layers, activations=("relu",))
         assert_registered(model, layers)
+        remark_on(remark, model.remote, IMAGE, [partial(reference.VGG, ARCHITECTURE)])
         return
     assert first is not None
     raise first
+
+
+@item("vgg.training", vgg_arguments(NARROW))
+def test_the_narrow_vgg_learns(student: Student, training: Training) -> None:
+    books = [partial(reference.VGG, NARROW)]
+    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, books)

@@ -1,6 +1,6 @@
 """Residual networks (ResNet): d2l.ai section 8.6."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from grader.testing import (
     Operation,
     Remote,
     Student,
+    Training,
     assert_close,
     assert_layers,
     assert_output,
@@ -23,14 +24,17 @@ from grader.testing import (
     given,
     input_channels,
     item,
+    learn,
     learning_rate,
     number_of_classes,
     output_channels,
+    remark_on,
     run,
 )
 
 # The channels of each stage, and the side of its map for an image of 96x96.
 STAGES = ((64, 24), (128, 12), (256, 6), (512, 3))
+IMAGE = (1, 96, 96)
 ARCHITECTURE = ((2, 64), (2, 128), (2, 256), (2, 512))
 
 
@@ -164,9 +168,15 @@ RESNET_ARGUMENTS = (
 
 
 @item("resnet18.shapes", RESNET_ARGUMENTS)
-def test_resnet18_has_the_shapes_of_the_book(student: Student) -> None:
-    model = run(student.ResNet18, RESNET_ARGUMENTS, "ResNet18()", (1, 96, 96))
+def test_resnet18_has_the_shapes_of_the_book(student: Student, remark: Callable[[str], None]) -> None:
+    model = run(student.ResNet18, RESNET_ARGUMENTS, "ResNet18()", IMAGE)
     layers = [layer for layer in model.layers if layer.weight[-2:] != (1, 1) or len(layer.shape) == 1]
     expected = list(resnet_layers())
     assert_layers(layers, expected)
     assert_registered(model, expected)
+    remark_on(remark, model.remote, IMAGE, [reference.ResNet18])
+
+
+@item("resnet18.training", RESNET_ARGUMENTS)
+def test_resnet18_learns(student: Student, training: Training) -> None:
+    learn(training, student.ResNet18, [RESNET_ARGUMENTS], "ResNet18()", IMAGE, [reference.ResNet18])

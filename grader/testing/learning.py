@@ -1,0 +1,263 @@
+"""What a rubric's training items use: a student's model becomes a graph, and the graph is trained on our side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from grader.assignment import Limits
+from grader.export import exported
+from grader.fit import Point
+from grader.probe import DEPARTURES, departure, probed
+from grader.recipe import Mode, Recipe
+from grader.student import Fault, OwnRun, Remote, StudentFault
+from grader.testing.arguments import Argument, fitted
+from grader.testing.models import build
+from grader.testing.outcome import Learned, Mismatch, Pending, ToTrain
+from grader.training.cache import Run
+from grader.training.cost import operations_of
+from grader.training.datasets import DataSet
+from grader.training.graph import Graph, Unsupported
+from grader.training.network import Network
+from grader.training.reading import Reading, read_graph, resized
+
+__all__ = ["Training", "graph_of", "learn", "perturbed", "remark_on", "unlike_the_book"]
+
+_CALLED = {
+    "add": "additions of a shortcut",
+    "batch_norm": "batch normalisations",
+    "conv2d": "convolutions",
+    "linear": "fully connected layers",
+    "dropout": "dropouts",
+    "relu": "ReLUs",
+    "sigmoid": "sigmoids",
+    "max_pool2d": "maximum poolings",
+    "avg_pool2d": "average poolings",
+    "adaptive_avg_pool2d": "poolings over the whole map",
+}
+_IMAGES_OF_PROBE = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training item's test is told: how to train, and why not, where nothing is trained."""
+
+    mode: Mode
+    recipe: Recipe | None
+    data_set: DataSet | None
+    limits: Limits
+    secret: int  # what probes draw their weights from
+
+    @property
+    def left_out(self) -> str:
+        """The reason for which nothing is trained, "" where something is."""
+        if self.mode is Mode.NONE:
+            return "trainings were left out (--training none)"
+        if self.data_set is None:
+            return "Fashion-MNIST is not on this machine, so nothing was trained (see `grader doctor`)"
+        return "" if self.recipe else f"this item has no recipe for --training {self.mode}"
+
+
+def learn(
+    training: Training,
+    thing: Remote,
+    ways: Sequence[Sequence[Argument]],
+    called: str,
+    image: tuple[int, ...],
+    books: Sequence[Callable[[], nn.Module]] = (),
+) -> NoReturn:
+    """Hand a student's model over to be trained; how that ends decides the item.
+
+    Args:
+        training: the test's fixture.
+        thing: a model, or the class or factory of one.
+        ways: what it may be called with, tried in order.
+        called: the call as a message names it.
+        image: the shape of one image in the book, (c, h, w); for recipes of another size the model is made for that.
+        books: make the textbook's models, to say where the student's departs from all of them.
+
+    Raises:
+        Pending, ToTrain, Learned: what is known so far.
+        Mismatch: it can learn nothing: it is no model, some of its parameters are frozen, it has too few outputs.
+    """
+    if training.left_out or training.recipe is None:
+        raise Pending(training.left_out)
+    recipe = training.recipe
+    sides = dict.fromkeys(((image[0], recipe.side, recipe.side), image))
+    try:
+        reading, model = _reading(thing, ways, called, tuple(sides))
+        _require_learnable(reading, called)
+        graph = resized(reading.graph, recipe.side)
+        cost = operations_of(graph, recipe)
+        if cost > training.limits.training_teraflops:
+            raise Pending(
+                f"its training takes {cost:.1f} teraflops, and this run allows {training.limits.training_teraflops:g}"
+            )
+        departs = departure(*_both_probed(reading, model, training.secret))
+        if departs:
+            raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
+    except Unsupported as reason:
+        _learn_there(training, thing, ways, called, image, str(reason))
+    raise ToTrain(graph, unlike_the_book(graph, books))
+
+
+def _reading(
+    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Sequence[tuple[int, ...]]
+) -> tuple[Reading, Remote]:
+    """Return the graph of the first way and size in which the model runs, and the model with numbers."""
+    first: Exception | None = None
+    for image in images:
+        for arguments in ways:
+            try:
+                return read_graph(_sketch(thing, arguments, called).graph(image)), build(thing, arguments, called)
+            except (Unsupported, StudentFault) as error:
+                if isinstance(error, StudentFault) and error.fault is not Fault.RAISED:
+                    raise
+                first = first or error
+    assert first is not None
+    raise first
+
+
+def _sketch(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
+    """Return the model without numbers; with numbers where it cannot be made without."""
+    if thing.kind in ("class", "function"):
+        positional, named = fitted(thing, arguments)
+        try:
+            sketch: Remote = thing.sketch(*positional, **named)
+            if sketch.kind == "module":
+                return sketch
+        except (AttributeError, StudentFault):
+            pass
+    return build(thing, arguments, called)
+
+
+def _require_learnable(reading: Reading, called: str) -> None:
+    if reading.frozen:
+        names = ", ".join(reading.frozen[:5]) + (", …" if len(reading.frozen) > 5 else "")
+        raise Mismatch(f"{called} has frozen parameters ({names}): with requires_grad=False no training changes them")
+    graph = reading.graph
+    with torch.no_grad():
+        logits = Network(graph, "meta").eval()(torch.empty(2, *graph.image, device="meta"))
+    if logits.shape[1] < 10:
+        raise Mismatch(f"{called} gives {logits.shape[1]} numbers for an image; Fashion-MNIST has 10 classes")
+
+
+def _both_probed(reading: Reading, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return what the student's model and its graph compute with weights and images that the student cannot know."""
+    images = torch.randn(_IMAGES_OF_PROBE, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
+    model.graph(reading.graph.image)  # builds lazy layers
+    network = Network(reading.graph)
+    network.initialise(0)
+    return model.probe(reading.names, images, secret), probed(network, list(network.weights), images, secret)
+
+
+def _learn_there(
+    training: Training, thing: Remote, ways: Sequence[Sequence[Argument]], called: str, image: tuple[int, ...], why: str
+) -> NoReturn:
+    """Train a model that no graph describes in the student's process; its accuracy is weaker evidence."""
+    recipe, data = training.recipe, training.data_set
+    assert recipe is not None
+    assert data is not None
+    # Moved and noisy, so that a table of the public test images does not help.
+    judged = perturbed(data.withheld_images[: recipe.judged], training.secret)
+    images, labels = data.train_images[: recipe.images], data.train_labels[: recipe.images]
+    runs: list[Run] = []
+    for seed in range(recipe.seeds):
+        try:
+            own = _trained(thing, ways, called, lambda model: model.train(recipe, seed, images, labels, judged))  # noqa: B023
+        except StudentFault as fault:
+            if fault.fault is Fault.TIMED_OUT:
+                raise Pending(f"{why}; its training in its own process took too long for this run") from None
+            if fault.fault is Fault.RAISED and recipe.side not in image:
+                raise Pending(f"{why}; and with images of {recipe.side}x{recipe.side} it {fault.message}") from None
+            raise
+        right = own.classes == data.withheld_labels[: recipe.judged]
+        points = tuple(Point(*point) for point in own.points)
+        runs.append(Run(seed, float(right.double().mean()) if own.finite else 0.0, own.finite, points))
+        if runs[-1].accuracy >= recipe.threshold:
+            break
+    raise Learned(tuple(runs), why)
+
+
+def _trained(
+    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, train: Callable[[Remote], OwnRun]
+) -> OwnRun:
+    """Train a fresh model in the first way in which that works."""
+    first: StudentFault | None = None
+    for arguments in ways:
+        try:
+            return train(build(thing, arguments, called))
+        except StudentFault as fault:
+            if fault.fault is not Fault.RAISED:
+                raise
+            first = first or fault
+    assert first is not None
+    raise first
+
+
+def perturbed(images: Tensor, seed: int) -> Tensor:
+    """Return images, (n, h, w) uint8, moved by up to a pixel and with a little noise, so that none is as it was."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = (torch.randint(-1, 2, (len(images),), generator=generator) for _ in range(2))
+    moved = torch.stack(
+        [image.roll((int(row), int(column)), (0, 1)) for image, row, column in zip(images, rows, columns, strict=True)]
+    )
+    noise = torch.randint(-4, 5, images.shape, generator=generator)
+    return (moved.long() + noise).clamp(0, 255).to(torch.uint8)
+
+
+def graph_of(make: Callable[[], nn.Module], image: tuple[int, ...]) -> Graph:
+    """Return the graph of a model of our own for images of this shape."""
+    with torch.device("meta"):
+        model = make()
+    return read_graph(exported(model, image)).graph
+
+
+def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> str:
+    """Say where a model departs from the textbook's model that is nearest to it, "" where it computes the same."""
+    ours = [graph_of(make, graph.image) for make in books]
+    if not ours or graph.key in {each.key for each in ours}:
+        return ""
+    counts = Counter(node.operation for node in graph.nodes)
+    nearest = min(ours, key=lambda each: sum((_count(each) - counts).values()) + sum((counts - _count(each)).values()))
+    wanted = _count(nearest)
+    if counts != wanted:
+        names = [name for name in sorted(wanted.keys() | counts.keys()) if counts[name] != wanted[name]]
+        return ", ".join(
+            f"{counts[name]} {_CALLED.get(name, name)} (the book's has {wanted[name]})" for name in names[:3]
+        )
+    if graph.parameters != nearest.parameters:
+        return "some parameters have other shapes than the book's"
+    images = torch.randn(_IMAGES_OF_PROBE, *graph.image, generator=torch.Generator().manual_seed(0))
+    networks = [Network(each) for each in (graph, nearest)]
+    found, right = (probed(network, list(network.weights), images, 0) for network in networks)
+    departs = departure(found, right)
+    return f"with the same weights as the book's, {DEPARTURES[departs]}" if departs else ""
+
+
+def _count(graph: Graph) -> Counter[str]:
+    return Counter(node.operation for node in graph.nodes)
+
+
+def remark_on(
+    remark: Callable[[str], None], model: Remote, image: tuple[int, ...], books: Sequence[Callable[[], nn.Module]]
+) -> None:
+    """Say of a model whose item does not ask for it where it departs from the textbook's.
+
+    Args:
+        remark: the test's fixture.
+        model: the student's.
+        image: the shape of one image, (c, h, w).
+        books: make the textbook's models.
+    """
+    try:
+        departs = unlike_the_book(read_graph(model.graph(image)).graph, books)
+    except (StudentFault, Unsupported):
+        return  # what cannot be compared is no mistake
+    if departs:
+        remark(f"it is not the book's model: {departs}")

@@ -1,0 +1,27 @@
+"""What a training costs, told from its graph alone: no verdict depends on how fast a machine is."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from grader.recipe import Recipe
+from grader.training.graph import Graph
+from grader.training.network import Network
+
+__all__ = ["operations_of"]
+
+
+def operations_of(graph: Graph, recipe: Recipe) -> float:
+    """Return the floating-point operations of a training's convolutions and products, in units of 10**12.
+
+    A backward pass counts as two forward ones, and an optimiser's step as ten operations for each parameter.
+    """
+    network = Network(graph, "meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty(2, *graph.image, device="meta"))
+    images = recipe.images * recipe.epochs
+    numbers = sum(weight.numel() for weight in network.weights)
+    forward: int = counter.get_total_flops() // 2
+    operations = float(3 * forward * images + 10 * numbers * images / recipe.batch)
+    return operations / 1e12
