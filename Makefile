@@ -41,7 +41,7 @@ $(READY): pyproject.toml Makefile scripts/find-python
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[course,test]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps d2l==1.0.3
-	@scripts/system-packages libseccomp.so.2=libseccomp2
+	@scripts/system-packages libseccomp.so.2=libseccomp2 /usr/share/datasets/fashion-mnist=dataset-fashion-mnist
 	@touch $(READY)
 
 clean:
