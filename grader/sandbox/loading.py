@@ -14,10 +14,11 @@ import copy
 import itertools
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import _utils as torch_data
@@ -182,7 +183,7 @@ class _Cut:
         most = images if number else images_later
         for batch in itertools.islice(batches, max(number, 1)):
             self._left -= bool(number)
-            yield batch[:most] if isinstance(batch, list | tuple | Tensor) else batch
+            yield batch[:most] if isinstance(batch, Sequence | Tensor | numpy.ndarray) else batch
 
 
 @dataclass(frozen=True)
