@@ -46,4 +46,4 @@ def _draw(board: Any, label: str, stock: Any) -> None:
         stock(board, last.x, last.y, label)
     finally:
         board.raw_points[label] = gathering
-    sys.modules["matplotlib.pyplot"].close(board.fig)  # else the next cell would show it once more
+    sys.modules["matplotlib.pyplot"].close(board.fig)  # else the inline backend shows it once more

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sandbox.conftest import Run
 
 COUNTING = """
+%matplotlib inline
 from d2l import torch as d2l
 from matplotlib import pyplot as plt
 shown = []
