@@ -147,10 +147,9 @@ class Loop:
         elif self._optimised:
             left_out = [n for n, p in self._named if p.requires_grad and id(p) not in self._optimised]
             seen.left_out = tuple(name for name in left_out if name in self._reached)[:_MOST_NAMES]
-        trainer = getattr(self.module, "trainer", None)
-        planned = getattr(trainer, "max_epochs", None)
-        seen.planned_epochs = planned if isinstance(planned, int) else None
-        seen.epochs = self._epoch() if self._epoch_examples else None
+        seen.planned_epochs = self._of_trainer("max_epochs")
+        over = self._epoch() if self._epoch_examples or seen.planned_epochs else None
+        seen.epochs = over if seen.ended or seen.planned_epochs is None else seen.planned_epochs
         return seen
 
     def _measure(self, loss: Any, forward: Forward, call: LossCall | None, batch: Batch | None) -> Step:
@@ -226,7 +225,15 @@ class Loop:
 
     def _epoch(self) -> int:
         """Return how many epochs are over; one that leaves out its last, smaller batch is whole."""
+        told = self._of_trainer("epoch")
+        if told is not None:
+            return told
         return int(self.trajectory.examples / self._epoch_examples + 0.02) if self._epoch_examples else 0
+
+    def _of_trainer(self, name: str) -> int | None:
+        """Return a number that the model's d2l.Trainer keeps."""
+        value = getattr(getattr(self.module, "trainer", None), name, None)
+        return value if isinstance(value, int) else None
 
 
 def _with_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
