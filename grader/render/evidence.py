@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.render.text import line
 
-__all__ = ["Case", "Entry", "Exhibit", "cases", "exhibits"]
+__all__ = ["Case", "Entry", "Exhibit", "cases", "exhibits", "number"]
 
 _MOST_EXHIBITS = 12  # in a group
 _MOST_ROWS = 12  # and columns
@@ -73,6 +73,18 @@ def cases(evidence: Mapping[str, Any]) -> tuple[Case, ...]:
     if isinstance(rest.get("smallest"), Mapping):
         found.append(_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}))
     return (*found, _case("case", rest)) if rest else tuple(found)
+
+
+def number(value: Any) -> float | None:
+    """Return a number as JSON or a report has it, None for what is none."""
+    if isinstance(value, str) and value in _UNUSUAL:
+        return float(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # Python's integers have no largest
+        return math.inf if value > 0 else -math.inf
 
 
 def _case(label: str, evidence: Mapping[str, Any]) -> Case:
@@ -143,7 +155,7 @@ def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tupl
     for i, row in enumerate(grid[:_MOST_ROWS]):
         others = expected[i] if expected and i < len(expected) else []
         entries = [
-            Entry(_text(value), j < len(others) and _differ(value, others[j]), _number(value))
+            Entry(_text(value), j < len(others) and _differ(value, others[j]), number(value))
             for j, value in enumerate(row[:_MOST_ROWS])
         ]
         rows.append((*entries, Entry("…")) if len(row) > _MOST_ROWS else tuple(entries))
@@ -153,21 +165,10 @@ def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tupl
 
 
 def _differ(found: Any, expected: Any) -> bool:
-    a, b = _number(found), _number(expected)
+    a, b = number(found), number(expected)
     if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
         return bool(found != expected)
     return not abs(a - b) <= _TOLERANCE * max(1.0, abs(b))
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str) and value in _UNUSUAL:
-        return float(value)
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # Python's integers have no largest
-        return math.inf if value > 0 else -math.inf
 
 
 def _is_tensor(value: Any) -> bool:

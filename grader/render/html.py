@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from grader.render.chart import DRAWN_WAYS
+from grader.render.curves import curves
 from grader.render.picture import STEPS, scenes
 from grader.render.stages import stages
 from grader.render.text import MARKS, place, plain, points
@@ -32,6 +34,8 @@ def render_html(report: Report) -> str:
         most=_MOST_LISTED,
         marks=MARKS,
         verdicts=list(Verdict),
+        curves=curves,
+        ways=DRAWN_WAYS,
         scenes=scenes,
         stages=stages,
         steps=STEPS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from grader.render.curves import without_curves
 from grader.render.evidence import Entry, Exhibit, cases
 from grader.render.stages import stages
 
@@ -56,8 +57,9 @@ class Scene:
 
 
 def scenes(evidence: Mapping[str, Any]) -> tuple[Scene, ...]:
-    """Return the pictures of an item's evidence, case by case; `stages` are another module's."""
-    rest = {name: value for name, value in evidence.items() if name != "stages" or not stages(evidence)}
+    """Return the pictures of an item's evidence, case by case; `stages` and `curves` are other modules'."""
+    rest = without_curves(evidence)
+    rest = {name: value for name, value in rest.items() if name != "stages" or not stages(evidence)}
     return tuple(
         Scene(
             case.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -12,6 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from grader.render.chart import short
+from grader.render.curves import Curves, curves, sparkline, without_curves
 from grader.render.evidence import Exhibit, exhibits
 from grader.render.text import MARKS, line, place, plain, points
 from grader.report import ItemResult, Report, Verdict
@@ -38,16 +41,19 @@ def render_terminal(report: Report, console: Console) -> None:
         report: what to print.
         console: where to; its width and colours are kept to.
     """
-    for part in _parts(report):
+    for part in _parts(report, has_blocks=not console.options.ascii_only):
         console.print(part)
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
+def _parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
     yield _heading(report)
     yield Padding(_items(report.items), (1, 0, 0, 0))
     for item in report.items:
-        if item.evidence and item.verdict not in {Verdict.PASSED, Verdict.PENDING}:
-            yield _evidence(item)
+        told = curves(item.evidence)
+        trained = list(_training(told, has_blocks=has_blocks)) if told else []
+        lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING}
+        if trained or (lost and item.evidence):
+            yield _evidence(item, exhibits(without_curves(item.evidence)) if lost else (), trained)
     ended = [cell for cell in report.cells if cell.status != "ok"]
     yield from _list(
         "Cells that did not end well", [f"{place(c.file, c.cell)}: {c.status}. {c.message}" for c in ended]
@@ -90,10 +96,12 @@ def _items(items: Sequence[ItemResult]) -> Table:
     return table
 
 
-def _evidence(item: ItemResult) -> RenderableType:
+def _evidence(
+    item: ItemResult, groups: Sequence[Sequence[Exhibit]], trained: Sequence[RenderableType]
+) -> RenderableType:
     table = Table(box=None, padding=0, show_header=False)
     table.add_row(Text.assemble((f"{MARKS[item.verdict]} {line(item.id)}", _STYLES[item.verdict])))
-    for group in exhibits(item.evidence):
+    for group in groups:
         for exhibit in group:
             if not exhibit.rows:
                 style = "bold red" if exhibit.differs else ""
@@ -101,7 +109,36 @@ def _evidence(item: ItemResult) -> RenderableType:
         matrices = [_matrix(exhibit) for exhibit in group if exhibit.rows]
         if matrices:
             table.add_row(Padding(Columns(matrices, padding=(0, 4)), _INDENT))
+    for each in trained:
+        table.add_row(Padding(each, _INDENT))
     return Padding(table, (1, 0, 0, 0))
+
+
+def _training(told: Curves, *, has_blocks: bool) -> Iterator[RenderableType]:
+    """Tell what each training reached, with its curve as a row of blocks, and what is found in the student's own."""
+    if told.runs:
+        yield Text("; ".join(part for part in (told.recipe, told.evidence) if part), "dim")
+    for run in told.runs:
+        measured = any(math.isfinite(value) for value in run.accuracies)
+        yield Text.assemble(
+            f"{told.reached(run)}  ",
+            ("" if measured else "loss ", "dim"),
+            (_curve(run.accuracies if measured else run.losses, has_blocks), "dim"),
+        )
+    for own in told.own:
+        title = "From your own training loop (advisory: it ran in your process)"
+        about = ": ".join(part for part in (place(own.file, own.cell), own.text) if part)
+        yield Text.assemble((f"{title}\n", "bold"), (about, "dim"))
+        yield from (Text(f"- {finding}") for finding in own.findings)
+        if own.chart:
+            yield Text(f"loss {_curve(own.losses, has_blocks)}", "dim")
+
+
+def _curve(values: Sequence[float], has_blocks: bool) -> str:
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    return f"{short(finite[0])} {sparkline(values) if has_blocks else 'to'} {short(finite[-1])}"
 
 
 def _matrix(exhibit: Exhibit) -> Text:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from grader.render import html, render_html
+from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
 from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
 
@@ -232,6 +233,17 @@ def test_a_students_text_is_shown_and_not_obeyed() -> None:
                     "case": HOSTILE,
                     "smallest": {"case": HOSTILE, "inputs": {HOSTILE: {"shape": [HOSTILE], "values": [HOSTILE]}}},
                     "stages": [{"layer": HOSTILE, "expected": [HOSTILE], "found": HOSTILE}],
+                    "training": {
+                        **dict.fromkeys(("mode", "recipe", "threshold", "evidence"), HOSTILE),
+                        "runs": [{"seed": HOSTILE, "accuracy": HOSTILE, "epochs": [1, HOSTILE], "loss": [1, HOSTILE]}],
+                        "own": [
+                            {
+                                **dict.fromkeys(("file", "cell", "optimizer", "lr", "steps", "epochs"), HOSTILE),
+                                "findings": [{"id": HOSTILE, "text": HOSTILE}],
+                                "losses": [1, 2, HOSTILE],
+                            }
+                        ],
+                    },
                 },
             ),
         ),
@@ -248,6 +260,61 @@ def test_a_students_text_is_shown_and_not_obeyed() -> None:
     assert page.text.count("<script>alert(1)</script>") >= 10
     assert "{{ 7*7 }}" in page.text
     text.encode()
+
+
+TRAINING = {
+    "recipe": "1 epoch of 20,000 images",
+    "threshold": 0.6,
+    "evidence": "trained here from the model's graph",
+    "runs": [
+        {"seed": 0, "accuracy": 0.5, "epochs": [0.5, 1.0], "loss": [2.3, "nan"], "accuracy_by_epoch": [0.1, 0.5]},
+        {"seed": 1, "accuracy": 0.73, "epochs": [0.5, 1.0], "loss": [2.0, 0.7], "accuracy_by_epoch": [0.2, 0.7]},
+    ],
+    "own": [{"file": "hw2.ipynb", "cell": 3, "findings": [{"id": "lr", "text": "too high a rate"}], "losses": [1, 2]}],
+}
+
+
+def test_a_training_shows_its_curves_its_numbers_and_what_is_found_in_the_students_loop() -> None:
+    text = render_html(report_of(item(Verdict.PASSED, 6, evidence={"training": TRAINING})))
+    page = Page(text)
+    assert page.balanced
+    for shown in (
+        "1 epoch of 20,000 images",
+        "seed 1: accuracy 0.73 (0.6 needed)",
+        "0.6 needed",
+        "From your own training loop (advisory: it ran in your process)",
+        "too high a rate",
+        "hw2.ipynb, cell 3",
+        "accuracy, seed 1",
+    ):
+        assert shown in page.text
+    drawings = [attributes for attributes in page.all("svg") if "role" in attributes]
+    assert [attributes["role"] for attributes in drawings] == ["img"] * 3
+    assert all(attributes["aria-label"] for attributes in drawings)
+    assert len(page.all("title")) == 1 + len(drawings)
+    assert len(page.all("desc")) == len(drawings)
+    assert text.count('<path class="threshold"') == 1
+    assert len(page.all("circle")) == 2
+    assert not re.search(r"[\" ](nan|inf)", " ".join(attributes.get("d") or "" for attributes in page.all("path")))
+    assert {attributes.get("class") for attributes in page.all("details")} == {None, "numbers"}
+    assert all(attributes.get("scope") in ("col", "row") for attributes in page.all("th"))
+
+
+def test_a_training_is_not_shown_as_other_evidence_and_other_evidence_stays() -> None:
+    both = render_html(report_of(item(Verdict.FAILED, evidence={**EVIDENCE, "training": TRAINING})))
+    assert "accuracy_by_epoch" not in both
+    assert "the book&#39;s example" in both
+    without = Page(render_html(report_of(item(Verdict.FAILED, evidence=EVIDENCE))))
+    assert not without.all("svg")
+    assert "training" not in without.text
+
+
+def test_curves_stand_out_in_light_and_dark() -> None:
+    style = render_html(FULL)
+    blocks = re.findall(r":root \{([^}]*--card[^}]*)\}", style)[:2]
+    for block in blocks:
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", block))
+        assert all(contrast(colours[f"way-{way}"], colours["card"]) >= 3 for way in range(DRAWN_WAYS))
 
 
 def test_a_page_stays_small_whatever_was_said() -> None:

@@ -78,7 +78,12 @@ def report_of(text: str) -> Report:
         text: text,
     }
     layers = [{"layer": text, "expected": [text, 1, 1], "found": text}]
-    evidence = {**case, "smallest": {**case, "found": matrix}, "stages": layers}
+    training = {
+        **dict.fromkeys(("mode", "recipe", "threshold", "evidence"), text),
+        "runs": [{"seed": text, "accuracy": 0.5, "epochs": [1, text, 2], "loss": [1, text, text]}],
+        "own": [{"file": text, "cell": text, "optimizer": text, "findings": [{"text": text}], "losses": [1, text, 2]}],
+    }
+    evidence = {**case, "smallest": {**case, "found": matrix}, "stages": layers, "training": training}
     items = tuple(
         ItemResult(text, text, text, points, 3, verdict, text, text, 1, evidence)
         for verdict, points in ((Verdict.PASSED, 3.0), *((other, 0.0) for other in Verdict if other != "passed"))
@@ -128,7 +133,9 @@ def test_a_hostile_report_runs_nothing_and_asks_nobody(tmp_path: Path, server: s
     assert f"{report.max_score:g}" in page
     root = page[page.index("<html") : page.index(">", page.index("<html"))]
     assert MARK not in root
-    assert not any(f"<{element}" in page for element in ("script", "iframe", "svg", "object", "embed"))
+    assert not any(f"<{element}" in page for element in ("script", "iframe", "object", "embed"))
+    # The charts are drawings of our own.
+    assert page.count("<svg") == page.count('<svg viewBox="0 0 ') == 3 * len(report.items)
     assert "javascript:" not in page.replace("javascript:document", "")
     assert _Visits.paths == []
 
@@ -157,9 +164,9 @@ onload = () => {{
 </script></body></html>"""
 
 
-def measured(page: str, folder: Path) -> dict[str, Any]:
+def measured(page: str, folder: Path, around: str = MEASURED) -> dict[str, Any]:
     """Return what a page looks like on a phone, told by a page around it because its own scripts do not run."""
-    seen = opened_in_a_browser(MEASURED % html.escape(page), folder)
+    seen = opened_in_a_browser(around % html.escape(page), folder)
     told = re.search(r'data-measured="([^"]*)"', seen)
     assert told, seen[:2000]
     result: dict[str, Any] = json.loads(html.unescape(told[1]))
@@ -186,3 +193,54 @@ def test_a_picture_has_its_colours_and_fits_a_phone(tmp_path: Path) -> None:
     assert difference[0] == difference[1] == expected[1]
     assert seen["outlined"] == 1
     assert "nan" in seen["text"]
+
+
+TRAINING = {
+    "recipe": "1 epoch of 20,000 images, " * 5,
+    "threshold": 0.6,
+    "runs": [
+        {
+            "seed": seed,
+            "accuracy": 0.5 + seed / 10,
+            "epochs": [0.25, 0.5, 0.75, 1.0],
+            "loss": [2.3, "nan", 1.0, 0.8 - seed / 10],
+            "accuracy_by_epoch": [0.1, 0.3, 0.4, 0.5 + seed / 10],
+        }
+        for seed in range(3)
+    ],
+    "own": [{"file": "hw2.ipynb", "cell": 3, "findings": [{"text": "too high a rate " * 20}], "losses": [1, 2, 4]}],
+}
+DRAWN = f"""
+<!doctype html><html><body><iframe id="report" width="{PHONE}" height="900" srcdoc="%s"></iframe><script>
+onload = () => {{
+  const page = document.getElementById("report").contentDocument;
+  const within = (inner, outer) =>
+    inner.left >= outer.left - 1 && inner.right <= outer.right + 1 &&
+    inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+  const charts = [...page.querySelectorAll(".curve > svg")].map(svg => ({{
+    colours: [...svg.querySelectorAll("path[class^=way-]")].map(path => getComputedStyle(path).stroke),
+    lengths: [...svg.querySelectorAll("path[class^=way-]")].map(path => path.getTotalLength()),
+    inside: [...svg.querySelectorAll("path, text, circle")]
+      .every(part => within(part.getBoundingClientRect(), svg.getBoundingClientRect())),
+    height: svg.getBoundingClientRect().height,
+    dash: svg.querySelector("path.threshold") && getComputedStyle(svg.querySelector("path.threshold")).strokeDasharray,
+  }}));
+  document.body.dataset.measured = JSON.stringify({{width: page.documentElement.scrollWidth, charts}});
+}}
+</script></body></html>"""
+
+
+@pytest.mark.slow
+def test_curves_are_drawn_inside_their_frames_each_in_its_colour_and_fit_a_phone(tmp_path: Path) -> None:
+    item = ItemResult("lenet.training", "7.6", "Learns", 0, 3, Verdict.FAILED, "no", evidence={"training": TRAINING})
+    report = Report("hw2", "Homework 2", "revision", (File("hw2.ipynb", "0" * 64),), (item,))
+    seen = measured(render_html(report), tmp_path, DRAWN)
+    assert seen["width"] <= PHONE
+    loss, accuracy, own = seen["charts"]
+    for chart in (loss, accuracy):
+        assert len(set(chart["colours"])) == 3
+        assert all(length > 20 for length in chart["lengths"])
+    assert own["lengths"][0] > 20
+    assert all(chart["inside"] and chart["height"] > 100 for chart in seen["charts"])
+    assert (loss["dash"], own["dash"]) == (None, None)
+    assert accuracy["dash"] not in (None, "none")

@@ -73,6 +73,52 @@ def test_entries_that_differ_are_underlined() -> None:
     assert "\x1b[1;4;31mnan\x1b[0m  43" in printed(report_of(item(Verdict.FAILED, evidence=EVIDENCE)), colour=True)
 
 
+TRAINING = {
+    "recipe": "1 epoch of 20,000 images",
+    "threshold": 0.6,
+    "evidence": "trained here",
+    "runs": [
+        {"seed": 0, "accuracy": 0.5, "epochs": [1, 2, 3], "loss": [3, "nan", 1]},
+        {"seed": 1, "accuracy": 0.73, "epochs": [1, 2, 3], "loss": [3, 2, 1], "accuracy_by_epoch": [0.1, 0.4, 0.8]},
+    ],
+    "own": [
+        {
+            "file": "hw2.ipynb",
+            "cell": 3,
+            "optimizer": "SGD",
+            "lr": 10.0,
+            "findings": [{"id": "lr", "text": "too high a rate"}],
+            "losses": [1, 2],
+        }
+    ],
+}
+
+
+def test_a_training_is_told_in_a_line_for_each_seed_whatever_it_came_to() -> None:
+    for verdict in (Verdict.PASSED, Verdict.FAILED):
+        text = printed(report_of(item(verdict, evidence={**EVIDENCE, "training": TRAINING})))
+        assert "1 epoch of 20,000 images; trained here" in text
+        assert "seed 0: accuracy 0.5 (0.6 needed)  loss 3 █ ▁ 1" in text
+        assert "seed 1: accuracy 0.73 (0.6 needed)  0.1 ▁▄█ 0.8" in text
+        assert "From your own training loop (advisory: it ran in your process)" in text
+        assert "hw2.ipynb, cell 3: SGD, learning rate 10" in text
+        assert "- too high a rate" in text
+        assert ("the book's example" in text) == (verdict is Verdict.FAILED)
+        assert "accuracy_by_epoch" not in text
+
+
+def test_where_the_terminal_has_no_blocks_a_curve_is_its_ends() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    render_terminal(report_of(item(Verdict.PASSED, evidence={"training": TRAINING})), Console(file=file, width=80))
+    file.seek(0)
+    assert "seed 1: accuracy 0.73 (0.6 needed)  0.1 to 0.8" in file.read()
+
+
+def test_where_nothing_was_trained_nothing_is_told() -> None:
+    untrained = {"training": {**TRAINING, "runs": [], "own": []}}
+    assert printed(report_of(item(Verdict.PENDING, evidence=untrained))) == printed(report_of(item(Verdict.PENDING)))
+
+
 def test_cells_limits_layers_and_notices_are_listed() -> None:
     text = printed(
         report_of(
@@ -132,7 +178,15 @@ def test_a_students_text_is_shown_and_not_obeyed() -> None:
                 HOSTILE,
                 HOSTILE,
                 1,
-                {HOSTILE: HOSTILE, "case": HOSTILE},
+                {
+                    HOSTILE: HOSTILE,
+                    "case": HOSTILE,
+                    "training": {
+                        **dict.fromkeys(("recipe", "evidence"), HOSTILE),
+                        "runs": [{"seed": HOSTILE, "accuracy": 0.1, "epochs": [1], "loss": [HOSTILE]}],
+                        "own": [{"file": HOSTILE, "optimizer": HOSTILE, "findings": [{"text": HOSTILE}]}],
+                    },
+                },
             ),
         ),
         (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),
