@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from grader.recipe import Mode
@@ -71,6 +71,11 @@ class Agent:
         self._shell.set_custom_exc((TrainingCut,), _say)
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
+
+    def notice(self, text: str) -> None:
+        """Say something that belongs into the report."""
+        with suppress(Closed, TimeoutError, KeyError):
+            self._packets.send({"note": "notice", "cell": self._place()["cell"], "text": text})
 
     def _followed(self) -> Any:
         if self._recorder is None:

@@ -34,6 +34,7 @@ _MAX_SOURCE = 4_000_000  # characters of code that a notebook may have
 _MAX_SNAPSHOTS = 100
 _MAX_NOTES = 5_000
 _MAX_TRAININGS = 100
+_MAX_NOTICES = 20
 _MOST = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
 # What merely importing a name from these packages leaves behind is no work of the student's.
@@ -114,6 +115,11 @@ class Execution:
             if id(snapshot) not in kept:
                 snapshot.packets.close()
         self.snapshots = [snapshot for snapshot in self.snapshots if id(snapshot) in kept]
+
+    def notice(self, text: str) -> None:
+        """Keep what a reader of the report should know, once, and not too much of it."""
+        if text not in self.notices and len(self.notices) < _MAX_NOTICES:
+            self.notices.append(text)
 
     def hit(self, limit: str) -> None:
         """Note that a limit was reached, once."""
@@ -309,6 +315,8 @@ class _Attempt:
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(own_training(self._file, cell, note))
+                case "notice":
+                    self._execution.notice(f"{self._file}: {str(note['text'])[:200]}")
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, agent)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -19,7 +19,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from grader.assignment import Limits
 from grader.recipe import Mode
-from grader.sandbox import surroundings
+from grader.sandbox import devices, surroundings
 from grader.sandbox.agent import Agent
 from grader.sandbox.recorder import Recorder
 
@@ -108,7 +108,9 @@ def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[
     )
     app.initialize([])
     surroundings.install(app.shell, limits.cell_output_bytes, order)
-    Agent(app.shell, agent_socket, order).watch(_recorder(Mode(order["mode"])))
+    agent = Agent(app.shell, agent_socket, order)
+    agent.watch(_recorder(Mode(order["mode"])))
+    devices.serve_on_cpu(app.shell, agent.notice)
     app.start()
 
 
