@@ -81,9 +81,7 @@ def main() -> None:
     found = find_data_set()
     if found is None:
         parser.error("Fashion-MNIST is not on this machine: `grader data fetch` gets it")
-    print(
-        f"{len(os.sched_getaffinity(0))} cores; seconds a step of {BATCH} images, d2l.Trainer: torch's path, ours, ratio"
-    )
+    print(f"{len(os.sched_getaffinity(0))} cores; seconds a step of {BATCH} images: torch's path, ours, ratio")
     print(f"{'cell':12}{'steps':>6}{'wall':>9}{'':9}{'':7}{'CPU':>9}{'':9}{'':7}  weights")
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "data", "FashionMNIST", "raw")
