@@ -36,6 +36,7 @@ class Limits:
     """What one submission may use; past it the sandbox ends the cell, the test or the submission."""
 
     cell_seconds: float = 60
+    training_cell_seconds: float = 600  # in place of cell_seconds where trainings run as written
     submission_seconds: float = 600
     memory_bytes: int = 4096 * _MIB
     processes: int = 256

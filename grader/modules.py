@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched"]
+__all__ = ["answers", "fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched"]
 
 _MAX_OPERATIONS = 5000
+_PIXELS = 400_000  # of the images that a model sees at once: eight of 224x224
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -71,6 +73,34 @@ def gradients(module: nn.Module, inputs: tuple[Any, ...], cotangent: Tensor | No
     if output.requires_grad:
         output.backward(weight.to(output.dtype))
     return {name: parameter.grad for name, parameter in learnable(module).items()}
+
+
+def answers(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tuple[float, float]) -> Tensor:
+    """Return the class that a model in eval mode holds for the likeliest for each image, (n,) int64.
+
+    Args:
+        module: gives scores (n, classes); it stays in eval mode.
+        images: (n, 1, h, w) uint8.
+        size: what the model is given of an image: channels, height and width, without the channels, or flat.
+        pixels: what black and white are to the model.
+    """
+    if len(size) == 1:
+        height = width = math.isqrt(size[0])
+    else:
+        height, width = size[-2:]
+    black, white = pixels
+    module.eval()
+    found = [torch.empty(0, dtype=torch.int64)]
+    with torch.no_grad():
+        for part in images.split(max(1, _PIXELS // max(1, height * width))):
+            shades = part.float()
+            if shades.shape[-2:] != (height, width):
+                shades = nn.functional.interpolate(shades, (height, width), mode="bilinear", antialias=True).round()
+            shades = black + shades / 255 * (white - black)
+            shape = (size[0], height, width) if len(size) == 3 else size
+            given = shades.expand(-1, *shape) if len(size) == 3 else shades.reshape(-1, *shape)
+            found.append(module(_as_its_own(module, given)).argmax(1).cpu())
+    return torch.cat(found)
 
 
 def sketched(make: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -126,8 +126,8 @@ class OwnTraining:
     were not counted, `planned_epochs` those of a d2l.Trainer. `lr` is the learning rate of the first step. `findings`
     are mistakes of the loop: a stable name, and a sentence to the student. `ended` tells why the training was cut:
     "steps", "budget", "nan", "plateau", or "" where it was not. `losses` are at most 100 of the loop's, in order.
-    `size` is that of its images (channels, height, width), `pixels` are their lowest and highest value.
-    `part` and `number` lead to the trained model, which is there where trainings run as written.
+    `size` is that of an image as the model was given it, mostly (channels, height, width), `pixels` are what black and
+    white were to it. `part` and `number` lead to the trained model, which is there where trainings run as written.
     """
 
     file: str
@@ -136,7 +136,7 @@ class OwnTraining:
     number: int
     model: str
     parameters: int
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
     pixels: tuple[float, float]
     steps: int
     epochs: int | None
@@ -185,6 +185,12 @@ class Remote(Protocol):
 
         Only results that carry the batch dimension of the first input are listed. The inputs take the module's
         dtype. The module stays in eval mode.
+        """
+
+    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+        """Return the class that a model holds for the likeliest for each image (n, 1, h, w) uint8, as (n,) int64.
+
+        The model is put into eval mode; images are resized, and scaled, to what they were in its training.
         """
 
     def graph(self, image: tuple[int, ...]) -> Any:
@@ -239,6 +245,12 @@ class Work(Protocol):
 
     def trainings(self) -> Sequence[OwnTraining]:
         """Return what the notebooks' own training loops did, in order; none where data is withheld."""
+
+    def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[Remote]:
+        """Open the model as a training left it, in a fresh process that may live for so many seconds.
+
+        Raises StudentFault where it is not there: trainings that are cut to a few steps leave none.
+        """
 
     def open(
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None

@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from grader.modules import learnable
-from grader.student import Definition, OwnTraining, Recorded
-from grader.testing.local import LocalStudent
+from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFault
+from grader.testing.local import LocalRemote, LocalStudent
 
 MODULE = "homework"  # what the student's own functions and classes say they come from
 SMALL = 1024
@@ -96,6 +96,9 @@ class InProcessWork:
 
     def trainings(self) -> Sequence[OwnTraining]:
         return ()
+
+    def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[LocalRemote]:
+        raise StudentFault(Fault.MISSING, "nothing is trained here")
 
     @contextmanager
     def open(

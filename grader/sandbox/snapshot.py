@@ -195,6 +195,13 @@ class _Test:
         finite, classes, points = trained_in_place(module, Recipe(**request["recipe"]), request["seed"], *given)
         return {"finite": finite, "classes": array_of(classes), "points": points}
 
+    def _do_trained(self, request: dict[str, Any]) -> Any:
+        return self._objects.keep(self._namespace[TRAINED][request["number"]])
+
+    def _do_answers(self, request: dict[str, Any]) -> Any:
+        module, images = self._objects.incoming((request["target"], request["images"]))
+        return array_of(modules.answers(module, images, request["size"], request["pixels"]))
+
     def _do_operations(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
         return tuple(modules.operations(module, self._objects.incoming(request["inputs"])))

@@ -27,6 +27,7 @@ __all__ = ["SnapshotStudent", "SnapshotWork"]
 
 _SECONDS_OF_GRACE = 1.0
 _MAX_CANDIDATES = 32
+_IMAGES_AT_ONCE = 1000
 _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
     "Malformed": Fault.MALFORMED,
@@ -197,6 +198,17 @@ class _SnapshotRemote:
                 for name, shape, parameters in answer
             )
 
+    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+        """Return the class that a model holds for the likeliest for each image."""
+        found = [torch.empty(0, dtype=torch.int64)]
+        for part in images.split(_IMAGES_AT_ONCE):
+            answer = self._ask("answers", images=outgoing(part), size=like.size, pixels=like.pixels)
+            with _plain_data():
+                if answer.shape != (len(part),) or answer.dtype != torch.int64:
+                    raise ValueError("not one class for each image")
+            found.append(answer)
+        return torch.cat(found)
+
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return what the module says of its forward pass."""
         return self._ask("graph", image=image)
@@ -280,13 +292,33 @@ class SnapshotWork:
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
     ) -> Iterator[SnapshotStudent]:
         """Open a state in a fresh process; None opens one that offers recorded values only."""
+        snapshot = None if definition is None else self._snapshots[definition]
+        with self._opened(snapshot, aliases or {}, seconds) as student:
+            yield student
+
+    @contextmanager
+    def trained(self, training: OwnTraining, seconds: float | None = None) -> Iterator[_SnapshotRemote]:
+        """Open the model as a training left it."""
+        place = (training.file, training.cell, training.part)
+        snapshot = next((s for s in self._execution.snapshots if (s.file, s.cell, s.part) == place), None)
+        if snapshot is None:
+            raise StudentFault(Fault.MISSING, "the trained model is not there")
+        with self._opened(snapshot, {}, seconds) as student:
+            model = student.ask({"operation": "trained", "number": training.number})
+            if not isinstance(model, _SnapshotRemote):
+                raise StudentFault(Fault.MALFORMED, "the trained model is no model")
+            yield model
+
+    @contextmanager
+    def _opened(
+        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float | None
+    ) -> Iterator[SnapshotStudent]:
         started = time.monotonic()
         granted = min(self._limits.test_seconds, self._deadline - started) if seconds is None else seconds
         if granted <= 0:
             raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
-        snapshot = None if definition is None else self._snapshots[definition]
         try:
-            with self._process(snapshot, aliases or {}, granted) as student:
+            with self._process(snapshot, aliases, granted) as student:
                 yield student
         finally:
             if seconds is not None:

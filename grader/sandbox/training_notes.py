@@ -12,6 +12,8 @@ __all__ = ["own_training"]
 _MOST = 2**40
 _MAX_LOSSES = 100
 _MAX_FINDINGS = 20
+_MAX_DIMENSIONS = 4
+_NEARLY = 0.05
 _ENDS = ("", "steps", "budget", "nan", "plateau")
 
 
@@ -21,7 +23,6 @@ def own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining:
     Raises TypeError, ValueError, KeyError or ArithmeticError for a note of another form.
     """
     lr = float(note["lr"])
-    channels, height, width = (_count(n) for n in note["size"]) if len(note["size"]) == 3 else (0, 0, 0)
     lowest, highest = (float(value) for value in note["pixels"])
     return OwnTraining(
         file=file,
@@ -30,8 +31,8 @@ def own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining:
         number=_count(note["number"]),
         model=_text(note["model"], 100),
         parameters=_count(note["parameters"]),
-        size=(channels, height, width),
-        pixels=(lowest, highest) if math.isfinite(highest - lowest) else (0.0, 1.0),
+        size=tuple(_count(n) for n in note["size"][:_MAX_DIMENSIONS]),
+        pixels=_black_and_white(lowest, highest),
         steps=_count(note["steps"]),
         epochs=None if note["epochs"] is None else _count(note["epochs"]),
         planned_epochs=None if note["planned_epochs"] is None else _count(note["planned_epochs"]),
@@ -41,6 +42,13 @@ def own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining:
         ended=_ENDS[_ENDS.index(note["ended"])],
         losses=tuple(loss for loss in map(float, note["losses"][:_MAX_LOSSES]) if math.isfinite(loss)),
     )
+
+
+def _black_and_white(lowest: float, highest: float) -> tuple[float, float]:
+    """Return what black and white are where these are the lowest and the highest value of the first batches."""
+    if not 0 < highest - lowest < math.inf or max(abs(lowest), abs(highest - 1)) < _NEARLY:
+        return 0.0, 1.0
+    return lowest, highest
 
 
 def _count(value: Any) -> int:

@@ -89,6 +89,10 @@ class LocalWork:
         """Return nothing: no data set is here, and nothing trains."""
         return ()
 
+    def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[LocalRemote]:
+        """Raise the fault of a model that is not there."""
+        raise StudentFault(Fault.MISSING, "nothing is trained here")
+
     @contextmanager
     def open(
         self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
@@ -167,6 +171,11 @@ class LocalRemote:
         """Return the tensor operations of one forward pass."""
         found = self._answer(lambda: modules.operations(self.value, inputs))
         return tuple(Operation(*each) for each in found)
+
+    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+        """Return the class that a model holds for the likeliest for each image."""
+        found: Tensor = self._answer(lambda: modules.answers(self.value, images, like.size, like.pixels))
+        return found
 
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return what the module says of its forward pass."""
