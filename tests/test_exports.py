@@ -54,6 +54,7 @@ EXPORTS = {
         "Definition",
         "Fault",
         "Operation",
+        "OwnTraining",
         "Parameter",
         "Recorded",
         "Remote",
