@@ -159,9 +159,10 @@ def trained_in_place(
     For a model that no graph describes, so that it is trained where it lives; arguments as for `fit`.
     """
     points: list[Point] = []
+    model.float()
     with torch.no_grad():
         model(prepared(images[:2], recipe.side))  # its layers may be lazy
-    initialise(model.float(), seed)
+    initialise(model, seed)
     finite = fit(model, images, labels, recipe, seed, told=points.append)
     curve = tuple((point.epoch, point.loss, point.accuracy) for point in points)
     return finite, predicted(model, judged, recipe.side), curve

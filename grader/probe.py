@@ -100,7 +100,7 @@ def departure(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> str |
         right, other = expected[kind], found.get(kind)
         if not isinstance(other, Tensor) or other.shape != right.shape or other.dtype != right.dtype:
             return kind
-        largest = float(right.abs().max()) if right.numel() else 0.0
+        largest = float(right[right.isfinite()].abs().max()) if right.isfinite().any() else 0.0
         if not torch.allclose(other, right, rtol=_TOLERANCE, atol=_TOLERANCE * largest, equal_nan=True):
             return kind
     return None

@@ -78,22 +78,28 @@ def verify(
             threads.shutdown(cancel_futures=True)
             processes.shutdown(cancel_futures=True)
             raise
-    return Verification(assignment.name, assignment.revision, assignment.points, tuple(checked), _tests(rubric))
+    return Verification(assignment.name, assignment.revision, _points(assignment), tuple(checked), _tests(rubric))
+
+
+def _points(assignment: Assignment) -> float:
+    """Return the points of the items that need no training: those are verified by `grader calibrate`."""
+    return assignment.points - sum(item.points for item in assignment.trained)
 
 
 def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
+    trained = {item.id for item in rubric.assignment.trained}
     return tuple(
         RubricTest(test.item, name)
         for module in rubric.tests.values()
         for name, test in vars(module).items()
-        if name.startswith("test") and hasattr(test, "item")
+        if name.startswith("test") and getattr(test, "item", None) not in {None, *trained}
     )
 
 
 def known_submissions(rubric: Rubric) -> Iterator[Known]:
     """Give the model solution, an empty notebook, and the alternatives."""
     solution, folder = rubric.solution, rubric.assignment.folder
-    everything = tuple(item.id for item in rubric.assignment.items)
+    everything = tuple(item.id for item in rubric.assignment.items if not item.recipes)
     yield Known("solution", "the model solution", (), (), _submission(solution))
     yield Known("empty", "an empty notebook", (), everything, _submission(Solution(())))
     for path in sorted((folder / "alternatives").glob("*.py")):
@@ -127,7 +133,7 @@ def _submission(solution: Solution) -> Submission:
 
 def _graded(known: Known, assignment: Assignment, zygote: Zygote) -> Checked:
     report = grade(known.submission, assignment, zygote)
-    return _checked(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment.points)
+    return _checked(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment)
 
 
 def _judged(folder: Path, revision: str, identifier: str) -> Checked:
@@ -140,10 +146,10 @@ def _judged(folder: Path, revision: str, identifier: str) -> Checked:
     work = LocalWork(rubric.solution.with_definitions(mutant.cells(rubric.own_packages)))
     # All else is the model solution's, whose points are known.
     changed = rubric.solution.users_of(mutant.replaces)
-    affected = [item.id for item in assignment.items if (set(item.names) or {""}) & changed]
+    affected = [item.id for item in assignment.items if (set(item.names) or {""}) & changed and not item.recipes]
     items = judge(assignment, work, identifier, only=affected)
     must_lose = tuple(item.id for item in assignment.items if item.id in mutant.breaks)
-    return _checked("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment.points)
+    return _checked("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment)
 
 
 @lru_cache(maxsize=1)
@@ -157,16 +163,17 @@ def _checked(
     replaces: tuple[str, ...],
     must_lose: tuple[str, ...],
     items: Sequence[ItemResult],
-    points: float,
+    assignment: Assignment,
 ) -> Checked:
-    lost = [item for item in items if item.points < item.max_points]
+    trained = {item.id for item in assignment.trained}
+    lost = [item for item in items if item.points < item.max_points and item.id not in trained]
     unexpected = [item for item in lost if item.id not in must_lose]
     return Checked(
         kind=kind,
         name=name,
         replaces=replaces,
         must_lose=must_lose,
-        points=points - sum(item.max_points - item.points for item in items),
+        points=_points(assignment) - sum(item.max_points - item.points for item in items),
         loses=tuple(item.id for item in lost),
         failed=tuple(
             RubricTest(item.id, test)

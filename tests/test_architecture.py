@@ -16,8 +16,8 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "errors", "installs", "notebook_json", "recipe", "report", "student", "submission",
-    "verification",
+    "assignment", "cache_folder", "calibration", "errors", "installs", "notebook_json", "recipe", "report", "student",
+    "submission", "verification",
 )}  # fmt: skip
 MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.
@@ -34,7 +34,17 @@ LAYERS: dict[str, set[str]] = {
     "grader.render": DATA,
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
     "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
-    "grader.cli": {*DATA, "grader.authoring", "grader.grade", "grader.render", "grader.sandbox", "grader.verify"},
+    "grader.calibrate": {*DATA, "grader.grade", "grader.sandbox", "grader.testing", "grader.training", "grader.verify"},
+    "grader.cli": {
+        *DATA,
+        "grader.authoring",
+        "grader.calibrate",
+        "grader.grade",
+        "grader.render",
+        "grader.sandbox",
+        "grader.training",
+        "grader.verify",
+    },
 }
 
 

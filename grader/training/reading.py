@@ -64,7 +64,7 @@ def read_graph(answer: Any) -> Reading:
         return Reading(
             graph, tuple(told[each][0] for each in order), tuple(told[each][0] for each in order if not told[each][1])
         )
-    except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise Unsupported(f"its graph cannot be rebuilt: {error}") from None
 
 

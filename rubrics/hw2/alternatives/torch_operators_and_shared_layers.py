@@ -143,4 +143,4 @@ class ResNet18(nn.Module):
             for block in stage:
                 X = block(X)
         X = torch.flatten(F.adaptive_avg_pool2d(X, (1, 1)), start_dim=1)
-        return self.fc(X).softmax(dim=-1)
+        return self.fc(X).log_softmax(dim=-1)

@@ -1,0 +1,96 @@
+"""Trainings in processes of their own: real ones, of a small model on a few images."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from grader.errors import InputError, SystemFault
+from grader.recipe import Mode, Recipe
+from grader.training.cache import Attempt, Results
+from grader.training.datasets import DataSet
+from grader.training.trainer import Trainer, offered_trainer
+from tests.models import graph, sequential
+
+RECIPE = Recipe(
+    images=1000, epochs=1, batch=50, optimizer="adam", lr=0.01, side=28, threshold=0.5, judged=500
+)  # fmt: skip
+
+
+def linear() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def attempts(recipe: Recipe = RECIPE, seeds: int = 3) -> list[Attempt]:
+    return [Attempt(graph(sequential), recipe, seed) for seed in range(seeds)]
+
+
+@pytest.fixture
+def trainer(fashion_mnist: DataSet, tmp_path: Path) -> Iterator[Trainer]:
+    with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path)) as made:
+        yield made
+
+
+def test_the_first_success_ends_a_chain_and_its_result_is_the_same_the_second_time(trainer: Trainer) -> None:
+    told: list[str] = []
+    first = trainer.train({"a": attempts(), "b": [Attempt(graph(linear), RECIPE, 0)]}, told.append)
+    assert [len(runs) for runs in first.values()] == [1, 1]
+    assert all(runs[-1].accuracy > 0.5 for runs in first.values())
+    assert trainer.trained == 2
+    assert any("left" in text for text in told)
+    assert trainer.train({"a": attempts()}) == {"a": first["a"]}
+    assert trainer.trained == 2
+
+
+def test_a_threshold_that_no_seed_reaches_takes_all_tries(trainer: Trainer) -> None:
+    runs = trainer.train({"a": attempts(replace(RECIPE, threshold=0.999, images=200))})["a"]
+    assert [run.seed for run in runs] == [0, 1, 2]
+    assert len({run.accuracy for run in runs}) > 1
+
+
+def test_a_training_that_diverges_has_no_accuracy(trainer: Trainer) -> None:
+    (run,) = trainer.train({"a": attempts(replace(RECIPE, lr=1e30, decay=False), seeds=1)})["a"]
+    assert (run.finite, run.accuracy) == (False, 0.0)
+
+
+def test_two_graders_at_once_train_a_model_once(fashion_mnist: DataSet, tmp_path: Path) -> None:
+    def made() -> Trainer:
+        return Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path))
+
+    with made() as one, made() as other:
+        threads = [threading.Thread(target=each.train, args=({"a": attempts(seeds=1)},)) for each in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert one.trained + other.trained == 1
+
+
+def test_a_process_that_dies_is_our_fault_and_is_said(trainer: Trainer) -> None:
+    def kill() -> None:
+        while True:
+            for worker in trainer._workers:
+                os.kill(worker._process.pid, signal.SIGKILL)
+                return
+            time.sleep(0.01)
+
+    threading.Thread(target=kill).start()
+    with pytest.raises(SystemFault, match="the process that trains broke"):
+        trainer.train({"a": attempts(replace(RECIPE, images=20_000))})
+
+
+def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_path: Path) -> None:
+    with offered_trainer(Mode.NONE, packaged) as none:
+        assert none is None
+    with offered_trainer(Mode.QUICK, packaged) as some:
+        assert some is not None
+    with pytest.raises(InputError, match="dataset-fashion-mnist"), offered_trainer(Mode.QUICK, tmp_path):
+        pass
