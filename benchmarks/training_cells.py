@@ -26,37 +26,42 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class Training:
-    """A training cell of the book: its model, the images' side, and how many steps are timed."""
+    """A training cell of the book: its network, the learning rate, the images' side, and how many steps are timed."""
 
-    model: str
+    net: str
+    lr: float
     side: int
     steps: int
 
 
 TRAININGS = {
-    "LeNet": Training("d2l.LeNet(lr=0.1)", 28, 300),  # section 7.6.2
-    "ResNet-18": Training("d2l.ResNet18(lr=0.01)", 96, 6),  # section 8.6.4
-    "VGG-11": Training(  # section 8.2.3
-        "d2l.VGG(arch=((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)), lr=0.01)", 224, 3
-    ),
+    "LeNet": Training("LeNet()", 0.1, 28, 300),  # section 7.6.2
+    "ResNet-18": Training("ResNet18()", 0.01, 96, 6),  # section 8.6.4
+    "VGG-11": Training("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
 }
-FAST = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
+FAST = """
 from grader.sandbox import drawing, loading
 loading.install(get_ipython(), "full")
 drawing.install(get_ipython())
 """
-# The book's cells with fewer images and one epoch; validated on a sixth as many, which is the book's share.
+# The book's cells with fewer images and in one epoch; validated on a sixth as many, which is the book's share.
 PREPARE = """
-import hashlib, resource, time, torch
+import hashlib, resource, sys, time, torch
 from d2l import torch as d2l
+sys.path.insert(0, {root!r})
+from reference.lenet import LeNet
+from reference.resnet import ResNet18
+from reference.vgg import VGG
 {fast}
+class Model(d2l.Classifier):
+    def __init__(self, net, lr):
+        super().__init__()
+        self.save_hyperparameters()
 torch.manual_seed(0)
 data = d2l.FashionMNIST(batch_size={batch}, resize=({side}, {side}))
 for part, number in ((data.train, {images}), (data.val, {images} // 6)):
     part.data, part.targets = part.data[:number], part.targets[:number]
-model = {model}
+model = Model({net}, lr={lr})
 model.apply_init([next(iter(data.get_dataloader(True)))[0]], d2l.init_cnn)
 trainer = d2l.Trainer(max_epochs=1)
 def cpu_seconds():
@@ -100,8 +105,9 @@ def main() -> None:
 def timed(training: Training, steps: int, folder: Path, *, fast: bool) -> tuple[float, float, str]:
     """Run a training in a kernel beside `folder`/data; return wall and CPU seconds a step and the weights' digest."""
     prepare = PREPARE.format(
-        fast=FAST if fast else "", batch=BATCH, side=training.side, images=steps * BATCH, model=training.model
-    )
+        root=str(ROOT), fast=FAST if fast else "", net=training.net, lr=training.lr, side=training.side,
+        batch=BATCH, images=steps * BATCH,
+    )  # fmt: skip
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (prepare, FIT, TELL)])
     work = folder / "work"
     work.mkdir(exist_ok=True)
