@@ -91,8 +91,9 @@ def answers(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tu
     black, white = pixels
     module.eval()
     found = [torch.empty(0, dtype=torch.int64)]
+    at_once = max(1, _PIXELS // max(1, height * width))
     with torch.no_grad():
-        for part in images.split(max(1, _PIXELS // max(1, height * width))):
+        for part in images.split(at_once) if len(images) else ():
             shades = part.float()
             if shades.shape[-2:] != (height, width):
                 shades = nn.functional.interpolate(shades, (height, width), mode="bilinear", antialias=True).round()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import reference
-from grader.modules import fill, gradients, learnable, operations, sketched
+from grader.modules import answers, fill, gradients, learnable, operations, sketched
 
 VGG11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 
@@ -239,3 +239,21 @@ def test_the_number_of_operations_has_a_bound() -> None:
         return X
 
     assert len(operations(endless, (torch.zeros(2, 1),))) == 5000
+
+
+@pytest.mark.parametrize("size", [(1, 14, 14), (3, 14, 14), (14, 14), (196,)])
+def test_images_are_given_to_a_model_as_it_learned_them(size: tuple[int, ...]) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Model(nn.Module):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            seen.append(X)
+            return X.reshape(len(X), -1)[:, :14].reshape(len(X), 2, 7).mean(2)
+
+    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
+    images[1, :, :, 14:] = 255
+    images[2, :, :, :14] = 255
+    assert answers(Model(), images, size, (-1.0, 1.0)).tolist() == [0, 1, 0]
+    assert seen[0].shape == (3, *size)
+    assert (float(seen[0].min()), float(seen[0].max())) == (-1.0, 1.0)
+    assert answers(Model(), images[:0], size, (0.0, 1.0)).shape == (0,)
