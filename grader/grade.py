@@ -6,9 +6,10 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from grader.assignment import RUBRICS, Assignment
+from grader.assignment import RUBRICS, Assignment, Limits
 from grader.recipe import Mode
 from grader.report import File, Report
 from grader.sandbox.execution import Execution, Watch, run_notebook
@@ -24,6 +25,7 @@ __all__ = ["grade"]
 # Debian's packages of data sets: training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")
 _SHOWN = Path("/datasets")
+_TRAININGS = 4  # in a notebook
 
 
 def grade(
@@ -52,7 +54,7 @@ def grade(
         SystemFault: we or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
-    seed, limits = _seed(submission, assignment), assignment.limits
+    seed, limits = _seed(submission, assignment), _limits(assignment.limits, mode, len(submission.notebooks))
     shown = _shown(trainer)
     inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
     with closing(Execution()) as execution, inside as sandbox:
@@ -76,7 +78,7 @@ def grade(
         cells=tuple(execution.cells[place] for place in places),
         layers=sandbox.layers,
         limits_hit=tuple(execution.limits_hit),
-        notices=tuple(str(notice) for notebook in submission.notebooks for notice in notebook.notices),
+        notices=(*(str(notice) for each in submission.notebooks for notice in each.notices), *execution.notices),
         timing={
             "cells_seconds": round(ran - started, 4),
             "total_seconds": round(time.monotonic() - started, 4),
@@ -86,6 +88,15 @@ def grade(
             ],
         },
     )
+
+
+def _limits(limits: Limits, mode: Mode, notebooks: int) -> Limits:
+    """Return the limits of the cells: where trainings run as written, they have a budget of their own."""
+    if mode is not Mode.FULL:
+        return limits
+    cell = limits.training_cell_seconds
+    whole = limits.submission_seconds + _TRAININGS * notebooks * cell
+    return replace(limits, cell_seconds=cell, submission_seconds=whole)
 
 
 def _shown(trainer: Trainer | None) -> dict[Path, Path]:

@@ -33,7 +33,7 @@ class Functional(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.head = nn.LazyLinear(10)
-        self.first = nn.LazyConv2d(4, 5, padding="same")
+        self.first = nn.Conv2d(1, 4, 5, padding="same")
 
     def forward(self, X: Tensor) -> Tensor:
         X = F.relu_(self.first(X))

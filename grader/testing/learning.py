@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -103,7 +105,7 @@ def learn(
             raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
     except Unsupported as reason:
         _learn_there(training, thing, ways, called, image, str(reason))
-    raise ToTrain(graph, unlike_the_book(graph, books))
+    raise ToTrain(graph, unlike_the_book(graph, books), _numbers(reading.graph, {recipe.side, image[1]}))
 
 
 def _reading(
@@ -134,6 +136,15 @@ def _sketch(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote
         except (AttributeError, StudentFault):
             pass
     return build(thing, arguments, called)
+
+
+def _numbers(graph: Graph, sides: Collection[int]) -> frozenset[int]:
+    """Return how many learnable numbers a model has for images of these sizes: students train it at one of them."""
+    found = set()
+    for side in sides:
+        with suppress(Unsupported):
+            found.add(sum(math.prod(shape) for shape in resized(graph, side).parameters))
+    return frozenset(found)
 
 
 def _require_learnable(reading: Reading, called: str) -> None:
@@ -232,7 +243,8 @@ def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> s
             f"{counts[name]} {_CALLED.get(name, name)} (the book's has {wanted[name]})" for name in names[:3]
         )
     if graph.parameters != nearest.parameters:
-        return "some parameters have other shapes than the book's"
+        same = sorted(graph.parameters) == sorted(nearest.parameters)
+        return "its layers are put together in another way" if same else "some layers have weights of other shapes"
     images = torch.randn(_IMAGES_OF_PROBE, *graph.image, generator=torch.Generator().manual_seed(0))
     networks = [Network(each) for each in (graph, nearest)]
     found, right = (probed(network, list(network.weights), images, 0) for network in networks)

@@ -44,12 +44,14 @@ class ToTrain(Pending):
     Args:
         graph: the model.
         departs: where it is not the textbook's, "" where it is.
+        numbers: how many learnable numbers it has, for images of the recipe's size and of the textbook's.
     """
 
-    def __init__(self, graph: Graph, departs: str) -> None:
+    def __init__(self, graph: Graph, departs: str, numbers: frozenset[int]) -> None:
         super().__init__("waits for its training")
         self.graph = graph
         self.departs = departs
+        self.numbers = numbers
 
 
 class Learned(Pending):

@@ -11,6 +11,7 @@ from grader.recipe import Mode, Recipe
 from grader.report import ItemResult, Verdict
 from grader.student import Work
 from grader.testing.outcome import Learned, ToTrain
+from grader.testing.own_loops import with_own_loops
 from grader.testing.plugin import Trial
 from grader.training.cache import Attempt, Run
 from grader.training.trainer import Trainer
@@ -62,7 +63,8 @@ def decided(
             result = _from_runs(result, chains[name], ran[name])
         if result.verdict is not Verdict.PASSED:
             result = _from_their_process(result, item, waiting[item], mode)
-        found[name] = replace(result, evidence=_with_mode(result.evidence, item, mode))
+        result = replace(result, evidence=_with_mode(result.evidence, item, mode))
+        found[name] = with_own_loops(result, item, waiting[item], work, trainer.data_set, mode)
     return found
 
 
