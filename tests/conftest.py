@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from grader.assignment import Assignment, find_assignment
 from grader.sandbox.sandbox import Zygote
+from grader.training.cache import Results
 from grader.training.datasets import DataSet, find_data_set
+from grader.training.trainer import Trainer
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -25,6 +28,16 @@ def zygote(hw2: Assignment) -> Iterator[Zygote]:
     """One warm process for all tests: it takes seconds to import the course's packages."""
     with Zygote(hw2.packages) as warm:
         yield warm
+
+
+@pytest.fixture(scope="session")
+def trainer(fashion_mnist: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """What trains in tests; its results are shared by all test processes of a run, and by no other run."""
+    shared = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    )
+    with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", shared / "trainings")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

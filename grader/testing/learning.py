@@ -72,6 +72,7 @@ def learn(
     called: str,
     image: tuple[int, ...],
     books: Sequence[Callable[[], nn.Module]] = (),
+    convolutions: int = 0,
 ) -> NoReturn:
     """Hand a student's model over to be trained; how that ends decides the item.
 
@@ -82,10 +83,11 @@ def learn(
         called: the call as a message names it.
         image: the shape of one image in the book, (c, h, w); for recipes of another size the model is made for that.
         books: make the textbook's models, to say where the student's departs from all of them.
+        convolutions: how many it must have at least: a linear model learns nearly as well as a LeNet.
 
     Raises:
         Pending, ToTrain, Learned: what is known so far.
-        Mismatch: it can learn nothing: it is no model, some of its parameters are frozen, it has too few outputs.
+        Mismatch: it is no model, some of its parameters are frozen, it has too few outputs or convolutions.
     """
     if training.left_out or training.recipe is None:
         raise Pending(training.left_out)
@@ -93,7 +95,7 @@ def learn(
     sides = dict.fromkeys(((image[0], recipe.side, recipe.side), image))
     try:
         reading, model = _reading(thing, ways, called, tuple(sides))
-        _require_learnable(reading, called)
+        _require_learnable(reading, called, convolutions)
         graph = resized(reading.graph, recipe.side)
         cost = operations_of(graph, recipe)
         if cost > training.limits.training_teraflops:
@@ -147,11 +149,13 @@ def _numbers(graph: Graph, sides: Collection[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _require_learnable(reading: Reading, called: str) -> None:
+def _require_learnable(reading: Reading, called: str, convolutions: int) -> None:
     if reading.frozen:
         names = ", ".join(reading.frozen[:5]) + (", …" if len(reading.frozen) > 5 else "")
         raise Mismatch(f"{called} has frozen parameters ({names}): with requires_grad=False no training changes them")
     graph = reading.graph
+    if (found := graph.count("conv2d")) < convolutions:
+        raise Mismatch(f"{called} has {found} convolutions, expected at least {convolutions}: it is another model")
     with torch.no_grad():
         logits = Network(graph, "meta").eval()(torch.empty(2, *graph.image, device="meta"))
     if logits.shape[1] < 10:

@@ -82,7 +82,7 @@ def test_lenet_has_the_parameters_of_the_book(student: Student) -> None:
 
 @item("lenet.training", ARGUMENTS)
 def test_lenet_learns(student: Student, training: Training) -> None:
-    learn(training, student.LeNet, [ARGUMENTS], "LeNet()", IMAGE, BOOKS)
+    learn(training, student.LeNet, [ARGUMENTS], "LeNet()", IMAGE, BOOKS, convolutions=2)
 
 
 def layer_and_bound(_: Draw) -> Iterator[Case]:

@@ -148,4 +148,4 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[st
 @item("vgg.training", vgg_arguments(NARROW))
 def test_the_narrow_vgg_learns(student: Student, training: Training) -> None:
     books = [partial(reference.VGG, NARROW)]
-    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, books)
+    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, books, convolutions=5)

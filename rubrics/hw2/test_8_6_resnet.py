@@ -179,4 +179,5 @@ def test_resnet18_has_the_shapes_of_the_book(student: Student, remark: Callable[
 
 @item("resnet18.training", RESNET_ARGUMENTS)
 def test_resnet18_learns(student: Student, training: Training) -> None:
-    learn(training, student.ResNet18, [RESNET_ARGUMENTS], "ResNet18()", IMAGE, [reference.ResNet18])
+    books = [reference.ResNet18]
+    learn(training, student.ResNet18, [RESNET_ARGUMENTS], "ResNet18()", IMAGE, books, convolutions=10)
