@@ -94,7 +94,7 @@ def learn(
     recipe = training.recipe
     sides = dict.fromkeys(((image[0], recipe.side, recipe.side), image))
     try:
-        reading, model = _reading(thing, ways, called, tuple(sides))
+        reading, arguments = _reading(thing, ways, called, tuple(sides))
         _require_learnable(reading, called, convolutions)
         graph = resized(reading.graph, recipe.side)
         cost = operations_of(graph, recipe)
@@ -102,6 +102,7 @@ def learn(
             raise Pending(
                 f"its training takes {cost:.1f} teraflops, and this run allows {training.limits.training_teraflops:g}"
             )
+        model = build(thing, arguments, called)
         departs = departure(*_both_probed(reading, model, training.secret))
         if departs:
             raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
@@ -112,13 +113,13 @@ def learn(
 
 def _reading(
     thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Sequence[tuple[int, ...]]
-) -> tuple[Reading, Remote]:
-    """Return the graph of the first way and size in which the model runs, and the model with numbers."""
+) -> tuple[Reading, Sequence[Argument]]:
+    """Return the graph of the first way and size in which the model runs, and that way."""
     first: Exception | None = None
     for image in images:
         for arguments in ways:
             try:
-                return read_graph(_sketch(thing, arguments, called).graph(image)), build(thing, arguments, called)
+                return read_graph(_sketch(thing, arguments, called).graph(image)), arguments
             except (Unsupported, StudentFault) as error:
                 if isinstance(error, StudentFault) and error.fault is not Fault.RAISED:
                     raise

@@ -152,7 +152,7 @@ class ActivatesTooEarly(Branches):
     ("made", "book", "said"),
     [
         (Branches, BranchesTurned, ""),
-        (ActivatesTooEarly, Branches, "its layers are put together in another way"),
+        (ActivatesTooEarly, Branches, "with the same weights as the book's, its outputs in eval mode differ"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
             sequential,

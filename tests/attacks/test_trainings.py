@@ -1,0 +1,101 @@
+"""Attempts to earn a training item without a model that learns; each gains nothing, and what holds it back is shown."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from grader.assignment import Assignment, Limits
+from grader.grade import grade
+from grader.recipe import Mode
+from grader.report import ItemResult, Verdict
+from grader.sandbox.sandbox import Zygote
+from grader.student import Remote
+from grader.testing.learning import Training, learn
+from grader.testing.local import LocalRemote
+from grader.testing.outcome import Learned
+from grader.training.datasets import DataSet
+from grader.training.trainer import Trainer
+from tests.notebooks import submission
+from tests.small_trainings import RECIPE, lenet, with_small_recipes
+
+CHEATS = {
+    "a call counter": lenet(
+        forward="self.calls = getattr(self, 'calls', 0) + 1\n"
+        "        return self.net(X) if self.calls < 2 else 0 * self.net(X)"
+    ),
+    "honest while it is traced": lenet(forward="return self.net(X) if X.is_meta else 0 * self.net(X)"),
+    "gradients that are thrown away": lenet(
+        forward="Y = self.net(X)\n        return Y if X.is_meta else Y.detach() + 0 * self.net[11].bias"
+    ),
+    "a print of 99 %": lenet(forward="return 0 * self.net(X)") + "print('test accuracy 0.99')\n",
+    "a loop that claims 99 %": lenet(forward="return 0 * self.net(X)")
+    + "accuracy = acc = test_acc = 0.99\nhistory = [0.9, 0.95, 0.99]\n",
+    "the grader's own functions, replaced": lenet(forward="return 0 * self.net(X)")
+    + "import sys\n"
+    + "for module in list(sys.modules.values()):\n"
+    + "    if getattr(module, '__name__', '').startswith('grader'):\n"
+    + "        for name in ('fit', 'trained_in_place', 'predicted'):\n"
+    + "            setattr(module, name, lambda *a, **k: (True, torch.zeros(500).long(), ()))\n",
+}
+
+
+def graded(cell: str, hw2: Assignment, zygote: Zygote, trainer: Trainer) -> ItemResult:
+    report = grade(submission(cell), with_small_recipes(hw2), zygote, mode=Mode.QUICK, trainer=trainer)
+    return next(item for item in report.items if item.id == "lenet.training")
+
+
+@pytest.mark.parametrize("cheat", CHEATS.values(), ids=CHEATS)
+def test_a_cheat_earns_nothing(cheat: str, hw2: Assignment, zygote: Zygote, trainer: Trainer) -> None:
+    item = graded(cheat, hw2, zygote, trainer)
+    assert item.points == 0, item.message
+    assert item.verdict in (Verdict.FAILED, Verdict.ERROR)
+
+
+def test_a_model_that_costs_too_much_is_not_trained(hw2: Assignment, zygote: Zygote, trainer: Trainer) -> None:
+    before = trainer.trained
+    item = graded(
+        lenet("nn.Linear(84, 40_000), nn.Linear(40_000, 20_000), nn.Linear(20_000, 10)"), hw2, zygote, trainer
+    )
+    assert item.points == 0
+    assert item.verdict is Verdict.PENDING
+    assert "teraflops" in item.message or "too large" in item.message
+    assert trainer.trained == before
+
+
+class Remembers(nn.Module):
+    """Knows the labels of images by a hash of their pixels; the strongest that a student could bring along."""
+
+    labels: dict[bytes, int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(10))
+
+    def forward(self, X: Tensor) -> Tensor:
+        known = [self.labels.get(digest(image), 0) for image in X]
+        return nn.functional.one_hot(torch.tensor(known), 10).float() * 9 + self.bias
+
+
+def digest(image: Tensor) -> bytes:
+    pixels = (image.flatten() * 0.3530 + 0.2860).mul(255).round().to(torch.uint8)
+    return hashlib.sha256(pixels.numpy().tobytes()).digest()[:8]
+
+
+def test_a_table_of_the_withheld_images_knows_none_of_those_that_are_asked_for(fashion_mnist: DataSet) -> None:
+    images, labels = fashion_mnist.withheld_images[: RECIPE.judged], fashion_mnist.withheld_labels[: RECIPE.judged]
+    pixels = [hashlib.sha256(image.numpy().tobytes()).digest()[:8] for image in images]
+    Remembers.labels = dict(zip(pixels, labels.tolist(), strict=True))
+    training = Training(Mode.QUICK, RECIPE, fashion_mnist, Limits(), 7)
+    with pytest.raises(Learned) as ended:
+        learn(training, cast(Remote, LocalRemote(Remembers)), [()], "LeNet()", (1, 28, 28))
+    assert max(run.accuracy for run in ended.value.runs) < 0.2
+    # Of the images as everybody has them it knows each: moving them, and the noise, is what holds it back.
+    unchanged = LocalRemote(Remembers()).train(
+        RECIPE, 0, fashion_mnist.train_images[:64], fashion_mnist.train_labels[:64], images
+    )
+    assert bool((unchanged.classes == labels).all())
