@@ -52,6 +52,7 @@ def calibrate(
     mode: Mode,
     *,
     seeds: int,
+    models: int,
     others: Mapping[str, Submission],
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Calibration]:
@@ -63,6 +64,7 @@ def calibrate(
         trainer: what trains.
         mode: whose recipes are calibrated.
         seeds: how many trainings for each graph.
+        models: how many different graphs for each item, those that most submissions share first.
         others: by name, further submissions whose models are known to be right.
         progress: told in a few words what is being done.
 
@@ -77,7 +79,8 @@ def calibrate(
             continue
         if not graphs[item.id]:
             raise AssignmentError(f"no right submission has a model for {item.id}: add one to alternatives/")
-        found.append(_calibrated(item, mode, graphs[item.id], trainer, seeds, progress))
+        shared = sorted(graphs[item.id].items(), key=lambda each: -len(each[1]))[:models]
+        found.append(_calibrated(item, mode, dict(shared), trainer, seeds, progress))
     return found
 
 
@@ -95,7 +98,8 @@ def _graphs(
     for name, submission in {**right, **others}.items():
         progress(f"reading the models of {name}")
         collector = _Collector(trainer.data_set)
-        grade(submission, assignment, zygote, mode=mode, trainer=collector)
+        trained = [item.id for item in assignment.trained]
+        grade(submission, assignment, zygote, mode=mode, trainer=collector, only=trained)
         for item, attempts in collector.collected.items():
             for graph in dict.fromkeys(attempt.graph for attempt in attempts):
                 found[item].setdefault(graph, []).append(name)

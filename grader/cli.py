@@ -129,6 +129,7 @@ def calibrate(
         list[Path] | None, typer.Argument(help="Notebooks whose models are known to be right, besides its own.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="How many trainings for each model.")] = 20,
+    models: Annotated[int, typer.Option(min=1, help="How many models of each item, the most frequent ones.")] = 3,
     training: Annotated[Mode, typer.Option(help="quick or full: whose recipes are calibrated.")] = Mode.QUICK,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Write the thresholds into rubric.toml.")] = False,
@@ -153,7 +154,7 @@ def calibrate(
                 if trainer is None:
                     raise InputError("there is nothing to train on: give --training quick, and see `grader data`")
                 calibrations = calibrate(
-                    found, zygote, trainer, training, seeds=seeds, others=others, progress=progress
+                    found, zygote, trainer, training, seeds=seeds, models=models, others=others, progress=progress
                 )
         progress("")
         from grader.render.calibration import render_calibrations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ def grade(
     *,
     mode: Mode = Mode.NONE,
     trainer: Trainer | None = None,
+    only: Collection[str] | None = None,
     left_out: frozenset[str] = frozenset(),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -46,6 +47,7 @@ def grade(
         zygote: the warm process to fork the sandbox from.
         mode: what is done with trainings.
         trainer: what trains, and on what; None where the mode is none or the data set is missing.
+        only: ids of the items that are judged; None for all.
         left_out: names of sandbox layers that are not applied; for showing that a layer is needed.
         progress: told in a few words what is being done.
 
@@ -66,7 +68,7 @@ def grade(
         ran = time.monotonic()
         progress("judging")
         work = SnapshotWork(execution, assignment.names, limits, seed)
-        items = judge(assignment, work, submission.identity, mode=mode, trainer=trainer, progress=progress)
+        items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
     order = [notebook.name for notebook in submission.notebooks]
     places = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
     return Report(

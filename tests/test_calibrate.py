@@ -54,7 +54,7 @@ def test_right_models_are_found_in_right_submissions_and_trained(
         small, items=tuple(replace(item, recipes={}) if item.id != "lenet.training" else item for item in small.items)
     )
     others = {"mine.ipynb": submission(LENET)}
-    (made,) = calibrate(only, zygote, trainer, Mode.QUICK, seeds=3, others=others)
+    (made,) = calibrate(only, zygote, trainer, Mode.QUICK, seeds=3, models=2, others=others)
     assert made.item == "lenet.training"
     names = [set(each.submissions) for each in made.distributions]
     assert any("the model solution" in each for each in names)

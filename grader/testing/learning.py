@@ -24,7 +24,7 @@ from grader.testing.outcome import Learned, Mismatch, Pending, ToTrain
 from grader.training.cache import Run
 from grader.training.cost import operations_of
 from grader.training.datasets import DataSet
-from grader.training.graph import Graph, Unsupported
+from grader.training.graph import Graph, TooLarge, Unsupported
 from grader.training.network import Network
 from grader.training.reading import Reading, read_graph, resized
 
@@ -106,6 +106,8 @@ def learn(
         departs = departure(*_both_probed(reading, model, training.secret))
         if departs:
             raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
+    except TooLarge as reason:
+        raise Pending(str(reason)) from None
     except Unsupported as reason:
         _learn_there(training, thing, ways, called, image, str(reason))
     raise ToTrain(graph, unlike_the_book(graph, books), _numbers(reading.graph, {recipe.side, image[1]}))

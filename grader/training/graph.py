@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-__all__ = ["IMAGE", "Graph", "Node", "Unsupported"]
+__all__ = ["IMAGE", "Graph", "Node", "TooLarge", "Unsupported", "settings_of"]
 
 IMAGE = -1  # stands for the batch of images among the inputs of a node
 
 
 class Unsupported(Exception):
     """A model that no graph describes; the reason is shown to the student."""
+
+
+class TooLarge(Unsupported):
+    """A model past all bounds, which nobody is to build."""
 
 
 @dataclass(frozen=True)

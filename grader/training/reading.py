@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from grader.export import BATCH
-from grader.training.graph import IMAGE, Graph, Node, Unsupported, settings_of
+from grader.training.graph import IMAGE, Graph, Node, TooLarge, Unsupported, settings_of
 from grader.training.network import OPERATIONS
 from grader.training.translations import COMMUTATIVE, PASSED_ON, TRANSLATIONS, Translation
 
@@ -55,7 +55,7 @@ def read_graph(answer: Any) -> Reading:
         parameters = [tuple(_number(n) for n in shape) for _, shape, _ in answer["parameters"]]
         nodes = [(str(target), tuple(args), dict(kwargs)) for target, args, kwargs in answer["nodes"]]
         if len(image) != 3 or len(nodes) > _MAX_NODES or sum(map(math.prod, parameters)) > _MAX_PARAMETERS:
-            raise Unsupported("its graph is too large")
+            raise TooLarge("it has far more operations or parameters than can be trained here: it is too large")
         reader = _Reader(image, parameters)
         for target, args, kwargs in nodes:
             reader.read(target, args, kwargs)
