@@ -47,7 +47,8 @@ class Limits:
     judge_seconds: float = 120  # for all tests of all definitions together
     test_seconds: float = 10
     training_seconds: float = 240  # for one item's training where it must run in the student's process
-    training_teraflops: float = 4  # for one training: 10**12 floating-point operations, told from the model's graph
+    training_teraflops: float = 4  # for one training on a CPU: 10**12 operations, told from the model's graph
+    training_teraflops_on_gpu: float = 20_000
     test_memory_bytes: int = 1024 * _MIB
 
 

@@ -93,8 +93,11 @@ def judge(
 
 def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, draws: str) -> Training:
     secret = int.from_bytes(hashlib.sha256(f"{draws}\n{item.id}".encode()).digest()[:4], "big")
-    data_set = trainer.data_set if trainer else None
-    return Training(mode, item.recipes.get(mode), data_set, assignment.limits, secret)
+    if trainer is None:
+        return Training(mode, item.recipes.get(mode), None, 0, secret)
+    limits, on_gpu = assignment.limits, trainer.device.type == "cuda"
+    teraflops = limits.training_teraflops_on_gpu if on_gpu else limits.training_teraflops
+    return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
 
 
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:

@@ -12,7 +12,6 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from grader.assignment import Limits
 from grader.export import exported
 from grader.fit import Point
 from grader.probe import DEPARTURES, departure, probed
@@ -47,13 +46,16 @@ _IMAGES_OF_PROBE = 4
 
 @dataclass(frozen=True)
 class Training:
-    """What a training item's test is told: how to train, and why not, where nothing is trained."""
+    """What a training item's test is told: how to train, and why not, where nothing is trained.
+
+    `teraflops` is what one training may cost; probes draw their weights and images from `secret`.
+    """
 
     mode: Mode
     recipe: Recipe | None
     data_set: DataSet | None
-    limits: Limits
-    secret: int  # what probes draw their weights from
+    teraflops: float
+    secret: int
 
     @property
     def left_out(self) -> str:
@@ -98,9 +100,9 @@ def learn(
         _require_learnable(reading, called, convolutions)
         graph = resized(reading.graph, recipe.side)
         cost = operations_of(graph, recipe)
-        if cost > training.limits.training_teraflops:
+        if cost > training.teraflops:
             raise Pending(
-                f"its training takes {cost:.1f} teraflops, and this run allows {training.limits.training_teraflops:g}"
+                f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}"
             )
         model = build(thing, arguments, called)
         departs = departure(*_both_probed(reading, model, training.secret))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader.assignment import Assignment, Limits
+from grader.assignment import Assignment
 from grader.grade import grade
 from grader.recipe import Mode
 from grader.report import ItemResult, Verdict
@@ -90,7 +90,7 @@ def test_a_table_of_the_withheld_images_knows_none_of_those_that_are_asked_for(f
     images, labels = fashion_mnist.withheld_images[: RECIPE.judged], fashion_mnist.withheld_labels[: RECIPE.judged]
     pixels = [hashlib.sha256(image.numpy().tobytes()).digest()[:8] for image in images]
     Remembers.labels = dict(zip(pixels, labels.tolist(), strict=True))
-    training = Training(Mode.QUICK, RECIPE, fashion_mnist, Limits(), 7)
+    training = Training(Mode.QUICK, RECIPE, fashion_mnist, 4, 7)
     with pytest.raises(Learned) as ended:
         learn(training, cast(Remote, LocalRemote(Remembers)), [()], "LeNet()", (1, 28, 28))
     assert max(run.accuracy for run in ended.value.runs) < 0.2

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 import reference
-from grader.assignment import Limits
 from grader.recipe import Mode, Recipe
 from grader.student import Fault, Remote, StudentFault
 from grader.testing.learning import Training, learn, perturbed, remark_on, unlike_the_book
@@ -26,7 +25,7 @@ RECIPE = Recipe(images=500, epochs=1, batch=50, optimizer="adam", lr=0.01, side=
 
 @pytest.fixture
 def training(fashion_mnist: DataSet) -> Training:
-    return Training(Mode.QUICK, RECIPE, fashion_mnist, Limits(), 7)
+    return Training(Mode.QUICK, RECIPE, fashion_mnist, 4, 7)
 
 
 def handed_over(
@@ -55,7 +54,7 @@ def test_a_model_is_handed_over_as_its_graph(training: Training) -> None:
         ({"mode": Mode.NONE}, "--training none"),
         ({"data_set": None}, "grader doctor"),
         ({"recipe": None}, "no recipe for --training quick"),
-        ({"limits": Limits(training_teraflops=1e-6)}, "teraflops"),
+        ({"teraflops": 1e-6}, "teraflops"),
     ],
 )
 def test_what_is_not_trained_stays_pending_with_the_reason(
