@@ -28,6 +28,7 @@ from grader.training.devices import training_device, trainings_at_once
 
 __all__ = ["Trainer", "offered_trainer"]
 
+_TRIES = 3  # of a process that breaks
 _SECONDS_OF_SILENCE = 600  # a worker that says nothing for so long is broken
 
 
@@ -53,6 +54,7 @@ class Trainer:
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
+        self._closed = False
         self._at_once = trainings_at_once(self.device)
 
     def __enter__(self) -> Trainer:
@@ -63,6 +65,7 @@ class Trainer:
 
     def close(self) -> None:
         """End the processes."""
+        self._closed = True
         for worker in self._workers:
             worker.close()
 
@@ -104,15 +107,25 @@ class Trainer:
             kept = self._results.get(attempt)
             if kept is not None:
                 return kept
-            worker = self._worker()
-            try:
-                run = worker.train(self._order(attempt), lambda share: shown.tell(name, attempt, share))
-            finally:
-                self._free.put(worker)
+            run = self._trained(attempt, lambda share: shown.tell(name, attempt, share))
             with self._lock:
                 self.trained += 1
             self._results.put(attempt, run)
             return run
+
+    def _trained(self, attempt: Attempt, told: Callable[[float], None]) -> Run:
+        """Train in a process that is free; where it breaks, in another: memory that a neighbour took may be back."""
+        for left in reversed(range(_TRIES)):
+            worker = self._worker()
+            try:
+                run = worker.train(self._order(attempt), told)
+            except SystemFault:
+                if not left or self._closed:
+                    raise
+                continue
+            self._free.put(worker)
+            return run
+        raise AssertionError
 
     def _order(self, attempt: Attempt) -> dict[str, Any]:
         return {

@@ -74,17 +74,33 @@ def test_two_graders_at_once_train_a_model_once(fashion_mnist: DataSet, tmp_path
         assert one.trained + other.trained == 1
 
 
-def test_a_process_that_dies_is_our_fault_and_is_said(trainer: Trainer) -> None:
-    def kill() -> None:
-        while True:
-            for worker in trainer._workers:
-                os.kill(worker._process.pid, signal.SIGKILL)
-                return
-            time.sleep(0.01)
+def killing(trainer: Trainer, times: int) -> threading.Thread:
+    """Kill so many of the processes that train, each when it is there."""
 
-    threading.Thread(target=kill).start()
+    def kill() -> None:
+        for number in range(times):
+            while len(trainer._workers) <= number:
+                time.sleep(0.01)
+            os.kill(trainer._workers[number]._process.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+def test_a_process_that_dies_is_replaced_and_costs_nobody_anything(trainer: Trainer) -> None:
+    killer = killing(trainer, 2)
+    (run,) = trainer.train({"a": attempts()})["a"]
+    killer.join()
+    assert run.accuracy > 0.5
+    assert len(trainer._workers) == 3
+
+
+def test_processes_that_go_on_dying_are_our_fault_and_that_is_said(trainer: Trainer) -> None:
+    killer = killing(trainer, 3)
     with pytest.raises(SystemFault, match="the process that trains broke"):
-        trainer.train({"a": attempts(replace(RECIPE, images=20_000))})
+        trainer.train({"a": attempts()})
+    killer.join()
 
 
 def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_path: Path) -> None:
