@@ -46,7 +46,8 @@ def initialise(model: nn.Module, seed: int) -> None:
 def xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Draw a weight of a fully connected layer, (outputs, inputs), or of a convolution, (c_o, c_i, k_h, k_w)."""
     bound = math.sqrt(6 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    # Not the default dtype: a student may have made that float64, and other numbers would be drawn.
+    return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
 def prepared(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:

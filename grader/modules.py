@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["answers", "fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched"]
+__all__ = [
+    "StayingPut", "answers", "fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched",
+]  # fmt: skip
 
 _MAX_OPERATIONS = 5000
 _PIXELS = 400_000  # of the images that a model sees at once: eight of 224x224
@@ -104,9 +107,21 @@ def answers(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tu
     return torch.cat(found)
 
 
+class StayingPut(TorchFunctionMode):
+    """Lets no tensor be moved to another device: what is made without numbers has none to take along."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer a move with the tensor as it is, in another dtype where that is asked for."""
+        # By name: what stands in for a GPU (sandbox/devices.py) puts functions of its own into their places.
+        if getattr(func, "__name__", "") not in ("to", "cpu", "cuda"):
+            return func(*args, **(kwargs or {}))
+        wanted = [each for each in (*args[1:], *(kwargs or {}).values()) if isinstance(each, torch.dtype)]
+        return args[0].type(wanted[0]) if wanted else args[0]
+
+
 def sketched(make: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Call what makes a module so that its tensors have shapes and no numbers (torch's meta device)."""
-    with torch.device("meta"):
+    with torch.device("meta"), StayingPut():
         return make(*args, **kwargs)
 
 

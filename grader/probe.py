@@ -25,12 +25,12 @@ DEPARTURES = {
 _TOLERANCE = 2e-3
 
 
-def probed(module: nn.Module, parameters: Sequence[Tensor], images: Tensor, seed: int) -> dict[str, Tensor]:
+def probed(module: nn.Module, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
     """Return what a module computes once its parameters are filled with numbers drawn from a seed.
 
     Args:
         module: maps images to logits; its parameters and statistics are overwritten.
-        parameters: the module's own, in an order that both sides agree on.
+        names: of the module's parameters, in an order that both sides agree on.
         images: (n, c, h, w).
         seed: what the numbers, and what dropout drops, are drawn from.
 
@@ -39,6 +39,12 @@ def probed(module: nn.Module, parameters: Sequence[Tensor], images: Tensor, seed
         projection of the gradient, (parameters, 2); `statistics`, the same of each running mean and variance. All of
         them float64.
     """
+    images = images.to(next(module.parameters()).dtype) if names else images
+    if any(isinstance(each, nn.parameter.UninitializedParameter) for each in module.parameters()):
+        with torch.no_grad():
+            module(images)
+    named = dict(module.named_parameters())
+    parameters = [named[name] for name in names]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in parameters:
@@ -46,7 +52,6 @@ def probed(module: nn.Module, parameters: Sequence[Tensor], images: Tensor, seed
     for each in module.modules():
         if isinstance(each, nn.modules.batchnorm._NormBase):
             each.reset_running_stats()
-    images = images.to(parameters[0].dtype) if parameters else images
     module.zero_grad()
     module.eval()
     with torch.no_grad():
@@ -55,7 +60,7 @@ def probed(module: nn.Module, parameters: Sequence[Tensor], images: Tensor, seed
     torch.manual_seed(seed)
     with torch.enable_grad():
         in_train = module(images)
-        cotangent = torch.randn(in_train.shape, generator=generator).to(in_train.dtype)
+        cotangent = torch.randn(in_train.shape, generator=generator, dtype=torch.float32).to(in_train.dtype)
         if in_train.requires_grad:
             (in_train * cotangent).sum().backward()
     running = [value for name, value in module.named_buffers() if value.dim() == 1 and value.is_floating_point()]
@@ -71,7 +76,8 @@ def probed(module: nn.Module, parameters: Sequence[Tensor], images: Tensor, seed
 
 def _numbers(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Draw weights that keep the size of what passes through them, and biases and scales that matter."""
-    drawn = torch.empty(shape).uniform_(-1, 1, generator=generator)
+    # Not the default dtype: a student may have made that float64, and other numbers would be drawn.
+    drawn = torch.empty(shape, dtype=torch.float32).uniform_(-1, 1, generator=generator)
     if len(shape) > 1:
         return drawn * math.sqrt(6 / math.prod(shape[1:]))
     return drawn * 0.5 + 0.6
@@ -84,9 +90,9 @@ def _summaries(gradients: Sequence[Tensor | None], generator: torch.Generator) -
             rows.append(torch.zeros(2, dtype=torch.float64))
             continue
         # One random number for each output channel: a projection that sees where a gradient lies.
-        weights = torch.randn(gradient.shape[:1], generator=generator).double()
-        sums = gradient.double().flatten(1).sum(1) if gradient.dim() > 1 else gradient.double()
-        rows.append(torch.stack([gradient.double().norm(), (weights * sums).sum()]))
+        weights = torch.randn(gradient.shape[:1], generator=generator, dtype=torch.float32).double()
+        sums = gradient.flatten(1).sum(1, dtype=torch.float64) if gradient.dim() > 1 else gradient.double()
+        rows.append(torch.stack([torch.linalg.vector_norm(gradient, dtype=torch.float64), (weights * sums).sum()]))
     return torch.stack(rows) if rows else torch.zeros(0, 2, dtype=torch.float64)
 
 

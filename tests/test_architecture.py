@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
     "grader.authoring": DATA,
     # These run in the student's process and in ours.
     "grader.modules": set(),
-    "grader.export": set(),
+    "grader.export": {"grader.modules"},
     "grader.probe": set(),
     "grader.fit": {"grader.recipe"},
     "grader.sandbox": {"grader", *DATA, *MODELS},

@@ -6,23 +6,28 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from grader.assignment import Assignment
 from grader.cli import app
 from grader.grade import grade
+from grader.recipe import Mode
 from grader.render import render_terminal
 from grader.sandbox.isolation import LAYERS
 from grader.sandbox.sandbox import Zygote
 from grader.submission import read_submission
+from grader.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_shows_the_report_that_the_example_gets(zygote: Zygote, hw2: Assignment) -> None:
-    report = grade(read_submission([ROOT / "examples" / "hw2.ipynb"]), hw2, zygote)
+@pytest.mark.slow
+def test_the_readme_shows_the_report_that_the_example_gets(zygote: Zygote, hw2: Assignment, trainer: Trainer) -> None:
+    example = read_submission([ROOT / "examples" / "hw2.ipynb"])
+    report = grade(example, hw2, zygote, mode=Mode.QUICK, trainer=trainer)
     console = Console(file=io.StringIO(), width=80)
     render_terminal(report, console)
     assert isinstance(console.file, io.StringIO)

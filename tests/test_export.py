@@ -46,6 +46,21 @@ def test_a_frozen_parameter_is_told_from_a_learnable_one() -> None:
     assert [learnable for _, _, learnable in exported(model, (1, 28, 28))["parameters"]] == [False, True, True, True]
 
 
+class MovesAbout(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(784, 10).to(torch.device("cpu"))
+
+    def forward(self, X: Tensor) -> Tensor:
+        logits: Tensor = self.layer(X.to("cpu").flatten(1).cpu().to(torch.float32))
+        return logits
+
+
+def test_moves_to_a_device_are_no_operations() -> None:
+    targets = [target for target, _, _ in exported(MovesAbout(), (1, 28, 28))["nodes"]]
+    assert targets == ["aten.flatten.using_ints", "aten.to.dtype", "aten.linear.default"]
+
+
 class LooksAtNumbers(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         return X.flatten(1)[:, :10] if X.sum() > 0 else -X.flatten(1)[:, :10]

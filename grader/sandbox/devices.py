@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._device import _device_constructors
 
 __all__ = ["NOTICE", "serve_on_cpu"]
 
@@ -53,6 +54,8 @@ class _Service:
                 self._replace()
 
     def _replace(self) -> None:
+        # torch.device("meta") as a context knows these functions by identity, from when it is first asked.
+        _device_constructors()
         for name in (*_FACTORIES, "set_default_device"):
             setattr(torch, name, self._on_cpu(getattr(torch, name)))
         torch.Tensor.to = self._on_cpu(torch.Tensor.to)  # type: ignore[method-assign]

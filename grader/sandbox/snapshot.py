@@ -185,9 +185,8 @@ class _Test:
 
     def _do_probe(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        named = dict(module.named_parameters())
-        parameters = [named[name] for name in request["names"]]
-        return self._objects.outgoing(probed(module, parameters, tensor_of(request["images"]), request["seed"]))
+        found = probed(module, request["names"], tensor_of(request["images"]), request["seed"])
+        return self._objects.outgoing(found)
 
     def _do_train(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])

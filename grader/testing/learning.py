@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 import torch
@@ -94,16 +94,15 @@ def learn(
     if training.left_out or training.recipe is None:
         raise Pending(training.left_out)
     recipe = training.recipe
-    sides = dict.fromkeys(((image[0], recipe.side, recipe.side), image))
     try:
-        reading, arguments = _reading(thing, ways, called, tuple(sides))
+        readings = _readings(thing, ways, called, {(image[0], recipe.side, recipe.side), image})
+        # The smallest that it can do: what is trained, or what that is made from.
+        reading, arguments = readings[0]
         _require_learnable(reading, called, convolutions)
         graph = resized(reading.graph, recipe.side)
         cost = operations_of(graph, recipe)
         if cost > training.teraflops:
-            raise Pending(
-                f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}"
-            )
+            raise Pending(f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}")
         model = build(thing, arguments, called)
         departs = departure(*_both_probed(reading, model, training.secret))
         if departs:
@@ -112,24 +111,29 @@ def learn(
         raise Pending(str(reason)) from None
     except Unsupported as reason:
         _learn_there(training, thing, ways, called, image, str(reason))
-    raise ToTrain(graph, unlike_the_book(graph, books), _numbers(reading.graph, {recipe.side, image[1]}))
+    numbers = frozenset(sum(math.prod(shape) for shape in each.graph.parameters) for each, _ in readings)
+    raise ToTrain(graph, unlike_the_book(graph, books), numbers)
 
 
-def _reading(
-    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Sequence[tuple[int, ...]]
-) -> tuple[Reading, Sequence[Argument]]:
-    """Return the graph of the first way and size in which the model runs, and that way."""
+def _readings(
+    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Collection[tuple[int, ...]]
+) -> list[tuple[Reading, Sequence[Argument]]]:
+    """Return the model's graph for each size that it can do, the smallest first, and the first way to make it so."""
     first: Exception | None = None
-    for image in images:
+    found = []
+    for image in sorted(images):
         for arguments in ways:
             try:
-                return read_graph(_sketch(thing, arguments, called).graph(image)), arguments
+                found.append((read_graph(_sketch(thing, arguments, called).graph(image)), arguments))
+                break
             except (Unsupported, StudentFault) as error:
                 if isinstance(error, StudentFault) and error.fault is not Fault.RAISED:
                     raise
                 first = first or error
-    assert first is not None
-    raise first
+    if not found:
+        assert first is not None
+        raise first
+    return found
 
 
 def _sketch(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
@@ -143,15 +147,6 @@ def _sketch(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote
         except (AttributeError, StudentFault):
             pass
     return build(thing, arguments, called)
-
-
-def _numbers(graph: Graph, sides: Collection[int]) -> frozenset[int]:
-    """Return how many learnable numbers a model has for images of these sizes: students train it at one of them."""
-    found = set()
-    for side in sides:
-        with suppress(Unsupported):
-            found.add(sum(math.prod(shape) for shape in resized(graph, side).parameters))
-    return frozenset(found)
 
 
 def _require_learnable(reading: Reading, called: str, convolutions: int) -> None:
@@ -170,10 +165,8 @@ def _require_learnable(reading: Reading, called: str, convolutions: int) -> None
 def _both_probed(reading: Reading, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return what the student's model and its graph compute with weights and images that the student cannot know."""
     images = torch.randn(_IMAGES_OF_PROBE, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
-    model.graph(reading.graph.image)  # builds lazy layers
     network = Network(reading.graph)
-    network.initialise(0)
-    return model.probe(reading.names, images, secret), probed(network, list(network.weights), images, secret)
+    return model.probe(reading.names, images, secret), probed(network, network.names, images, secret)
 
 
 def _learn_there(
@@ -231,6 +224,7 @@ def perturbed(images: Tensor, seed: int) -> Tensor:
     return (moved.long() + noise).clamp(0, 255).to(torch.uint8)
 
 
+@lru_cache(maxsize=64)
 def graph_of(make: Callable[[], nn.Module], image: tuple[int, ...]) -> Graph:
     """Return the graph of a model of our own for images of this shape."""
     with torch.device("meta"):
@@ -256,7 +250,7 @@ def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> s
         return "its layers are put together in another way" if same else "some layers have weights of other shapes"
     images = torch.randn(_IMAGES_OF_PROBE, *graph.image, generator=torch.Generator().manual_seed(0))
     networks = [Network(each) for each in (graph, nearest)]
-    found, right = (probed(network, list(network.weights), images, 0) for network in networks)
+    found, right = (probed(network, network.names, images, 0) for network in networks)
     departs = departure(found, right)
     return f"with the same weights as the book's, {DEPARTURES[departs]}" if departs else ""
 

@@ -186,10 +186,7 @@ class LocalRemote:
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
-        named = dict(self.value.named_parameters())
-        found: dict[str, Tensor] = self._answer(
-            lambda: probed(self.value, [named[name] for name in names], images, seed)
-        )
+        found: dict[str, Tensor] = self._answer(lambda: probed(self.value, names, images, seed))
         return found
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:

@@ -238,8 +238,10 @@ class RubricPlugin:
     def _enough(self, each: Item) -> bool:
         """Tell whether no further definition of a trained item is needed: there are enough, or nothing is trained."""
         pending = [trial.pending for trial in self.trials[each.id] if trial.pending is not None]
-        graphs = {waiting.graph.key for waiting in pending if isinstance(waiting, ToTrain)}
-        return len(graphs) >= _MOST_GRAPHS or any(type(waiting) is Pending for waiting in pending)
+        models = [waiting for waiting in pending if isinstance(waiting, ToTrain)]
+        # The textbook's model learns, so nothing better can follow.
+        done = any(type(waiting) is Pending for waiting in pending) or any(not model.departs for model in models)
+        return done or len({model.graph.key for model in models}) >= _MOST_GRAPHS
 
 
 def _run(test: pytest.Function, visible: bool) -> Outcome:

@@ -120,6 +120,11 @@ class Network(nn.Module):
         )
         self._last_use = _last_uses(graph)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters, in the graph's order."""
+        return tuple(f"weights.{number}" for number in range(len(self.weights)))
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images, (n, c, h, w), to the logits, (n, classes)."""
         values: dict[int, Tensor] = {IMAGE: images}

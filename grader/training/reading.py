@@ -261,7 +261,7 @@ def resized(graph: Graph, side: int) -> Graph:
     """
     image = (graph.image[0], side, side)
     shapes: dict[int, Tensor] = {IMAGE: torch.empty(BATCH, *image, device="meta")}
-    parameters = list(graph.parameters)
+    parameters, nodes = list(graph.parameters), list[Node]()
     for number, node in enumerate(graph.nodes):
         inputs = [shapes[each] for each in node.inputs]
         if node.operation == "linear" and inputs[0].dim() == 2:
@@ -269,9 +269,10 @@ def resized(graph: Graph, side: int) -> Graph:
             parameters[wide] = (parameters[wide][0], int(inputs[0].shape[1]))
         weights = [torch.empty(parameters[each], device="meta") for each in node.parameters]
         try:
-            shapes[number] = _computed(node, inputs, weights)
-        except (RuntimeError, ValueError) as error:
+            form, shapes[number] = _one_form(node, inputs, _computed(node, inputs, weights))
+        except (ArithmeticError, RuntimeError, ValueError) as error:
             raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only: {error}") from None
+        nodes.append(form)
     if shapes[len(graph.nodes) - 1].dim() != 2:
         raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only")
-    return canonical(Graph(image, tuple(parameters), graph.nodes))[0]
+    return canonical(Graph(image, tuple(parameters), tuple(nodes)))[0]

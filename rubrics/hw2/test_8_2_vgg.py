@@ -36,6 +36,7 @@ from grader.testing import (
 ARCHITECTURE = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))  # what section 8.2.3 trains
 IMAGE = (1, 224, 224)
+VGG11, NARROW_VGG = (partial(reference.VGG, architecture) for architecture in (ARCHITECTURE, NARROW))
 ARCHITECTURE_NAMES = ("arch", "conv_arch", "architecture", "cfg", "config", "blocks", "conv_archs", "block_config")
 
 
@@ -139,7 +140,7 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[st
         layers = list(vgg_layers())
         assert_layers(model.layers, layers, activations=("relu",))
         assert_registered(model, layers)
-        remark_on(remark, model.remote, IMAGE, [partial(reference.VGG, ARCHITECTURE)])
+        remark_on(remark, model.remote, IMAGE, [VGG11])
         return
     assert first is not None
     raise first
@@ -147,5 +148,4 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[st
 
 @item("vgg.training", vgg_arguments(NARROW))
 def test_the_narrow_vgg_learns(student: Student, training: Training) -> None:
-    books = [partial(reference.VGG, NARROW)]
-    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, books, convolutions=5)
+    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, [NARROW_VGG], convolutions=5)
