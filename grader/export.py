@@ -46,7 +46,10 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
     """
     X = torch.empty(BATCH, *image, device="meta")
     module.train()
-    _build_lazy_layers(module, X)
+    try:
+        _build_lazy_layers(module, X)
+    except Exception as error:  # whatever keeps the model from being run
+        raise NotExportable(f"{type(error).__name__}: {error}") from error
     parameters = {name: _sketch(value) for name, value in module.named_parameters()}
     buffers = {name: _sketch(value) for name, value in module.named_buffers()}
 
@@ -91,7 +94,7 @@ def _build_lazy_layers(module: nn.Module, X: Tensor) -> None:
     if not lazy:
         return
     sketch = any(value.is_meta for value in lazy)
-    with torch.no_grad(), torch.device("meta" if sketch else "cpu"):
+    with torch.no_grad(), torch.device("meta" if sketch else "cpu"), StayingPut():
         module(X[:2] if sketch else torch.zeros(2, *X.shape[1:]))
 
 

@@ -139,7 +139,8 @@ def operations(
         module.eval()
         sketch = any(parameter.is_meta for parameter in module.parameters())
         inputs = tuple(_as_its_own(module, entry) for entry in inputs)
-    with torch.no_grad(), torch.device("meta") if sketch else nullcontext():
+    without_numbers = torch.device("meta") if sketch else nullcontext()
+    with torch.no_grad(), without_numbers, StayingPut() if sketch else nullcontext():
         if isinstance(module, nn.Module):
             if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
                 module(*inputs)  # building lazy layers is no part of a forward pass

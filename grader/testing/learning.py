@@ -18,6 +18,7 @@ from grader.probe import DEPARTURES, departure, probed
 from grader.recipe import Mode, Recipe
 from grader.student import Fault, OwnRun, Remote, StudentFault
 from grader.testing.arguments import Argument, fitted
+from grader.testing.compare import assert_module
 from grader.testing.models import build
 from grader.testing.outcome import Learned, Mismatch, Pending, ToTrain
 from grader.training.cache import Run
@@ -124,8 +125,10 @@ def _readings(
     for image in sorted(images):
         for arguments in ways:
             try:
-                found.append((read_graph(_sketch(thing, arguments, called).graph(image)), arguments))
+                found.append((_read(thing, arguments, called, image), arguments))
                 break
+            except TooLarge:
+                raise
             except (Unsupported, StudentFault) as error:
                 if isinstance(error, StudentFault) and error.fault is not Fault.RAISED:
                     raise
@@ -136,17 +139,17 @@ def _readings(
     return found
 
 
-def _sketch(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
-    """Return the model without numbers; with numbers where it cannot be made without."""
+def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> Reading:
+    """Return the model's graph; where it cannot be made or run without numbers, it is made with them."""
     if thing.kind in ("class", "function"):
         positional, named = fitted(thing, arguments)
         try:
-            sketch: Remote = thing.sketch(*positional, **named)
-            if sketch.kind == "module":
-                return sketch
-        except (AttributeError, StudentFault):
+            return read_graph(assert_module(thing.sketch(*positional, **named), called).graph(image))
+        except TooLarge:
+            raise
+        except (Mismatch, StudentFault, Unsupported):
             pass
-    return build(thing, arguments, called)
+    return read_graph(build(thing, arguments, called).graph(image))
 
 
 def _require_learnable(reading: Reading, called: str, convolutions: int) -> None:
