@@ -33,8 +33,10 @@ def test_the_readme_shows_the_report_that_the_example_gets(zygote: Zygote, hw2: 
     assert isinstance(console.file, io.StringIO)
     printed = [line.rstrip() for line in console.file.getvalue().split("\n")]
     shown = [line.removeprefix("    ") for line in README.split("\n")]
-    first, last = "HW2: Convolutional Neural Networks  hw2", next(line for line in printed if hw2.items[-1].id in line)
-    assert shown[shown.index(first) : shown.index(last) + 1] == printed[: printed.index(last) + 1]
+    last = next(number for number, line in enumerate(printed) if hw2.items[-1].id in line)
+    end = printed.index("", last)
+    start = shown.index("HW2: Convolutional Neural Networks  hw2")
+    assert shown[start : start + end + 1] == printed[: end + 1]
 
 
 def test_every_command_of_the_readme_exists() -> None:
