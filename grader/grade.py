@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment, Limits
@@ -17,7 +18,8 @@ from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotWork
 from grader.submission import Submission
 from grader.testing.judge import judge
-from grader.training.datasets import shown_folder
+from grader.training.datasets import find_data_set, shown_folder
+from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
 
 __all__ = ["grade"]
@@ -105,7 +107,12 @@ def _shown(trainer: Trainer | None) -> dict[Path, Path]:
     """Return the folders of the sandbox in which data sets are, and where they are on the host."""
     if trainer is None:
         return {}
-    return {_SHOWN / trainer.data_set.name / "raw": shown_folder(trainer.data_set)}
+    others = (find_data_set(name) for name in DATA_SETS if name != trainer.data_set.name)
+    offered = [trainer.data_set, *(each for each in others if each is not None)]
+    return {_SHOWN / each.name / "raw": _folder_of(each) for each in offered}
+
+
+_folder_of = cache(shown_folder)  # which looks at each byte that is there
 
 
 def _hidden(assignment: Assignment) -> list[Path]:

@@ -59,12 +59,14 @@ class Learned(Pending):
 
     Args:
         runs: what came of it, the last of which decides.
+        threshold: the accuracy to reach.
         why: it could not be trained on our side.
     """
 
-    def __init__(self, runs: tuple[Run, ...], why: str) -> None:
+    def __init__(self, runs: tuple[Run, ...], threshold: float, why: str) -> None:
         super().__init__("was trained in the notebook's own process")
         self.runs = runs
+        self.threshold = threshold
         self.why = why
 
 

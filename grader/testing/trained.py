@@ -95,7 +95,8 @@ def _from_their_process(result: ItemResult, item: Item, trials: Sequence[Trial],
         return result
     pending, trial = max(learned, key=lambda each: max(run.accuracy for run in each[0].runs))
     remarks = [f"this is weaker evidence, because it was trained in the notebook's own process: {pending.why}"]
-    return _result(result, trial, item.recipes[mode], pending.runs, _THEIRS, remarks)
+    recipe = replace(item.recipes[mode], threshold=pending.threshold)
+    return _result(result, trial, recipe, pending.runs, _THEIRS, remarks)
 
 
 def _result(

@@ -88,7 +88,12 @@ class Trainer:
         shown = _Progress(progress)
         with ThreadPoolExecutor(self._at_once) as threads:
             futures = {name: threads.submit(self._chain, name, chains[name], shown) for name in longest_first}
-            return {name: futures[name].result() for name in chains}
+            try:
+                return {name: futures[name].result() for name in chains}
+            except BaseException:  # somebody has pressed Ctrl-C: nobody waits for what is still training
+                self.close()
+                threads.shutdown(cancel_futures=True)
+                raise
 
     def _chain(self, name: str, attempts: Sequence[Attempt], shown: _Progress) -> list[Run]:
         runs: list[Run] = []
@@ -138,6 +143,8 @@ class Trainer:
 
     def _worker(self) -> _Worker:
         """Return a process that has nothing to do, started now where all have."""
+        if self._closed:
+            raise SystemFault("the trainer is closed")
         try:
             return self._free.get_nowait()
         except queue.Empty:

@@ -62,7 +62,7 @@ def test_a_note_of_another_form_is_refused(name: str, value: Any) -> None:
         own_training("homework.ipynb", 1, NOTE | {name: value})
 
 
-@pytest.mark.parametrize("name", NOTE.keys() - {"note", "cell"})
+@pytest.mark.parametrize("name", sorted(NOTE.keys() - {"note", "cell"}))
 def test_a_note_that_lacks_something_is_refused(name: str) -> None:
     with pytest.raises(KeyError):
         own_training("homework.ipynb", 1, {key: value for key, value in NOTE.items() if key != name})

@@ -110,3 +110,12 @@ def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_pa
         assert some is not None
     with pytest.raises(InputError, match="dataset-fashion-mnist"), offered_trainer(Mode.QUICK, tmp_path):
         pass
+
+
+def test_whoever_breaks_off_waits_for_no_training(trainer: Trainer) -> None:
+    def break_off(text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train({"a": attempts(replace(RECIPE, images=20_000, epochs=50))}, break_off)
+    assert all(worker._process.poll() is not None for worker in trainer._workers)
