@@ -1,7 +1,6 @@
 """LeNet: d2l.ai section 7.6."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +61,7 @@ def with_other_layers(activation: type[nn.Module], pooling: type[nn.Module]) -> 
 
 
 BOOKS = [
-    partial(with_other_layers, activation, pooling)
+    lambda activation=activation, pooling=pooling: with_other_layers(activation, pooling)
     for activation in (nn.Sigmoid, nn.ReLU)
     for pooling in (nn.AvgPool2d, nn.MaxPool2d)
 ]

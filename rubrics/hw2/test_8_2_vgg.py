@@ -1,7 +1,6 @@
 """Networks using blocks (VGG): d2l.ai section 8.2."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 import torch
 from torch import nn
@@ -36,7 +35,6 @@ from grader.testing import (
 ARCHITECTURE = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))  # what section 8.2.3 trains
 IMAGE = (1, 224, 224)
-VGG11, NARROW_VGG = (partial(reference.VGG, architecture) for architecture in (ARCHITECTURE, NARROW))
 ARCHITECTURE_NAMES = ("arch", "conv_arch", "architecture", "cfg", "config", "blocks", "conv_archs", "block_config")
 
 
@@ -93,6 +91,14 @@ def reference_block(case: Case) -> nn.Module:
     return block
 
 
+def vgg11() -> nn.Module:
+    return reference.VGG(ARCHITECTURE)
+
+
+def narrow_vgg() -> nn.Module:
+    return reference.VGG(NARROW)
+
+
 def vgg_layers() -> Iterator[Layer]:
     """Give the layers of VGG-11 on an image of 1x224x224."""
     inputs, size = 1, 224
@@ -140,7 +146,7 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[st
         layers = list(vgg_layers())
         assert_layers(model.layers, layers, activations=("relu",))
         assert_registered(model, layers)
-        remark_on(remark, model.remote, IMAGE, [VGG11])
+        remark_on(remark, model.remote, IMAGE, [vgg11])
         return
     assert first is not None
     raise first
@@ -148,4 +154,4 @@ def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[st
 
 @item("vgg.training", vgg_arguments(NARROW))
 def test_the_narrow_vgg_learns(student: Student, training: Training) -> None:
-    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, [NARROW_VGG], convolutions=5)
+    learn(training, student.VGG, list(ways_to_vgg(NARROW)), "VGG(arch)", IMAGE, [narrow_vgg], convolutions=5)

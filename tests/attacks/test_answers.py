@@ -174,7 +174,8 @@ class LeNet(nn.Module):
 def test_forged_answers_are_worth_nothing(attack: Attack, forgery: str) -> None:
     report = attack(_PATCH + forgery, _WORK, test_seconds=0.5)
     assert report.score == 0
-    assert {item.verdict for item in report.items} <= {"failed", "error", "absent"}
+    # Nothing is trained in these runs, so what is earned by training stays pending.
+    assert {item.verdict for item in report.items} <= {"failed", "error", "absent", "pending"}
 
 
 _PRETENDERS = {

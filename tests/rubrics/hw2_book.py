@@ -181,5 +181,15 @@ def graded(**changed: str) -> Mapping[str, ItemResult]:
 
 
 def lost(results: Mapping[str, ItemResult]) -> dict[str, str]:
-    """Return the verdicts of what did not pass."""
-    return {result.id: result.verdict.value for result in results.values() if result.verdict is not Verdict.PASSED}
+    """Return the verdicts of what did not pass; nothing is trained here."""
+    trained = {item.id for item in HW2.trained}
+    assert {results[name].verdict for name in trained & results.keys()} <= {
+        Verdict.ABSENT,
+        Verdict.ERROR,
+        Verdict.PENDING,
+    }
+    return {
+        result.id: result.verdict.value
+        for result in results.values()
+        if result.verdict is not Verdict.PASSED and result.id not in trained
+    }
