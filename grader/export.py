@@ -50,15 +50,16 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         _build_lazy_layers(module, X)
     except Exception as error:  # whatever keeps the model from being run
         raise NotExportable(f"{type(error).__name__}: {error}") from error
-    parameters = {name: _sketch(value) for name, value in module.named_parameters()}
-    buffers = {name: _sketch(value) for name, value in module.named_buffers()}
+    parameters = {name: value for name, value in module.named_parameters() if _is_built(value)}
+    buffers = {name: value for name, value in module.named_buffers() if _is_built(value)}
 
     def forward(parameters: dict[str, Tensor], buffers: dict[str, Tensor], X: Tensor) -> Any:
         with torch.device("meta"), StayingPut():
             return torch.func.functional_call(module, {**parameters, **buffers}, (X,))
 
     try:
-        traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(parameters, buffers, X)
+        sketches = ({name: _sketch(value) for name, value in each.items()} for each in (parameters, buffers))
+        traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(*sketches, X)
     except Exception as error:  # whatever keeps the model from being traced
         raise NotExportable(f"{type(error).__name__}: {error}") from error
     names: dict[Node, dict[str, int]] = {}
@@ -80,10 +81,8 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         raise NotExportable("it gives something else than one tensor made from the images")
     return {
         "image": tuple(image),
-        "parameters": tuple(
-            (name, tuple(value.shape), value.requires_grad) for name, value in module.named_parameters()
-        ),
-        "buffers": tuple((name, tuple(value.shape), False) for name, value in module.named_buffers()),
+        "parameters": tuple((name, tuple(value.shape), value.requires_grad) for name, value in parameters.items()),
+        "buffers": tuple((name, tuple(value.shape), False) for name, value in buffers.items()),
         "nodes": tuple(nodes),
         "output": outputs[0],
     }
@@ -96,6 +95,11 @@ def _build_lazy_layers(module: nn.Module, X: Tensor) -> None:
     sketch = any(value.is_meta for value in lazy)
     with torch.no_grad(), torch.device("meta" if sketch else "cpu"), StayingPut():
         module(X[:2] if sketch else torch.zeros(2, *X.shape[1:]))
+
+
+def _is_built(value: Tensor) -> bool:
+    """Tell whether a parameter or buffer has a shape: that of a lazy layer that nothing runs through has none."""
+    return not nn.parameter.is_lazy(value)
 
 
 def _sketch(value: Tensor) -> Tensor:

@@ -258,5 +258,5 @@ class Work(Protocol):
         """Open a state in a fresh process; None opens one that offers recorded values only.
 
         `aliases` maps the name a test asks for to the student's own name. `seconds` is how long the process may live
-        where a test's time would not do; the time that all tests have together then stands still.
+        where it trains: a training is waited for so long, and the time that all tests have together stands still.
         """

@@ -40,6 +40,19 @@ def test_lazy_layers_are_built_first() -> None:
     assert ("2.weight", (10, 4 * 6 * 6), True) in exported(lazy, (1, 8, 8))["parameters"]
 
 
+def test_a_lazy_layer_that_nothing_runs_through_is_left_out() -> None:
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = nn.LazyLinear(10), nn.LazyBatchNorm2d()
+
+        def forward(self, X: Tensor) -> Tensor:
+            logits: Tensor = self.used(X.flatten(1))
+            return logits
+
+    assert [name for name, _, _ in exported(Spare(), (1, 28, 28))["parameters"]] == ["used.weight", "used.bias"]
+
+
 def test_a_frozen_parameter_is_told_from_a_learnable_one() -> None:
     model = sequential()
     model[0].weight.requires_grad_(False)

@@ -26,6 +26,7 @@ from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Pa
 __all__ = ["SnapshotStudent", "SnapshotWork"]
 
 _SECONDS_OF_GRACE = 1.0
+_LONG = ("train", "answers")  # operations that may take longer than a test
 _MAX_CANDIDATES = 32
 _IMAGES_AT_ONCE = 1000
 _NAMED_FAULTS = {
@@ -60,14 +61,23 @@ def tensor_of(array: Array) -> Tensor:
 
 
 class SnapshotStudent:
-    """One test's view of a snapshot, over a process that was forked for this test."""
+    """One test's view of a snapshot, over a process that was forked for this test.
 
-    def __init__(self, channel: Channel, seconds: float, names: frozenset[str], recorded: Sequence[Recorded]) -> None:
+    `seconds` is for all that is asked together, but for trainings and what trained models answer: these are waited for
+    until `end` (monotonic seconds), and `waited` is how long that took.
+    """
+
+    def __init__(
+        self, channel: Channel, seconds: float, end: float, names: frozenset[str], recorded: Sequence[Recorded]
+    ) -> None:
         self._channel = channel
         self._names = names
         self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
+        self._started = time.monotonic()
+        self._deadline = self._started + seconds
+        self._end = end
         self._recorded = recorded
+        self.waited = 0.0
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
@@ -100,17 +110,25 @@ class SnapshotStudent:
 
         Raises StudentFault for anything but a plain answer in time.
         """
+        started, long = time.monotonic(), request["operation"] in _LONG
+        deadline = max(self._end, self._deadline) if long else self._deadline
         try:
-            self._channel.send(request, seconds=max(0.01, self._deadline - time.monotonic()))
-            answer = self._channel.receive(seconds=max(0.01, self._deadline - time.monotonic()))
+            self._channel.send(request, seconds=max(0.01, deadline - time.monotonic()))
+            answer = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
         except TimeoutError:
             self._channel.close()
-            raise StudentFault(Fault.TIMED_OUT, f"ran past its {self._seconds:g} s") from None
+            seconds = deadline - self._started if long else self._seconds
+            raise StudentFault(Fault.TIMED_OUT, f"ran past its {seconds:.3g} s") from None
         except Closed:
             raise StudentFault(Fault.CRASHED, "ended its process instead of returning") from None
         except Malformed as error:
             self._channel.close()
             raise StudentFault(Fault.MALFORMED, f"answered with something that is no plain data ({error})") from None
+        finally:
+            if long:
+                taken = time.monotonic() - started
+                self.waited += taken
+                self._deadline += taken
         return self._incoming(answer)
 
     def _incoming(self, answer: Any) -> Any:
@@ -313,28 +331,26 @@ class SnapshotWork:
     def _opened(
         self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float | None
     ) -> Iterator[SnapshotStudent]:
-        started = time.monotonic()
-        granted = min(self._limits.test_seconds, self._deadline - started) if seconds is None else seconds
+        granted = min(self._limits.test_seconds, self._deadline - time.monotonic())
         if granted <= 0:
             raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
-        try:
-            with self._process(snapshot, aliases, granted) as student:
+        with self._process(snapshot, aliases, granted, max(granted, seconds or 0)) as student:
+            try:
                 yield student
-        finally:
-            if seconds is not None:
-                self._deadline += time.monotonic() - started
+            finally:
+                self._deadline += student.waited
 
     @contextmanager
     def _process(
-        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float
+        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float, life: float
     ) -> Iterator[SnapshotStudent]:
-        """Fork a process of a snapshot that lives as long as the context, and no longer than its time."""
+        """Fork a process of a snapshot that lives as long as the context, and no longer than `life` in seconds."""
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         with ours, theirs:
             if snapshot is not None:
                 request = {
-                    "seconds": seconds + _SECONDS_OF_GRACE,
+                    "seconds": life + _SECONDS_OF_GRACE,
                     "memory_bytes": self._limits.test_memory_bytes,
                     "seed": self._seed,
                     "aliases": dict(aliases),
@@ -344,7 +360,7 @@ class SnapshotWork:
                 except (Closed, TimeoutError):
                     raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
             theirs.close()
-            yield SnapshotStudent(channel, seconds, self._names, self._recorded)
+            yield SnapshotStudent(channel, seconds, time.monotonic() + life, self._names, self._recorded)
 
 
 def _definitions(execution: Execution) -> dict[Definition, Snapshot]:

@@ -180,9 +180,11 @@ class LocalRemote:
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return what the module says of its forward pass."""
         try:
-            return exported(self.value, image)
-        except NotExportable as error:
-            return {"reason": str(error)}
+            return self._answer(lambda: exported(self.value, image))
+        except StudentFault as fault:
+            if isinstance(fault.__cause__, NotExportable):
+                return {"reason": str(fault.__cause__)}
+            raise
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""

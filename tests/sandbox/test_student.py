@@ -12,6 +12,7 @@ import numpy
 import pytest
 import torch
 
+from grader.recipe import Recipe
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotStudent, SnapshotWork
 from grader.student import Fault, Parameter, StudentFault
@@ -343,19 +344,27 @@ def test_all_tests_together_have_a_bound(run: Any) -> None:
     assert caught.value.fault is Fault.TIMED_OUT
 
 
-def test_a_state_may_be_opened_for_longer_than_a_test(homework: Ran) -> None:
-    limits = dataclasses.replace(LIMITS, test_seconds=0.001, judge_seconds=0.001)
-    work = SnapshotWork(homework.execution, homework.names, limits, SEED)
-    with work.open(homework.definition("f"), seconds=20.0) as student:
-        assert student.same("the same") == "the same"
+def test_a_training_may_take_longer_than_a_test_and_takes_no_time_from_the_tests(run: Any) -> None:
+    slow = (
+        "import time\nfrom torch import nn\nclass Slow(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.net = nn.Linear(784, 10)\n"
+        "    def forward(self, X):\n        time.sleep(0.25)\n        return self.net(X.flatten(1))"
+    )
+    limits = dataclasses.replace(LIMITS, test_seconds=1.5, judge_seconds=2.5)
+    made = run(slow, names=("Slow",), limits=limits)
+    recipe = Recipe(images=40, epochs=1, batch=4, optimizer="sgd", lr=0.1, side=28, threshold=0.5)
+    images, labels = torch.zeros(40, 28, 28, dtype=torch.uint8), torch.zeros(40, dtype=torch.int64)
+    with made.work.open(made.definition("Slow"), seconds=20.0) as student:
+        own = student.Slow().train(recipe, 0, images, labels, images[:2])
+        assert own.classes.tolist() == [0, 0]
+    with made.work.open(made.definition("Slow")) as student:
+        assert student.Slow().kind == "module"
 
 
-def test_what_was_opened_for_longer_takes_no_time_from_the_tests(homework: Ran) -> None:
-    work = SnapshotWork(homework.execution, homework.names, dataclasses.replace(LIMITS, judge_seconds=2.0), SEED)
+def test_what_is_no_training_has_a_test_s_time_in_a_state_that_lives_longer(homework: Ran) -> None:
+    work = SnapshotWork(homework.execution, homework.names, dataclasses.replace(LIMITS, test_seconds=1.0), SEED)
     with work.open(homework.definition("f"), seconds=20.0) as student:
-        student.sleeps(2.1)
-    with work.open(homework.definition("f")) as student:
-        assert student.same(1) == 1
+        assert fault_of(student.sleeps, 5) == (Fault.TIMED_OUT, "ran past its 1 s")
 
 
 def test_a_state_of_recorded_values_runs_no_code(homework: Ran) -> None:
