@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment, Limits
 from grader.recipe import Mode
-from grader.report import File, Report
+from grader.report import File, ItemResult, LayerStatus, Report
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotWork
@@ -71,6 +71,18 @@ def grade(
         progress("judging")
         work = SnapshotWork(execution, assignment.names, limits, seed)
         items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
+    seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}
+    return _report(submission, assignment, items, execution, sandbox.layers, seconds)
+
+
+def _report(
+    submission: Submission,
+    assignment: Assignment,
+    items: Sequence[ItemResult],
+    execution: Execution,
+    layers: tuple[LayerStatus, ...],
+    seconds: Mapping[str, float],
+) -> Report:
     order = [notebook.name for notebook in submission.notebooks]
     places = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
     return Report(
@@ -80,12 +92,11 @@ def grade(
         files=tuple(File(notebook.name, notebook.sha256) for notebook in submission.notebooks),
         items=tuple(items),
         cells=tuple(execution.cells[place] for place in places),
-        layers=sandbox.layers,
+        layers=layers,
         limits_hit=tuple(execution.limits_hit),
         notices=(*(str(notice) for each in submission.notebooks for notice in each.notices), *execution.notices),
         timing={
-            "cells_seconds": round(ran - started, 4),
-            "total_seconds": round(time.monotonic() - started, 4),
+            **seconds,
             "cells": [
                 {"file": file, "cell": cell, "seconds": round(execution.seconds.get((file, cell), 0.0), 4)}
                 for file, cell in places
