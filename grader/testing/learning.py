@@ -249,7 +249,7 @@ def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> s
     if counts != wanted:
         names = [name for name in sorted(wanted.keys() | counts.keys()) if counts[name] != wanted[name]]
         return ", ".join(
-            f"{counts[name]} {_CALLED.get(name, name)} (the book's has {wanted[name]})" for name in names[:3]
+            f"{_CALLED.get(name, name)}: {counts[name]} (the book's has {wanted[name]})" for name in names[:3]
         )
     if graph.parameters != nearest.parameters:
         same = sorted(graph.parameters) == sorted(nearest.parameters)

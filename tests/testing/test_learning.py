@@ -155,12 +155,12 @@ class ActivatesTooEarly(Branches):
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
             sequential,
-            "0 convolutions (the book's has 1), 0 maximum",
+            "convolutions: 0 (the book's has 1), maximum",
         ),
         (
             lambda: nn.Sequential(*sequential()[:4], nn.Dropout(), sequential()[4]),
             sequential,
-            "1 dropouts (the book's has 0)",
+            "dropouts: 1 (the book's has 0)",
         ),
         (
             lambda: nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *sequential()[1:]),
@@ -191,4 +191,4 @@ def test_a_remark_is_made_where_a_right_shape_computes_something_else() -> None:
     )
     for model in (reference.VGG(vgg), without_dropout):
         remark_on(remarks.append, cast(Remote, LocalRemote(model)), (1, 32, 32), books)
-    assert remarks == ["it is not the book's model: 0 dropouts (the book's has 2)"]
+    assert remarks == ["it is not the book's model: dropouts: 0 (the book's has 2)"]

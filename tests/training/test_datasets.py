@@ -128,12 +128,13 @@ LABELS = header((10_000,)) + bytes(10_000)
         ("t10k-labels-idx1-ubyte", b"", "does not begin as an IDX file"),
         ("t10k-labels-idx1-ubyte", header((10_001,)) + bytes(10_000), "does not begin as an IDX file"),
         ("t10k-labels-idx1-ubyte", LABELS[:-1] + b"\x0a", "a label that is not below 10"),
-        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS + b"\0"), "is cut or has something after its end"),
-        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS)[:-20], "ended before"),
-        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS)[:12] + b"\xff" * 50, "invalid"),
+        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS + b"\0", mtime=0), "is cut or has something after its end"),
+        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS, mtime=0)[:-20], "ended before"),
+        ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS, mtime=0)[:12] + b"\xff" * 50, "invalid"),
         ("t10k-labels-idx1-ubyte.gz", LABELS, "Not a gzipped file"),
         ("t10k-labels-idx1-ubyte.gz", b"\0" * 10_000_000, "larger than this file can be"),
     ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "bytes",
 )
 def test_a_broken_file_is_named_with_what_is_wrong_and_what_to_do(
     packaged: Path, tmp_path: Path, file: str, content: bytes, said: str
