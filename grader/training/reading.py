@@ -25,7 +25,7 @@ __all__ = ["Reading", "canonical", "read_graph", "resized"]
 
 _MAX_NODES = 2000
 _MAX_PARAMETERS = 300_000_000
-_MAX_NUMBER = 1_000_000
+_MAX_SIDE = 1_000_000_000  # of a tensor
 _SHAPE_ONLY = {"flatten", "reshape", "permute"}
 
 
@@ -69,7 +69,7 @@ def read_graph(answer: Any) -> Reading:
 
 
 def _number(value: Any) -> int:
-    if type(value) is not int or not 0 < value <= _MAX_NUMBER * 1000:
+    if type(value) is not int or not 0 < value <= _MAX_SIDE:
         raise Unsupported("its graph has a size that no tensor has")
     return value
 
