@@ -177,7 +177,8 @@ def test_thirty_submissions_with_five_models_train_five_times(
     with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path)) as trainer:
         for number in range(30):
             cells = submission(lenet(heads[number % 5]) + f"# submission {number}\n")
-            assert of(graded(cells, small, zygote, trainer, Mode.QUICK)).verdict is Verdict.PASSED
+            item = of(graded(cells, small, zygote, trainer, Mode.QUICK))
+            assert item.verdict is Verdict.PASSED, f"{number}: {item.message}"
         assert trainer.trained == 5
 
 

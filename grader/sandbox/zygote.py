@@ -108,8 +108,18 @@ def _import_packages(names: list[str]) -> dict[str, str]:
         if "torchvision.datasets" in sys.modules:
             importlib.import_module("grader.sandbox.loading")
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+        _make_forks_safe(sys.modules["torch"])
     return missing
+
+
+def _make_forks_safe(torch: Any) -> None:
+    """Stay at one thread here, and have every fork renew torch's pool of threads before it does anything else.
+
+    The first use of the pool after a fork replaces it, and not under a lock: the threads that a first backward pass
+    starts would all do so at once, and one that finds no pool ends the process ("Invalid thread pool!").
+    """
+    torch.set_num_threads(1)
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(torch.get_num_threads()))
 
 
 @contextmanager

@@ -14,6 +14,11 @@ from grader.sandbox.student import SnapshotStudent, SnapshotWork
 from grader.student import Fault, Operation
 from tests.sandbox.running import LIMITS, SEED, Ran, fault_of, ran
 
+LAYERS_IN_A_ROW = """
+from torch import nn
+def f():
+    return nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Flatten(), nn.Linear(3456, 10))
+"""
 HOMEWORK = """
 import torch
 from torch import nn
@@ -201,3 +206,15 @@ def test_layers_are_torch_s_own(student: SnapshotStudent) -> None:
     assert {name: tuple(each.shape) for name, each in layer.parameters().items()} == {"weight": (2, 1, 1, 2)}
     assert fault_of(student.layer, "NoSuchLayer")[0] == Fault.RAISED
     assert fault_of(student.layer, "Conv2d", 1)[0] == Fault.RAISED
+
+
+@pytest.mark.slow
+def test_the_first_backward_pass_of_a_fork_does_not_end_the_process(zygote: Zygote) -> None:
+    """Without what `zygote.py` does for every fork, one in twenty ends with "Invalid thread pool!"."""
+    names, images = ["0.weight", "0.bias", "3.weight", "3.bias"], torch.ones(4, 1, 28, 28)
+    with ran(zygote, LAYERS_IN_A_ROW) as found:
+        for _ in range(100):
+            with found.student("f") as student:
+                model = student.f()
+                model.graph((1, 28, 28))
+                assert model.probe(names, images, 3)["gradients"].any()
