@@ -13,7 +13,8 @@ grade: $(READY)
 	@echo "The report: reports/hw2.html and reports/hw2.json"
 
 test: $(READY)
-	@scripts/system-packages chromium=chromium
+	@scripts/system-packages chromium=chromium redis-server=redis-server \
+	    /usr/share/postgresql-common/pg_wrapper=postgresql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,7 +40,7 @@ format: $(READY)
 $(READY): pyproject.toml Makefile scripts/find-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[course,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[course,service,test]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps d2l==1.0.3
 	@scripts/system-packages libseccomp.so.2=libseccomp2 /usr/share/datasets/fashion-mnist=dataset-fashion-mnist
 	@touch $(READY)

@@ -16,8 +16,8 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "errors", "installs", "notebook_json", "recipe", "report", "student",
-    "submission", "verification",
+    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "notebook_json",
+    "overview", "recipe", "report", "settings", "student", "submission", "verification",
 )}  # fmt: skip
 MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.
@@ -35,15 +35,31 @@ LAYERS: dict[str, set[str]] = {
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
     "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
     "grader.calibrate": {*DATA, "grader.grade", "grader.sandbox", "grader.testing", "grader.training", "grader.verify"},
+    "grader.grading": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
+    "grader.grading_process": {*DATA, "grader.grading"},
+    "grader.batch": {*DATA, "grader.render"},
+    "grader.store": DATA,
+    "grader.broker": DATA,
+    "grader.tasks": {*DATA, "grader.broker", "grader.grading", "grader.store"},
+    "grader.worker": {*DATA, "grader.broker", "grader.store", "grader.tasks"},
+    "grader.api": {*DATA, "grader.broker", "grader.render", "grader.store"},
+    "grader.client": DATA,
     "grader.cli": {
         *DATA,
+        "grader.api",
         "grader.authoring",
+        "grader.batch",
+        "grader.broker",
         "grader.calibrate",
+        "grader.client",
         "grader.grade",
+        "grader.grading",
         "grader.render",
         "grader.sandbox",
+        "grader.store",
         "grader.training",
         "grader.verify",
+        "grader.worker",
     },
 }
 
