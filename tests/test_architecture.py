@@ -16,7 +16,7 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "notebook_json",
+    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "journal", "notebook_json",
     "overview", "recipe", "report", "settings", "student", "submission", "verification",
 )}  # fmt: skip
 MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
