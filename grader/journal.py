@@ -54,7 +54,7 @@ class Record:
 
 
 def append(folder: Path, record: Record) -> None:
-    """Write a record as one line, in one write: a batch that is killed leaves whole lines and at most one torn last one."""
+    """Write a record as one line, in one write: a batch that is killed leaves at most its last line torn."""
     line = json.dumps(asdict(record), ensure_ascii=True, sort_keys=True) + "\n"
     with open(folder / JOURNAL, "ab") as journal:
         if journal.tell() and not _ends_whole(folder / JOURNAL):

@@ -52,7 +52,7 @@ class Settings:
             name = f"GRADER_{field.name.upper()}"
             if (text := variables.get(name, "")) == "":
                 continue
-            kind = type(field.default)
+            kind: Any = type(field.default)
             try:
                 values[field.name] = kind(text)
             except ValueError:
