@@ -1,0 +1,123 @@
+"""What all commands share: the application, exit codes, progress, and where reports are written."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from grader.errors import GraderError, InputError
+
+__all__ = [
+    "NOT_PASSED",
+    "PASSED",
+    "SYSTEM_FAULT",
+    "WRONG_INPUT",
+    "app",
+    "exit_codes",
+    "interrupts_held",
+    "refuse_unwritable",
+    "shown_progress",
+    "write_text",
+]
+
+PASSED, NOT_PASSED, WRONG_INPUT, SYSTEM_FAULT = 0, 1, 2, 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Grade deep-learning notebooks in a sandbox that knows no answers.",
+    epilog="Exit codes: 0 every automatic item passed, 1 some did not, 2 the input is wrong, 3 the system failed.",
+)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn our errors into one clear line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show Korean still gets its report
+    try:
+        yield
+    except InputError as error:
+        _fail(str(error), WRONG_INPUT)
+    except GraderError as error:
+        _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
+    except (OSError, MemoryError) as error:
+        _fail(f"this machine failed, not the submission: {type(error).__name__}: {error}", SYSTEM_FAULT)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Answer Ctrl-C after an import: torch's tries things out, and takes an interrupt for one that did not work."""
+    answer = signal.getsignal(signal.SIGINT)
+    if answer is not signal.default_int_handler:  # whoever started us wants no interrupts
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, answer)
+    if held:
+        raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> None:
+    from grader.render.text import plain
+
+    # File names and what a student's code said may hold what a terminal would obey.
+    text = plain(message)
+    print("grader:", " ".join(text.split()) if code == WRONG_INPUT else text, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done on a terminal, and nothing where nobody looks."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    from grader.render.text import line
+
+    with console.status("reading") as status:
+
+        def show(what: str) -> None:
+            if not what:
+                return status.stop()
+            status.start()  # it may have been stopped by a part of the work that ended
+            # As text, because names of files may hold what rich takes for markup.
+            return status.update(Text(line(what), overflow="ellipsis", no_wrap=True))
+
+        yield show
+
+
+def refuse_unwritable(*files: str) -> None:
+    """Say before the work, not after it, that a report has nowhere to go."""
+    if len(set(files)) < len(files) and any(files):
+        raise InputError(f"both reports would go to {max(files)}: give --json and --html different files")
+    for file in filter(None, files):
+        if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
+            raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
+
+
+def write_text(file: str, text: str) -> None:
+    if file == "-":
+        # Bytes, because JSON is UTF-8 whatever the terminal's encoding is.
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.flush()
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write the report to {file}: {error.strerror}") from None
