@@ -1,0 +1,86 @@
+"""Commands of those who write assignments: assignment new, rubric verify."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grader.cli.console import (
+    NOT_PASSED,
+    PASSED,
+    app,
+    exit_codes,
+    interrupts_held,
+    refuse_unwritable,
+    shown_progress,
+    write_text,
+)
+
+__all__ = ["new", "verify"]
+
+rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
+app.add_typer(rubric, name="rubric")
+assignments = typer.Typer(no_args_is_help=True, help="Work on assignments.")
+app.add_typer(assignments, name="assignment")
+
+
+@assignments.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The assignment's name, and its folder's.", show_default=False)],
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to make that folder in.")] = Path(),
+) -> None:
+    """Write a small assignment that works, to be changed into your own.
+
+    Exit codes: 0 it is written, 2 the name or the folder will not do.
+    """
+    with exit_codes():
+        from grader.authoring import new_assignment
+        from grader.render.text import plain
+
+        for path in new_assignment(name, into):
+            print("wrote", plain(str(path)))
+        folder = into / name
+        # With a slash, because a bare name would be looked for among the grader's own assignments first.
+        shown = plain(str(folder) if folder.is_absolute() else f"./{folder}")
+        print("\nTry it:")
+        print(f"    grader rubric verify {shlex.quote(shown)}")
+        print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
+
+
+@rubric.command()
+def verify(
+    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the result as JSON here, - for standard output.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="How many submissions are graded at once.")] = os.cpu_count() or 1,
+) -> None:
+    """Grade known submissions: the solution gets every point, an empty notebook none, each mutant loses what it breaks.
+
+    Exit codes: 0 all of them do, 1 some do not.
+    """
+    with exit_codes(), shown_progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.sandbox.sandbox import Zygote
+
+        found = find_assignment(assignment)
+        refuse_unwritable(json_file)
+        progress("starting the sandbox")
+        with Zygote(found.packages) as zygote:
+            with interrupts_held():
+                from grader.verify import verify
+
+            verification = verify(found, zygote, jobs=jobs, progress=progress)
+        progress("")
+        if json_file:
+            write_text(json_file, verification.to_json())
+        if json_file != "-":
+            from grader.render.verification import render_verification
+
+            render_verification(verification, Console())
+    raise typer.Exit(PASSED if verification.perfect else NOT_PASSED)

@@ -1,0 +1,58 @@
+"""The command that says what accuracy to ask for: calibrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, shown_progress
+from grader.errors import InputError
+from grader.recipe import Mode
+
+__all__ = ["calibrate"]
+
+
+@app.command()
+def calibrate(
+    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    notebooks: Annotated[
+        list[Path] | None, typer.Argument(help="Notebooks whose models are known to be right, besides its own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="How many trainings for each model.")] = 20,
+    models: Annotated[int, typer.Option(min=1, help="How many models of each item, the most frequent ones.")] = 3,
+    training: Annotated[Mode, typer.Option(help="quick or full: whose recipes are calibrated.")] = Mode.QUICK,
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the thresholds into rubric.toml.")] = False,
+) -> None:
+    """Train right models with many seeds, and say what accuracy a training must reach.
+
+    Exit codes: 0 right models fail less often than once in 10,000, 1 some recipe does not tell them from wrong ones.
+    """
+    with exit_codes(), shown_progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.sandbox.sandbox import Zygote
+        from grader.submission import read_submission
+
+        found = find_assignment(assignment)
+        others = {path.name: read_submission([path]) for path in notebooks or ()}
+        with Zygote(found.packages) as zygote:
+            with interrupts_held():
+                from grader.calibrate import calibrate, write_thresholds
+                from grader.training.trainer import offered_trainer
+
+            with offered_trainer(training, data) as trainer:
+                if trainer is None:
+                    raise InputError("there is nothing to train on: give --training quick, and see `grader data`")
+                calibrations = calibrate(
+                    found, zygote, trainer, training, seeds=seeds, models=models, others=others, progress=progress
+                )
+        progress("")
+        from grader.render.calibration import render_calibrations
+
+        render_calibrations(calibrations, Console())
+        if write:
+            print("wrote", write_thresholds(found, calibrations))
+    raise typer.Exit(PASSED if all(each.good for each in calibrations) else NOT_PASSED)
