@@ -39,12 +39,19 @@ class Trainer:
         data_set: what is trained and judged on.
         folder: where the data set was found, if somebody named the place.
         results: what was trained before.
+        at_once: how many processes train at once; None for as many as the device can take.
 
     Attributes:
         trained: how many trainings were run, and not found among the results.
     """
 
-    def __init__(self, data_set: DataSet, folder: Path | None = None, results: Results | None = None) -> None:
+    def __init__(
+        self,
+        data_set: DataSet,
+        folder: Path | None = None,
+        results: Results | None = None,
+        at_once: int | None = None,
+    ) -> None:
         self.data_set = data_set
         self.device = training_device()
         self.trained = 0
@@ -55,7 +62,7 @@ class Trainer:
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._at_once = trainings_at_once(self.device)
+        self._at_once = at_once or trainings_at_once(self.device)
 
     def __enter__(self) -> Trainer:
         return self

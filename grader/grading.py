@@ -1,0 +1,188 @@
+"""What one process needs to grade one submission after the other, and how the two stages of a grading are joined."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.assignment import Assignment, find_assignment, revision_of
+from grader.errors import InputError
+from grader.recipe import Mode
+from grader.report import Report
+from grader.sandbox.sandbox import Zygote
+from grader.submission import Submission
+
+if TYPE_CHECKING:
+    from grader.training.trainer import Trainer
+
+__all__ = ["Grading", "joined"]
+
+
+class Grading:
+    """Grades in this process, and keeps warm what the next submission needs as well; use as a context manager.
+
+    It belongs to one thread: the kernel ends a warm process when the thread that started it ends.
+
+    Args:
+        data: where Fashion-MNIST must be; None to look for it.
+        trainings_at_once: how many processes train on a CPU; 1 where several gradings run on one machine, None for
+            one on each core.
+    """
+
+    def __init__(self, data: Path | None = None, trainings_at_once: int | None = None) -> None:
+        self._data = data
+        self._trainings_at_once = trainings_at_once
+        self._assignments: dict[str, Assignment] = {}
+        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._trainer: Trainer | None = None
+
+    def __enter__(self) -> Grading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the warm processes and those that train."""
+        for packages in list(self._zygotes):
+            self._zygotes.pop(packages).close()
+        self._close_trainer()
+
+    def assignment(self, name: str) -> Assignment:
+        """Return an assignment as its folder has it now, by its name or the path of its folder.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+        """
+        found = self._assignments.get(name)
+        if found is None or _changed(found):
+            found = self._assignments[name] = find_assignment(name)
+        return found
+
+    def revision(self, assignment_name: str) -> str:
+        """Return the revision of an assignment's rubric as its folder has it now.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+        """
+        return self.assignment(assignment_name).revision
+
+    def warm_up(self, assignment_names: Iterable[str]) -> None:
+        """Import all that grading these assignments takes, so that the first submission does not wait for it.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+            SandboxFault: a warm process did not start.
+        """
+        zygotes = [self._zygote(self.assignment(name).packages) for name in assignment_names]
+        # Not with this module: it imports torch, and a warm process that has been started does so meanwhile.
+        import grader.grade  # noqa: F401
+
+        for zygote in zygotes:
+            zygote.missing  # noqa: B018 - waits until it has imported its packages
+
+    def grade(
+        self,
+        submission: Submission,
+        assignment_name: str,
+        mode: Mode = Mode.NONE,
+        only: Collection[str] | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Report:
+        """Grade a submission; after a fault of ours the next one is given new processes.
+
+        Args:
+            submission: what the student handed in.
+            assignment_name: an assignment's name, or the path of its folder.
+            mode: what is done with trainings.
+            only: ids of the items that are judged; None for all.
+            progress: told in a few words what is being done.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+            InputError: the data set is not in the folder that was named.
+            SystemFault: we or the machine broke; the submission may be graded again.
+        """
+        assignment = self.assignment(assignment_name)
+        zygote = self._zygote(assignment.packages, progress)
+        from grader.grade import grade
+
+        try:
+            trainer = self._trainer_for(mode)
+            return grade(submission, assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress)
+        except InputError:
+            raise
+        except BaseException:
+            # Whatever it was, a process that was in the midst of something is not asked for the next thing.
+            self._zygotes.pop(assignment.packages).close()
+            self._close_trainer()
+            raise
+
+    def _zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> Zygote:
+        """Return the warm process of these packages, a new one where there is none or it died."""
+        zygote = self._zygotes.get(packages)
+        if zygote is not None and _ended(zygote.pid):
+            self._zygotes.pop(packages).close()
+            zygote = None
+        if zygote is None:
+            progress("starting the sandbox")
+            zygote = self._zygotes[packages] = Zygote(packages)
+        return zygote
+
+    def _trainer_for(self, mode: Mode) -> Trainer | None:
+        """Return what trains; a data set that is missing is looked for again the next time."""
+        if mode is Mode.NONE:
+            return None
+        if self._trainer is None:
+            from grader.training.datasets import find_data_set
+            from grader.training.trainer import Trainer
+
+            data_set = find_data_set(folder=self._data)
+            if data_set is not None:
+                self._trainer = Trainer(data_set, self._data, at_once=self._trainings_at_once)
+        return self._trainer
+
+    def _close_trainer(self) -> None:
+        if self._trainer is not None:
+            self._trainer.close()
+            self._trainer = None
+
+
+def joined(part: Report, trainings: Report) -> Report:
+    """Return the report of a grading whose trainings were judged by themselves.
+
+    Items that were judged among the trainings stand in the place they have in the rubric. All else is from the run that
+    trained, because there the notebook ran as it is written; the time is that of both runs, and a limit counts that
+    either hit.
+
+    Args:
+        part: what all items came to while nothing was trained.
+        trainings: what the items that are earned by training came to.
+    """
+    trained = {item.id: item for item in trainings.items}
+    return replace(
+        trainings,
+        items=tuple(trained.get(item.id, item) for item in part.items),
+        limits_hit=tuple(dict.fromkeys((*part.limits_hit, *trainings.limits_hit))),
+        timing={**trainings.timing, **_sums(part.timing, trainings.timing)},
+    )
+
+
+def _sums(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+    names = ("cells_seconds", "total_seconds")
+    return {name: round(first.get(name, 0.0) + second.get(name, 0.0), 4) for name in names}
+
+
+def _changed(assignment: Assignment) -> bool:
+    try:
+        return revision_of(assignment.folder, assignment.reference) != assignment.revision
+    except OSError:  # it is being replaced, or gone: finding it again says so in words
+        return True
+
+
+def _ended(pid: int) -> bool:
+    """Tell whether a child of this process has ended; it is left for its owner to wait for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
