@@ -49,6 +49,10 @@ def exit_codes() -> Iterator[None]:
         yield
     except InputError as error:
         _fail(str(error), WRONG_INPUT)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("grader", "reference"):
+            raise
+        _fail(f"this command needs {error.name}: pip install 'notebook-grader[service]'", WRONG_INPUT)
     except GraderError as error:
         _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
     except (OSError, MemoryError) as error:

@@ -1,0 +1,119 @@
+"""Commands of those who run a server: serve, database upgrade, token create, list and revoke."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from grader.cli.console import app, exit_codes, write_text
+
+__all__ = ["create", "list_", "revoke", "serve", "upgrade"]
+
+_SECONDS_TO_DRAIN = 20
+
+database = typer.Typer(no_args_is_help=True, help="Work on the service's database.")
+app.add_typer(database, name="database")
+tokens = typer.Typer(no_args_is_help=True, help="Say who may ask the service what.")
+app.add_typer(tokens, name="token")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for one that is free.")] = 8000,
+) -> None:
+    """Serve the HTTP API; settings are read from GRADER_DATABASE, GRADER_BLOBS, GRADER_BROKER and others."""
+    with exit_codes():
+        import uvicorn
+
+        from grader.api.application import application
+        from grader.settings import Settings
+        from grader.store.database import Store, check_migrated
+
+        settings = Settings.from_environment()
+        store = Store.open(settings)
+        try:
+            check_migrated(store)
+        finally:
+            store.close()
+        uvicorn.run(application(settings), host=host, port=port, timeout_graceful_shutdown=_SECONDS_TO_DRAIN)
+
+
+@database.command()
+def upgrade() -> None:
+    """Bring the tables of GRADER_DATABASE to what this version expects; safe to run again."""
+    with exit_codes():
+        from grader.settings import Settings
+        from grader.store.database import migrate
+
+        migrate(Settings.from_environment())
+        print("the database is up to date")
+
+
+@tokens.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the token is called in lists.", show_default=False)],
+    role: Annotated[str, typer.Option(help="instructor, student or ci.")],
+    person: Annotated[
+        str, typer.Option(help="For a student: the key of their submissions (e.g. the login).", show_default=False)
+    ] = "",
+) -> None:
+    """Make a token and print its secret, which is shown this once and kept as a hash."""
+    with exit_codes():
+        from grader.errors import InputError
+        from grader.settings import Settings
+        from grader.store.database import Store
+        from grader.store.tokens import Role, create_token
+
+        if role not in set(Role):
+            raise InputError(f"there is no role {role!r}: give one of {', '.join(Role)}")
+        if (role == Role.STUDENT) != bool(person):
+            raise InputError("a student's token needs --person, and only a student's")
+        store = Store.open(Settings.from_environment())
+        try:
+            print(create_token(store, name, Role(role), person))
+        finally:
+            store.close()
+
+
+@tokens.command("list")
+def list_(
+    json_file: Annotated[str, typer.Option("--json", help="Write the list as JSON here, - for standard output.")] = "",
+) -> None:
+    """Tell which tokens there are; no secrets."""
+    import json
+    from dataclasses import asdict
+
+    with exit_codes():
+        from grader.render.text import plain
+        from grader.settings import Settings
+        from grader.store.database import Store
+        from grader.store.tokens import list_tokens
+
+        store = Store.open(Settings.from_environment())
+        try:
+            found = list_tokens(store)
+        finally:
+            store.close()
+        if json_file:
+            write_text(json_file, json.dumps([asdict(each) for each in found], indent=1, default=str) + "\n")
+        if json_file != "-":
+            for each in found:
+                print(f"{plain(each.name):24}{each.role:12}{plain(each.person)}")
+
+
+@tokens.command()
+def revoke(name: Annotated[str, typer.Argument(help="The token's name.", show_default=False)]) -> None:
+    """Make a token worthless."""
+    with exit_codes():
+        from grader.settings import Settings
+        from grader.store.database import Store
+        from grader.store.tokens import revoke_token
+
+        store = Store.open(Settings.from_environment())
+        try:
+            revoke_token(store, name)
+        finally:
+            store.close()
+        print(f"{name} is worth nothing any more")
