@@ -22,7 +22,7 @@ from grader.training.datasets import find_data_set, shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
 
-__all__ = ["grade"]
+__all__ = ["grade", "limits_in"]
 
 # Debian's packages of data sets: training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")
@@ -58,7 +58,7 @@ def grade(
         SystemFault: we or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
-    seed, limits = _seed(submission, assignment), _limits(assignment.limits, mode, len(submission.notebooks))
+    seed, limits = _seed(submission, assignment), limits_in(mode, assignment.limits, len(submission.notebooks))
     shown = _shown(trainer)
     inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
     with closing(Execution()) as execution, inside as sandbox:
@@ -105,8 +105,14 @@ def _report(
     )
 
 
-def _limits(limits: Limits, mode: Mode, notebooks: int) -> Limits:
-    """Return the limits of the cells: where trainings run as written, they have a budget of their own."""
+def limits_in(mode: Mode, limits: Limits, notebooks: int) -> Limits:
+    """Return the limits of the cells: where trainings run as written, they have a budget of their own.
+
+    Args:
+        mode: what is done with trainings.
+        limits: the assignment's.
+        notebooks: how many a submission has.
+    """
     if mode is not Mode.FULL:
         return limits
     cell = limits.training_cell_seconds

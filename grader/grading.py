@@ -70,6 +70,29 @@ class Grading:
         """
         return self.assignment(assignment_name).revision
 
+    def longest_silence(self, assignment_name: str, mode: Mode, notebooks: int) -> float:
+        """Return for how many seconds `grade` may tell its `progress` nothing; after twice the time, it hangs.
+
+        Args:
+            assignment_name: an assignment's name, or the path of its folder.
+            mode: what is done with trainings.
+            notebooks: how many the submission has.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+        """
+        from grader.grade import limits_in
+
+        assignment = self.assignment(assignment_name)
+        limits = limits_in(mode, assignment.limits, notebooks)
+        judging = limits.judge_seconds + len(assignment.trained) * limits.training_seconds
+        if mode is Mode.NONE or not assignment.trained:
+            return max(limits.submission_seconds, judging)
+
+        from grader.training.trainer import SECONDS_UNTIL_GIVEN_UP
+
+        return max(limits.submission_seconds, judging, SECONDS_UNTIL_GIVEN_UP)
+
     def warm_up(self, assignment_names: Iterable[str]) -> None:
         """Import all that grading these assignments takes, so that the first submission does not wait for it.
 

@@ -26,10 +26,11 @@ from grader.training.cost import operations_of
 from grader.training.datasets import DataSet, find_data_set
 from grader.training.devices import training_device, trainings_at_once
 
-__all__ = ["Trainer", "offered_trainer"]
+__all__ = ["SECONDS_UNTIL_GIVEN_UP", "Trainer", "offered_trainer"]
 
 _TRIES = 3  # of a process that breaks
 _SECONDS_OF_SILENCE = 600  # a worker that says nothing for so long is broken
+SECONDS_UNTIL_GIVEN_UP = _TRIES * _SECONDS_OF_SILENCE  # whoever waits for a training may hear nothing for so long
 
 
 class Trainer:
