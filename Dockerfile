@@ -1,0 +1,58 @@
+# syntax=docker/dockerfile:1
+# One image for the API, for the workers and for `grader database upgrade`; docker-compose.yml says which is which.
+# The Debian release is named because it is the one that the tests run on.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS builder
+# Keep in step with pyproject.toml (tests/test_deployment.py compares them).
+ARG TORCH=2.14.1
+ARG TORCHVISION=0.29.1
+ARG D2L=1.0.3
+# Empty: pip's own index, whose torch runs on CPUs and on CUDA. It is the build that thresholds were calibrated with and
+# that developers and CI have, so CPU and GPU workers share it. Where no GPU will ever be, PyTorch's index of CPU builds
+# makes the image several GB smaller:
+#     docker compose build --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX_URL=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+# Its own layer: it is the big one, and changes least.
+# hadolint ignore=DL3013
+RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH" "torchvision==$TORCHVISION"
+WORKDIR /opt/grader
+COPY pyproject.toml ./
+COPY grader grader
+COPY reference reference
+COPY rubrics rubrics
+# Editable, as everywhere else: rubrics then lie outside Python's own folders, which the sandbox shows to students.
+# d2l pins an old stack beside which pip refuses to install, so it comes without its dependencies (see the Makefile).
+# hadolint ignore=DL3013
+RUN pip install --editable '.[course,service,s3]' \
+    && pip install --no-deps "d2l==$D2L" \
+    && python -m compileall -q grader reference rubrics
+
+FROM ${BASE}
+# libseccomp2: the sandbox's filter of system calls. dataset-fashion-mnist: what trainings are on; workers need no network.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libseccomp2 dataset-fashion-mnist \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin grader \
+    # A new named volume takes its owner from here.
+    && install --directory --owner=grader --group=grader --mode=0700 \
+        /var/lib/grader /var/lib/grader/blobs /var/lib/grader/uploads \
+    # The sandbox shows a folder of it to students, who are others.
+    && install --directory --owner=grader --group=grader --mode=0755 /var/cache/grader
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /opt/grader /opt/grader
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    GRADER_BLOBS=file:///var/lib/grader/blobs \
+    GRADER_CACHE=/var/cache/grader
+WORKDIR /var/lib/grader
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", \
+    "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/ready', timeout=4)"]
+CMD ["grader", "serve", "--host", "0.0.0.0", "--port", "8000"]
