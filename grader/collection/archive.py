@@ -1,0 +1,202 @@
+"""Zip files, which are hostile until shown otherwise: read within bounds and in memory, never unpacked to disk."""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
+
+from grader.collection.found import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing, is_debris
+from grader.errors import InputError
+from grader.notebook_json import DEFAULT_BOUNDS
+
+__all__ = ["DEFAULT_ARCHIVE_BOUNDS", "Allowance", "ArchiveBounds", "ArchiveTooLarge", "list_archive"]
+
+_ENCRYPTED = 0x1
+_UTF_8 = 0x800
+# Others unpack a few bytes to hundreds of megabytes in one step, before anybody can count them.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LOCAL_HEADER_BYTES = 30
+_DIRECTORY_BYTES_PER_ENTRY = 1024
+_RATIO_FROM_BYTES = 2**20
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError, OSError)
+_DRIVE = re.compile(r"^[A-Za-z]:/")
+
+
+@dataclass(frozen=True)
+class ArchiveBounds:
+    """How much a zip file may hold.
+
+    Attributes:
+        bytes: of all notebooks together, unpacked, those of archives inside it included.
+        inner_bytes: the same for one archive inside it, which is one student's.
+        entries: files and folders of one archive.
+        ratio: of a file's unpacked to its packed size, where that is more than a mebibyte.
+        name_length: characters of an entry's whole path.
+        depth: archives inside one another; 1 reads none inside the one given.
+    """
+
+    bytes: int = 2 * 2**30
+    inner_bytes: int = 200 * 2**20
+    entries: int = 50_000
+    ratio: int = 250
+    name_length: int = 1000
+    depth: int = 3
+
+
+DEFAULT_ARCHIVE_BOUNDS = ArchiveBounds()
+
+
+class ArchiveTooLarge(InputError):
+    """A whole archive, or a class's archives together, unpack to more than is read."""
+
+
+@dataclass
+class Allowance:
+    """How many bytes may still be unpacked: of one archive, and of all."""
+
+    left: int
+    whole: Allowance | None = None
+
+    def take(self, count: int) -> None:
+        """Use some of it up.
+
+        Raises:
+            ArchiveTooLarge: there is not so much left of all.
+            InputError: there is not so much left of this archive inside another.
+        """
+        if self.whole is not None:
+            self.whole.take(count)
+        if count > self.left:
+            kind = ArchiveTooLarge if self.whole is None else InputError
+            raise kind("it unpacks to more than is read; unpack it and give the notebooks alone, or in parts")
+        self.left -= count
+
+
+def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) -> Listing:
+    """List a zip file; the files are read later, so it must stay open.
+
+    Args:
+        file: its bytes, from which it can be read anywhere.
+        allowance: how much may be unpacked.
+        bounds: what else it may be.
+
+    Raises:
+        InputError: it is no zip file, is damaged or encrypted as a whole, or is past its bounds.
+    """
+    try:
+        _check_directory(file, bounds)
+        archive = zipfile.ZipFile(file)
+    except _BROKEN as error:
+        raise InputError(f"it cannot be opened as a zip file ({error}); download it again") from error
+    entries = archive.infolist()
+    if _overlap(entries):
+        raise InputError("its files lie over one another, as no packer writes them; pack it again")
+    files: list[Found] = []
+    folders: set[tuple[str, ...]] = set()
+    left_aside: list[LeftAside] = []
+    for entry in sorted(entries, key=_decoded):
+        raw = _decoded(entry)
+        parts = _parts(raw)
+        if why := _outside(raw, bounds):
+            left_aside.append(LeftAside((raw[: bounds.name_length].replace("/", "_"),), why))
+        elif not parts:
+            continue
+        elif debris := next((at for at, part in enumerate(parts, start=1) if is_debris(part)), 0):
+            left_aside.append(LeftAside(parts[:debris]))
+        elif raw.endswith("/"):
+            folders.add(parts)
+        elif why := _unreadable(entry, parts[-1], bounds):
+            left_aside.append(LeftAside(parts, why))
+        else:
+            files.append(Found(parts, partial(_read, archive, entry, allowance)))
+    if not any(file.may_hold_work for file in files) and any(entry.flag_bits & _ENCRYPTED for entry in entries):
+        raise InputError("it is encrypted; unpack it with its password, and give the folder")
+    return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(left_aside)))
+
+
+def _check_directory(file: BinaryIO, bounds: ArchiveBounds) -> None:
+    """Refuse a table of contents that would take gigabytes once it is parsed, which zipfile does at once."""
+    end = file.seek(0, 2)
+    start = max(0, end - 2**16 - 22)
+    file.seek(start)
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    size = struct.unpack_from("<L", tail, at + 12)[0] if at >= 0 and at + 22 <= len(tail) else 0
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07" and at >= 76:
+        size = struct.unpack_from("<Q", tail, at - 76 + 40)[0]
+    count = struct.unpack_from("<H", tail, at + 10)[0] if size else 0
+    # The count is only what the archive says of itself; the size is what is parsed.
+    if count > bounds.entries or size > bounds.entries * _DIRECTORY_BYTES_PER_ENTRY:
+        raise InputError(f"it has more than {bounds.entries:,} files; pack the notebooks alone")
+
+
+def _overlap(entries: list[zipfile.ZipInfo]) -> bool:
+    """Return whether files share bytes: https://www.bamsoftware.com/hacks/zipbomb/ packs 10 MB to 281 TB so."""
+    end = 0
+    for entry in sorted(entries, key=lambda each: each.header_offset):
+        if entry.header_offset < end:
+            return True
+        end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
+    return False
+
+
+def _decoded(entry: zipfile.ZipInfo) -> str:
+    """Return an entry's name; Windows in Korea packs in cp949 and does not say so, zipfile then takes it for cp437."""
+    name = entry.orig_filename
+    if not entry.flag_bits & _UTF_8:
+        raw = name.encode("cp437")
+        for encoding in ("utf-8", "cp949"):
+            try:
+                name = raw.decode(encoding)
+                break
+            except UnicodeDecodeError:
+                continue
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part for part in name.split("/") if part not in ("", "."))
+
+
+def _outside(name: str, bounds: ArchiveBounds) -> str:
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
+        return "its path leads out of the archive"
+    if "\0" in name:
+        return "its name holds a null character"
+    return f"its path has more than {bounds.name_length:,} characters" if len(name) > bounds.name_length else ""
+
+
+def _unreadable(entry: zipfile.ZipInfo, name: str, bounds: ArchiveBounds) -> str:
+    """Say why an entry is not read; what is neither a notebook nor an archive is never unpacked and harms nobody."""
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "it is a link, which is not followed; hand in the file itself"
+    if not name.casefold().endswith((NOTEBOOK, ARCHIVE)):
+        return ""
+    if entry.flag_bits & _ENCRYPTED:
+        return "it is encrypted; hand it in without a password"
+    if entry.compress_type not in _METHODS:
+        return f"it is packed by method {entry.compress_type}, which is not read; pack it as an ordinary zip"
+    if entry.file_size > DEFAULT_BOUNDS.file_bytes:
+        return DEFAULT_BOUNDS.past_file_size(entry.file_size)
+    if entry.file_size > max(_RATIO_FROM_BYTES, bounds.ratio * entry.compress_size):
+        return f"it unpacks to more than {bounds.ratio} times its size, as a zip bomb does; clear its outputs"
+    return ""
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowance: Allowance) -> bytes:
+    allowance.take(entry.file_size)
+    try:
+        with archive.open(entry) as file:
+            data = file.read(entry.file_size + 1)
+    except _BROKEN as error:
+        raise InputError(f"it cannot be unpacked ({error}); ask for it again") from error
+    if len(data) != entry.file_size:
+        raise InputError("it is shorter than its archive says; ask for it again")
+    return data

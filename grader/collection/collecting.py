@@ -1,0 +1,267 @@
+"""From a folder, a zip file or notebooks to what each student handed in."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from grader.collection.archive import (
+    DEFAULT_ARCHIVE_BOUNDS,
+    Allowance,
+    ArchiveBounds,
+    ArchiveTooLarge,
+    list_archive,
+)
+from grader.collection.folder import list_folder, read_file
+from grader.collection.forms import Form, Submitter, form_of, submitters, unwrapped
+from grader.collection.found import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing
+from grader.collection.handed_in import Collection, HandedIn
+from grader.errors import InputError
+from grader.notebook_json import DEFAULT_BOUNDS
+
+__all__ = ["collect", "collect_archive", "collect_notebooks"]
+
+_KEY_BYTES = 120  # of a name in UTF-8; file systems take 255, and endings and numbers come after it
+_UNSAFE = re.compile(r"[^\w.\-]+")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)  # on Windows
+_SHOWN = 5
+
+
+def collect(path: Path, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
+    """Collect what a class handed in from a folder, a zip file, or a single notebook.
+
+    Raises:
+        InputError: the path is none of them, cannot be read, is past its bounds, or holds no notebook.
+    """
+    collecting = _Collecting(bounds)
+    real = path.resolve()
+    if real.is_dir():
+        return collecting.collection(str(path), list_folder(real), path.name or real.name)
+    if path.suffix.casefold() == NOTEBOOK:
+        try:
+            return collect_notebooks([(path.name, read_file(real))])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    try:
+        with open(real, "rb") as file:
+            if path.suffix.casefold() != ARCHIVE and not zipfile.is_zipfile(file):
+                raise InputError(f"{path}: this is no folder, zip file or notebook; give one of them")
+            return collecting.of_archive(str(path), file, path.stem)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its name and permissions") from None
+
+
+def collect_archive(name: str, data: bytes, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
+    """Collect what a class handed in from a zip file's bytes; `name` is what messages call it.
+
+    Raises:
+        InputError: it is no zip file, is damaged or encrypted as a whole, is past its bounds, or holds no notebook.
+    """
+    collecting = _Collecting(bounds)
+    return collecting.of_archive(name, io.BytesIO(data), Path(name).stem)
+
+
+def collect_notebooks(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
+    """Collect files that were given one by one, by name and bytes; they may be named as an LMS names them.
+
+    Raises:
+        InputError: there is no notebook among them.
+    """
+    found = [Found((_last_part(name),), partial(_given, data)) for name, data in files]
+    return _Collecting(bounds).collection("the files", Listing(tuple(sorted(found, key=lambda file: file.parts))), "")
+
+
+@dataclass
+class _Group:
+    """What one submitter handed in, before it is read."""
+
+    submitter: Submitter
+    files: list[Found]
+    left_aside: list[LeftAside]
+    late: bool = False
+
+
+class _Collecting:
+    """One collection on its way: what may still be unpacked of all its archives together."""
+
+    def __init__(self, bounds: ArchiveBounds) -> None:
+        self.bounds = bounds
+        self.allowance = Allowance(bounds.bytes)
+        self.depth = 0  # of the archive that the listing is of
+
+    def of_archive(self, source: str, file: BinaryIO, wrapper: str) -> Collection:
+        """Return what each submitter handed in of an archive that stays open meanwhile."""
+        try:
+            listing = list_archive(file, self.allowance, self.bounds)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
+        self.depth = 1
+        return self.collection(source, listing, wrapper)
+
+    def collection(self, source: str, listing: Listing, wrapper: str) -> Collection:
+        """Return what each submitter handed in."""
+        try:
+            listing, inner = self._opened(*unwrapped(listing))
+            form = form_of(listing)
+            theirs = submitters(form, listing, inner or wrapper)
+            groups, nobodys = _groups(listing, theirs)
+            entries = [(group, *self._read(group)) for group in groups]
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
+        if not entries:
+            raise InputError(f"{source}: there is no notebook in it; give a folder or zip file of .ipynb files")
+        keys = _keys([group.submitter for group in groups])
+        handed_in = [
+            HandedIn(key, group.submitter.name, dict(group.submitter.identifiers), files, notices)
+            for key, (group, files, notices) in zip(keys, entries, strict=True)
+        ]
+        return Collection(form, tuple(sorted(handed_in, key=lambda each: each.key)), _notices(nobodys))
+
+    def _opened(self, listing: Listing, wrapper: str) -> tuple[Listing, str]:
+        """Go into an archive that is all there is, unless its name says whose it is."""
+        while len(listing.files) == 1 and listing.files[0].suffix == ARCHIVE and len(listing.files[0].parts) == 1:
+            (file,) = listing.files
+            if form_of(listing) is not Form.FILES:
+                break
+            inside, inner = unwrapped(self._inside(file, self.depth + 1, self.allowance))
+            if form_of(inside) is Form.FILES and sum(each.may_hold_work for each in inside.files) < 2:
+                break
+            self.depth += 1
+            listing, wrapper = inside, inner or file.parts[-1][: -len(ARCHIVE)]
+        return listing, wrapper
+
+    def _read(self, group: _Group) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
+        """Return a submitter's notebooks, and the notices on all else."""
+        left_aside = list(group.left_aside)
+        notebooks = self._notebooks(group.files, left_aside, self.depth, None)
+        files = []
+        for name, found in zip(_file_names(notebooks), notebooks, strict=True):
+            try:
+                files.append((name, found.read()))
+            except ArchiveTooLarge:
+                raise
+            except InputError as error:
+                left_aside.append(LeftAside(found.parts, str(error)))
+        notices = ["it was handed in late"] if group.late else []
+        if not files:
+            notices.append("there is no notebook in it")
+        return tuple(files), (*notices, *_notices(left_aside))
+
+    def _notebooks(
+        self, files: list[Found], left_aside: list[LeftAside], depth: int, allowance: Allowance | None
+    ) -> list[Found]:
+        """Return the notebooks among files; archives are looked into only where there are none beside them."""
+        notebooks = [file for file in files if file.suffix == NOTEBOOK]
+        for file in files:
+            if file.suffix == NOTEBOOK:
+                continue
+            if file.suffix != ARCHIVE or any(each.suffix == NOTEBOOK for each in files):
+                left_aside.append(LeftAside(file.parts))
+                continue
+            own = allowance or Allowance(self.bounds.inner_bytes, self.allowance)
+            try:
+                inside = self._inside(file, depth + 1, own)
+            except ArchiveTooLarge:
+                raise
+            except InputError as error:
+                left_aside.append(LeftAside(file.parts, str(error)))
+                continue
+            left_aside += [LeftAside((*file.parts, *left.parts), left.why) for left in inside.left_aside]
+            inner = [Found((*file.parts, *each.parts), each.read) for each in inside.files]
+            notebooks += self._notebooks(inner, left_aside, depth + 1, own)
+        return notebooks
+
+    def _inside(self, file: Found, depth: int, allowance: Allowance) -> Listing:
+        if depth > self.bounds.depth:
+            raise InputError("it is an archive in an archive in an archive; unpack it once")
+        data = file.read()
+        if len(data) > DEFAULT_BOUNDS.file_bytes:
+            raise InputError(f"it has more than {DEFAULT_BOUNDS.file_bytes >> 20} MB; pack the notebooks alone")
+        return list_archive(io.BytesIO(data), allowance, self.bounds)
+
+
+def _groups(listing: Listing, theirs: dict[str, Submitter]) -> tuple[list[_Group], list[LeftAside]]:
+    """Put together what belongs to one submitter; return it with what is nobody's."""
+    groups: dict[str, _Group] = {}
+    nobodys: list[LeftAside] = []
+    for submitter in theirs.values():
+        group = groups.setdefault(submitter.identity, _Group(submitter, [], []))
+        group.late |= submitter.late
+    for file in listing.files:
+        if (owner := theirs.get(file.parts[0])) is None:
+            nobodys.append(LeftAside(file.parts))
+        elif len(file.parts) == 1:
+            groups[owner.identity].files.append(Found((owner.file or file.parts[0],), file.read))
+        else:
+            groups[owner.identity].files.append(file.below())
+    for left in listing.left_aside:
+        if len(left.parts) > 1 and (owner := theirs.get(left.parts[0])) is not None:
+            groups[owner.identity].left_aside.append(left.below())
+        else:
+            nobodys.append(left)
+    return list(groups.values()), nobodys
+
+
+def _keys(everybody: list[Submitter]) -> list[str]:
+    """Return a key for each submitter that is safe as a file's name; duplicates get a number."""
+    taken: set[str] = set()
+    keys = []
+    for submitter in everybody:
+        identified = f"{submitter.name}_{next(iter(submitter.identifiers.values()), '')}"
+        known = submitter.identifiers and submitter.name not in submitter.identifiers.values()
+        stem = _safe(identified if known and "canvas_anonymous" not in submitter.identifiers else submitter.name)
+        key, number = stem, 1
+        while key.casefold() in taken:
+            number += 1
+            key = f"{stem}-{number}"
+        taken.add(key.casefold())
+        keys.append(key)
+    return keys
+
+
+def _safe(name: str) -> str:
+    safe = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip("._-")
+    safe = safe.encode()[:_KEY_BYTES].decode(errors="ignore") or "submission"
+    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
+
+
+def _file_names(notebooks: list[Found]) -> list[str]:
+    """Return each notebook's last part, or its whole path where another has the same; what still agrees is numbered."""
+    last = [found.parts[-1].casefold() for found in notebooks]
+    taken: set[str] = set()
+    names = []
+    for found in notebooks:
+        name = found.parts[-1] if last.count(found.parts[-1].casefold()) == 1 else "/".join(found.parts)
+        stem, number = name[: -len(NOTEBOOK)], 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}{NOTEBOOK}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _notices(left_aside: Iterable[LeftAside]) -> tuple[str, ...]:
+    """Say what was left aside: one by one where there is a reason, together where its kind says it."""
+    seen = list(dict.fromkeys(left_aside))
+    notices = [f"{'/'.join(left.parts)}: {left.why}" for left in seen if left.why]
+    plain = ["/".join(left.parts) for left in seen if not left.why]
+    if plain:
+        more = f" and {len(plain) - _SHOWN:,} more" if len(plain) > _SHOWN else ""
+        notices.append(f"left aside, no notebooks of the submission: {', '.join(plain[:_SHOWN])}{more}")
+    return tuple(notices)
+
+
+def _last_part(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/").rstrip("/").rpartition("/")[2]) or "notebook.ipynb"
+
+
+def _given(data: bytes) -> bytes:
+    return data

@@ -1,0 +1,76 @@
+"""Folders on this machine: what is in them, without following a link out of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from functools import partial
+from pathlib import Path
+
+from grader.collection.found import Found, LeftAside, Listing, is_debris
+from grader.errors import InputError
+from grader.notebook_json import DEFAULT_BOUNDS
+
+__all__ = ["list_folder", "read_file"]
+
+
+def list_folder(root: Path) -> Listing:
+    """List a folder and all below it.
+
+    Raises:
+        InputError: the folder itself cannot be read.
+    """
+    files: list[Found] = []
+    folders: set[tuple[str, ...]] = set()
+    left_aside: list[LeftAside] = []
+    pending: list[tuple[Path, tuple[str, ...]]] = [(root, ())]
+    while pending:
+        folder, above = pending.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            if not above:
+                raise InputError(f"{root}: cannot be read ({error.strerror}); check its permissions") from None
+            left_aside.append(LeftAside(above, f"it cannot be read ({error.strerror})"))
+            continue
+        for entry in entries:
+            parts = (*above, _composed(entry.name))
+            if is_debris(entry.name):
+                left_aside.append(LeftAside(parts))
+            elif entry.is_symlink():
+                left_aside.append(LeftAside(parts, "it is a link, which is not followed; put the file itself there"))
+            elif entry.is_dir(follow_symlinks=False):
+                folders.add(parts)
+                pending.append((Path(entry.path), parts))
+            elif entry.is_file(follow_symlinks=False):
+                files.append(Found(parts, partial(read_file, Path(entry.path))))
+            else:
+                left_aside.append(LeftAside(parts, "it is no regular file"))
+    return Listing(
+        tuple(sorted(files, key=lambda file: file.parts)),
+        frozenset(folders),
+        tuple(sorted(left_aside, key=lambda left: left.parts)),
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file, of one that is past a notebook's bounds as much as shows it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        # A file that became a link or a pipe since it was listed is not followed, and not waited for.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise InputError("it is no regular file")
+            return file.read(DEFAULT_BOUNDS.file_bytes + 1)
+    except OSError as error:
+        raise InputError(f"it cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _composed(name: str) -> str:
+    # Half of a surrogate pair stands for a byte that is no UTF-8; it has no place in a report.
+    return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

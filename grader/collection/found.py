@@ -1,0 +1,79 @@
+"""Files that were found in a folder or an archive, before anybody knows whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+__all__ = ["ARCHIVE", "NOTEBOOK", "Found", "LeftAside", "Listing", "is_debris"]
+
+NOTEBOOK = ".ipynb"
+ARCHIVE = ".zip"
+
+# Jupyter's and the systems' own copies, and what version control and package managers keep.
+_DEBRIS = {"__macosx", "__pycache__", "node_modules", "thumbs.db", "desktop.ini", "venv"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file: its path below what was given, in parts that are NFC, and a way to its bytes.
+
+    `read` raises an InputError that says why, where the bytes cannot be had.
+    """
+
+    parts: tuple[str, ...]
+    read: Callable[[], bytes]
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name, folded: ".ipynb"."""
+        stem, dot, ending = self.parts[-1].rpartition(".")
+        return f".{ending.casefold()}" if stem and dot else ""
+
+    @property
+    def may_hold_work(self) -> bool:
+        """Whether it is a notebook, or an archive that may hold some."""
+        return self.suffix in (NOTEBOOK, ARCHIVE)
+
+    def below(self) -> Found:
+        """Return the same file, seen from one folder further down."""
+        return Found(self.parts[1:], self.read)
+
+
+@dataclass(frozen=True)
+class LeftAside:
+    """A file or folder that is not looked at, and why; "" where its kind says it."""
+
+    parts: tuple[str, ...]
+    why: str = ""
+
+    def below(self) -> LeftAside:
+        """Return the same, seen from one folder further down."""
+        return LeftAside(self.parts[1:], self.why)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder or an archive holds; `folders` has those that may be empty, too."""
+
+    files: tuple[Found, ...]
+    folders: frozenset[tuple[str, ...]] = frozenset()
+    left_aside: tuple[LeftAside, ...] = ()
+
+    def first_parts(self) -> list[str]:
+        """Return the names at the top, in order."""
+        held: Iterable[tuple[str, ...]] = (*(file.parts for file in self.files), *self.folders)
+        return sorted({parts[0] for parts in held})
+
+    def inside(self, folder: str) -> Listing:
+        """Return what a folder at the top holds, seen from there."""
+        return Listing(
+            tuple(file.below() for file in self.files if file.parts[0] == folder and len(file.parts) > 1),
+            frozenset(parts[1:] for parts in self.folders if parts[0] == folder and len(parts) > 1),
+            tuple(left.below() for left in self.left_aside if left.parts[0] == folder and len(left.parts) > 1),
+        )
+
+
+def is_debris(name: str) -> bool:
+    """Return whether a file or folder of this name is no student's work: hidden ones, and copies that systems keep."""
+    return name.startswith(".") or name.casefold() in _DEBRIS
