@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 
 from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.schema import BatchRow, GradingRow, Stage, State, SubmissionRow
+from grader.store.schema import ALIVE, BatchRow, GradingRow, Stage, State, SubmissionRow
 
 __all__ = ["Publication", "Queue", "dispatch", "queue_of"]
 
@@ -63,7 +63,7 @@ def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 20
 
 def _in_turn(due: ColumnElement[bool], share: int, limit: int) -> Select[str]:
     """Return the query for what is due and within its owner's share, by turns."""
-    unfinished = GradingRow.state.in_([State.WAITING, State.LEASED])
+    unfinished = GradingRow.state.in_(ALIVE)
     own = [BatchRow.owner, GradingRow.stage]
     order = [GradingRow.created_at, SubmissionRow.key, GradingRow.id]
     ranked = (

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from grader.store.database import Store
 from grader.store.schema import BatchRow, EventRow, Kind
 
-__all__ = ["Event", "Kind", "events", "record"]
+__all__ = ["Event", "Kind", "events", "hold", "record"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,17 @@ def record(
         detail: plain JSON values; whoever may see the submission may see them.
     """
     # PostgreSQL hands out ids before the commit: a transaction with a lower id could commit after one with a higher
-    # id, and a reader that goes on after the higher one would miss it. So an id is taken only with the batch's row
-    # locked, and the lock is kept until the commit: within a batch, ids are committed in their order. SQLite has one
-    # writer at a time, and needs (and knows) no such lock.
-    session.execute(select(BatchRow.id).where(BatchRow.id == batch).with_for_update(key_share=True))
+    # id, and a reader that goes on after the higher one would miss it. So an id is taken only by who holds the batch:
+    # within a batch, ids are committed in their order.
+    hold(session, batch)
     session.add(EventRow(batch=batch, submission=submission, kind=kind, detail=dict(detail or {})))
     session.flush()
+
+
+def hold(session: Session, batch: str) -> None:
+    """Keep others from recording in this batch until the transaction ends."""
+    # SQLite has one writer at a time, and needs (and knows) no such lock. Rows that refer to the batch may be added.
+    session.execute(select(BatchRow.id).where(BatchRow.id == batch).with_for_update(key_share=True))
 
 
 def events(store: Store, batch_id: str, after: int = 0, limit: int = 1000) -> list[Event]:

@@ -22,6 +22,7 @@ from grader.store.database import Store
 from grader.store.dispatching import Publication, Queue, dispatch, queue_of
 from grader.store.events import Kind, record
 from grader.store.schema import (
+    ALIVE,
     AttemptRow,
     GradingRow,
     Outcome,
@@ -264,17 +265,22 @@ def cancel(store: Store, batch_or_submission_id: str) -> int:
     Whoever has one of them loses it: its report will be refused. Reports that are there stay.
     """
     named = (SubmissionRow.batch == batch_or_submission_id) | (SubmissionRow.id == batch_or_submission_id)
-    cancelled = (
-        update(GradingRow)
-        .where(
-            GradingRow.submission.in_(select(SubmissionRow.id).where(named)),
-            GradingRow.state.in_([State.WAITING, State.LEASED]),
-        )
-        .values(state=State.CANCELLED, fence=GradingRow.fence + 1, lease_until=None, ended_at=now())
-        .returning(GradingRow.id, GradingRow.submission)
+    unfinished = GradingRow.state.in_(ALIVE)
+    # Two that cancel the same batch lock its gradings in the same order, or each could wait for the other.
+    locked = (
+        select(GradingRow.id)
+        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        .where(named, unfinished)
+        .order_by(GradingRow.id)
+        .with_for_update(key_share=True, of=GradingRow)
     )
     with store.session() as session:
-        ended = session.execute(cancelled).all()
+        ended = session.execute(
+            update(GradingRow)
+            .where(GradingRow.id.in_(session.scalars(locked).all()), unfinished)
+            .values(state=State.CANCELLED, fence=GradingRow.fence + 1, lease_until=None, ended_at=now())
+            .returning(GradingRow.id, GradingRow.submission)
+        ).all()
         for grading, _ in ended:
             _end_attempts(session, grading, Outcome.CANCELLED)
         for _, submission in ended:

@@ -14,6 +14,7 @@ from grader.recipe import Mode
 from grader.store.columns import Line, Moment, now, word
 
 __all__ = [
+    "ALIVE",
     "AttemptRow",
     "BatchRow",
     "EventRow",
@@ -30,7 +31,6 @@ __all__ = [
     "TokenRow",
 ]
 
-_ID = String(36)
 _SHA256 = String(64)
 
 
@@ -57,6 +57,9 @@ class State(StrEnum):
     GRADED = "graded"  # there is a report
     FAILED = "failed"  # a system error, or an input that can never be graded (`refused`)
     CANCELLED = "cancelled"
+
+
+ALIVE = (State.WAITING, State.LEASED)
 
 
 class Outcome(StrEnum):
@@ -103,7 +106,7 @@ class TokenRow(Row, kw_only=True):
 
     __tablename__ = "token"
 
-    id: Mapped[str] = mapped_column(_ID, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
     name: Mapped[str] = mapped_column(Line, unique=True)
     role: Mapped[Role] = mapped_column(word(Role))
     person: Mapped[str] = mapped_column(Line)
@@ -118,7 +121,7 @@ class BatchRow(Row, kw_only=True):
     __tablename__ = "batch"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
 
-    id: Mapped[str] = mapped_column(_ID, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
     owner: Mapped[str] = mapped_column(ForeignKey("token.id"))
     assignment: Mapped[str] = mapped_column(Line)
     mode: Mapped[Mode] = mapped_column(word(Mode))
@@ -134,7 +137,7 @@ class SubmissionRow(Row, kw_only=True):
     __tablename__ = "submission"
     __table_args__ = (UniqueConstraint("batch", "key"),)
 
-    id: Mapped[str] = mapped_column(_ID, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
     batch: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     key: Mapped[str] = mapped_column(Line)
     name: Mapped[str] = mapped_column(Line)
@@ -170,7 +173,7 @@ class GradingRow(Row, kw_only=True):
         Index("ix_grading_submission", "submission"),
     )
 
-    id: Mapped[str] = mapped_column(_ID, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
     newest: Mapped[bool] = mapped_column(default=True)
     assignment: Mapped[str] = mapped_column(Line)

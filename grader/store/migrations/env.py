@@ -1,14 +1,34 @@
-"""What Alembic runs: `grader.store.database` hands it a connection, and the transaction is the caller's."""
+"""What Alembic runs: `grader.store.database.migrate` hands it a connection, and the transaction is the caller's.
+
+After `schema.py` has changed, the next version is written by comparing it with a database of the version before:
+
+    export GRADER_DATABASE=sqlite:////tmp/before.sqlite      # made by `grader database upgrade`
+    .venv/bin/alembic -c grader/store/migrations/alembic.ini revision --autogenerate --rev-id 2 -m "What changes"
+
+and then read and made tidy by hand.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import Enum
+from sqlalchemy import Connection, Enum
 
+from grader.settings import Settings
 from grader.store.columns import Line, Moment
+from grader.store.database import engine_of
 from grader.store.schema import Row
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Row.metadata,
+        render_as_batch=True,  # SQLite changes a column by copying its table
+        render_item=_type,
+    )
+    context.run_migrations()
 
 
 def _type(kind: str, item: Any, _: object) -> str | Literal[False]:
@@ -20,10 +40,8 @@ def _type(kind: str, item: Any, _: object) -> str | Literal[False]:
     return {Line: "sa.Text()", Moment: "sa.Double()"}.get(type(item), False)
 
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Row.metadata,
-    render_as_batch=True,  # SQLite changes a column by copying its table
-    render_item=_type,
-)
-context.run_migrations()
+if "connection" in context.config.attributes:
+    _run(context.config.attributes["connection"])
+else:
+    with engine_of(Settings.from_environment().database).begin() as developers:
+        _run(developers)

@@ -15,7 +15,7 @@ def upgrade() -> None:
     """Go on from the version before."""
     op.create_table(
         "token",
-        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
@@ -28,8 +28,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "batch",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("owner", sa.String(length=36), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("assignment", sa.Text(), nullable=False),
         sa.Column("mode", sa.String(length=16), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
@@ -42,8 +42,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "submission",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("batch", sa.String(length=36), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("batch", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("identifiers", sa.JSON(), nullable=False),
@@ -56,8 +56,8 @@ def upgrade() -> None:
     op.create_table(
         "event",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("batch", sa.String(length=36), nullable=False),
-        sa.Column("submission", sa.String(length=36), nullable=True),
+        sa.Column("batch", sa.Text(), nullable=False),
+        sa.Column("submission", sa.Text(), nullable=True),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
@@ -69,8 +69,8 @@ def upgrade() -> None:
     op.create_index("ix_event_batch_id", "event", ["batch", "id"], unique=False)
     op.create_table(
         "grading",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("submission", sa.String(length=36), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("submission", sa.Text(), nullable=False),
         sa.Column("newest", sa.Boolean(), nullable=False),
         sa.Column("assignment", sa.Text(), nullable=False),
         sa.Column("mode", sa.String(length=16), nullable=False),
@@ -102,7 +102,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "submission_file",
-        sa.Column("submission", sa.String(length=36), nullable=False),
+        sa.Column("submission", sa.Text(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -112,7 +112,7 @@ def upgrade() -> None:
     op.create_table(
         "attempt",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("grading", sa.String(length=36), nullable=False),
+        sa.Column("grading", sa.Text(), nullable=False),
         sa.Column("stage", sa.String(length=16), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
@@ -128,8 +128,8 @@ def upgrade() -> None:
     op.create_table(
         "report",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("submission", sa.String(length=36), nullable=False),
-        sa.Column("grading", sa.String(length=36), nullable=False),
+        sa.Column("submission", sa.Text(), nullable=False),
+        sa.Column("grading", sa.Text(), nullable=False),
         sa.Column("revision", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("score", sa.Double(), nullable=False),

@@ -1,0 +1,91 @@
+"""Regrading: new reports beside those that are published, looked at first and published together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy.orm import aliased
+
+from grader.recipe import Mode
+from grader.store.columns import now
+from grader.store.database import Store
+from grader.store.events import Kind, hold, record
+from grader.store.schema import ALIVE, GradingRow, ReportRow, SubmissionRow
+
+__all__ = ["Change", "last_report", "preview", "publish", "regrade"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What publishing would do to one submission: its points as published, and in the newest draft."""
+
+    submission: str
+    key: str
+    name: str
+    old: float
+    new: float
+
+
+def regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
+    """Grade again what has no report of this revision and is not being graded; return how many gradings wait now.
+
+    Those that failed or were cancelled are graded again as well. Reports of submissions that have one stay drafts until
+    `publish`.
+    """
+    reported = select(ReportRow.id).where(ReportRow.submission == SubmissionRow.id, ReportRow.revision == revision)
+    query = (
+        select(GradingRow)
+        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        .where(SubmissionRow.batch == batch_id, GradingRow.newest, GradingRow.state.not_in(ALIVE), ~reported.exists())
+    )
+    with store.session() as session:
+        hold(session, batch_id)  # two that regrade at once would make two gradings
+        earlier = session.scalars(query).all()
+        for grading in earlier:
+            grading.newest = False
+        session.flush()
+        session.add_all(
+            GradingRow(submission=grading.submission, assignment=grading.assignment, mode=mode) for grading in earlier
+        )
+        session.flush()
+        for grading in earlier:
+            record(session, batch_id, grading.submission, Kind.REGRADE, {"revision": revision})
+    return len(earlier)
+
+
+def preview(store: Store, batch_id: str) -> list[Change]:
+    """Return what `publish` would change, by key; drafts that give the same points are there too."""
+    shown, newest = aliased(ReportRow), aliased(ReportRow)
+    query = (
+        select(SubmissionRow.id, SubmissionRow.key, SubmissionRow.name, shown.score, newest.score)
+        .join(shown, shown.id == last_report(published=True))
+        .join(newest, newest.id == last_report())
+        .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None))
+        .order_by(SubmissionRow.key)
+    )
+    with store.reading() as session:
+        return [Change(*row) for row in session.execute(query)]
+
+
+def publish(store: Store, batch_id: str) -> int:
+    """Publish the newest draft of each of a batch's submissions, and return how many there were."""
+    newest = select(last_report()).where(SubmissionRow.batch == batch_id)
+    drafts = (
+        update(ReportRow)
+        .where(ReportRow.id.in_(newest), ReportRow.published_at.is_(None))
+        .values(published_at=now())
+        .returning(ReportRow.submission, ReportRow.revision)
+    )
+    with store.session() as session:
+        hold(session, batch_id)
+        published = session.execute(drafts).all()
+        for submission_id, revision in published:
+            record(session, batch_id, submission_id, Kind.PUBLISHED, {"revision": revision})
+    return len(published)
+
+
+def last_report(published: bool = False) -> ScalarSelect[int | None]:
+    """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
+    last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id)
+    return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()
