@@ -16,7 +16,7 @@ from typing import Any
 from grader.journal import Record, Status
 from grader.report import ItemResult, Report, Verdict
 
-__all__ = ["Bin", "ItemOverview", "Lost", "Named", "Overview", "Scores", "overview_of"]
+__all__ = ["Bin", "ItemOverview", "Lost", "Overview", "Scores", "SubmissionOverview", "overview_of"]
 
 _BINS = 10  # of the histogram
 _LISTED = 10  # misconceptions, messages, slowest
@@ -87,8 +87,8 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Named:
-    """One submission: how it ended, and where its report is below the batch's folder, "" where there is none."""
+class SubmissionOverview:
+    """One submission: how it ended, where its report is below the batch's folder, and its points where it has one."""
 
     key: str
     name: str
@@ -96,6 +96,9 @@ class Named:
     message: str
     report: str
     seconds: float
+    points: float | None = None
+    max_points: float | None = None
+    pending_points: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Overview:
         slowest: the submissions that took longest.
         unreadable: those in which there is nothing that can be read as a notebook.
         failed: system errors, which are nobody's zero.
+        submissions: all of them.
     """
 
     title: str
@@ -126,9 +130,10 @@ class Overview:
     items: tuple[ItemOverview, ...] = ()
     misconceptions: tuple[Lost, ...] = ()
     messages: tuple[Lost, ...] = ()
-    slowest: tuple[Named, ...] = ()
-    unreadable: tuple[Named, ...] = ()
-    failed: tuple[Named, ...] = ()
+    slowest: tuple[SubmissionOverview, ...] = ()
+    unreadable: tuple[SubmissionOverview, ...] = ()
+    failed: tuple[SubmissionOverview, ...] = ()
+    submissions: tuple[SubmissionOverview, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the overview as plain JSON values."""
@@ -145,14 +150,14 @@ def overview_of(entries: Iterable[tuple[Record, Report | None]]) -> Overview:
     Args:
         entries: each submission's record, and its report where it has one; a report is let go once it was looked at.
     """
-    ended: list[Named] = []
+    ended: list[SubmissionOverview] = []
     titles: Counter[str] = Counter()
     revisions: Counter[str] = Counter()
     shares: list[float] = []
     pending = 0
     items: dict[str, _Item] = {}
     for record, report in entries:
-        ended.append(_named(record))
+        ended.append(_looked_at(record, report))
         if report is None:
             continue
         titles[report.title] += 1
@@ -161,7 +166,9 @@ def overview_of(entries: Iterable[tuple[Record, Report | None]]) -> Overview:
         if (share := _share(report.items)) is not None:
             shares.append(share)
         for item in report.items:
-            items.setdefault(item.id, _Item(item)).add(item, _share([each for each in report.items if each is not item]))
+            items.setdefault(item.id, _Item(item)).add(
+                item, _share([each for each in report.items if each is not item])
+            )
     (revision, count) = next(iter(revisions.most_common(1)), ("", 0))
     statuses = Counter(each.status for each in ended)
     return Overview(
@@ -179,6 +186,7 @@ def overview_of(entries: Iterable[tuple[Record, Report | None]]) -> Overview:
         slowest=tuple(sorted(ended, key=lambda each: (-each.seconds, each.key))[:_LISTED]),
         unreadable=tuple(each for each in ended if each.status is Status.UNREADABLE),
         failed=tuple(each for each in ended if each.status is Status.FAILED),
+        submissions=tuple(ended),
     )
 
 
@@ -253,8 +261,11 @@ def _scores(shares: Sequence[float]) -> Scores:
     )
 
 
-def _named(record: Record) -> Named:
-    return Named(record.key, record.name, record.status, record.message, record.report, record.seconds)
+def _looked_at(record: Record, report: Report | None) -> SubmissionOverview:
+    points = (report.score, report.max_score, report.pending_points) if report else (None, None, None)
+    return SubmissionOverview(
+        record.key, record.name, record.status, record.message, record.report, record.seconds, *points
+    )
 
 
 def _most(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:

@@ -125,6 +125,11 @@ def test_who_has_no_report_is_listed_and_has_no_score() -> None:
         ("park", "killed"),
     ]
     assert [each.key for each in found.slowest] == ["park", "kim", "lee"]
+    assert [(each.key, each.points, each.max_points) for each in found.submissions] == [
+        ("kim", 4, 4),
+        ("lee", None, None),
+        ("park", None, None),
+    ]
     assert found.scores is not None
     assert (found.scores.mean, found.scores.deviation) == (100, 0)
 
