@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from grader.collection.found import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing, is_debris
+from grader.collection.found import Found, LeftAside, Listing, is_debris, is_work
 from grader.errors import InputError
 from grader.notebook_json import DEFAULT_BOUNDS
 
@@ -101,6 +101,7 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
     files: list[Found] = []
     folders: set[tuple[str, ...]] = set()
     left_aside: list[LeftAside] = []
+    readable = False
     for entry in sorted(entries, key=_decoded):
         raw = _decoded(entry)
         parts = _parts(raw)
@@ -113,10 +114,11 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
         elif raw.endswith("/"):
             folders.add(parts)
         elif why := _unreadable(entry, parts[-1], bounds):
-            left_aside.append(LeftAside(parts, why))
+            files.append(Found.unreadable(parts, why))
         else:
+            readable |= is_work(parts[-1])
             files.append(Found(parts, partial(_read, archive, entry, allowance)))
-    if not any(file.may_hold_work for file in files) and any(entry.flag_bits & _ENCRYPTED for entry in entries):
+    if not readable and any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise InputError("it is encrypted; unpack it with its password, and give the folder")
     return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(left_aside)))
 
@@ -177,7 +179,7 @@ def _unreadable(entry: zipfile.ZipInfo, name: str, bounds: ArchiveBounds) -> str
     """Say why an entry is not read; what is neither a notebook nor an archive is never unpacked and harms nobody."""
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "it is a link, which is not followed; hand in the file itself"
-    if not name.casefold().endswith((NOTEBOOK, ARCHIVE)):
+    if not is_work(name):
         return ""
     if entry.flag_bits & _ENCRYPTED:
         return "it is encrypted; hand it in without a password"

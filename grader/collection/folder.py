@@ -8,7 +8,7 @@ import unicodedata
 from functools import partial
 from pathlib import Path
 
-from grader.collection.found import Found, LeftAside, Listing, is_debris
+from grader.collection.found import Found, LeftAside, Listing, is_debris, is_work
 from grader.errors import InputError
 from grader.notebook_json import DEFAULT_BOUNDS
 
@@ -39,7 +39,11 @@ def list_folder(root: Path) -> Listing:
             if is_debris(entry.name):
                 left_aside.append(LeftAside(parts))
             elif entry.is_symlink():
-                left_aside.append(LeftAside(parts, "it is a link, which is not followed; put the file itself there"))
+                why = "it is a link, which is not followed; put the file itself there"
+                if is_work(entry.name):
+                    files.append(Found.unreadable(parts, why))
+                else:
+                    left_aside.append(LeftAside(parts, why))
             elif entry.is_dir(follow_symlinks=False):
                 folders.add(parts)
                 pending.append((Path(entry.path), parts))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from grader.collection.found import ARCHIVE, NOTEBOOK, LeftAside, Listing
 
@@ -93,14 +94,18 @@ def submitters(form: Form, listing: Listing, wrapper: str) -> dict[str, Submitte
     """Return who each name at the top belongs to; what is nobody's is not in it."""
     files = {file.parts[0]: file.suffix for file in listing.files if len(file.parts) == 1}
     tops = listing.first_parts()
-    if form in (Form.CANVAS, Form.MOODLE, Form.FILES):
-        of_system = {Form.CANVAS: _canvas, Form.MOODLE: _moodle}.get(form, _nobody)
-        beside = {*files, *_holding_work(listing)}
-        return {
-            top: found for top in tops if (found := of_system(top) or (_plain(top, files) if top in beside else None))
-        }
     prefix = _shared_prefix([top for top in tops if top not in files], wrapper) if form is Form.CLONES else ""
-    return {top: found for top in tops if (found := _clone(top, prefix) or _plain(top, files))}
+    by_system: dict[Form, Callable[[str], Submitter | None]] = {
+        Form.CANVAS: _canvas,
+        Form.MOODLE: _moodle,
+        Form.CLONES: partial(_clone, prefix=prefix),
+    }
+    named = by_system.get(form, _nobody)
+    # Where folders are students, an empty one is a student's; elsewhere it is only something that lies about.
+    by_folder = form in (Form.CLONES, Form.FOLDERS)
+    beside = {*files, *(tops if by_folder else _holding_work(listing))}
+    found = {top: named(top) or (_plain(top, files) if top in beside else None) for top in tops}
+    return {top: submitter for top, submitter in found.items() if submitter is not None}
 
 
 def _most(recognise: Callable[[str], Submitter | None], names: Iterable[str]) -> bool:

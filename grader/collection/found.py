@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-__all__ = ["ARCHIVE", "NOTEBOOK", "Found", "LeftAside", "Listing", "is_debris"]
+from grader.errors import InputError
+
+__all__ = ["ARCHIVE", "NOTEBOOK", "Found", "LeftAside", "Listing", "is_debris", "is_work"]
 
 NOTEBOOK = ".ipynb"
 ARCHIVE = ".zip"
@@ -33,7 +36,12 @@ class Found:
     @property
     def may_hold_work(self) -> bool:
         """Whether it is a notebook, or an archive that may hold some."""
-        return self.suffix in (NOTEBOOK, ARCHIVE)
+        return is_work(self.parts[-1])
+
+    @classmethod
+    def unreadable(cls, parts: tuple[str, ...], why: str) -> Found:
+        """Return a file that is there and cannot be read: so its student is not overlooked."""
+        return cls(parts, partial(_refuse, why))
 
     def below(self) -> Found:
         """Return the same file, seen from one folder further down."""
@@ -74,6 +82,15 @@ class Listing:
         )
 
 
+def is_work(name: str) -> bool:
+    """Return whether a file of this name is a notebook, or an archive that may hold some."""
+    return name.casefold().endswith((NOTEBOOK, ARCHIVE))
+
+
 def is_debris(name: str) -> bool:
     """Return whether a file or folder of this name is no student's work: hidden ones, and copies that systems keep."""
     return name.startswith(".") or name.casefold() in _DEBRIS
+
+
+def _refuse(why: str) -> bytes:
+    raise InputError(why)
