@@ -25,6 +25,7 @@ _SECONDS_TO_ANSWER = 3.0
 _SECONDS_UNTIL_SENT_AGAIN = 86_400  # longer than any grading: sending again what got lost is the database's part
 _TASKS_OF_A_PROCESS = 500  # before it is renewed, and with it whatever a rubric left behind
 _MEMORY_OF_A_PROCESS = 3 * 2**20  # KiB, before it is renewed
+_SECONDS_TO_MISS_A_PROCESS = 1.0  # a killed one's message is done with then: it makes room for the next
 _SECONDS_TO_START = 180.0  # of a worker's process: it imports torch
 
 _log = logging.getLogger("grader.broker")
@@ -63,6 +64,7 @@ def broker_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
+        worker_lost_wait=_SECONDS_TO_MISS_A_PROCESS,
         worker_max_memory_per_child=_MEMORY_OF_A_PROCESS,
         worker_max_tasks_per_child=_TASKS_OF_A_PROCESS,
         worker_proc_alive_timeout=_SECONDS_TO_START,

@@ -3,7 +3,8 @@
     with closing(Workplace(settings, app)) as workplace:
         workplace.grade(grading_id, "cpu")
 
-Each step is told to the log, with ids and no names: whoever watches, or stops a worker to see what is lost, does it there.
+Each step is told to the log, with ids and no names: whoever watches, or stops a worker to see what is lost, does so
+there.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Workplace:
         return 2 * self.grading.longest_silence(lease.assignment, lease.mode, len(lease.files))
 
     def _report(self, lease: Lease, submission: Submission, progress: Callable[[str], None]) -> Report:
-        """Grade a stage; the first one of mode full is a grading without trainings, in which their items are pending."""
+        """Grade a stage; the first one of mode full is a grading without trainings, whose items are pending then."""
         grading, name = self.grading, lease.assignment
         if lease.mode is not Mode.FULL:
             return grading.grade(submission, name, lease.mode, progress=progress)

@@ -1,4 +1,4 @@
-"""`grader worker`: Celery's worker with a workplace for each of its processes, and a thread that finds what got lost."""
+"""`grader worker`: Celery's worker, a workplace for each of its processes, and a thread that finds what got lost."""
 
 from __future__ import annotations
 

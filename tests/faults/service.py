@@ -1,0 +1,304 @@
+"""A service of real parts, in a folder of its own: Redis, a database, blobs, and workers that can be killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import TracebackType
+
+import redis
+from sqlalchemy import func, select
+
+from grader.broker import broker_app
+from grader.recipe import Mode
+from grader.report import Report
+from grader.settings import Settings
+from grader.store.accepting import NewSubmission, accept
+from grader.store.database import Store, migrate
+from grader.store.schema import GradingRow, ReportRow, State, SubmissionRow
+from grader.store.tokens import Role, Token, create_token, find_token
+from grader.tasks import dispatch_and_send
+from tests.notebooks import notebook_bytes
+
+__all__ = ["DOUBLED", "ROOT", "RedisServer", "Service", "WorkerProcess", "descendants", "notebooks", "until"]
+
+ROOT = Path(__file__).parents[2]
+DOUBLED = str(Path(__file__).parent / "doubled")
+
+_DEADLINE = 120.0  # seconds after which a test gives up; nothing is decided by how long it takes
+
+
+class RedisServer:
+    """A redis-server with an append-only file, which can be killed, started again and wiped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """For Celery."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, with what its file holds, and wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        bound = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        kept = ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--logfile", str(self._folder / "log")]
+        self._process = subprocess.Popen(["redis-server", *bound, *kept])
+        until(self.answers)
+
+    def answers(self) -> bool:
+        """Tell whether it does."""
+        with redis.Redis(port=self.port) as connection:
+            try:
+                return bool(connection.ping())
+            except redis.RedisError:
+                return False
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wipe(self) -> None:
+        """Forget all that it kept; it must not be running."""
+        assert self._process is None
+        shutil.rmtree(self._folder)
+
+
+class WorkerProcess:
+    """A `grader worker` with the trap in it."""
+
+    def __init__(self, variables: Mapping[str, str], processes: int, queues: Sequence[str], log: Path) -> None:
+        with open(log, "ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.worker_process", str(processes), *queues],
+                cwd=ROOT,
+                env={**os.environ, **variables},
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of the parent."""
+        return self._process.pid
+
+    @property
+    def lives(self) -> bool:
+        """Whether the parent does."""
+        return self._process.poll() is None
+
+    def children(self) -> list[int]:
+        """Return the processes that grade."""
+        return [pid for pid, parent in _processes() if parent == self.pid]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the parent a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until the parent has ended, and return its exit code."""
+        return self._process.wait(_DEADLINE)
+
+    def kill(self) -> None:
+        """End the parent by SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Service:
+    """Everything that a server has but the API; use as a context manager.
+
+    Args:
+        folder: an empty one.
+        changed: settings that are not those of a test.
+    """
+
+    def __init__(self, folder: Path, **changed: str | float | int) -> None:
+        self.folder = folder
+        self.redis = RedisServer(folder / "redis")
+        settings = Settings(
+            database=f"sqlite:///{folder / 'grader.sqlite'}",
+            blobs=f"file://{folder / 'blobs'}",
+            broker=self.redis.url,
+            assignments=DOUBLED,
+            lease_seconds=2,
+            republish_seconds=2,
+            attempts=3,
+            share=8,
+        )
+        self.settings: Settings = replace(settings, **changed)  # type: ignore[arg-type]
+        migrate(self.settings)
+        self.store = Store.open(self.settings)
+        self.app = broker_app(self.settings)
+        self.workers: list[WorkerProcess] = []
+        self.log = folder / "workers.log"
+        self.trap = folder / "trap"
+        self.secret = create_token(self.store, f"faults-{os.getpid()}-{time.time_ns()}", Role.INSTRUCTOR)
+        token = find_token(self.store, self.secret)
+        assert token
+        self.token: Token = token
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for worker in self.workers:
+            worker.kill()
+        self.redis.kill()
+        self.app.close()
+        self.store.close()
+
+    def variables(self) -> dict[str, str]:
+        """Return the settings as a worker is told them."""
+        told = {f"GRADER_{name.upper()}": str(value) for name, value in asdict(self.settings).items()}
+        return {**told, "GRADER_TEST_TRAP": str(self.trap)}
+
+    def worker(self, processes: int = 1, queues: Sequence[str] = ("cpu",)) -> WorkerProcess:
+        """Start a worker."""
+        self.workers.append(WorkerProcess(self.variables(), processes, queues, self.log))
+        return self.workers[-1]
+
+    def zygotes(self) -> list[int]:
+        """Return the warm processes of all workers."""
+        living = [worker for worker in self.workers if worker.lives]
+        graders = [pid for worker in living for pid in worker.children()]
+        return [pid for pid, parent in _processes() if parent in graders]
+
+    def keep_working(self) -> None:
+        """Start a worker where none lives, as whatever runs a server would."""
+        if not any(worker.lives for worker in self.workers):
+            self.worker()
+
+    def set_trap(self, step: str) -> None:
+        """Have the next process that comes to this step die there."""
+        whole = self.trap.with_suffix(".new")
+        whole.write_text(step)
+        whole.rename(self.trap)
+
+    def accept(self, files: Mapping[str, bytes], mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
+        """Accept a batch of one notebook a submission by its key, and return its id; nothing is dispatched."""
+        new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in files.items()]
+        return accept(self.store, self.token, assignment, mode, "", new).batch
+
+    def dispatch(self) -> int:
+        """Send what may be sent, as the API does after it accepted."""
+        return dispatch_and_send(self.store, self.app, self.settings)
+
+    def hand_in(self, files: Mapping[str, bytes], mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
+        """Accept a batch and dispatch it."""
+        batch = self.accept(files, mode, assignment)
+        self.dispatch()
+        return batch
+
+    def states(self, batch: str) -> dict[str, State]:
+        """Return the state of each submission's grading, by the submission's key."""
+        query = select(SubmissionRow.key, GradingRow.state).join(GradingRow, GradingRow.submission == SubmissionRow.id)
+        with self.store.reading() as session:
+            return dict(session.execute(query.where(SubmissionRow.batch == batch)).all())
+
+    def gradings(self, batch: str) -> dict[str, GradingRow]:
+        """Return each submission's grading, by the submission's key."""
+        query = select(SubmissionRow.key, GradingRow).join(GradingRow, GradingRow.submission == SubmissionRow.id)
+        with self.store.reading() as session:
+            return dict(session.execute(query.where(SubmissionRow.batch == batch)).all())
+
+    def done(self, batch: str) -> bool:
+        """Tell whether nothing of a batch is still to be graded."""
+        return not {State.WAITING, State.LEASED} & set(self.states(batch).values())
+
+    def wait(self, batch: str, seconds: float = _DEADLINE) -> None:
+        """Wait until a batch is done; workers that were killed are started again."""
+
+        def done() -> bool:
+            self.keep_working()
+            return self.done(batch)
+
+        until(done, seconds, self.last_words)
+
+    def last_words(self) -> str:
+        """Return the end of what the workers logged."""
+        return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
+
+    def reports(self, batch: str) -> dict[str, list[Report]]:
+        """Return all reports of each submission, by its key; a submission that has none is there as well."""
+        query = select(SubmissionRow.key, ReportRow.sha256).join(
+            ReportRow, ReportRow.submission == SubmissionRow.id, isouter=True
+        )
+        found: dict[str, list[Report]] = {}
+        with self.store.reading() as session:
+            for key, sha256 in session.execute(query.where(SubmissionRow.batch == batch)).all():
+                own = found.setdefault(key, [])
+                if sha256 is not None:
+                    own.append(Report.from_json(self.store.blobs.get(sha256).decode()))
+        return found
+
+    def attempts(self, batch: str) -> int:
+        """Return how often stages of a batch were claimed."""
+        query = select(func.sum(GradingRow.fence)).join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        with self.store.reading() as session:
+            return int(session.scalar(query.where(SubmissionRow.batch == batch)) or 0)
+
+
+def notebooks(count: int) -> dict[str, bytes]:
+    """Return as many notebooks by their submission's key, no two the same; every third gets one item wrong."""
+    halves = {0: "return X", 1: "return X / 2", 2: "return X * 0.5"}
+    return {
+        f"student-{number:04}": notebook_bytes(
+            f"# {number}\ndef double(X): return X + X", f"def halve(X): {halves[number % 3]}"
+        )
+        for number in range(count)
+    }
+
+
+def until(true: Callable[[], bool], seconds: float = _DEADLINE, last_words: Callable[[], str] = lambda: "") -> None:
+    """Wait until something is true; an AssertionError where that is hopeless."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited for {seconds:.0f} s\n{last_words()}")
+        time.sleep(0.05)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return all processes below one."""
+    found = [pid]
+    everybody = list(_processes())
+    for each in found:
+        found += [child for child, parent in everybody if parent == each]
+    return found[1:]
+
+
+def _processes() -> list[tuple[int, int]]:
+    """Return each process and its parent."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields[0] != "Z":
+                found.append((int(folder.name), int(fields[1])))
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
