@@ -1,0 +1,92 @@
+"""What happens in a batch, as it happens: server-sent events that a client can go on with after the last it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi.concurrency import run_in_threadpool
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from grader.api.access import Anyone, Id, batch_of
+from grader.api.problems import documented
+from grader.api.service import Given
+from grader.errors import SystemFault
+from grader.store.database import Store
+from grader.store.events import Event, events
+from grader.store.reports import batch as batch_status
+
+__all__ = ["router"]
+
+_POLLED = 0.5  # seconds between two looks into the database
+_HEARTBEAT = 15  # seconds; proxies end connections that are silent for a minute
+_AT_ONCE = 500
+_HIGHEST = 2**31 - 1  # of an event's id
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"])
+log = logging.getLogger("grader.api")
+
+_EXAMPLE = """\
+id: 17
+event: graded
+data: {"submission": "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55", "at": "2026-11-25T18:05:00+00:00", "detail": {}}
+
+"""
+
+
+@router.get(
+    "/{batch}/events",
+    summary="Watch a batch",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        **documented("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
+    },
+)
+async def watch(
+    token: Anyone,
+    service: Given,
+    batch: Id,
+    after: Annotated[int, Query(ge=0, le=_HIGHEST, description="Leave out events up to this id.")] = 0,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=_HIGHEST, description="What a client that reconnects sends; comes before `after`.")
+    ] = None,
+) -> EventSourceResponse:
+    """Send all events of a batch, past ones first; ends with an event `done` once every grading has ended."""
+    await run_in_threadpool(batch_of, service, token, batch)
+    start = after if last_event_id is None else last_event_id
+    return EventSourceResponse(_stream(service.store, batch, start), ping=_HEARTBEAT)
+
+
+async def _stream(store: Store, batch: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    """Give events until all has ended. No thread is held between two looks, however many clients watch."""
+    try:
+        while True:
+            # Asked for first: what ends after this look still has its event after it.
+            ended = await run_in_threadpool(_ended, store, batch)
+            found = await run_in_threadpool(events, store, batch, after, _AT_ONCE)
+            for event in found:
+                after = event.id
+                yield _told(event)
+            if not found:
+                if ended:
+                    yield ServerSentEvent(event="done", id=str(after), data="{}")
+                    return
+                await asyncio.sleep(_POLLED)
+    except SystemFault as error:
+        # The client connects again and goes on after the last event it saw.
+        log.error("a stream of events ends early: %s", error)
+
+
+def _told(event: Event) -> ServerSentEvent:
+    data = {"submission": event.submission, "at": event.at.isoformat(), "detail": dict(event.detail)}
+    return ServerSentEvent(event=event.kind.value, id=str(event.id), data=json.dumps(data))
+
+
+def _ended(store: Store, batch: str) -> bool:
+    found = batch_status(store, batch)
+    return found is None or found.done

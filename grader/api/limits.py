@@ -1,0 +1,81 @@
+"""How often one token, or one address, may ask: counted in Redis, and in this process where Redis is away."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import time
+
+from limits import RateLimitItemPerMinute
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.retry import Retry
+
+__all__ = ["RequestLimits", "network_of"]
+
+_REDIS = ("redis://", "rediss://", "redis+unix://", "unix://")
+_ANSWERS_WITHIN = 0.25  # seconds; a request must not wait for a Redis that is away
+_LEFT_ALONE = 5.0  # seconds, after Redis did not answer
+_ADDRESSES_OF_ONE = 64  # bits of an IPv6 address; one subscriber has all that share them
+
+log = logging.getLogger("grader.api")
+
+
+class RequestLimits:
+    """A moving window of a minute for each caller, shared by all API processes while Redis is there."""
+
+    def __init__(self, broker: str, requests_per_minute: int) -> None:
+        """Count in the broker's Redis.
+
+        Args:
+            broker: Redis' URL; whatever is no Redis leaves each process to count alone.
+            requests_per_minute: for each caller.
+        """
+        self._limit = RateLimitItemPerMinute(requests_per_minute)
+        self._alone = MovingWindowRateLimiter(MemoryStorage())
+        self._shared: MovingWindowRateLimiter | None = None
+        self._left_alone_until = 0.0
+        if broker.startswith(_REDIS):
+            pool = ConnectionPool.from_url(
+                broker,
+                socket_timeout=_ANSWERS_WITHIN,
+                socket_connect_timeout=_ANSWERS_WITHIN,
+                retry=Retry(NoBackoff(), 0),
+            )
+            storage = RedisStorage(broker, connection_pool=pool, key_prefix="grader-limits", wrap_exceptions=True)
+            self._shared = MovingWindowRateLimiter(storage)
+
+    def wait(self, caller: str) -> int:
+        """Count one request.
+
+        Returns:
+            For how many seconds this caller has to wait first; 0 where the request may go on.
+        """
+        if self._shared and time.monotonic() >= self._left_alone_until:
+            try:
+                return self._wait(self._shared, caller)
+            except StorageError as error:
+                log.warning("requests are counted in each process alone, Redis does not answer: %s", error)
+                self._left_alone_until = time.monotonic() + _LEFT_ALONE
+        return self._wait(self._alone, caller)
+
+    def _wait(self, window: MovingWindowRateLimiter, caller: str) -> int:
+        if window.hit(self._limit, caller):
+            return 0
+        opens = window.get_window_stats(self._limit, caller).reset_time
+        return max(1, math.ceil(opens - time.time()))
+
+
+def network_of(address: str) -> str:
+    """Return what is counted as one caller: an address, of IPv6 the network that a subscriber gets."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, _ADDRESSES_OF_ONE), strict=False))

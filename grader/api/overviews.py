@@ -1,0 +1,99 @@
+"""The overview of a batch: a class at one look, of what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from grader.api.access import Id, Submitter, batch_of
+from grader.api.formats import wanted
+from grader.api.problems import documented
+from grader.api.service import Given
+from grader.api.submissions import PAGE_POLICY
+from grader.journal import Record, Status
+from grader.overview import overview_of
+from grader.render.overview import render_overview
+from grader.report import Report
+from grader.store.database import Store
+from grader.store.reports import SubmissionStatus, report_of, submissions
+from grader.store.schema import State
+
+__all__ = ["router"]
+
+_FORMATS = {"json": "application/json", "html": "text/html"}
+
+router = APIRouter(
+    prefix="/v1/batches",
+    tags=["batches"],
+    responses=documented(
+        "unauthorized",
+        "forbidden",
+        "not-found",
+        "not-acceptable",
+        "invalid-request",
+        "too-many-requests",
+        "unavailable",
+    ),
+)
+
+
+@router.get(
+    "/{batch}/overview",
+    summary="A batch at one look",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/Overview"}},
+                "text/html": {"schema": {"type": "string"}},
+            }
+        }
+    },
+)
+def overview(
+    token: Submitter,
+    service: Given,
+    request: Request,
+    batch: Id,
+    format_: Annotated[
+        Literal["json", "html"] | None, Query(alias="format", description="Comes before Accept.")
+    ] = None,
+) -> Response:
+    """Sum up what has ended: scores, items, misconceptions, and who needs somebody to look."""
+    found = batch_of(service, token, batch)
+    chosen = wanted(format_, request.headers.get("accept", ""), _FORMATS)
+    summed_up = overview_of(_entries(service.store, found.id))
+    headers = {"Vary": "Accept"}
+    if chosen == "html":
+        headers["Content-Security-Policy"] = PAGE_POLICY
+    text = render_overview(summed_up) if chosen == "html" else summed_up.to_json()
+    return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
+
+
+def _entries(store: Store, batch: str) -> Iterator[tuple[Record, Report | None]]:
+    """Give what has ended, one report after the other: those of a whole class need not be in memory at once."""
+    for found in submissions(store, batch):
+        report = report_of(store, found.id)
+        if report is not None:
+            yield _record(found, Status.GRADED, report), report
+        elif found.state is State.FAILED:
+            yield _record(found, Status.UNREADABLE if found.refused else Status.FAILED, None), None
+
+
+def _record(found: SubmissionStatus, status: Status, report: Report | None) -> Record:
+    seconds: Any = report.timing.get("total_seconds", 0.0) if report else 0.0
+    return Record(
+        key=found.key,
+        name=found.name,
+        files=dict(found.files),
+        revision=found.revision or "",
+        mode=found.mode.value,
+        status=status,
+        message=found.message,
+        # Where `grader fetch` puts it beside the overview.
+        report=f"{found.key}.json" if report else "",
+        seconds=seconds,
+        identifiers=found.identifiers,
+    )
