@@ -42,11 +42,11 @@ _Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a batch; `done` is the last one."""
+    """Something that happened to a batch, and the `data` that the server tells of it; `done` is the last one."""
 
     id: int
     kind: str
-    detail: _Json
+    data: _Json
 
 
 class Client:
@@ -92,7 +92,7 @@ class Client:
 
     def assignments(self) -> list[_Json]:
         """Return the assignments that the server offers."""
-        return list(self._pages("/v1/assignments"))
+        return list(_json(self._get("/v1/assignments"))["items"])
 
     def submit(
         self, files: Sequence[tuple[str, Path]], *, assignment: str, training: str = "", title: str = ""
@@ -109,7 +109,7 @@ class Client:
             title: what the batch is called.
 
         Returns:
-            The batch as the server answers it, with its `id`.
+            What was accepted: `batch` is its id, `new` whether it was not known before, `notices` what was left aside.
         """
         fields = {"assignment": assignment, "training": training, "title": title}
         fields = {name: value for name, value in fields.items() if value}
@@ -154,9 +154,9 @@ class Client:
         """Grade a batch once more under the rubric of today; its reports are drafts until they are published."""
         return _json(self._post(_path("batches", batch, "regrade")))
 
-    def preview(self, batch: str) -> list[_Json]:
-        """Return whose points publishing the drafts would change."""
-        return list(self._pages(_path("batches", batch, "regrade")))
+    def preview(self, batch: str) -> _Json:
+        """Return how many `drafts` there are, and as `changes` whose points publishing them would change."""
+        return _json(self._get(_path("batches", batch, "regrade")))
 
     def publish(self, batch: str) -> _Json:
         """Make the drafts of a batch its reports."""
@@ -197,12 +197,12 @@ class Client:
             answer.close()
 
     def _pages(self, path: str) -> Iterator[_Json]:
-        cursor: str | None = None
+        after: str | None = None
         while True:
-            page = _json(self._get(path, cursor=cursor, limit=PAGE))
+            page = _json(self._get(path, after=after, limit=PAGE))
             yield from page["items"]
-            cursor = page.get("next")
-            if not cursor:
+            after = page.get("next")
+            if not after:
                 return
 
     def _get(self, path: str, **query: str | int | None) -> httpx.Response:
@@ -324,8 +324,7 @@ def _events(answer: httpx.Response) -> Iterator[Event]:
 
 def _event(fields: Mapping[str, str]) -> Event:
     try:
-        detail = json.loads(fields["data"])
-        return Event(int(fields.get("id", 0)), fields.get("event", "message"), detail)
+        return Event(int(fields.get("id", 0)), fields.get("event", "message"), json.loads(fields["data"]))
     except ValueError as error:
         raise SystemFault(f"the server sends an event that cannot be read: {error}") from None
 

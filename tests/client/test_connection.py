@@ -180,7 +180,7 @@ def test_pages_are_put_together(script: Script, client: Client) -> None:
         says(200, {"items": [{"id": 2}], "next": None}),
     ]
     assert [each["id"] for each in client.submissions("b")] == [1, 2]
-    assert "cursor=c%2B%2F%3D" in script.requests[1][1]
+    assert "after=c%2B%2F%3D" in script.requests[1][1]
 
 
 def test_events_are_told_whatever_the_chunks_they_come_in(script: Script, client: Client) -> None:
