@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -78,12 +78,13 @@ def unwrapped(listing: Listing) -> tuple[Listing, str]:
 
 def form_of(listing: Listing) -> Form:
     """Return the form of what is listed, by what most of it at the top is called."""
-    files = [file.parts[0] for file in listing.files if len(file.parts) == 1]
-    folders = {file.parts[0] for file in listing.files if len(file.parts) > 1} | {parts[0] for parts in listing.folders}
-    if _most(_moodle, (*files, *folders)):
-        return Form.MOODLE
-    if _most(_canvas, (*files, *folders)):
-        return Form.CANVAS
+    files = {file.parts[0] for file in listing.files if len(file.parts) == 1}
+    folders = set(listing.first_parts()) - files
+    for form, recognise in ((Form.MOODLE, _moodle), (Form.CANVAS, _canvas)):
+        recognised = {top for top in files | folders if recognise(top)}
+        working = {file.parts[0] for file in listing.files if file.may_hold_work}
+        if recognised and len(recognised) >= _MOST * len(recognised | working):
+            return form
     clones = {left.parts[0] for left in listing.left_aside if left.parts[1:] == (_CLONE,)}
     if folders and len(clones & folders) > _MOST * len(folders):
         return Form.CLONES
@@ -106,11 +107,6 @@ def submitters(form: Form, listing: Listing, wrapper: str) -> dict[str, Submitte
     beside = {*files, *(tops if by_folder else _holding_work(listing))}
     found = {top: named(top) or (_plain(top, files) if top in beside else None) for top in tops}
     return {top: submitter for top, submitter in found.items() if submitter is not None}
-
-
-def _most(recognise: Callable[[str], Submitter | None], names: Iterable[str]) -> bool:
-    recognised = [recognise(name) is not None for name in names]
-    return bool(recognised) and sum(recognised) >= _MOST * len(recognised)
 
 
 def _holding_work(listing: Listing) -> set[str]:

@@ -1,0 +1,229 @@
+"""A hostile zip file is refused, or the one bad file in it is left aside; nothing else of it comes through."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import tracemalloc
+import zipfile
+
+import pytest
+
+from grader.collection import ArchiveBounds, Collection, collect_archive
+from grader.errors import InputError
+from tests.collection.zips import NOTEBOOK, with_flags, zip_entry, zipped, zipped_by_windows
+
+ZEROS = b"0" * 10**7
+
+
+def collected(packed: bytes, **bounds: int) -> Collection:
+    return collect_archive("class.zip", packed, ArchiveBounds(**bounds))
+
+
+def files_of(collection: Collection) -> dict[str, list[str]]:
+    return {each.name: [name for name, _ in each.files] for each in collection.handed_in}
+
+
+def refusal(packed: bytes, **bounds: int) -> str:
+    with pytest.raises(InputError) as refused:
+        collected(packed, **bounds)
+    message = str(refused.value)
+    assert message.startswith("class.zip: ")
+    assert "\n" not in message
+    return message
+
+
+def kim_s_notices(**kim: bytes) -> str:
+    """Return the notices on kim, whose files these are, and see that lee is collected all the same."""
+    files = [(name.replace("_", "."), data) for name, data in kim.items()]
+    collection = collected(zipped([("lee/hw2.ipynb", NOTEBOOK), *((f"kim/{name}", data) for name, data in files)]))
+    assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
+    return "\n".join(collection.handed_in[0].notices)
+
+
+# Where entries want to go
+
+
+@pytest.mark.parametrize(
+    "name", ["../kim.ipynb", "/etc/kim.ipynb", "a/../../kim.ipynb", "C:/kim.ipynb", "..\\kim.ipynb"]
+)
+def test_a_path_that_leads_out_is_left_aside(name: str) -> None:
+    collection = collected(zipped([("lee.ipynb", NOTEBOOK), (name, NOTEBOOK)]))
+    assert files_of(collection) == {"lee": ["lee.ipynb"]}
+    assert collection.notices[0].endswith("its path leads out of the archive")
+
+
+def test_backslashes_are_folders() -> None:
+    assert files_of(collected(zipped([("kim\\a.ipynb", NOTEBOOK), ("lee\\a.ipynb", NOTEBOOK)]))) == {
+        "kim": ["a.ipynb"],
+        "lee": ["a.ipynb"],
+    }
+
+
+def test_a_link_in_an_archive_is_left_aside_and_its_student_is_not() -> None:
+    collection = collected(zipped([("lee.ipynb", NOTEBOOK), (zip_entry("kim.ipynb", 0o120777), b"/etc/passwd")]))
+    assert files_of(collection) == {"kim": [], "lee": ["lee.ipynb"]}
+    assert "it is a link, which is not followed" in collection.handed_in[0].notices[1]
+
+
+def test_a_long_path_is_left_aside() -> None:
+    collection = collected(zipped([("lee.ipynb", NOTEBOOK), (f"{'a/' * 600}kim.ipynb", NOTEBOOK)]))
+    assert files_of(collection) == {"lee": ["lee.ipynb"]}
+    assert "its path has more than 1,000 characters" in collection.notices[0]
+
+
+def test_names_twice_are_both_read() -> None:
+    collection = collected(zipped([("kim/a.ipynb", b"1"), ("kim/a.ipynb", b"2"), ("lee/a.ipynb", b"3")]))
+    assert collection.handed_in[0].files == (("kim/a.ipynb".removeprefix("kim/"), b"1"), ("a-2.ipynb", b"2"))
+
+
+# How names are written
+
+
+def test_korean_names_from_windows_are_read() -> None:
+    packed = zipped_by_windows({"김민수/과제.ipynb": "cp949", "이유나/hw2.ipynb": "cp949", "박서준/hw2.ipynb": "utf-8"})
+    assert files_of(collected(packed)) == {"김민수": ["과제.ipynb"], "박서준": ["hw2.ipynb"], "이유나": ["hw2.ipynb"]}
+
+
+def test_decomposed_names_from_a_mac_are_composed() -> None:
+    packed = zipped({"\u1100\u1175\u11b7/a.ipynb": NOTEBOOK, "lee/a.ipynb": NOTEBOOK})
+    assert [each.key for each in collected(packed).handed_in] == ["lee", "김"]
+
+
+# What is damaged
+
+
+def test_a_truncated_archive_is_refused() -> None:
+    assert "cannot be opened as a zip file" in refusal(zipped({"kim.ipynb": NOTEBOOK})[:-30])
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x05\x06"])
+def test_what_is_no_archive_is_refused(data: bytes) -> None:
+    assert "download it again" in refusal(data)
+
+
+def test_a_wrong_checksum_costs_only_that_file() -> None:
+    packed = zipped([("kim/hw2.ipynb", b"a" * 50), ("lee/hw2.ipynb", NOTEBOOK)], method=zipfile.ZIP_STORED)
+    collection = collected(packed.replace(b"a" * 50, b"b" * 50))
+    assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
+    assert "hw2.ipynb: it cannot be unpacked (Bad CRC-32" in collection.handed_in[0].notices[1]
+
+
+def test_a_damaged_zip_inside_costs_only_its_student() -> None:
+    assert "hw2.zip: it cannot be opened as a zip file" in kim_s_notices(hw2_zip=b"PK no zip")
+
+
+def test_whatever_bytes_are_wrong_the_answer_is_a_collection_or_a_refusal() -> None:
+    """Each damage is one that a fixed seed makes, so that a failure comes again."""
+    whole = zipped({"kim/hw2.ipynb": NOTEBOOK, "lee/hw2.zip": zipped({"hw2.ipynb": NOTEBOOK})})
+    answers = []
+    for seed in range(400):
+        chance = random.Random(seed)
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
+        try:
+            answers.append(bool(collected(bytes(damaged)).handed_in))
+        except InputError:
+            answers.append(False)
+    assert {True, False} == set(answers)
+
+
+# What is encrypted or packed in another way
+
+
+def test_an_encrypted_archive_is_refused() -> None:
+    packed = with_flags(zipped({"kim.ipynb": NOTEBOOK, "data.csv": b"1"}), 0x1)
+    assert refusal(packed).endswith("it is encrypted; unpack it with its password, and give the folder")
+
+
+def test_an_encrypted_zip_inside_costs_only_its_student() -> None:
+    assert "it is encrypted" in kim_s_notices(hw2_zip=with_flags(zipped({"hw2.ipynb": NOTEBOOK}), 0x1))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packings_that_cannot_be_counted_while_they_unpack_are_left_aside(method: int) -> None:
+    assert f"it is packed by method {method}" in kim_s_notices(hw2_zip=zipped({"hw2.ipynb": NOTEBOOK}, method))
+
+
+# Bombs
+
+
+def test_a_notebook_that_unpacks_to_a_thousand_times_its_size_is_left_aside() -> None:
+    assert "it unpacks to more than 250 times its size" in kim_s_notices(hw2_ipynb=ZEROS)
+
+
+def test_a_small_notebook_may_pack_well() -> None:
+    small = b" " * 2**19
+    assert collected(zipped({"kim.ipynb": small})).handed_in[0].files == (("kim.ipynb", small),)
+
+
+def test_a_declared_size_that_is_too_small_gives_no_byte_more() -> None:
+    packed = bytearray(zipped([("kim/hw2.ipynb", ZEROS), ("lee/hw2.ipynb", NOTEBOOK)]))
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<L", packed, packed.find(signature) + offset, 1000)
+    tracemalloc.start()
+    collection = collected(bytes(packed))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
+    assert peak < len(ZEROS) / 2
+
+
+def test_a_class_that_unpacks_to_more_than_is_read_is_refused() -> None:
+    files = {f"{number}/hw2.ipynb": NOTEBOOK * 10 for number in range(10)}
+    assert "it unpacks to more than is read" in refusal(zipped(files), bytes=len(NOTEBOOK) * 99)
+    assert len(collected(zipped(files), bytes=len(NOTEBOOK) * 100).handed_in) == 10
+
+
+def test_one_student_s_archive_that_is_too_large_costs_nobody_else() -> None:
+    files = {"kim.zip": zipped({f"{number}.ipynb": NOTEBOOK for number in range(10)}), "lee.ipynb": NOTEBOOK}
+    collection = collected(zipped(files), inner_bytes=len(NOTEBOOK) * 5)
+    assert [len(each.files) for each in collection.handed_in] == [5, 1]
+    assert "it unpacks to more than is read" in collection.handed_in[0].notices[0]
+
+
+def test_archives_inside_count_for_the_whole() -> None:
+    inner = zipped({"hw2.ipynb": NOTEBOOK})
+    files = {f"{number}.zip": inner for number in range(10)}
+    assert "it unpacks to more than is read" in refusal(zipped(files), bytes=len(inner) * 10 + len(NOTEBOOK) * 9)
+    assert len(collected(zipped(files), bytes=(len(inner) + len(NOTEBOOK)) * 10).handed_in) == 10
+
+
+def test_archives_in_archives_end_somewhere() -> None:
+    packed = zipped({"hw2.ipynb": NOTEBOOK})
+    for _ in range(2):
+        packed = zipped({"work.zip": packed})
+    assert files_of(collected(packed)) == {"work": ["hw2.ipynb"]}
+    packed = zipped({"work.zip": packed})
+    assert "it is an archive in an archive in an archive" in collected(packed).handed_in[0].notices[1]
+
+
+def test_too_many_entries_are_refused_before_they_are_read() -> None:
+    packed = zipped({f"{number}.ipynb": b"" for number in range(11)})
+    assert refusal(packed, entries=10) == "class.zip: it has more than 10 files; pack the notebooks alone"
+    assert len(collected(packed, entries=11).handed_in) == 11
+
+
+def test_a_count_that_is_a_lie_does_not_help() -> None:
+    packed = bytearray(zipped({f"{number:0100}.ipynb": b"" for number in range(100)}))
+    at = packed.rfind(b"PK\x05\x06")
+    struct.pack_into("<HH", packed, at + 8, 1, 1)
+    assert "it has more than 10 files" in refusal(bytes(packed), entries=10)
+
+
+def test_entries_that_lie_over_one_another_are_refused() -> None:
+    packed = bytearray(zipped({"kim.ipynb": NOTEBOOK * 100, "lee.ipynb": NOTEBOOK}))
+    directory = packed.find(b"PK\x01\x02")
+    second = packed.find(b"PK\x01\x02", directory + 4)
+    struct.pack_into("<L", packed, second + 42, 10)  # inside the first
+    assert "its files lie over one another" in refusal(bytes(packed))
+
+
+def test_what_is_no_notebook_is_never_unpacked() -> None:
+    packed = io.BytesIO(zipped([("kim/hw2.ipynb", NOTEBOOK), ("kim/zeros.bin", ZEROS), ("lee/hw2.ipynb", NOTEBOOK)]))
+    assert files_of(collected(packed.getvalue(), bytes=2 * len(NOTEBOOK))) == {
+        "kim": ["hw2.ipynb"],
+        "lee": ["hw2.ipynb"],
+    }

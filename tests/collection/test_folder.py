@@ -1,0 +1,114 @@
+"""A folder is read without following a link out of it, and one bad file costs no other student anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from grader.collection import Collection, collect
+from grader.errors import InputError
+from tests.collection.zips import NOTEBOOK, zipped
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(NOTEBOOK)
+    return root
+
+
+def files_of(collection: Collection) -> dict[str, list[str]]:
+    return {each.key: [name for name, _ in each.files] for each in collection.handed_in}
+
+
+def test_copies_that_systems_keep_are_left_aside_with_a_notice(tmp_path: Path) -> None:
+    write(tmp_path, "kim/hw2.ipynb", "kim/.ipynb_checkpoints/hw2-checkpoint.ipynb", "kim/._hw2.ipynb", "lee/hw2.ipynb")
+    write(tmp_path, "__MACOSX/kim/._hw2.ipynb", ".git/HEAD")
+    collection = collect(tmp_path)
+    assert files_of(collection) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
+    assert collection.handed_in[0].notices == (
+        "left aside, no notebooks of the submission: ._hw2.ipynb, .ipynb_checkpoints",
+    )
+    assert collection.notices == ("left aside, no notebooks of the submission: .git, __MACOSX",)
+
+
+def test_many_other_files_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", *(f"kim/data/{number}.png" for number in range(9)))
+    (notice,) = collect(tmp_path).handed_in[0].notices
+    assert notice.endswith("data/0.png, data/1.png, data/2.png, data/3.png, data/4.png and 4 more")
+
+
+@pytest.mark.parametrize("target", ["notebook", "folder"])
+def test_no_link_is_followed(tmp_path: Path, target: str) -> None:
+    secret = write(tmp_path / "elsewhere", "secret.ipynb")
+    submissions = write(tmp_path / "class", "kim/hw2.ipynb", "lee/hw2.ipynb")
+    link = submissions / "kim" / ("link.ipynb" if target == "notebook" else "link")
+    link.symlink_to(secret / "secret.ipynb" if target == "notebook" else secret, target_is_directory=target == "folder")
+    collection = collect(submissions)
+    assert files_of(collection)["kim"] == ["hw2.ipynb"]
+    assert collection.handed_in[0].notices == (
+        f"{link.name}: it is a link, which is not followed; put the file itself there",
+    )
+
+
+def test_a_student_with_nothing_but_a_link_is_not_overlooked(tmp_path: Path) -> None:
+    write(tmp_path, "kim.ipynb")
+    (tmp_path / "lee.ipynb").symlink_to("kim.ipynb")
+    assert files_of(collect(tmp_path)) == {"kim": ["kim.ipynb"], "lee": []}
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    write(tmp_path / "class", "kim/hw2.ipynb", "lee/hw2.ipynb")
+    (tmp_path / "link").symlink_to("class")
+    assert list(files_of(collect(tmp_path / "link"))) == ["kim", "lee"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, "kim/hw2.ipynb", "lee/hw2.ipynb")
+    os.mkfifo(tmp_path / "kim" / "pipe.ipynb")
+    assert files_of(collect(tmp_path))["kim"] == ["hw2.ipynb"]
+
+
+def test_a_name_that_is_no_utf_8_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "lee.ipynb")
+    with open(os.fsencode(tmp_path) + b"/kim\xff.ipynb", "wb") as file:
+        file.write(NOTEBOOK)
+    (kim, _) = collect(tmp_path).handed_in
+    assert (kim.name, kim.files) == ("kim\ufffd", (("kim\ufffd.ipynb", NOTEBOOK),))
+
+
+def test_zip_files_in_a_folder_are_students(tmp_path: Path) -> None:
+    for name in ("kim", "lee"):
+        (tmp_path / f"{name}.zip").write_bytes(zipped({f"{name}/hw2.ipynb": NOTEBOOK}))
+    assert files_of(collect(tmp_path)) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
+
+
+def test_the_lms_s_zip_in_a_folder_is_gone_into(tmp_path: Path) -> None:
+    (tmp_path / "download.zip").write_bytes(zipped({"kim_1_2_a.ipynb": NOTEBOOK, "lee_3_4_a.ipynb": NOTEBOOK}))
+    assert files_of(collect(tmp_path)) == {"kim_1": ["a.ipynb"], "lee_3": ["a.ipynb"]}
+
+
+def test_a_single_notebook_and_a_zip_file_are_collected_by_their_paths(tmp_path: Path) -> None:
+    write(tmp_path, "kim.ipynb")
+    (tmp_path / "class.zip").write_bytes(zipped({"kim/a.ipynb": NOTEBOOK, "lee/a.ipynb": NOTEBOOK}))
+    assert files_of(collect(tmp_path / "kim.ipynb")) == {"kim": ["kim.ipynb"]}
+    assert files_of(collect(tmp_path / "class.zip")) == {"kim": ["a.ipynb"], "lee": ["a.ipynb"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing", "cannot be read (No such file or directory); check its name and permissions"),
+        ("missing.ipynb", "it cannot be read (No such file or directory); check its permissions"),
+        ("notes.txt", "this is no folder, zip file or notebook; give one of them"),
+        ("empty", "there is no notebook in it; give a folder or zip file of .ipynb files"),
+    ],
+)
+def test_what_cannot_be_collected_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as refused:
+        collect(tmp_path / name)
+    assert str(refused.value) == f"{tmp_path / name}: {reason}"
