@@ -73,13 +73,14 @@ class Client:
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self.server = server_address(server)
+        self.token = whole_token(token, origin)
         self._origin = origin
         self._attempts = attempts
         self._first_pause = first_pause
         # Redirects are not followed: the token is for this server.
         self._http = httpx.Client(
             base_url=self.server,
-            headers={"Authorization": f"Bearer {whole_token(token, origin)}"},
+            headers={"Authorization": f"Bearer {self.token}"},
             timeout=TIMEOUTS,
             follow_redirects=False,
         )
