@@ -1,0 +1,76 @@
+"""Canvas' gradebook, exported, filled in, and imported again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from grader.errors import InputError
+from grader.gradebook.entries import Entry, FilledIn, another_maximum, by_identifier, decimal_of, filled_in, number_text
+from grader.gradebook.spreadsheet import Sheet, neutral
+
+__all__ = ["canvas_csv"]
+
+_PERSON = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+# Whatever of a student the gradebook shows; the ID is Canvas' own, and what Canvas finds the student by.
+_SHOWN = {"Student", "LastName", "FirstName", "SIS User ID", "SIS Login ID", "Integration ID", "Section"}
+_POINTS = "Points Possible"
+_KEPT = {"EX", "N/A"}  # excused, and not assigned to this student
+
+
+def canvas_csv(exported: str | None, entries: Iterable[Entry], title: str) -> FilledIn:
+    """Fill in the gradebook that was exported from Canvas; every other column stays as it is.
+
+    How Canvas reads it: `lib/gradebook_importer.rb` of instructure/canvas-lms.
+
+    Args:
+        exported: the CSV file's text; None makes one of those whose Canvas id is known.
+        entries: found in it by their `canvas_id`.
+        title: of the assignment, with or without the number in brackets that Canvas writes after it.
+
+    Raises:
+        InputError: the text is no exported gradebook, or has no such column.
+    """
+    entries = list(entries)
+    by_id = by_identifier(entries, "canvas_id")
+    sheet = _new_sheet(by_id, title) if exported is None else Sheet.read(exported)
+    header = sheet.rows[0]
+    if "ID" not in header:
+        raise InputError("the file has no column ID; in Canvas' gradebook choose Export, and give that file")
+    column = _column(header, title)
+    decimal = next((decimal_of(row[column]) for row in sheet.rows[1:] if _POINTS in row[0]), ".")
+    notices = []
+    for row in sheet.rows[1:]:
+        if _POINTS in row[0]:
+            notices += another_maximum(row[column], entries)
+            continue
+        row[:] = [neutral(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
+        entry = by_id.get(row[header.index("ID")].strip())
+        if entry is None or entry.report is None or entry.held_back:
+            continue
+        if row[column].strip() in _KEPT:
+            notices.append(f"{entry.name}: Canvas has {row[column].strip()} there, which was left")
+            continue
+        row[column] = number_text(entry.report.score, decimal)
+    there = {row[header.index("ID")].strip() for row in sheet.rows[1:]}
+    found = {entry.key for canvas_id, entry in by_id.items() if canvas_id in there}
+    return filled_in(sheet, entries, found, notices)
+
+
+def _new_sheet(by_id: Mapping[str, Entry], title: str) -> Sheet:
+    maximum = next((entry.report.max_score for entry in by_id.values() if entry.report is not None), None)
+    points = [f"    {_POINTS}", "", "", "", "", "" if maximum is None else number_text(maximum)]
+    people = [[entry.name, canvas_id, "", "", "", ""] for canvas_id, entry in by_id.items()]
+    return Sheet([[*_PERSON, title], points, *people])
+
+
+def _column(header: Sequence[str], title: str) -> int:
+    assignments = [at for at, name in enumerate(header) if re.search(r" \(\d+\)$", name)]
+    matching = [at for at in assignments if header[at].rpartition(" (")[0].strip() == title.strip()]
+    if (exact := [at for at, name in enumerate(header) if name.strip() == title.strip()]) and len(exact) == 1:
+        return exact[0]
+    if len(matching) == 1:
+        return matching[0]
+    found = "no column" if not matching else "more than one column"
+    columns = ", ".join(header[at] for at in assignments) or "none with a number in brackets"
+    raise InputError(f"the gradebook has {found} {title}; name one of these as it is written there: {columns}")

@@ -1,0 +1,139 @@
+"""Moodle's offline grading worksheet, filled in whatever language the site is in."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+from grader.errors import InputError
+from grader.gradebook.entries import (
+    Entry,
+    FilledIn,
+    another_maximum,
+    by_identifier,
+    decimal_of,
+    filled_in,
+    is_number,
+    number_text,
+)
+from grader.gradebook.spreadsheet import Sheet, neutral
+from grader.report import Verdict
+
+__all__ = ["moodle_csv"]
+
+_MESSAGE = 300  # characters of an item's message in a feedback comment
+_PARTICIPANT = re.compile(r"(\D+)(\d+)")
+_DATE = re.compile(r"\d{4}.*\d:\d\d|\d:\d\d.*\d{4}")
+
+
+def moodle_csv(worksheet: str, entries: Iterable[Entry]) -> FilledIn:
+    """Fill in the grading worksheet that was downloaded from Moodle, whatever language the site is in.
+
+    A row is an entry's where the number of its participant is, and the name agrees: a group's number may be somebody
+    else's. Members of a group all get its grade. Columns: `mod/assign/gradingtable.php` of moodle/moodle; how they
+    are read: `mod/assign/feedback/offline/importgradeslib.php`.
+
+    Raises:
+        InputError: the text is no such worksheet, or its assignment is graded by a scale.
+    """
+    entries = list(entries)
+    by_number = by_identifier(entries, "moodle_participant")
+    sheet = Sheet.read(worksheet)
+    identifier = _identifier_column(sheet)
+    grade, maximum = _grade_columns(sheet)
+    feedback = _feedback_column(sheet, maximum)
+    notices = another_maximum(sheet.rows[1][maximum], entries)
+    if feedback is None:
+        notices.append("the worksheet has no column for feedback comments, so it has grades alone")
+    replaced, found = 0, set()
+    for row in sheet.rows[1:]:
+        entry = _moodle_entry(row, identifier, grade, by_number)
+        kept = {identifier, grade, feedback}
+        row[:] = [cell if at in kept else neutral(cell) for at, cell in enumerate(row)]
+        if entry is None:
+            continue
+        found.add(entry.key)
+        if entry.report is not None and not entry.held_back:
+            row[grade] = number_text(entry.report.score, decimal_of(row[maximum]))
+        if feedback is not None:
+            comment = _feedback(entry)
+            replaced += row[feedback] not in ("", comment)
+            row[feedback] = comment
+    if replaced:
+        notices.append(f"{replaced} feedback comments that were there are replaced")
+    return filled_in(sheet, entries, found, notices)
+
+
+def _moodle_entry(row: Sequence[str], identifier: int, grade: int, by_number: Mapping[str, Entry]) -> Entry | None:
+    match = _PARTICIPANT.fullmatch(row[identifier].strip())
+    own = by_number.get(match[2]) if match else None
+    # A file's name cannot hold all that a person's can, so only letters and digits are compared.
+    names = {_letters(match[1] if match else ""), *(_letters(cell) for cell in row[identifier + 1 : grade])} - {""}
+    if own is not None and _letters(own.name) in names:
+        return own
+    groups = {_letters(cell) for cell in row[identifier + 2 : grade]} - {""}
+    teams = [entry for entry in by_number.values() if _letters(entry.name) in groups]
+    return teams[0] if len(teams) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in unicodedata.normalize("NFKC", name).casefold() if character.isalnum())
+
+
+def _identifier_column(sheet: Sheet) -> int:
+    for at in range(len(sheet.rows[0])):
+        cells = [_PARTICIPANT.fullmatch(cell.strip()) for cell in sheet.column(at)]
+        if cells and all(cells) and len({match[1] for match in cells if match}) == 1:
+            return at
+    raise InputError(
+        'no column holds identifiers like "Participant 123"; choose "Download grading worksheet" in the assignment, '
+        "and give that file unchanged"
+    )
+
+
+def _grade_columns(sheet: Sheet) -> tuple[int, int]:
+    """Return the columns of the grade and of its maximum, which stands after it, the same number in every row."""
+    candidates = []
+    for at in range(1, len(sheet.rows[0])):
+        maxima, grades = set(sheet.column(at)), [cell.strip() for cell in sheet.column(at - 1)]
+        constant = len(maxima) == 1 and all(is_number(cell) for cell in maxima)
+        if constant and all(cell in ("", "-") or is_number(cell) for cell in grades):
+            candidates.append(at)
+    english = [at for at in candidates if sheet.rows[0][at - 1].strip() == "Grade"]
+    if len(english or candidates) != 1:
+        raise InputError(
+            "the columns of the grade and its maximum cannot be told; the assignment must be graded in points, and the "
+            "worksheet be downloaded with the site in English"
+        )
+    (maximum,) = english or candidates
+    return maximum - 1, maximum
+
+
+def _feedback_column(sheet: Sheet, maximum: int) -> int | None:
+    """Return the column of feedback comments: called so, or the last one, unless that has the time of the grade."""
+    header = [name.strip() for name in sheet.rows[0]]
+    if "Feedback comments" in header:
+        return header.index("Feedback comments")
+    last = len(header) - 1
+    times = any(cell.strip() == "-" or _DATE.search(cell) for cell in sheet.column(last))
+    return None if times or last <= maximum + 1 or header[last] == "Last modified (grade)" else last
+
+
+def _feedback(entry: Entry) -> str:
+    """Return a feedback comment, which is HTML; what an item's message has of the student's code is only text in it."""
+    lines = []
+    if entry.report is not None:
+        lines.append(f"{number_text(entry.report.score)} of {number_text(entry.report.max_score)} points")
+        for item in entry.report.items:
+            if item.verdict is not Verdict.PASSED:
+                message = " ".join(item.message.split())
+                shown = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}…"
+                earned = f"{number_text(item.points)} of {number_text(item.max_points)}"
+                lines.append(
+                    f"{item.title}: {'not yet decided' if item.verdict is Verdict.PENDING else earned}. {shown}"
+                )
+    if entry.held_back:
+        lines.insert(0, f"No grade yet: {entry.held_back}")
+    return neutral("<br>".join(html.escape(line.strip(), quote=False) for line in lines))

@@ -1,0 +1,35 @@
+"""The plain gradebook: one row a submission, an item a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from grader.gradebook.entries import Entry, number_text
+from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutral
+from grader.report import Report, Verdict
+
+__all__ = ["plain_csv"]
+
+
+def plain_csv(entries: Iterable[Entry]) -> str:
+    """Return one row an entry: points so far, points still to be decided, an item a column, and what went wrong.
+
+    It starts with a byte order mark, without which Excel takes Korean for something else.
+    """
+    entries = list(entries)
+    known = sorted({name for entry in entries for name in entry.identifiers})
+    reports = [entry.report for entry in entries if entry.report is not None]
+    items = list(dict.fromkeys(item.id for report in reports for item in report.items))
+    rows = [["key", "name", *known, "score", "max", "pending", *items, "problem"]]
+    for entry in entries:
+        person = [entry.key, entry.name, *(entry.identifiers.get(name, "") for name in known)]
+        rows.append([*person, *_points(entry.report, items), " ".join(entry.held_back.split())])
+    return Sheet([[neutral(cell) for cell in row] for row in rows], BYTE_ORDER_MARK, end="\r\n").text()
+
+
+def _points(report: Report | None, items: Sequence[str]) -> list[str]:
+    if report is None:
+        return [""] * (3 + len(items))
+    earned = {item.id: number_text(item.points) for item in report.items if item.verdict is not Verdict.PENDING}
+    sums = [number_text(value) for value in (report.score, report.max_score, report.pending_points)]
+    return [*sums, *(earned.get(item, "") for item in items)]
