@@ -77,7 +77,7 @@ def broker_app(settings: Settings) -> Celery:
         broker_transport_options={
             "visibility_timeout": _SECONDS_UNTIL_SENT_AGAIN,
             "socket_connect_timeout": _SECONDS_TO_ANSWER,
-            "socket_timeout": 5 * _SECONDS_TO_ANSWER,  # longer than a worker's waiting pop, 10 s
+            "socket_timeout": _SECONDS_TO_ANSWER,  # a worker's waiting pop is read when it answers, however late
             "socket_keepalive": True,
             "max_retries": 1,
             "interval_start": 0,

@@ -82,12 +82,12 @@ class RedisServer:
 class WorkerProcess:
     """A `grader worker` with the trap in it."""
 
-    def __init__(self, variables: Mapping[str, str], processes: int, queues: Sequence[str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], processes: int, queues: Sequence[str], log: Path) -> None:
         with open(log, "ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.worker_process", str(processes), *queues],
                 cwd=ROOT,
-                env={**os.environ, **variables},
+                env=environment,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
@@ -164,14 +164,14 @@ class Service:
         self.app.close()
         self.store.close()
 
-    def variables(self) -> dict[str, str]:
-        """Return the settings as a worker is told them."""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a worker, with its settings and its trap."""
         told = {f"GRADER_{name.upper()}": str(value) for name, value in asdict(self.settings).items()}
-        return {**told, "GRADER_TEST_TRAP": str(self.trap)}
+        return {**os.environ, **told, "GRADER_TEST_TRAP": str(self.trap)}
 
     def worker(self, processes: int = 1, queues: Sequence[str] = ("cpu",)) -> WorkerProcess:
         """Start a worker."""
-        self.workers.append(WorkerProcess(self.variables(), processes, queues, self.log))
+        self.workers.append(WorkerProcess(self.environment(), processes, queues, self.log))
         return self.workers[-1]
 
     def zygotes(self) -> list[int]:
@@ -193,7 +193,13 @@ class Service:
 
     def accept(self, files: Mapping[str, bytes], mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
         """Accept a batch of one notebook a submission by its key, and return its id; nothing is dispatched."""
-        new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in files.items()]
+        return self.accept_files({key: [("homework.ipynb", data)] for key, data in files.items()}, mode, assignment)
+
+    def accept_files(
+        self, files: Mapping[str, list[tuple[str, bytes]]], mode: Mode = Mode.NONE, assignment: str = DOUBLED
+    ) -> str:
+        """Accept a batch of submissions by their keys, with files by their names."""
+        new = [NewSubmission(key, key, files=own) for key, own in files.items()]
         return accept(self.store, self.token, assignment, mode, "", new).batch
 
     def dispatch(self) -> int:

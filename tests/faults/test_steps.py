@@ -84,7 +84,7 @@ def test_a_server_killed_after_it_accepted_loses_nothing(service: Service) -> No
     died = subprocess.run(
         [sys.executable, "-c", ACCEPT_AND_DIE],
         cwd=ROOT,
-        env={**os.environ, **service.variables(), "SECRET": service.secret},
+        env={**service.environment(), "SECRET": service.secret},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
