@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.errors import InputError
-from grader.gradebook.entries import Entry, FilledIn, another_maximum, by_identifier, decimal_of, filled_in, number_text
+from grader.gradebook.entries import (
+    Entry,
+    FilledIn,
+    another_maximum,
+    by_identifier,
+    decimal_of,
+    filled_in,
+    left_as_it_was,
+    number_text,
+)
 from grader.gradebook.spreadsheet import Sheet, neutral
 
 __all__ = ["canvas_csv"]
@@ -46,12 +55,12 @@ def canvas_csv(exported: str | None, entries: Iterable[Entry], title: str) -> Fi
             continue
         row[:] = [neutral(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
         entry = by_id.get(row[header.index("ID")].strip())
-        if entry is None or entry.report is None or entry.held_back:
+        if entry is None:
             continue
-        if row[column].strip() in _KEPT:
-            notices.append(f"{entry.name}: Canvas has {row[column].strip()} there, which was left")
-            continue
-        row[column] = number_text(entry.report.score, decimal)
+        if entry.report is not None and not entry.held_back and row[column].strip() not in _KEPT:
+            row[column] = number_text(entry.report.score, decimal)
+        elif row[column].strip():
+            notices.append(left_as_it_was(entry, row[column]))
     there = {row[header.index("ID")].strip() for row in sheet.rows[1:]}
     found = {entry.key for canvas_id, entry in by_id.items() if canvas_id in there}
     return filled_in(sheet, entries, found, notices)

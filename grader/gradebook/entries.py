@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.errors import InputError
 from grader.gradebook.spreadsheet import Sheet
-from grader.journal import read_journal, report_of
+from grader.journal import Status, read_journal, report_of
 from grader.report import Report
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "entries_of",
     "filled_in",
     "is_number",
+    "left_as_it_was",
     "number_text",
 ]
 
@@ -37,6 +38,7 @@ class Entry:
         identifiers: what that system knows it by, e.g. `canvas_id`.
         report: None where there is none.
         problem: why there is none.
+        system_error: whether that is our fault; what it says then is for staff.
     """
 
     key: str
@@ -44,18 +46,15 @@ class Entry:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     report: Report | None = None
     problem: str = ""
+    system_error: bool = False
 
     @property
     def held_back(self) -> str:
         """Why no grade may be given yet, "" where one may."""
         if self.report is None:
             return self.problem or "it was not graded"
-        pending = self.report.pending_points
-        return (
-            f"{number_text(pending)} of {number_text(self.report.max_score)} points are still to be decided"
-            if pending
-            else ""
-        )
+        pending, maximum = self.report.pending_points, self.report.max_score
+        return f"{number_text(pending)} of {number_text(maximum)} points are still to be decided" if pending else ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,8 @@ def entries_of(folder: Path) -> list[Entry]:
             report = report_of(folder, record)
         except InputError as error:  # one lost report is one grade less, not a gradebook less
             problem = str(error)
-        entries.append(Entry(key, record.name, record.identifiers, report, problem))
+        ours = report is None and record.status is not Status.UNREADABLE
+        entries.append(Entry(key, record.name, record.identifiers, report, problem, ours))
     return entries
 
 
@@ -125,14 +125,18 @@ def another_maximum(cell: str, entries: Iterable[Entry]) -> list[str]:
     maximum = next((entry.report.max_score for entry in entries if entry.report is not None), None)
     if maximum is None or not is_number(cell) or float(cell.strip().replace(",", ".")) == maximum:
         return []
-    return [
-        f"the points are out of {number_text(maximum)}, there they are out of {cell.strip()}: change it there first"
-    ]
+    there = cell.strip()
+    return [f"the reports give up to {number_text(maximum)} points, there it is up to {there}: change it there first"]
 
 
 def number_text(value: float, decimal: str = ".") -> str:
     """Write points without needless zeros."""
     return f"{value:.4f}".rstrip("0").rstrip(".").replace(".", decimal)
+
+
+def left_as_it_was(entry: Entry, cell: str) -> str:
+    """Say that a grade which is there was not touched: nobody but its teacher knows where it came from."""
+    return f"{entry.name}: {cell.strip()} is there already, and was left"
 
 
 def decimal_of(sample: str) -> str:

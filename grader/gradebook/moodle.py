@@ -16,6 +16,7 @@ from grader.gradebook.entries import (
     decimal_of,
     filled_in,
     is_number,
+    left_as_it_was,
     number_text,
 )
 from grader.gradebook.spreadsheet import Sheet, neutral
@@ -57,6 +58,8 @@ def moodle_csv(worksheet: str, entries: Iterable[Entry]) -> FilledIn:
         found.add(entry.key)
         if entry.report is not None and not entry.held_back:
             row[grade] = number_text(entry.report.score, decimal_of(row[maximum]))
+        elif row[grade].strip() not in ("", "-"):
+            notices.append(left_as_it_was(entry, row[grade]))
         if feedback is not None:
             comment = _feedback(entry)
             replaced += row[feedback] not in ("", comment)
@@ -135,5 +138,6 @@ def _feedback(entry: Entry) -> str:
                     f"{item.title}: {'not yet decided' if item.verdict is Verdict.PENDING else earned}. {shown}"
                 )
     if entry.held_back:
-        lines.insert(0, f"No grade yet: {entry.held_back}")
+        why = "it could not be graded, which is not your fault" if entry.system_error else entry.held_back
+        lines.insert(0, f"No grade yet: {why}")
     return neutral("<br>".join(html.escape(line.strip(), quote=False) for line in lines))
