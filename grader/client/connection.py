@@ -243,7 +243,7 @@ class Client:
         if answer.status_code == 401:
             raise InputError(f"{self.server} does not know the token from {self._origin}: {problem}; ask staff for one")
         kind: type[GraderError] = SystemFault if answer.is_server_error else InputError
-        raise kind(f"{self.server}: {problem}")
+        raise kind(f"{self.server}{answer.request.url.path}: {problem}")
 
 
 def server_address(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from grader.render.text import line, points
@@ -74,7 +74,7 @@ class BatchProgress:
 
 def render_batches(batches: Sequence[_Json], console: Console) -> None:
     """Print a list of batches."""
-    table = Table("batch", "title", "assignment", "handed in", "by", "done", box=None, pad_edge=False)
+    table = Table(Column("batch", no_wrap=True), "title", "assignment", "handed in", "by", "done", box=None, pad_edge=False)
     for batch in batches:
         done = f"{_ended(batch)} / {batch['submissions']}"
         table.add_row(*map(_text, (batch["id"], batch["title"], batch["assignment"])), *_when(batch), _text(done))

@@ -1,0 +1,256 @@
+"""The commands that ask a server, as a user meets them: real processes of `grader` and of `grader serve`.
+
+No worker runs: gradings are ended by the store, so that reports are there at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from grader.report import File, ItemResult, Report, Verdict
+from grader.settings import Settings
+from grader.store.database import Store, migrate
+from grader.store.dispatching import dispatch
+from grader.store.leases import claim, finish, refuse
+from grader.store.tokens import Role, create_token
+from tests.notebooks import notebook_bytes
+
+GRADER = Path(sys.executable).with_name("grader")
+SECONDS = 60
+KOREAN = "김하늘"
+
+Ran = subprocess.CompletedProcess[str]
+Run = Callable[..., Ran]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server without a worker."""
+
+    url: str
+    store: Store
+    secret: str
+
+    def end(self, points: float = 3, revision: str = "r1", refused: str = "") -> int:
+        """End every grading that waits: with a report, or refused with a sentence."""
+        gradings = dispatch(self.store, share=1000, republish_seconds=1e-9)
+        for each in gradings:
+            lease = claim(self.store, each.grading, "a test", 60, each.queue)
+            if lease is not None:
+                refuse(self.store, lease, refused) if refused else finish(self.store, lease, report(points, revision))
+        return len(gradings)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`grader serve` over SQLite, with no broker and the token of an instructor."""
+    folder = tmp_path_factory.mktemp("service")
+    variables = {
+        "GRADER_DATABASE": f"sqlite:///{folder}/grader.sqlite",
+        "GRADER_BLOBS": f"file://{folder}/blobs",
+        "GRADER_BROKER": "redis://127.0.0.1:1/0",
+    }
+    settings = Settings.from_environment(variables)
+    migrate(settings)
+    store = Store.open(settings)
+    secret = create_token(store, "staff", Role.INSTRUCTOR)
+    command = [str(GRADER), "serve", "--port", "0"]
+    with subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        started = (re.search(r"http://[\d.]+:\d+", line) for line in iter(process.stderr.readline, ""))
+        found = next(filter(None, started), None)
+        assert found, process.poll()
+        yield Service(found[0], store, secret)
+        process.terminate()
+        process.stderr.read()
+    store.close()
+
+
+@pytest.fixture
+def run(service: Service, tmp_path: Path) -> Run:
+    """Run the grader as somebody who has the server and the token in the environment, with nobody at the keyboard."""
+    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret, "XDG_CONFIG_HOME": str(tmp_path / "settings")}
+
+    def call(*arguments: str | Path, stdin: str | None = None, **variables: str) -> Ran:
+        return subprocess.run(
+            [GRADER, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "200", **told, **variables},
+            input=stdin or "",
+            capture_output=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+
+    return call
+
+
+@pytest.fixture
+def handed_in(tmp_path: Path) -> Path:
+    """The folder of a class of two, unlike that of any other test."""
+    folder = tmp_path / "class"
+    for name in (KOREAN, "[bold]lee"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "hw2.ipynb").write_bytes(notebook_bytes(f"# {tmp_path.name} {name}"))
+    return folder
+
+
+def report(points: float, revision: str) -> Report:
+    item = ItemResult("pool2d", "7.5", "pooling", points, 4, Verdict.PARTIAL, "right in some cases")
+    return Report("hw2", "HW2", revision, (File("hw2.ipynb", "0" * 64),), (item,))
+
+
+def id_of(ran: Ran) -> str:
+    assert ran.returncode == 0, ran.stderr
+    batch: str = json.loads(ran.stdout)["batch"]
+    return batch
+
+
+def test_login_tries_the_token_and_keeps_it_for_its_owner_alone(run: Run, service: Service, tmp_path: Path) -> None:
+    kept = tmp_path / "settings" / "grader" / "token"
+    wrong = run("login", "--server", service.url, stdin="grader_nonsense\n")
+    assert wrong.returncode == 2
+    assert "does not know the token from standard input" in wrong.stderr
+    assert not kept.exists()
+    right = run("login", "--server", service.url, stdin=f"{service.secret}\n")
+    assert right.returncode == 0, right.stderr
+    assert service.secret not in right.stdout + right.stderr
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert run("status", GRADER_SERVER="", GRADER_TOKEN="").returncode == 0
+    kept.chmod(0o644)
+    refused = run("status", GRADER_TOKEN="")
+    assert refused.returncode == 2
+    assert f"chmod 600 {kept}" in refused.stderr
+
+
+def test_nobody_is_asked_for_anything(run: Run, service: Service) -> None:
+    told = run("login", "--server", service.url)
+    assert (told.returncode, "this is no token" in told.stderr) == (2, True)
+    told = run("status", GRADER_SERVER="")
+    assert (told.returncode, "which server?" in told.stderr) == (2, True)
+    told = run("status", GRADER_TOKEN="")
+    assert (told.returncode, "grader login --server" in told.stderr) == (2, True)
+
+
+def test_a_folder_handed_in_twice_is_one_batch_and_another_title_makes_another(run: Run, handed_in: Path) -> None:
+    first = run("submit", handed_in, "--title", "Week 3", "--json", "-")
+    assert json.loads(first.stdout)["submissions"] == 2
+    again = run("submit", handed_in, "--title", "Week 3")
+    assert f"batch {id_of(first)}: 2 submissions (handed in before" in again.stdout
+    other = run("submit", handed_in, "--title", "Week 4", "--json", "-")
+    assert id_of(other) != id_of(first)
+
+
+def test_what_the_server_will_not_take_is_a_sentence(run: Run, handed_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    for arguments, sentence in (
+        ((handed_in, "--assignment", "hw9"), "no assignment 'hw9' is offered"),
+        ((tmp_path / "broken.zip",), "zip"),
+        ((tmp_path / "gone.zip",), "no such file"),
+    ):
+        told = run("submit", *arguments)
+        assert told.returncode == 2, told.stderr
+        assert sentence in told.stderr
+        assert "Traceback" not in told.stderr
+
+
+def test_status_tells_who_stands_where_and_its_exit_code_whether_all_is_graded(
+    run: Run, service: Service, handed_in: Path
+) -> None:
+    batch = id_of(run("submit", handed_in, "--title", "[red]Week 5", "--json", "-"))
+    listed = run("status")
+    assert re.search(rf"{batch} +\[red\]Week 5 +hw2 .* staff +0 / 2", listed.stdout)
+    waiting = run("status", batch)
+    assert waiting.returncode == 1
+    assert "0 of 2 done" in waiting.stdout
+    service.end(points=3)
+    graded = run("status", batch)
+    assert graded.returncode == 0
+    assert re.search(rf"{KOREAN} +{KOREAN} +graded +3 / 4", graded.stdout)
+    assert "[bold]lee" in graded.stdout
+    told = json.loads(run("status", batch, "--json", "-").stdout)
+    assert (told["states"]["graded"], told["items"][0]["points"]["score"]) == (2, 3)
+    assert run("status", "no-such-batch").returncode == 2
+
+
+def test_watching_ends_when_everything_has_ended_and_says_how_far_it_was(
+    run: Run, service: Service, handed_in: Path, tmp_path: Path
+) -> None:
+    command = [str(GRADER), "submit", str(handed_in), "--title", "watched", "--watch"]
+    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret}
+    with subprocess.Popen(
+        command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as watching:
+        assert watching.stderr
+        assert watching.stderr.readline() == "0 of 2 done\n"  # from here on it watches
+        assert service.end() >= 2
+        output, lines = watching.communicate(timeout=SECONDS)
+    assert watching.returncode == 0, lines
+    assert lines.splitlines()[-1] == "2 of 2 done"
+    assert "2 submissions" in output
+
+
+def test_what_could_not_be_graded_is_exit_code_1(run: Run, service: Service, handed_in: Path, tmp_path: Path) -> None:
+    batch = id_of(run("submit", handed_in, "--title", "refused", "--json", "-"))
+    service.end(refused="hw2.ipynb: this is no notebook")
+    watched = run("status", batch, "--watch")
+    assert watched.returncode == 1
+    assert "2 of 2 done, 2 failed" in watched.stderr
+    assert "this is no notebook" in watched.stdout
+    fetched = run("fetch", batch, "--out", "out")
+    assert fetched.returncode == 1, fetched.stderr
+    assert f"no report: {KOREAN}: hw2.ipynb: this is no notebook" in fetched.stdout
+
+
+def test_a_batch_is_fetched_whole_and_again_for_nothing(
+    run: Run, service: Service, handed_in: Path, tmp_path: Path
+) -> None:
+    batch = id_of(run("submit", handed_in, "--title", "fetched", "--json", "-"))
+    service.end(points=2)
+    fetched = run("fetch", batch, "--out", "out")
+    assert fetched.returncode == 0, fetched.stderr
+    out = tmp_path / "out"
+    page = out / "reports" / f"{KOREAN}.html"
+    assert "<!DOCTYPE html>" in page.read_text("utf-8")
+    assert Report.from_json(page.with_suffix(".json").read_text("utf-8")).score == 2
+    with open(out / "gradebook.csv", encoding="utf-8-sig", newline="") as file:
+        assert {row["name"]: float(row["score"]) for row in csv.DictReader(file)}[KOREAN] == 2
+    assert "<svg" in (out / "summary.html").read_text("utf-8")
+    before = page.stat().st_mtime_ns
+    assert run("fetch", batch, "--out", "out", "--format", "html").returncode == 0
+    assert page.stat().st_mtime_ns == before
+    elsewhere = run("fetch", id_of(run("submit", handed_in, "--title", "other", "--json", "-")), "--out", "out")
+    assert (elsewhere.returncode, "give another folder" in elsewhere.stderr) == (2, True)
+
+
+def test_what_is_cancelled_is_not_graded(run: Run, service: Service, handed_in: Path) -> None:
+    batch = id_of(run("submit", handed_in, "--title", "cancelled", "--json", "-"))
+    assert "2 gradings cancelled" in run("cancel", batch).stdout
+    assert run("status", batch).returncode == 1
+    assert run("cancel", "no-such-batch").returncode == 2
+
+
+def test_a_regrade_shows_before_it_is_published_whose_points_change(
+    run: Run, service: Service, handed_in: Path, tmp_path: Path
+) -> None:
+    batch = id_of(run("submit", handed_in, "--title", "regraded", "--json", "-"))
+    service.end(points=2, revision="an earlier one")
+    asked = run("regrade", batch)
+    assert "2 submissions are graded again" in asked.stdout, asked.stderr
+    service.end(points=4, revision="a later one")
+    looked = run("publish", batch, "--dry-run")
+    assert re.search(rf"{KOREAN} +{KOREAN} +2 +→ +4", looked.stdout), looked.stderr
+    assert "2 drafts, 2 of them change points" in looked.stdout
+    assert "2 / 4" in run("status", batch).stdout
+    assert "2 reports published" in run("publish", batch).stdout
+    assert "4 / 4" in run("status", batch).stdout
