@@ -1,0 +1,174 @@
+"""A class graded on this machine: several processes, files that are written whole, and a journal to go on from."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from grader.assignment import Assignment
+from grader.batch.processes import Graders, Outcome, Watcher
+from grader.cache_folder import write_whole
+from grader.collection import HandedIn
+from grader.errors import InputError
+from grader.gradebook import entries_of, plain_csv
+from grader.journal import JOURNAL, Record, Status, append, read_journal, report_of
+from grader.overview import Overview, overview_of
+from grader.recipe import Mode
+from grader.render.html import render_html
+from grader.render.overview import render_overview
+from grader.report import Report
+
+__all__ = ["GRADEBOOK", "SUMMARY", "Watcher", "grade_batch"]
+
+GRADEBOOK = "gradebook.csv"
+SUMMARY = "summary.html"
+
+_LOCK = ".lock"
+
+
+def grade_batch(
+    handed_in: Sequence[HandedIn],
+    assignment: Assignment,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    mode: Mode = Mode.NONE,
+    data: Path | None = None,
+    jobs: int | None = None,
+) -> Overview:
+    """Grade what a class handed in, and write reports, gradebook and summary.
+
+    What this folder's journal says was graded before is not graded again, if notebooks, rubric and mode are the same.
+
+    Args:
+        handed_in: the submissions, in the order in which they are begun.
+        assignment: the rubric, with its limits.
+        folder: where everything is written; made where it is missing.
+        watcher: told how far it is.
+        mode: what is done with trainings.
+        data: where Fashion-MNIST must be; None to look for it.
+        jobs: how many processes grade; None for one on each core.
+
+    Returns:
+        What everything in the folder came to.
+
+    Raises:
+        InputError: the folder cannot be written, is used by another batch, or has another assignment's reports.
+        SystemFault: a process that grades could not be started.
+    """
+    with _alone(folder):
+        (folder / JOURNAL).touch()
+        journal = read_journal(folder)
+        _refuse_another_assignment(folder, journal.values(), assignment)
+        begun = {one.key: _begun(one, assignment, mode) for one in handed_in}
+        waiting = [one for one in handed_in if not _is_done(folder, begun[one.key], journal.get(one.key))]
+        alike = _alike(waiting, begun)
+        jobs = max(1, min(jobs or len(os.sched_getaffinity(0)), len(alike)))
+        watcher.begins(len(handed_in), len(handed_in) - len(waiting), jobs)
+        shared = {
+            "assignment": str(assignment.folder),
+            "mode": str(mode),
+            "data": str(data or ""),
+            "trainings_at_once": 1 if jobs > 1 else None,
+        }
+        with closing(Graders(shared, assignment, mode, watcher)) as graders:
+            for same, outcome in graders.graded(alike, jobs):
+                for number, one in enumerate(same):
+                    seconds = 0.0 if number else outcome.seconds
+                    _write(folder, replace(begun[one.key], seconds=seconds), outcome, watcher)
+        return _sum_up(folder)
+
+
+def _alike(waiting: Iterable[HandedIn], begun: Mapping[str, Record]) -> list[list[HandedIn]]:
+    """Gather submissions whose files are the same, names too: they have the same report, so one of them is graded."""
+    found: dict[tuple[str, ...], list[HandedIn]] = {}
+    for one in waiting:
+        files = begun[one.key].files
+        found.setdefault((*files, *files.values()) if files else (one.key,), []).append(one)
+    return list(found.values())
+
+
+def _sum_up(folder: Path) -> Overview:
+    overview = overview_of(_ended(folder, record) for record in read_journal(folder).values())
+    write_whole(folder / GRADEBOOK, plain_csv(entries_of(folder)).encode())
+    write_whole(folder / SUMMARY, render_overview(overview).encode())
+    return overview
+
+
+def _ended(folder: Path, record: Record) -> tuple[Record, Report | None]:
+    """Return a record with its report; one that is lost is told, and the others are summed up all the same."""
+    try:
+        return record, report_of(folder, record)
+    except InputError as error:
+        return replace(record, status=Status.FAILED, message=str(error), report=""), None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Have a folder to ourselves; the kernel gives it free when this process ends, however that happens."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / _LOCK, "ab")  # noqa: SIM115 - so that only opening it is our caller's mistake
+    except OSError as error:
+        raise InputError(f"cannot write reports to {folder}: {error.strerror}; give another folder") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another `grader batch` is writing to {folder}: wait, or give another folder") from None
+        yield
+
+
+def _refuse_another_assignment(folder: Path, records: Iterable[Record], assignment: Assignment) -> None:
+    for record in records:
+        try:
+            report = report_of(folder, record)
+        except InputError:
+            continue  # gone or damaged: it will be written again
+        if report is not None and report.assignment != assignment.name:
+            raise InputError(f"{folder} has reports of {report.assignment}: give {assignment.name} a folder of its own")
+        if report is not None:
+            return
+
+
+def _begun(one: HandedIn, assignment: Assignment, mode: Mode) -> Record:
+    """Return what a submission's record has before it is graded."""
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in one.files}
+    return Record(
+        one.key, one.name, files, assignment.revision, str(mode), Status.FAILED, identifiers=dict(one.identifiers)
+    )
+
+
+def _is_done(folder: Path, begun: Record, record: Record | None) -> bool:
+    """Tell whether a record is of this submission as it is now; what broke is tried again."""
+    if record is None or record.status is Status.FAILED:
+        return False
+    if (record.files, record.revision, record.mode) != (begun.files, begun.revision, begun.mode):
+        return False
+    return record.status is Status.UNREADABLE or all((folder / name).is_file() for name in _names(record.key))
+
+
+def _names(key: str) -> tuple[str, str]:
+    """Return the names of a submission's report as JSON and as HTML."""
+    stem = f"{key}_" if f"{key}.html".casefold() == SUMMARY else key
+    return f"{stem}.json", f"{stem}.html"
+
+
+def _write(folder: Path, begun: Record, outcome: Outcome, watcher: Watcher) -> None:
+    """Write a submission's report, then its line in the journal: what the journal says is there."""
+    json_name, html_name = _names(begun.key)
+    record = replace(begun, status=outcome.status, message=outcome.message)
+    if outcome.report is not None:
+        write_whole(folder / html_name, render_html(outcome.report).encode())
+        write_whole(folder / json_name, outcome.report.to_json().encode())
+        record = replace(record, report=json_name, revision=outcome.report.revision)
+    append(folder, record)
+    if outcome.report is None:  # what was handed in before may have had one
+        for name in (json_name, html_name):
+            (folder / name).unlink(missing_ok=True)
+    watcher.ended(record, outcome.report)

@@ -1,0 +1,249 @@
+"""`grade_batch`: what it writes, what it does not grade twice, and what it does when a process breaks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import Assignment, load_assignment
+from grader.batch import GRADEBOOK, SUMMARY, grade_batch
+from grader.batch.submissions import collect_all
+from grader.collection import HandedIn
+from grader.errors import InputError, SystemFault
+from grader.journal import JOURNAL, Record, Status, append, read_journal
+from grader.report import Report
+from tests.batches import Noted, handed_in, moody
+from tests.notebooks import notebook_bytes
+
+
+@pytest.fixture
+def assignment(tmp_path: Path) -> Assignment:
+    """The assignment whose rubric can break the process that grades."""
+    return moody(tmp_path / "moody")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a batch writes."""
+    return tmp_path / "reports"
+
+
+def graded(
+    submissions: Sequence[HandedIn], assignment: Assignment, out: Path, jobs: int = 1, stop_after: int = 0
+) -> Noted:
+    noted = Noted(stop_after)
+    grade_batch(submissions, assignment, out, noted, jobs=jobs)
+    return noted
+
+
+def report_in(out: Path, key: str) -> Report:
+    return Report.from_json((out / f"{key}.json").read_text("utf-8"))
+
+
+def run_by(noted: Noted) -> set[str]:
+    return {key for key, what in noted.steps if what.startswith("running")}
+
+
+def child_processes() -> set[str]:
+    threads = Path("/proc/self/task").iterdir()
+    return {child for thread in threads for child in (thread / "children").read_text().split()}
+
+
+def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: Path) -> None:
+    everybody = [
+        handed_in("kim", 1),
+        handed_in("이서연", -1),
+        HandedIn("park", "Park", {}, (("park.ipynb", b"{"),)),
+        HandedIn("choi", "Choi", notices=("left aside: homework.pdf",)),
+        HandedIn("jung", "Jung"),
+    ]
+    noted = graded(everybody, assignment, out, jobs=2)
+    assert noted.begun == (5, 0, 2)
+    ended = {key: (record.status, record.message) for key, record in read_journal(out).items()}
+    assert ended["kim"] == ended["이서연"] == (Status.GRADED, "")
+    assert ended["park"][0] is ended["choi"][0] is Status.UNREADABLE
+    assert "park.ipynb" in ended["park"][1]
+    assert "homework.pdf" in ended["choi"][1]
+    assert "homework.pdf" not in ended["jung"][1]
+    assert [report_in(out, key).score for key in ("kim", "이서연")] == [1, 0]
+    assert "A number" in (out / "kim.html").read_text("utf-8")
+    assert {path.name for path in out.iterdir()} == {
+        *("kim.json", "kim.html", "이서연.json", "이서연.html", JOURNAL, GRADEBOOK, SUMMARY, ".lock")
+    }
+    assert "Student kim" in (out / SUMMARY).read_text("utf-8")
+    assert "이서연" in (out / GRADEBOOK).read_text("utf-8-sig")
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_graded_again_and_what_changed_is(assignment: Assignment, out: Path) -> None:
+    everybody = [handed_in("kim", 1), handed_in("lee", 2), handed_in("park", 3)]
+    assert run_by(graded(everybody, assignment, out)) == {"kim", "lee", "park"}
+    again = graded(everybody, assignment, out)
+    assert (again.begun, again.steps) == ((3, 3, 1), [])
+
+    (out / "lee.json").unlink()
+    everybody[2] = handed_in("park", -3)
+    changed = graded([*everybody, handed_in("choi", 4)], assignment, out)
+    assert changed.begun[:2] == (4, 1)
+    assert run_by(changed) == {"lee", "park", "choi"}
+    assert report_in(out, "park").score == 0
+
+    (assignment.folder / "test_value.py").write_text((assignment.folder / "test_value.py").read_text() + "# revised\n")
+    revised = graded(everybody, load_assignment(assignment.folder), out)
+    assert run_by(revised) == {"kim", "lee", "park"}
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_stopped_goes_on_and_leaves_no_process(assignment: Assignment, out: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
+    with pytest.raises(KeyboardInterrupt):
+        graded(everybody, assignment, out, jobs=2, stop_after=2)
+    assert child_processes() == set()
+    assert threading.active_count() == 1
+    done = set(read_journal(out))
+    assert len(done) == 2
+    rest = graded(everybody, assignment, out, jobs=2)
+    assert set(rest.records) == {one.key for one in everybody} - done
+    assert (out / JOURNAL).read_bytes().count(b"\n") == 5
+
+
+@pytest.mark.slow
+def test_a_report_is_the_same_however_many_processes_grade(assignment: Assignment, out: Path, tmp_path: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number - 2) for number in range(5)]
+    for folder, jobs in ((out, 1), (tmp_path / "others", 2)):
+        graded(everybody, assignment, folder, jobs)
+    for one in everybody:
+        assert report_in(out, one.key).canonical() == report_in(tmp_path / "others", one.key).canonical()
+
+
+def test_the_same_files_are_graded_once_and_their_names_count(assignment: Assignment, out: Path) -> None:
+    everybody = [
+        handed_in("kim", 1, "hw.ipynb"),
+        handed_in("lee", 1, "hw.ipynb"),
+        handed_in("park", 1, "homework.ipynb"),
+    ]
+    assert run_by(graded(everybody, assignment, out)) == {"kim", "park"}
+    assert (out / "kim.json").read_bytes() == (out / "lee.json").read_bytes()
+    assert report_in(out, "park").files[0].name == "homework.ipynb"
+    assert set(read_journal(out)) == {"kim", "lee", "park"}
+
+
+@pytest.mark.slow
+def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_go_on(
+    assignment: Assignment, out: Path
+) -> None:
+    everybody = [handed_in("kim", 1), handed_in("poison", 13), handed_in("lee", 2)]
+    noted = graded(everybody, assignment, out)
+    poisoned = noted.records["poison"]
+    assert poisoned.status is Status.FAILED
+    assert "exit code 7" in poisoned.message
+    assert "last words" in poisoned.message
+    assert len([step for step in noted.steps if step == ("poison", "judging")]) == 3
+    assert [noted.records[key].status for key in ("kim", "lee")] == [Status.GRADED] * 2
+    assert not (out / "poison.json").exists()
+
+
+def test_what_broke_is_tried_again(assignment: Assignment, out: Path) -> None:
+    noted = graded([handed_in("kim", 1)], assignment, out)
+    append(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
+    assert run_by(graded([handed_in("kim", 1)], assignment, out)) == {"kim"}
+
+
+def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Path) -> None:
+    noted = graded([handed_in("kim", 14)], assignment, out)
+    assert noted.records["kim"].status is Status.GRADED
+    assert len([step for step in noted.steps if step == ("kim", "judging")]) == 2
+    assert report_in(out, "kim").score == 1
+
+
+@pytest.mark.slow
+def test_a_process_that_says_nothing_is_killed(assignment: Assignment, out: Path) -> None:
+    limits = replace(assignment.limits, submission_seconds=1, judge_seconds=1)
+    noted = graded([handed_in("kim", 15), handed_in("lee", 1)], replace(assignment, limits=limits), out)
+    assert noted.records["kim"].status is Status.FAILED
+    assert "silent for 4 s" in noted.records["kim"].message
+    assert noted.records["lee"].status is Status.GRADED
+
+
+def test_a_process_that_cannot_be_started_ends_the_batch(
+    assignment: Assignment, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os, sys\nprint('no memory', file=sys.stderr)\nos._exit(9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(SystemFault, match="exit code 9; its last words: no memory"):
+        graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out, jobs=2)
+    assert read_journal(out) == {}
+    assert threading.active_count() == 1
+
+
+def test_two_batches_do_not_write_to_one_folder(assignment: Assignment, out: Path) -> None:
+    class Second(Noted):
+        said = ""
+
+        def begins(self, submissions: int, done: int, jobs: int) -> None:
+            try:
+                graded([], assignment, out)
+            except InputError as error:
+                self.said = str(error)
+
+    first = Second()
+    grade_batch([], assignment, out, first)
+    assert "another `grader batch`" in first.said
+    graded([], assignment, out)  # the first is done
+
+
+def test_a_folder_with_another_assignment_s_reports_is_refused(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    with pytest.raises(InputError, match="has reports of moody"):
+        graded([handed_in("kim", 1)], replace(assignment, name="other"), out)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write reports"):
+        graded([], assignment, tmp_path / "file" / "reports")
+
+
+def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    graded([HandedIn("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
+    assert [path.name for path in out.glob("kim.*")] == []
+    assert read_journal(out)["kim"].status is Status.UNREADABLE
+
+
+def test_a_student_called_summary_does_not_write_over_the_summary(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("Summary", 1)], assignment, out)
+    assert "All submissions" in (out / SUMMARY).read_text("utf-8")
+    assert (out / read_journal(out)["Summary"].report).is_file()
+
+
+def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out)
+    journal = (out / JOURNAL).read_bytes()
+    (out / JOURNAL).write_bytes(journal[:-30])
+    assert len(graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out).records) == 1
+    assert set(read_journal(out)) == {"kim", "lee"}
+
+
+def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    append(out, Record("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))
+    append(out, Record("park", "Park", {}, assignment.revision, "none", Status.GRADED, report="park.json"))  # is lost
+    overview = grade_batch([handed_in("kim", 1)], assignment, out, Noted())
+    assert overview.counts == {"graded": 1, "unreadable": 0, "failed": 2}
+    assert [each.key for each in overview.failed] == ["lee", "park"]
+
+
+def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "kim").mkdir(parents=True)
+        (tmp_path / folder / "kim" / "hw2.ipynb").write_bytes(notebook_bytes(f"x = '{folder}'"))
+    (tmp_path / "lee.ipynb").write_bytes(notebook_bytes("x = 3"))
+    found, _ = collect_all([tmp_path / "one", tmp_path / "lee.ipynb", tmp_path / "two"], tmp_path / "out")
+    assert sorted(one.key for one in found) == ["kim", "kim-2", "lee"]
+    with pytest.raises(InputError, match="lies inside"):
+        collect_all([tmp_path / "one"], tmp_path / "one" / "reports")
