@@ -16,6 +16,9 @@ from grader.store.schema import BatchRow, EventRow, Kind
 __all__ = ["Event", "Kind", "events", "hold", "record"]
 
 
+_LARGEST = 2**31 - 1  # id that the column holds; `after` is whatever a client says
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened in a batch; `submission` is None where it happened to the whole batch."""
@@ -56,7 +59,12 @@ def hold(session: Session, batch: str) -> None:
 
 def events(store: Store, batch_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
     """Return a batch's events after the one with this id, oldest first; whoever goes on after the last misses none."""
-    query = select(EventRow).where(EventRow.batch == batch_id, EventRow.id > after).order_by(EventRow.id).limit(limit)
+    query = (
+        select(EventRow)
+        .where(EventRow.batch == batch_id, EventRow.id > min(after, _LARGEST))
+        .order_by(EventRow.id)
+        .limit(limit)
+    )
     with store.reading() as session:
         return [
             Event(row.id, row.batch, row.submission, row.kind, row.detail, row.at) for row in session.scalars(query)

@@ -59,6 +59,7 @@ def preview(store: Store, batch_id: str) -> list[Change]:
     shown, newest = aliased(ReportRow), aliased(ReportRow)
     query = (
         select(SubmissionRow.id, SubmissionRow.key, SubmissionRow.name, shown.score, newest.score)
+        .select_from(SubmissionRow)
         .join(shown, shown.id == last_report(published=True))
         .join(newest, newest.id == last_report())
         .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None))
@@ -87,5 +88,5 @@ def publish(store: Store, batch_id: str) -> int:
 
 def last_report(published: bool = False) -> ScalarSelect[int | None]:
     """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
-    last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id)
+    last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id).correlate(SubmissionRow)
     return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()

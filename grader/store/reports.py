@@ -294,14 +294,14 @@ def _counted(session: Session, wanted: Select[BatchRow, str]) -> list[BatchStatu
 
 
 def _states(counted: Iterable[Any]) -> dict[State, int]:
-    found: dict[State, int] = dict(counted)
-    return {state: found.get(state, 0) for state in State}
+    return dict.fromkeys(State, 0) | {state: count for state, count in counted}  # noqa: C416 - rows, not pairs
 
 
 def _submissions() -> Select[Any, Any, Any, Any, Any]:
     shown, newest = aliased(ReportRow), aliased(ReportRow)
     return (
         select(SubmissionRow, BatchRow.owner, GradingRow, shown, newest)
+        .select_from(SubmissionRow)
         .join(BatchRow, BatchRow.id == SubmissionRow.batch)
         .join(GradingRow, (GradingRow.submission == SubmissionRow.id) & GradingRow.newest)
         .outerjoin(shown, shown.id == last_report(published=True))

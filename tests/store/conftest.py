@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from grader.recipe import Mode
 from grader.report import ItemResult, Report, Verdict
 from grader.settings import Settings
 from grader.store.accepting import NewSubmission, accept
-from grader.store.database import Store, migrate
+from grader.store.database import Store, engine_of, migrate
 from grader.store.leases import Lease, claim, dispatch
+from grader.store.schema import Row
 from grader.store.tokens import Role, Token, create_token, find_token
 from tests.store.postgresql import Server, server
 
@@ -32,10 +34,10 @@ def postgresql() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql: Server) -> str:
-    """The name of a database with all tables, to be copied."""
-    name = postgresql.create()
-    migrate(Settings(database=postgresql.url(name)))
-    return name
+    """The URL of a database with all tables, which tests use one after the other."""
+    url = postgresql.create()
+    migrate(Settings(database=url))
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -60,18 +62,23 @@ def empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings
     if kind == "sqlite":
         return settings
     postgresql: Server = request.getfixturevalue("postgresql")
-    return replace(settings, database=postgresql.url(postgresql.create()))
+    return replace(settings, database=postgresql.create())
 
 
 @pytest.fixture
 def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings with a database that has all tables."""
+    """Settings with a database that has all tables, and nothing in them."""
     settings = Settings(database=f"sqlite:///{tmp_path}/grader.sqlite", blobs=f"file://{tmp_path}/blobs")
     if kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "grader.sqlite")
         return settings
-    postgresql: Server = request.getfixturevalue("postgresql")
-    return replace(settings, database=postgresql.url(postgresql.create(request.getfixturevalue("migrated_postgresql"))))
+    url: str = request.getfixturevalue("migrated_postgresql")
+    engine = engine_of(url)
+    with engine.begin() as connection:  # making a database takes seconds
+        connection.execute(text("SET lock_timeout = '10s'"))  # an earlier test may have left a transaction open
+        connection.execute(text(f"TRUNCATE {', '.join(Row.metadata.tables)}"))
+    engine.dispose()
+    return replace(settings, database=url)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,16 +26,16 @@ class Server:
         self._folder = folder
         self._made = 0
 
-    def url(self, name: str) -> str:
-        return f"postgresql+psycopg://grader@/{name}?host={self._folder}"
-
-    def create(self, template: str = "template1") -> str:
-        """Make a database that is a copy of the template, and return its name."""
+    def create(self) -> str:
+        """Make a database and return its URL."""
         self._made += 1
         name = f"test_{self._made}"
-        with psycopg.connect(f"postgresql://grader@/postgres?host={self._folder}", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
-        return name
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"postgresql+psycopg{self._address(name).removeprefix('postgresql')}"
+
+    def _address(self, name: str) -> str:
+        return f"postgresql://grader@/{name}?host={self._folder}"
 
 
 @contextmanager
@@ -47,25 +48,26 @@ def server() -> Iterator[Server]:
         shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
     try:
         data = folder / "data"
-        initdb = [programs / "initdb", "-D", data, "-U", "grader", "-A", "trust", "-E", "UTF8", "-N", "--locale=C.UTF-8"]
-        subprocess.run([*_as(account), *initdb], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-        settings = [f"listen_addresses={''}", f"unix_socket_directories={folder}", *FAST]
+        cluster = [f"--pgdata={data}", "--username=grader", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        initdb = [*_as(account), f"{programs}/initdb", "--no-sync", *cluster]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        settings = ["listen_addresses=", f"unix_socket_directories={folder}", *FAST]
         options = [part for setting in settings for part in ("-c", setting)]
         with open(folder / "log", "wb") as log:
             # SIGQUIT is a quick shutdown; it also comes when this process dies.
             running = subprocess.Popen(
-                [*_as(account), "setpriv", "--pdeathsig", "QUIT", programs / "postgres", "-D", data, *options],
+                [*_as(account), "setpriv", "--pdeathsig", "QUIT", f"{programs}/postgres", "-D", str(data), *options],
                 stdout=log,
                 stderr=log,
                 cwd=folder,
             )
         try:
-            ready = [programs / "pg_isready", "-q", "-h", folder]
+            ready = [f"{programs}/pg_isready", "--quiet", f"--host={folder}"]
             while subprocess.run(ready, check=False).returncode != 0:
                 assert running.poll() is None, (folder / "log").read_text("utf-8")
             yield Server(folder)
         finally:
-            running.send_signal(3)
+            running.send_signal(signal.SIGQUIT)
             running.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -37,8 +37,9 @@ def test_migrating_again_changes_nothing(settings: Settings, store: Store) -> No
         assert session.scalars(select(TokenRow.name)).all() == ["Kim's class"]
 
 
-def test_a_migration_can_be_undone_and_done_again(settings: Settings) -> None:
-    engine = engine_of(settings.database)
+def test_a_migration_can_be_undone_and_done_again(empty: Settings) -> None:
+    migrate(empty)
+    engine = engine_of(empty.database)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
@@ -46,7 +47,7 @@ def test_a_migration_can_be_undone_and_done_again(settings: Settings) -> None:
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
     engine.dispose()
-    migrate(settings)
+    migrate(empty)
 
 
 def test_a_database_without_tables_says_what_to_run(empty: Settings) -> None:
@@ -56,20 +57,27 @@ def test_a_database_without_tables_says_what_to_run(empty: Settings) -> None:
     store.close()
 
 
-def test_a_database_of_a_later_version_is_left_alone(settings: Settings, store: Store) -> None:
+def test_a_database_of_a_later_version_is_left_alone(empty: Settings) -> None:
+    migrate(empty)
+    store = Store.open(empty)
     with store.session() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '999'"))
     with pytest.raises(InputError, match="version 999"):
         check_migrated(store)
     with pytest.raises(InputError, match="version 999"):
-        migrate(settings)
+        migrate(empty)
+    store.close()
 
 
 def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
-    with pytest.raises(KeyError), store.session() as session:
-        session.add(TokenRow(name="half", role=Role.CI, person="", sha256=""))
-        session.flush()
-        raise KeyError
+    def half() -> None:
+        with store.session() as session:
+            session.add(TokenRow(name="half", role=Role.CI, person="", sha256=""))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
     with store.reading() as session:
         assert session.scalars(select(func.count()).select_from(TokenRow)).one() == 0
 

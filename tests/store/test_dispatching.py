@@ -1,0 +1,121 @@
+"""Dispatching: fair between those who hand in, and every grading in one message at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from grader.recipe import Mode
+from grader.settings import Settings
+from grader.store.database import Store
+from grader.store.leases import Finish, Publication, cancel, claim, dispatch, finish, give_back, queue_of
+from grader.store.reports import submission, submissions
+from grader.store.schema import Stage
+from grader.store.tokens import Token, list_tokens
+from tests.store.conftest import at_once, claimed, gradings, hand_in, report, token
+from tests.store.killing import killed_before_each_statement
+
+LONG = 1000.0  # seconds
+
+
+def names(store: Store, published: list[Publication]) -> list[str]:
+    """Return each grading as its owner's name and its submission's key."""
+    owners = {listed.token.id: listed.token.name for listed in list_tokens(store)}
+    leases = [claim(store, each.grading, "w", LONG, each.queue) for each in published]
+    found = [submission(store, lease.submission) for lease in leases if lease]
+    return [f"{owners[each.owner]}{each.key}" for each in found if each]
+
+
+@pytest.fixture
+def two(store: Store) -> tuple[Token, Token]:
+    return token(store, "a"), token(store, "b")
+
+
+def test_each_has_its_turn_and_the_oldest_of_each_comes_first(store: Store, two: tuple[Token, Token]) -> None:
+    hand_in(store, two[0], 4)
+    hand_in(store, two[1], 2)
+    assert names(store, dispatch(store, 8, LONG)) == ["as0", "bs0", "as1", "bs1", "as2", "as3"]
+
+
+def test_who_hands_in_many_does_not_make_others_wait(store: Store, two: tuple[Token, Token]) -> None:
+    hand_in(store, two[0], 9)
+    assert names(store, dispatch(store, 3, LONG)) == ["as0", "as1", "as2"]
+    hand_in(store, two[1], 1)
+    assert names(store, dispatch(store, 3, LONG)) == ["bs0"]
+
+
+def test_at_most_a_share_is_unfinished(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor, 5)
+    first = dispatch(store, 2, LONG)
+    assert len(first) == 2
+    assert dispatch(store, 2, LONG) == []
+    lease = claimed(store, first[0].grading)
+    assert dispatch(store, 2, LONG) == []  # being graded is unfinished as well
+    finish(store, lease, report())
+    assert len(dispatch(store, 2, LONG)) == 1
+
+
+def test_no_more_are_taken_than_were_asked_for(store: Store, two: tuple[Token, Token]) -> None:
+    hand_in(store, two[0], 3)
+    hand_in(store, two[1], 3)
+    assert names(store, dispatch(store, 8, LONG, limit=3)) == ["as0", "bs0", "as1"]
+
+
+def test_a_message_that_nobody_took_up_is_sent_again(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor, 2)
+    first, second = dispatch(store, 2, LONG)
+    claimed(store, first.grading)
+    assert dispatch(store, 2, LONG) == []
+    assert dispatch(store, 2, republish_seconds=-1) == [second]  # what was taken up is not
+
+
+def test_what_is_given_back_is_sent_again_at_once(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor)
+    (grading,) = gradings(store, 1)
+    give_back(store, claimed(store, grading), "the machine broke", 3)
+    assert gradings(store, 1) == [grading]
+
+
+def test_what_has_ended_is_never_sent(store: Store, instructor: Token) -> None:
+    batch = hand_in(store, instructor, 3)
+    (grading,) = [each.grading for each in dispatch(store, 1, LONG)]
+    finish(store, claimed(store, grading), report())
+    cancel(store, batch)
+    assert dispatch(store, 10, republish_seconds=-1) == []
+
+
+def test_trainings_have_a_queue_and_a_share_of_their_own(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor, 3, Mode.FULL)
+    for each in dispatch(store, 2, LONG):
+        assert finish(store, claimed(store, each.grading), report()) is Finish.PART_KEPT
+    # The third one's definitions do not wait for the GPU.
+    assert Counter(each.queue for each in dispatch(store, 2, LONG)) == {"gpu": 2, "cpu": 1}
+
+
+def test_two_that_dispatch_at_once_never_take_the_same(store: Store, instructor: Token) -> None:
+    batch = hand_in(store, instructor, 40)
+    taken = [each.grading for answer in at_once(8, lambda: dispatch(store, 100, LONG, limit=10)) for each in answer]
+    assert max(Counter(taken).values()) == 1
+    taken += [each.grading for each in dispatch(store, 100, LONG)]
+    assert len(set(taken)) == len(taken) == len(submissions(store, batch))
+
+
+def test_dispatching_at_once_keeps_to_the_share(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor, 40)
+    assert sum(len(answer) for answer in at_once(8, lambda: dispatch(store, 5, LONG))) == 5
+
+
+def test_a_process_that_is_killed_while_dispatching_marks_nothing(
+    settings: Settings, store: Store, instructor: Token
+) -> None:
+    hand_in(store, instructor, 2)
+    for _ in killed_before_each_statement(store, settings, lambda other: dispatch(other, 2, LONG)):
+        pass
+    # The last one lived and marked them; had an earlier one done so, there would have been nothing to mark.
+    assert dispatch(store, 2, LONG) == []
+    assert len(dispatch(store, 2, republish_seconds=-1)) == 2
+
+
+def test_every_stage_has_a_queue() -> None:
+    assert {stage: queue_of(stage) for stage in Stage} == {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}
