@@ -11,7 +11,18 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from grader.api import accepting, assignments, batches, events, health, overviews, problems, regrading, submissions
+from grader.api import (
+    accepting,
+    assignments,
+    batches,
+    events,
+    gradebooks,
+    health,
+    overviews,
+    problems,
+    regrading,
+    submissions,
+)
 from grader.api.catalog import Catalog
 from grader.api.envelope import Envelope
 from grader.api.limits import RequestLimits
@@ -40,7 +51,7 @@ _TAGS = [
     {"name": "health", "description": "Whether the service works."},
     {"name": "about", "description": "What answers mean."},
 ]
-_ROUTES = (accepting, batches, submissions, events, overviews, regrading, assignments, health, problems)
+_ROUTES = (accepting, batches, submissions, events, overviews, gradebooks, regrading, assignments, health, problems)
 
 
 def application(settings: Settings) -> FastAPI:
@@ -87,7 +98,7 @@ def _describe(api: FastAPI) -> None:
         if api.openapi_schema is None:
             document = written()
             schemas = document["components"]["schemas"]
-            for kind in (problems.ProblemDetails, Overview):
+            for kind in (problems.ProblemDetails, Overview, gradebooks.Filled):
                 described = TypeAdapter(kind).json_schema(
                     mode="serialization", ref_template="#/components/schemas/{model}"
                 )

@@ -10,15 +10,16 @@ from fastapi import APIRouter, Query, Request, Response
 from grader.api.access import Id, Submitter, batch_of
 from grader.api.formats import wanted
 from grader.api.problems import documented
-from grader.api.service import Given
+from grader.api.results import message_for, results
+from grader.api.service import Given, Service
 from grader.api.submissions import PAGE_POLICY
 from grader.journal import Record, Status
 from grader.overview import overview_of
 from grader.render.overview import render_overview
 from grader.report import Report
-from grader.store.database import Store
-from grader.store.reports import SubmissionStatus, report_of, submissions
+from grader.store.reports import SubmissionStatus
 from grader.store.schema import State
+from grader.store.tokens import Token
 
 __all__ = ["router"]
 
@@ -64,7 +65,7 @@ def overview(
     """Sum up what has ended: scores, items, misconceptions, and who needs somebody to look."""
     found = batch_of(service, token, batch)
     chosen = wanted(format_, request.headers.get("accept", ""), _FORMATS)
-    summed_up = overview_of(_entries(service.store, found.id))
+    summed_up = overview_of(_entries(service, token, found.id))
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
@@ -72,17 +73,17 @@ def overview(
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
-def _entries(store: Store, batch: str) -> Iterator[tuple[Record, Report | None]]:
-    """Give what has ended, one report after the other: those of a whole class need not be in memory at once."""
-    for found in submissions(store, batch):
-        report = report_of(store, found.id)
+def _entries(service: Service, token: Token, batch: str) -> Iterator[tuple[Record, Report | None]]:
+    """Give what has ended."""
+    for found, report in results(service.store, batch):
         if report is not None:
-            yield _record(found, Status.GRADED, report), report
+            yield _record(found, Status.GRADED, message_for(token, found), report), report
         elif found.state is State.FAILED:
-            yield _record(found, Status.UNREADABLE if found.refused else Status.FAILED, None), None
+            status = Status.UNREADABLE if found.refused else Status.FAILED
+            yield _record(found, status, message_for(token, found), None), None
 
 
-def _record(found: SubmissionStatus, status: Status, report: Report | None) -> Record:
+def _record(found: SubmissionStatus, status: Status, message: str, report: Report | None) -> Record:
     seconds: Any = report.timing.get("total_seconds", 0.0) if report else 0.0
     return Record(
         key=found.key,
@@ -91,9 +92,9 @@ def _record(found: SubmissionStatus, status: Status, report: Report | None) -> R
         revision=found.revision or "",
         mode=found.mode.value,
         status=status,
-        message=found.message,
+        message=message,
         # Where `grader fetch` puts it beside the overview.
-        report=f"{found.key}.json" if report else "",
+        report=f"reports/{found.key}.json" if report else "",
         seconds=seconds,
         identifiers=found.identifiers,
     )

@@ -15,6 +15,7 @@ from rich.console import Console
 from grader.api.access import Anyone, Id, Staff, submission_of
 from grader.api.formats import wanted
 from grader.api.problems import Problem, documented, not_found
+from grader.api.results import message_for
 from grader.api.service import Given
 from grader.recipe import Mode
 from grader.render import render_html, render_terminal
@@ -33,7 +34,6 @@ PAGE_POLICY = (
 )
 _FORMATS = {"json": "application/json", "html": "text/html", "text": "text/plain"}
 _WIDTH = 100  # columns of a report as text
-_SYSTEM_ERROR = "a system error; staff are told"
 
 router = APIRouter(
     prefix="/v1/submissions",
@@ -75,6 +75,7 @@ class SubmissionView(BaseModel):
     state: State
     stage: Stage
     message: str = Field(description="Why it failed, or why it waits again; empty where all is well.")
+    refused: bool = Field(description="It can never be graded; the message says why.")
     created_at: datetime
     ended_at: datetime | None
     points: Points | None = Field(description="None before a report is published.")
@@ -206,7 +207,8 @@ def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
         training=found.mode,
         state=found.state,
         stage=found.stage,
-        message=_message(token, found),
+        message=message_for(token, found),
+        refused=found.refused,
         created_at=found.created_at,
         ended_at=found.ended_at,
         points=points,
@@ -219,17 +221,10 @@ def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
     )
 
 
-def _message(token: Token, found: SubmissionStatus) -> str:
-    """Return why it failed: to staff as it was, to others only what their own input is the reason of."""
-    if token.role is Role.INSTRUCTOR or found.refused:
-        return found.message
-    return _SYSTEM_ERROR if found.state is State.FAILED else ""
-
-
 def _where(token: Token, found: SubmissionStatus) -> str:
     match found.state:
         case State.FAILED:
-            return f"there is no report: {_message(token, found)}"
+            return f"there is no report: {message_for(token, found)}"
         case State.CANCELLED:
             return "there is no report: the grading was cancelled"
         case _:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from grader.settings import Settings
 from grader.store.database import Store, migrate
 from grader.store.tokens import Role, create_token
 
+TLS = ssl.create_default_context()  # nobody here speaks it, and each client would load all certificates again
 PEOPLE = {"staff": Role.INSTRUCTOR, "ci": Role.CI, "kim": Role.STUDENT, "lee": Role.STUDENT}
 
 
@@ -38,6 +41,14 @@ class Api:
         return self.clients[who]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with tables and nothing in them."""
+    path = tmp_path_factory.mktemp("migrated") / "grader.sqlite"
+    migrate(Settings(database=f"sqlite:///{path}"))
+    return path
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
@@ -50,8 +61,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[[Settings], Api]]:
-    """Start services in this process, for any settings."""
+def started(migrated: Path, tmp_path: Path) -> Iterator[Callable[[Settings], Api]]:
+    """Start a service in this process, for any settings of this store."""
+    shutil.copy(migrated, tmp_path / "grader.sqlite")
     with ExitStack() as running:
         yield lambda settings: running.enter_context(_running(settings))
 
@@ -113,7 +125,7 @@ def tokens(store: Store) -> dict[str, str]:
 
 
 def client(url: str, headers: dict[str, str]) -> httpx.Client:
-    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=TLS)
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -143,7 +155,6 @@ def served(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def _running(settings: Settings) -> Iterator[Api]:
-    migrate(settings)
     store = Store.open(settings)
     headers = {who: bearer(secret) for who, secret in (tokens(store) | {"bad": "grader_nonsense"}).items()}
     headers["nobody"] = {}

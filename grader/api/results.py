@@ -1,0 +1,28 @@
+"""What a batch's submissions came to, as everything that sums up a class wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from grader.report import Report
+from grader.store.database import Store
+from grader.store.reports import SubmissionStatus, report_of, submissions
+from grader.store.schema import State
+from grader.store.tokens import Role, Token
+
+__all__ = ["message_for", "results"]
+
+_SYSTEM_ERROR = "a system error; staff are told"
+
+
+def results(store: Store, batch: str) -> Iterator[tuple[SubmissionStatus, Report | None]]:
+    """Give each submission with its published report, one after the other: a class's need not be in memory at once."""
+    for found in submissions(store, batch):
+        yield found, report_of(store, found.id) if found.revision else None
+
+
+def message_for(token: Token, found: SubmissionStatus) -> str:
+    """Return why it failed: to staff as it was, to others only what their own input is the reason of."""
+    if token.role is Role.INSTRUCTOR or found.refused:
+        return found.message
+    return _SYSTEM_ERROR if found.state is State.FAILED else ""
