@@ -1,6 +1,7 @@
 """The command line: thin, every command calls one function of the package."""
 
-from grader.cli import authoring, calibrate, check, data  # noqa: F401 - importing a module adds its commands
+# Importing a module adds its commands, in the order in which they are listed.
+from grader.cli import check, batch, gradebook, remote, service, worker, calibrate, authoring, data  # noqa: F401, I001
 from grader.cli.console import app
 
 __all__ = ["app"]
