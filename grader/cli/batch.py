@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, refuse_unwritable, write_text
@@ -107,13 +107,6 @@ def _ended_with(overview: Overview, out: Path) -> str:
     return f"{', '.join(parts)}{mean}; see {out / 'summary.html'}"
 
 
-def _say(text: str) -> None:
-    from grader.render.text import line
-
-    # Standard output is for JSON. As text, because names may hold what rich takes for markup.
-    Console(stderr=True, soft_wrap=True).print(Text(line(text)))
-
-
 @contextmanager
 def _watched() -> Iterator[Watcher]:
     """Show how far it is: a picture that changes on a terminal, a line for each submission elsewhere."""
@@ -121,87 +114,100 @@ def _watched() -> Iterator[Watcher]:
     console = Console(stderr=True)
     try:
         if console.is_terminal:
-            shown = _Picture(console)
-            with Live(get_renderable=shown.drawn, console=console, transient=True, refresh_per_second=4):
-                yield shown
+            picture = _Picture(console)
+            with Live(get_renderable=picture.drawn, console=console, transient=True, refresh_per_second=4):
+                yield picture
         else:
             yield _Lines()
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Lines:
-    """Says each submission's end in a line, with the rate and the time left."""
+class _Pace:
+    """How far a batch is, in words."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._submissions = self._before = self._done = self._failed = 0
+    def __init__(self, submissions: int = 0, done: int = 0) -> None:
+        self.submissions, self.done = submissions, done
+        self._before = done
+        self._failed = 0
         self._started = time.monotonic()
+
+    def ended(self, record: Record) -> None:
+        """Count a submission."""
+        self.done += 1
+        self._failed += not record.report
+
+    def __str__(self) -> str:
+        minutes, new = (time.monotonic() - self._started) / 60, self.done - self._before
+        parts = [f"{self.done} of {self.submissions}"]
+        if new and self.done < self.submissions:
+            left = (self.submissions - self.done) * minutes / new
+            parts += [f"{new / minutes:.1f} a minute", f"about {_duration(left)} left"]
+        return ", ".join([*parts, *([f"{self._failed} without a report"] if self._failed else [])])
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
+class _Lines:
+    """Says each submission's end in a line."""
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
-        self._submissions, self._before, self._done = submissions, done, done
-        self._started = time.monotonic()
-        before = f", {done} of them graded before" if done else ""
-        self.say(f"{submissions} submissions{before}; {jobs} at once")
+        self._pace = _Pace(submissions, done)
+        before = f", {done} of them done before" if done else ""
+        _say(f"{submissions} submissions{before}; {jobs} at once")
 
     def doing(self, process: int, key: str, what: str) -> None:
         """Say nothing: a line for each step would be too many."""
 
     def ended(self, record: Record, report: Report | None) -> None:
-        from grader.render.text import points
-
-        with self._lock:
-            self._done += 1
-            self._failed += report is None
-        came_to = (
-            f"{points(report.score)} of {points(report.max_score)}" if report else f"{record.status}: {record.message}"
-        )
-        self.say(f"{record.key}: {came_to} ({record.seconds:.1f} s); {self.told()}")
-
-    def told(self) -> str:
-        """Return how far it is in words."""
-        minutes, new = (time.monotonic() - self._started) / 60, self._done - self._before
-        parts = [f"{self._done} of {self._submissions}"]
-        if new and self._done < self._submissions:
-            left = (self._submissions - self._done) * minutes / new
-            parts += [f"{new / minutes:.1f} a minute", f"about {_duration(left)} left"]
-        return ", ".join([*parts, *([f"{self._failed} without a report"] if self._failed else [])])
-
-    def say(self, text: str) -> None:
-        _say(text)
+        self._pace.ended(record)
+        _say(f"{self._pace}: {_came_to(record, report)}")
 
 
-class _Picture(_Lines):
+class _Picture:
     """Draws a bar, and below it what each process does."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__()
         self._console = console
+        self._pace = _Pace()
         self._doing: dict[int, str] = {}
+
+    def begins(self, submissions: int, done: int, jobs: int) -> None:
+        self._pace = _Pace(submissions, done)
+        self._doing = dict.fromkeys(range(jobs), "")
 
     def doing(self, process: int, key: str, what: str) -> None:
         self._doing[process] = f"{key}: {what}" if key else ""
 
     def ended(self, record: Record, report: Report | None) -> None:
-        from grader.render.text import line
-
-        with self._lock:
-            self._done += 1
-            self._failed += report is None
+        self._pace.ended(record)
         if report is None:
-            self._console.print(Text(line(f"{record.key}: {record.status}: {record.message}")))
-
-    def say(self, text: str) -> None:
-        """Say nothing that is drawn."""
+            self._console.print(_text(_came_to(record, report)))
 
     def drawn(self) -> Group:
         """Return what is on the terminal now."""
-        from grader.render.text import line
+        whole = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=max(self._pace.submissions, 1), completed=self._pace.done, width=20)
+        whole.add_row(bar, _text(str(self._pace)))
+        return Group(whole, *(_text(what) for what in list(self._doing.values()) if what))
 
-        bar = ProgressBar(total=max(self._submissions, 1), completed=self._done, width=40)
-        rows = [Text(line(what), overflow="ellipsis", no_wrap=True) for _, what in sorted(self._doing.items()) if what]
-        return Group(bar, Text(self.told()), *rows)
+
+def _came_to(record: Record, report: Report | None) -> str:
+    from grader.render.text import points
+
+    if report is None:
+        return f"{record.key}: {record.status}: {record.message}"
+    return f"{record.key}: {points(report.score)} of {points(report.max_score)} points in {record.seconds:.1f} s"
 
 
-def _duration(minutes: float) -> str:
-    return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(_text(text))  # standard output is for JSON
+
+
+def _text(text: str) -> Text:
+    """Return one line as it is written: names may hold what rich takes for markup."""
+    from grader.render.text import line
+
+    return Text(line(text), overflow="ellipsis", no_wrap=True)
