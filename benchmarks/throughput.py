@@ -1,0 +1,131 @@
+"""How many submissions a minute `grader batch` grades, against processes that do nothing but grade.
+
+    python -m benchmarks.throughput [FOLDER] [--submissions 40] [--jobs 2]
+
+The notebooks of a folder, each time with another comment in its last cell so that none is like another, are graded with
+nothing trained: once by `grade_batch`, which writes reports, pages, journal, gradebook and summary; once by as many
+processes that call grade() in a loop on their share. Both start cold, and both times are shown with and without the
+start. Nothing is decided by these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from grader.assignment import find_assignment
+from grader.batch import grade_batch
+from grader.collection import HandedIn
+from grader.journal import Record
+from grader.report import Report
+
+REAL = Path("/work/shared/acceptance/real")
+
+
+def main() -> None:
+    """Print both rates and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=REAL)
+    parser.add_argument("--submissions", type=int, default=40)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    submissions = distinct(sorted(arguments.folder.rglob("*.ipynb")), arguments.submissions)
+    print(f"{len(submissions)} submissions, {arguments.jobs} at once, load before {os.getloadavg()[0]:.1f}", flush=True)
+    local = locally(submissions, arguments.jobs)
+    print(f"grade() in a loop: {told(len(submissions), local)}", flush=True)
+    batch = by_batch(submissions, arguments.jobs)
+    print(f"grade_batch:       {told(len(submissions), batch)}")
+    print(f"a batch takes {batch[1] / local[1]:.3f} times as long (with the start {batch[0] / local[0]:.3f})")
+
+
+def told(submissions: int, seconds: tuple[float, float]) -> str:
+    """Return a rate in words."""
+    whole, warm = seconds
+    return f"{60 * submissions / warm:6.1f} a minute ({warm:.1f} s, and {whole - warm:.1f} s to start)"
+
+
+def distinct(notebooks: list[Path], count: int) -> list[HandedIn]:
+    """Return so many submissions of these notebooks in turn, no two of the same bytes."""
+    found = []
+    for number in range(count):
+        path = notebooks[number % len(notebooks)]
+        content = json.loads(path.read_text("utf-8"))
+        cell = next(each for each in reversed(content["cells"]) if each["cell_type"] == "code")
+        cell["source"] = "".join(cell["source"]) + f"\n# {number}"
+        file = (path.name, json.dumps(content, ensure_ascii=False).encode())
+        found.append(HandedIn(f"{path.stem}-{number}", path.stem, files=(file,)))
+    return found
+
+
+class Clock:
+    """Notes when the first submission is run, which is when the processes are warm."""
+
+    def __init__(self) -> None:
+        self.warm = 0.0
+
+    def begins(self, submissions: int, done: int, jobs: int) -> None:
+        """Hear nothing new."""
+
+    def doing(self, process: int, key: str, what: str) -> None:
+        if what.startswith("running") and not self.warm:
+            self.warm = time.perf_counter()
+
+    def ended(self, record: Record, report: Report | None) -> None:
+        assert report is not None, record.message
+
+
+def by_batch(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+    """Return the seconds of a batch, from its start and from when it is warm."""
+    clock, started = Clock(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        grade_batch(submissions, find_assignment("hw2"), Path(folder), clock, jobs=jobs)
+    ended = time.perf_counter()
+    return ended - started, ended - clock.warm
+
+
+def locally(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+    """Return the seconds of processes that share the submissions, from their start and from when all are warm."""
+    spawn, started = multiprocessing.get_context("spawn"), time.perf_counter()
+    pairs = [spawn.Pipe() for _ in range(jobs)]
+    processes = [
+        spawn.Process(target=in_a_loop, args=(theirs, submissions[number::jobs]))
+        for number, (_, theirs) in enumerate(pairs)
+    ]
+    for process in processes:
+        process.start()
+    for ours, _ in pairs:
+        ours.recv()
+    warm = time.perf_counter()
+    for ours, _ in pairs:
+        ours.send("go")
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    ended = time.perf_counter()
+    return ended - started, ended - warm
+
+
+def in_a_loop(starter: Connection, submissions: list[HandedIn]) -> None:
+    """Grade these submissions in this process."""
+    from grader.grade import grade
+    from grader.sandbox.sandbox import Zygote
+    from grader.submission import Submission, read_notebook
+
+    assignment = find_assignment("hw2")
+    with Zygote(assignment.packages) as zygote:
+        assert not zygote.missing
+        starter.send("warm")
+        starter.recv()
+        for one in submissions:
+            notebooks = tuple(read_notebook(name, content) for name, content in one.files)
+            grade(Submission(notebooks), assignment, zygote)
+
+
+if __name__ == "__main__":
+    main()
