@@ -227,7 +227,7 @@ class Containers:
     def _setting(self, name: str) -> dict[str, Any]:
         told = {key: self.here(value) for key, value in self._services[name].get("environment", {}).items()}
         image = {"PATH": f"{PROGRAMS}:{os.defpath}", "HOME": str(self._folder), "PYTHONPATH": str(ROOT)}
-        return {"cwd": self._folder, "env": {**image, "GRADER_CACHE": str(self._folder / "cache"), **told}}
+        return {"cwd": "/", "env": {**image, "GRADER_CACHE": str(self._folder / "cache"), **told}}
 
 
 @pytest.fixture
@@ -250,8 +250,8 @@ def containers(services: Services) -> Iterator[Containers]:
             "8000": api,
             "0.0.0.0": "127.0.0.1",
         }
-        by_hand = {**services, "redis": {**services["redis"]}}
-        by_hand["redis"]["command"] = [*services["redis"]["command"], "--port", redis, "--bind", "127.0.0.1"]
+        here = ["--port", redis, "--bind", "127.0.0.1", "--dir", str(folder)]
+        by_hand = {**services, "redis": {**services["redis"], "command": [*services["redis"]["command"], *here]}}
         made = Containers(by_hand, places, user, folder)
         stack.callback(made.close)
         yield made
