@@ -74,7 +74,9 @@ def collect_notebooks(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds 
     Raises:
         InputError: there is no notebook among them.
     """
-    found = [Found((_last_part(name),), partial(_given, data)) for name, data in files]
+    given = [Found(_path_parts(name), partial(_given, data)) for name, data in files]
+    # Two that are called the same are two students', whose folders may tell who.
+    found = [Found(tuple(name.split("/")), file.read) for name, file in zip(_file_names(given), given, strict=True)]
     return _Collecting(bounds).collection("the files", Listing(tuple(sorted(found, key=lambda file: file.parts))), "")
 
 
@@ -125,17 +127,17 @@ class _Collecting:
         return Collection(form, tuple(sorted(handed_in, key=lambda each: each.key)), _notices(nobodys))
 
     def _opened(self, listing: Listing, wrapper: str) -> tuple[Listing, str]:
-        """Go into an archive that is all there is, unless its name says whose it is."""
-        while len(listing.files) == 1 and listing.files[0].suffix == ARCHIVE and len(listing.files[0].parts) == 1:
-            (file,) = listing.files
-            if form_of(listing) is not Form.FILES:
-                break
-            inside, inner = unwrapped(self._inside(file, self.depth + 1, self.allowance))
-            if form_of(inside) is Form.FILES and sum(each.may_hold_work for each in inside.files) < 2:
-                break
-            self.depth += 1
-            listing, wrapper = inside, inner or file.parts[-1][: -len(ARCHIVE)]
-        return listing, wrapper
+        """Go into an archive that has all the work there is, unless it is one student's."""
+        work = [file for file in listing.files if file.may_hold_work]
+        if len(work) != 1 or work[0].suffix != ARCHIVE or form_of(listing) is not Form.FILES:
+            return listing, wrapper
+        (archive,) = work
+        inside, inner = unwrapped(self._inside(archive, self.depth + 1, self.allowance))
+        if form_of(inside) is Form.FILES and sum(each.may_hold_work for each in inside.files) < 2:
+            return listing, wrapper
+        self.depth += 1
+        beside = [LeftAside(file.parts) for file in listing.files if file is not archive]
+        return inside.beside(*listing.left_aside, *beside), inner or archive.parts[-1][: -len(ARCHIVE)]
 
     def _read(self, group: _Group) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
         """Return a submitter's notebooks, and the notices on all else."""
@@ -239,10 +241,10 @@ def _file_names(notebooks: list[Found]) -> list[str]:
     names = []
     for found in notebooks:
         name = found.parts[-1] if last.count(found.parts[-1].casefold()) == 1 else "/".join(found.parts)
-        stem, number = name[: -len(NOTEBOOK)], 1
+        stem, number = name[: len(name) - len(found.suffix)], 1
         while name.casefold() in taken:
             number += 1
-            name = f"{stem}-{number}{NOTEBOOK}"
+            name = f"{stem}-{number}{found.suffix}"
         taken.add(name.casefold())
         names.append(name)
     return names
@@ -259,8 +261,10 @@ def _notices(left_aside: Iterable[LeftAside]) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def _last_part(name: str) -> str:
-    return unicodedata.normalize("NFC", name.replace("\\", "/").rstrip("/").rpartition("/")[2]) or "notebook.ipynb"
+def _path_parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a path that somebody gave as a file's name; it names nothing on this machine."""
+    parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
+    return tuple(part for part in parts if part not in ("", ".", "..")) or (f"notebook{NOTEBOOK}",)
 
 
 def _given(data: bytes) -> bytes:

@@ -62,16 +62,20 @@ class Submitter:
 def unwrapped(listing: Listing) -> tuple[Listing, str]:
     """Go into a folder that holds everything and is no student's own; return what is there, and its name."""
     wrapper = ""
-    while len(tops := listing.first_parts()) == 1:
+    while True:
+        # A file that is no work does not keep a folder from being all there is; another folder may be a student's.
+        idle = [file for file in listing.files if len(file.parts) == 1 and not file.may_hold_work]
+        tops = set(listing.first_parts()) - {file.parts[0] for file in idle}
+        if len(tops) != 1:
+            break
         (top,) = tops
         inner = listing.inside(top)
         levels = [len(file.parts) for file in inner.files if file.may_hold_work]
         clone = 1 in levels and any(left.parts == (_CLONE,) for left in inner.left_aside)
         if not levels or levels == [1] or clone or _moodle(top):
             break
-        # What was left aside outside stays in sight, by its whole path.
-        outside = (left for left in listing.left_aside if left.parts[0] != top)
-        listing = Listing(inner.files, inner.folders, (*inner.left_aside, *map(_outside, outside)))
+        outside = [left for left in listing.left_aside if left.parts[0] != top]
+        listing = inner.beside(*outside, *(LeftAside(file.parts) for file in idle))
         wrapper = top
     return listing, wrapper
 
@@ -166,7 +170,3 @@ def _shared_prefix(folders: list[str], wrapper: str) -> str:
             return prefix
     shared = os.path.commonprefix(folders) if len(folders) > 1 else ""  # noqa: RUF071 - these are no paths
     return shared[: shared.rfind("-") + 1]
-
-
-def _outside(left: LeftAside) -> LeftAside:
-    return LeftAside(("..", *left.parts), left.why)

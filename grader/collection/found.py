@@ -73,6 +73,11 @@ class Listing:
         held: Iterable[tuple[str, ...]] = (*(file.parts for file in self.files), *self.folders)
         return sorted({parts[0] for parts in held})
 
+    def beside(self, *left_aside: LeftAside) -> Listing:
+        """Return the same with what was left aside outside, which stays in sight by its path from here."""
+        outside = (LeftAside(("..", *left.parts), left.why) for left in left_aside)
+        return Listing(self.files, self.folders, (*self.left_aside, *outside))
+
     def inside(self, folder: str) -> Listing:
         """Return what a folder at the top holds, seen from there."""
         return Listing(

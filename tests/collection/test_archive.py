@@ -12,7 +12,8 @@ import pytest
 
 from grader.collection import ArchiveBounds, Collection, collect_archive
 from grader.errors import InputError
-from tests.collection.zips import NOTEBOOK, with_flags, zip_entry, zipped, zipped_by_windows
+from grader.notebook_json import DEFAULT_BOUNDS
+from tests.collection.zips import NOTEBOOK, with_flags, with_zip64_end, zip_entry, zipped, zipped_by_windows
 
 ZEROS = b"0" * 10**7
 
@@ -88,7 +89,7 @@ def test_korean_names_from_windows_are_read() -> None:
 
 def test_decomposed_names_from_a_mac_are_composed() -> None:
     packed = zipped({"\u1100\u1175\u11b7/a.ipynb": NOTEBOOK, "lee/a.ipynb": NOTEBOOK})
-    assert [each.key for each in collected(packed).handed_in] == ["lee", "김"]
+    assert [each.name for each in collected(packed).handed_in] == ["lee", "김"]
 
 
 # What is damaged
@@ -154,6 +155,13 @@ def test_a_notebook_that_unpacks_to_a_thousand_times_its_size_is_left_aside() ->
     assert "it unpacks to more than 250 times its size" in kim_s_notices(hw2_ipynb=ZEROS)
 
 
+def test_a_notebook_past_its_bounds_is_not_unpacked() -> None:
+    large = b" " * (DEFAULT_BOUNDS.file_bytes + 1)
+    collection = collected(zipped({"kim.ipynb": large, "lee.ipynb": NOTEBOOK}), ratio=2000)
+    assert files_of(collection) == {"kim": [], "lee": ["lee.ipynb"]}
+    assert "clear its outputs and save it again" in collection.handed_in[0].notices[1]
+
+
 def test_a_small_notebook_may_pack_well() -> None:
     small = b" " * 2**19
     assert collected(zipped({"kim.ipynb": small})).handed_in[0].files == (("kim.ipynb", small),)
@@ -169,6 +177,15 @@ def test_a_declared_size_that_is_too_small_gives_no_byte_more() -> None:
     tracemalloc.stop()
     assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
     assert peak < len(ZEROS) / 2
+
+
+def test_a_declared_size_that_is_too_large_is_told() -> None:
+    packed = bytearray(zipped([("kim/hw2.ipynb", NOTEBOOK), ("lee/hw2.ipynb", NOTEBOOK)]))
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<L", packed, packed.find(signature) + offset, len(NOTEBOOK) + 1)
+    collection = collected(bytes(packed))
+    assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
+    assert "it is shorter than its archive says" in collection.handed_in[0].notices[1]
 
 
 def test_a_class_that_unpacks_to_more_than_is_read_is_refused() -> None:
@@ -211,6 +228,20 @@ def test_a_count_that_is_a_lie_does_not_help() -> None:
     at = packed.rfind(b"PK\x05\x06")
     struct.pack_into("<HH", packed, at + 8, 1, 1)
     assert "it has more than 10 files" in refusal(bytes(packed), entries=10)
+
+
+def test_neither_does_a_second_table_of_contents() -> None:
+    packed = with_zip64_end(zipped({f"{number:0100}.ipynb": b"" for number in range(100)}))
+    assert len(collected(packed).handed_in) == 100
+    assert "it has more than 10 files" in refusal(packed, entries=10)
+
+
+def test_a_class_s_archive_in_an_archive_counts_as_deep() -> None:
+    students = {f"{name}.zip": zipped({"hw2.ipynb": NOTEBOOK}) for name in ("kim", "lee")}
+    packed = zipped({"download.zip": zipped(students), "readme.txt": b""})
+    assert files_of(collected(packed, depth=3)) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
+    assert collected(packed, depth=3).notices == ("left aside, no notebooks of the submission: ../readme.txt",)
+    assert files_of(collected(packed, depth=2)) == {"kim": [], "lee": []}
 
 
 def test_entries_that_lie_over_one_another_are_refused() -> None:

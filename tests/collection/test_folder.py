@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from grader.collection import Collection, collect
+from grader.collection.folder import read_file
 from grader.errors import InputError
+from grader.notebook_json import DEFAULT_BOUNDS
 from tests.collection.zips import NOTEBOOK, zipped
 
 
@@ -57,6 +59,20 @@ def test_a_student_with_nothing_but_a_link_is_not_overlooked(tmp_path: Path) -> 
     write(tmp_path, "kim.ipynb")
     (tmp_path / "lee.ipynb").symlink_to("kim.ipynb")
     assert files_of(collect(tmp_path)) == {"kim": ["kim.ipynb"], "lee": []}
+
+
+def test_a_file_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "kim.ipynb")
+    (tmp_path / "link.ipynb").symlink_to("kim.ipynb")
+    with pytest.raises(InputError, match="it cannot be read"):
+        read_file(tmp_path / "link.ipynb")
+
+
+def test_an_archive_past_its_bounds_is_not_read_whole(tmp_path: Path) -> None:
+    write(tmp_path, "lee.ipynb")
+    with open(tmp_path / "kim.zip", "wb") as file:
+        file.truncate(DEFAULT_BOUNDS.file_bytes + 1)
+    assert "kim.zip: it has more than 100 MB; pack the notebooks alone" in collect(tmp_path).handed_in[0].notices
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:

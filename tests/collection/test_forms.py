@@ -38,6 +38,12 @@ def test_folders_around_the_students_are_gone_through() -> None:
     assert names_of(collected("all/hw2/kim/a.ipynb", "all/hw2/lee/a.ipynb")) == {"kim": ["a.ipynb"], "lee": ["a.ipynb"]}
 
 
+def test_a_file_beside_the_folder_around_the_students_changes_nothing() -> None:
+    collection = collected("all/kim/a.ipynb", "all/lee/a.ipynb", "roster.csv")
+    assert names_of(collection) == {"kim": ["a.ipynb"], "lee": ["a.ipynb"]}
+    assert collection.notices == ("left aside, no notebooks of the submission: ../roster.csv",)
+
+
 def test_a_single_folder_with_one_notebook_is_a_student() -> None:
     assert names_of(collected("kim/hw2.ipynb")) == {"kim": ["hw2.ipynb"]}
 
@@ -79,9 +85,10 @@ def test_what_is_nowhere_a_notebook_is_refused() -> None:
 # Canvas
 
 
-def test_canvas_names_give_student_id_and_file() -> None:
+@pytest.mark.parametrize("late", ["LATE", "late"])
+def test_canvas_names_give_student_id_and_file(late: str) -> None:
     collection = collected(
-        "kimminsu_120_4501_hw2.ipynb", "leeyuna_LATE_121_4502_hw2-1.ipynb", "박서준_122_4503_과제.ipynb"
+        "kimminsu_120_4501_hw2.ipynb", f"leeyuna_{late}_121_4502_hw2-1.ipynb", "박서준_122_4503_과제.ipynb"
     )
     assert collection.form is Form.CANVAS
     assert [(each.key, each.name, each.identifiers, each.files[0][0]) for each in collection.handed_in] == [
@@ -175,6 +182,11 @@ def test_moodle_without_names_keeps_the_number(blind: str, number: str) -> None:
     }
 
 
+def test_a_class_of_one_in_moodle_is_one_student() -> None:
+    collection = collected("Kim_1_assignsubmission_file/a.ipynb", "Kim_1_assignsubmission_file/b.ipynb")
+    assert names_of(collection) == {"Kim": ["a.ipynb", "b.ipynb"]}
+
+
 def test_moodle_s_default_group_has_no_number() -> None:
     assert only(collected("Default group_assignsubmission_file/hw2.ipynb")).identifiers == {}
 
@@ -217,6 +229,12 @@ def test_clones_elsewhere_share_the_assignment_s_name(tmp_path: Path) -> None:
     assert [each.identifiers for each in collection.handed_in] == [{"login": "minsu"}, {"login": "yuna"}]
 
 
+def test_a_single_clone_with_several_notebooks_is_one_student(tmp_path: Path) -> None:
+    root = clones(tmp_path / "hw2-submissions", "hw2-kim")
+    (root / "hw2-kim" / "extra.ipynb").write_bytes(NOTEBOOK)
+    assert only(collect(root)).identifiers == {"login": "kim"}
+
+
 def test_clones_without_a_shared_name_are_folders_of_students(tmp_path: Path) -> None:
     assert [each.name for each in collect(clones(tmp_path / "clones", "minsu", "yuna")).handed_in] == ["minsu", "yuna"]
 
@@ -237,7 +255,7 @@ def test_decomposed_names_are_composed(tmp_path: Path) -> None:
     decomposed = "\u1100\u1175\u11b7"  # as macOS writes 김
     (tmp_path / decomposed).mkdir()
     (tmp_path / decomposed / "hw2.ipynb").write_bytes(NOTEBOOK)
-    assert only(collect(tmp_path)).key == "김"
+    assert (only(collect(tmp_path)).key, only(collect(tmp_path)).name) == ("김", "김")
 
 
 def test_the_order_does_not_depend_on_the_archive_s() -> None:
@@ -255,11 +273,24 @@ def test_files_of_one_name_in_one_submission_are_called_by_their_paths() -> None
 
 
 def test_notebooks_given_one_by_one_are_a_student_each() -> None:
-    collection = collect_notebooks([("lee.ipynb", b"2"), ("some/folder/kim.ipynb", b"1"), ("C:\\kim.ipynb", b"3")])
+    collection = collect_notebooks([("lee.ipynb", b"2"), ("C:\\some\\folder\\kim.ipynb", b"1")])
     assert [(each.key, each.files) for each in collection.handed_in] == [
-        ("kim", (("kim.ipynb", b"1"), ("kim-2.ipynb", b"3"))),
+        ("kim", (("kim.ipynb", b"1"),)),
         ("lee", (("lee.ipynb", b"2"),)),
     ]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
+    collection = collect_notebooks([("/home/me/lee/hw2.ipynb", b"2"), ("/home/me/kim/hw2.ipynb", b"1")])
+    assert [(each.key, each.files) for each in collection.handed_in] == [
+        ("kim", (("hw2.ipynb", b"1"),)),
+        ("lee", (("hw2.ipynb", b"2"),)),
+    ]
+
+
+def test_files_of_one_name_and_no_folder_are_two_students() -> None:
+    collection = collect_notebooks([("hw2.ipynb", b"1"), ("hw2.ipynb", b"2")])
+    assert [(each.key, each.files[0][1]) for each in collection.handed_in] == [("hw2", b"1"), ("hw2-2", b"2")]
 
 
 def test_files_given_one_by_one_may_be_named_as_canvas_names_them() -> None:

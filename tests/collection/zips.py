@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 
-__all__ = ["NOTEBOOK", "with_flags", "zip_entry", "zipped", "zipped_by_windows"]
+__all__ = ["NOTEBOOK", "with_flags", "with_zip64_end", "zip_entry", "zipped", "zipped_by_windows"]
 
 NOTEBOOK = b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}'
 
@@ -56,3 +56,12 @@ def with_flags(packed: bytes, flags: int) -> bytes:
         while (at := packed.find(signature, at + 1)) >= 0:
             struct.pack_into("<H", changed, at + offset, struct.unpack_from("<H", packed, at + offset)[0] | flags)
     return bytes(changed)
+
+
+def with_zip64_end(packed: bytes) -> bytes:
+    """Return the archive with its table of contents described in the 64-bit form, and as empty in the other."""
+    at = packed.rfind(b"PK\x05\x06")
+    count, size, offset = struct.unpack_from("<HLL", packed, at + 10)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    return packed[:at] + record + locator + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)

@@ -79,6 +79,11 @@ def test_names_that_are_formulas_are_neutralised() -> None:
     assert cells(filled.text)[3][0] == '\'="=1"&HYPERLINK("https://example.org")&""'
 
 
+def test_a_teacher_s_own_columns_are_theirs() -> None:
+    exported = "Student,ID,SIS Login ID,Section,Notes,Homework 2 (901)\nKim,12,minsu,A,-see me,\n"
+    assert canvas_csv(exported, [entry("kim", canvas_id="12")], "Homework 2").text.endswith("A,-see me,10\n")
+
+
 def test_first_and_last_names_may_be_apart() -> None:
     exported = (
         "LastName,FirstName,ID,SIS Login ID,Section,Homework 2 (901)\n"

@@ -13,7 +13,7 @@ from grader.gradebook import entries_of
 from grader.journal import Record, Status, append
 from tests.gradebook.entries import cells, report
 
-COMMAND = "import grader.cli.gradebook; from grader.cli.console import app; app()"
+GRADER = Path(sys.executable).with_name("grader")
 
 
 @pytest.fixture
@@ -31,8 +31,9 @@ def batch(tmp_path: Path) -> Path:
 
 
 def gradebook(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", COMMAND, "gradebook", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    return subprocess.run(
+        [GRADER, "gradebook", *arguments], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=60
+    )
 
 
 def test_entries_come_in_order_of_their_keys(batch: Path) -> None:
