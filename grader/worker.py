@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from billiard import active_children
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from celery.apps.worker import Worker
 from celery.worker import state
 
@@ -32,6 +32,7 @@ from grader.tasks import Workplace, add_task, dispatch_and_send
 __all__ = ["Reconciler", "run_worker"]
 
 _SECONDS_BETWEEN_RECONCILIATIONS = 5.0
+_SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_TO_LEAVE = 10.0
 
 _log = logging.getLogger("grader.worker")
@@ -60,6 +61,7 @@ def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int
     finally:
         store.close()
     app = broker_app(settings)
+    app.steps["consumer"].add(_LostMessages)
     # The signals keep no reference to who listens, so these names must.
     listeners = [_log_lines, _workplaces(app, settings, names)]
     signals.setup_logging.connect(listeners[0])
@@ -128,19 +130,55 @@ class Reconciler:
         store.close()
 
 
+class _LostMessages(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Connects anew where Celery still counts messages whose gradings are over.
+
+    While Redis is away, an acknowledgement that fails is logged and forgotten, and its message goes on counting. With as
+    many of them as there are processes the worker takes nothing, so it never learns that its connection is gone.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._timer: Any = None
+        self._before = False
+
+    def start(self, consumer: Any) -> None:
+        """Look every few seconds."""
+        self._before = False
+        self._timer = consumer.timer.call_repeatedly(_SECONDS_BETWEEN_LOOKS, self._look, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, consumer: Any) -> None:
+        counted = consumer.task_consumer.channel.qos
+        taken = counted.prefetch_count - (counted.can_consume_max_estimate() or 0)
+        lost = taken > len(state.reserved_requests)
+        if lost and self._before:  # an acknowledgement that is just on its way is there the next time
+            raise ConnectionError("messages were not acknowledged")
+        self._before = lost
+
+
 class _Worker(Worker):  # type: ignore[misc]
     """Celery's worker, which answers a second SIGTERM."""
 
     def install_platform_tweaks(self, worker: Worker) -> None:
+        """Answer signals."""
         super().install_platform_tweaks(worker)
         stop_taking = signal.getsignal(signal.SIGTERM)
         assert callable(stop_taking)
+        told = threading.Event()
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if state.should_stop is None:
-                stop_taking(number, frame)
-            else:
+            if told.is_set():
                 _leave()
+            told.set()
+            stop_taking(number, frame)
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
@@ -163,17 +201,23 @@ def _leave() -> None:
 def _workplaces(app: Celery, settings: Settings, assignments: Sequence[str]) -> Callable[..., None]:
     """Add the task, and return what is to be called in each new process before it takes one."""
     places: list[Workplace] = []  # of this process: one, once it was forked
-    add_task(app, lambda: places[0])
     parent = os.getpid()
+
+    def workplace() -> Workplace:
+        # Here, because Celery sets its own when it has started a process: that raises SystemExit wherever the process
+        # is, and in the midst of a rubric's test it would be taken for a student's mistake.
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, lambda *_: places[0].leave())
+        return places[0]
+
+    add_task(app, workplace)
 
     def open_workplace(**_: Any) -> None:
         if os.getppid() != parent:
             os._exit(0)  # killed before Celery could ask the kernel to end this process with it
-        place = Workplace(settings, app)
-        places.append(place)
-        signal.signal(signal.SIGTERM, lambda *_: place.leave())
+        places.append(Workplace(settings, app))
         try:
-            place.grading.warm_up(assignments)
+            places[0].grading.warm_up(assignments)
         except GraderError as error:  # each grading will meet it again, and say so where it is looked for
             _log.error("not warm: %s", error)
 

@@ -126,11 +126,13 @@ class Service:
 
     Args:
         folder: an empty one.
+        processes: of a worker.
         changed: settings that are not those of a test.
     """
 
-    def __init__(self, folder: Path, **changed: str | float | int) -> None:
+    def __init__(self, folder: Path, processes: int = 1, **changed: str | float | int) -> None:
         self.folder = folder
+        self.processes = processes
         self.redis = RedisServer(folder / "redis")
         settings = Settings(
             database=f"sqlite:///{folder / 'grader.sqlite'}",
@@ -169,9 +171,9 @@ class Service:
         told = {f"GRADER_{name.upper()}": str(value) for name, value in asdict(self.settings).items()}
         return {**os.environ, **told, "GRADER_TEST_TRAP": str(self.trap)}
 
-    def worker(self, processes: int = 1, queues: Sequence[str] = ("cpu",)) -> WorkerProcess:
+    def worker(self, queues: Sequence[str] = ("cpu",)) -> WorkerProcess:
         """Start a worker."""
-        self.workers.append(WorkerProcess(self.environment(), processes, queues, self.log))
+        self.workers.append(WorkerProcess(self.environment(), self.processes, queues, self.log))
         return self.workers[-1]
 
     def zygotes(self) -> list[int]:

@@ -38,8 +38,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One for the module, with a worker of two processes; no grading fails because too many tests hit it."""
-    with Service(tmp_path_factory.mktemp("service"), attempts=20) as made:
-        made.worker(2)
+    with Service(tmp_path_factory.mktemp("service"), processes=2, attempts=20) as made:
+        made.worker()
         yield made
 
 
@@ -116,8 +116,8 @@ def test_a_warm_process_killed_loses_nothing(service: Service) -> None:
 
 def test_a_submission_that_kills_its_grader_fails_and_the_others_go_on(tmp_path: Path) -> None:
     poisoned = str(Path(__file__).parent / "poisoned")
-    with Service(tmp_path, assignments=poisoned) as service:
-        service.worker(2)
+    with Service(tmp_path, processes=2, assignments=poisoned) as service:
+        service.worker()
         values = {"poison": 13, "first": 1, "second": 2}
         files = {key: notebook_bytes(f"def value(): return {value}") for key, value in values.items()}
         batch = service.hand_in(files, assignment=poisoned)

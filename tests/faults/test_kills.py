@@ -1,0 +1,23 @@
+"""A batch under random kills: every submission ends in one report, the same as when nothing is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import graded_calmly, graded_under_kills
+from tests.faults.service import Service, notebooks
+
+SUBMISSIONS, KILLS, SEED = 40, 8, 1
+
+
+@pytest.mark.slow
+def test_under_random_kills_every_submission_ends_in_the_report_of_a_calm_day(tmp_path: Path) -> None:
+    with Service(tmp_path, processes=2, attempts=KILLS + 3) as service:
+        service.worker()
+        files = notebooks(SUBMISSIONS)
+        calm = graded_calmly(service, files)
+        outcome = graded_under_kills(service, files, calm, KILLS, SEED, told=print)
+    assert outcome.good, str(outcome)
+    assert outcome.kills.total() == KILLS
