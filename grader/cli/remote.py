@@ -213,13 +213,10 @@ def _watched(client: Client, batch: str) -> int:
     """Show how far a batch is until it is done, and return the exit code."""
     from grader.render.batches import BatchProgress
 
-    about = client.batch(batch)
-    with BatchProgress(Console(stderr=True), about) as shown:
+    with BatchProgress(Console(stderr=True), client.batch(batch)) as shown:
         for event in client.events(batch):
-            if event.kind == "done" or shown.wants_more(event.kind):
-                about = client.batch(batch)
-                shown.update(about)
-    return _code(about)
+            shown.happened(event.kind, str(event.data.get("submission")))
+    return _code(client.batch(batch))
 
 
 def _code(about: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,14 +16,21 @@ from grader.render.text import line, points
 __all__ = ["BatchProgress", "render_batches", "render_changes", "render_submissions"]
 
 _ENDED = ("graded", "failed", "cancelled")  # states that a grading stays in
-_SECONDS_BETWEEN_LOOKS = 1.0
 _STYLES = {"graded": "green", "failed": "red", "cancelled": "yellow", "leased": "cyan"}
 _WORDS = {"leased": "being graded"}
+# What a grading is once this has happened to its submission.
+_AFTER = {
+    "claimed": "leased",
+    "given_back": "waiting",
+    "part_graded": "waiting",
+    "regrade": "waiting",
+    **{state: state for state in _ENDED},
+}
 _Json = Mapping[str, Any]
 
 
 class BatchProgress:
-    """How far a batch is: a bar with rate and time left on a terminal, else a line whenever the counts change.
+    """How far a batch is: a bar with rate and time left on a terminal, else a line for each hundredth of it.
 
     Args:
         console: where to.
@@ -32,15 +39,19 @@ class BatchProgress:
 
     def __init__(self, console: Console, about: _Json) -> None:
         self._console = console
-        self._looked = time.monotonic()
+        self._total = int(about["submissions"])
+        self._states: dict[str, str] = {}  # of submissions that something has happened to
         self._told = ""
+        # Events are told from the first one on. What the server counted already is no progress of this moment.
+        self._at_start = {state: count for state, count in about["states"].items() if count}
+        self._caught_up = self._counts() == self._at_start
         self._progress: Progress | None = None
         self._task = TaskID(0)
         if console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rest]}"), TimeRemainingColumn())
             self._progress = Progress(*columns, console=console, speed_estimate_period=300)
-            self._task = self._progress.add_task("", total=about["submissions"], completed=_ended(about), rest="")
-        self.update(about)
+            self._task = self._progress.add_task("", total=self._total, completed=_ended(self._at_start), rest="")
+        self._show(self._at_start)
 
     def __enter__(self) -> BatchProgress:
         if self._progress:
@@ -51,32 +62,40 @@ class BatchProgress:
         if self._progress:
             self._progress.stop()
 
-    def wants_more(self, kind: str) -> bool:
-        """Tell whether it is time to ask the server for counts, now that something of this kind has happened."""
-        if time.monotonic() - self._looked < _SECONDS_BETWEEN_LOOKS:
-            return False
-        return kind in {"graded", "failed", "cancelled", "claimed", "regrade"}
+    def happened(self, kind: str, submission: str) -> None:
+        """Show what has changed by an event."""
+        if kind in _AFTER:
+            self._states[submission] = _AFTER[kind]
+        counts = self._counts()
+        self._caught_up = self._caught_up or counts == self._at_start
+        if self._caught_up:
+            self._show(counts)
 
-    def update(self, about: _Json) -> None:
-        """Show these counts."""
-        self._looked = time.monotonic()
+    def _counts(self) -> dict[str, int]:
+        waiting = self._total - len(self._states)
+        return dict(Counter(self._states.values()) + Counter(waiting=waiting))
+
+    def _show(self, counts: Mapping[str, int]) -> None:
+        ended = _ended(counts)
         if self._progress:
-            self._progress.update(self._task, completed=_ended(about), total=about["submissions"])
+            self._progress.update(self._task, completed=ended)
             speed = self._progress.tasks[0].speed
             rate = f"{speed * 60:.1f} a minute" if speed else ""
-            self._progress.update(self._task, rest=", ".join(filter(None, (rate, _others(about)))))
+            self._progress.update(self._task, rest=", ".join(filter(None, (rate, _others(counts)))))
             return
-        told = ", ".join(filter(None, (f"{_ended(about)} of {about['submissions']} done", _others(about))))
-        if told != self._told:
-            self._console.print(told, markup=False, highlight=False, soft_wrap=True)
-            self._told = told
+        hundredth = f"{100 * ended // max(self._total, 1)}"
+        if hundredth != self._told:
+            self._console.print(_summary(counts, self._total), soft_wrap=True)
+            self._told = hundredth
 
 
 def render_batches(batches: Sequence[_Json], console: Console) -> None:
     """Print a list of batches."""
-    table = Table(Column("batch", no_wrap=True), "title", "assignment", "handed in", "by", "done", box=None, pad_edge=False)
+    table = Table(
+        Column("batch", no_wrap=True), "title", "assignment", "handed in", "by", "done", box=None, pad_edge=False
+    )
     for batch in batches:
-        done = f"{_ended(batch)} / {batch['submissions']}"
+        done = f"{_ended(batch['states'])} / {batch['submissions']}"
         table.add_row(*map(_text, (batch["id"], batch["title"], batch["assignment"])), *_when(batch), _text(done))
     console.print(table if batches else "there are no batches")
 
@@ -97,8 +116,7 @@ def render_submissions(about: _Json, submissions: Sequence[_Json], console: Cons
             _text("; ".join(filter(None, remarks))),
         )
     console.print(table)
-    told = ", ".join(filter(None, (f"{_ended(about)} of {about['submissions']} done", _others(about))))
-    console.print(_text(told))
+    console.print(_summary(about["states"], about["submissions"]))
 
 
 def render_changes(preview: _Json, console: Console) -> None:
@@ -114,14 +132,18 @@ def render_changes(preview: _Json, console: Console) -> None:
     console.print(_text(f"{preview['drafts']} drafts, {len(preview['changes'])} of them change points"))
 
 
-def _ended(about: _Json) -> int:
-    return sum(about["states"].get(state, 0) for state in _ENDED)
+def _ended(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in _ENDED)
 
 
-def _others(about: _Json) -> str:
+def _summary(counts: Mapping[str, int], total: int) -> Text:
+    return Text(", ".join(filter(None, (f"{_ended(counts)} of {total} done", _others(counts)))))
+
+
+def _others(counts: Mapping[str, int]) -> str:
     """Say how many are in the states that are neither a success nor a mere wait."""
-    counts = ((about["states"].get(state, 0), _WORDS.get(state, state)) for state in ("leased", "failed", "cancelled"))
-    return ", ".join(f"{count} {word}" for count, word in counts if count)
+    states = ("leased", "failed", "cancelled")
+    return ", ".join(f"{counts[state]} {_WORDS.get(state, state)}" for state in states if counts.get(state))
 
 
 def _when(batch: _Json) -> tuple[Text, Text]:
