@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -20,6 +21,8 @@ from grader.store.schema import BatchRow, GradingRow, SubmissionFileRow, Submiss
 from grader.store.tokens import Token
 
 __all__ = ["Accepted", "IdempotencyConflict", "NewSubmission", "accept"]
+
+_WRITERS = 16  # of blobs at once: a disk and an object store take as long for many as for one
 
 
 class IdempotencyConflict(InputError):
@@ -86,7 +89,10 @@ def accept(
     # Blobs come first: a batch never names one that is not there. One that no batch names does no harm.
     if earlier := _earlier(store, owner, idempotency_key, request):
         return earlier
-    blobs = [[(name, store.blobs.put(data)) for name, data in each.files] for each in submissions]
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        blobs = list(
+            writers.map(lambda each: [(name, store.blobs.put(data)) for name, data in each.files], submissions)
+        )
     batch = BatchRow(
         owner=owner.id,
         assignment=assignment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from grader.store.database import Store
 from grader.store.schema import BatchRow, EventRow, Kind
 
-__all__ = ["Event", "Kind", "events", "hold", "record"]
+__all__ = ["Event", "Kind", "events", "hold", "record", "record_each"]
 
 
 _LARGEST = 2**31 - 1  # id that the column holds; `after` is whatever a client says
@@ -39,15 +39,28 @@ def record(
     Args:
         session: the transaction in which it happens.
         batch: its id; all events of one transaction should be of one batch.
-        submission: its id, or None.
+        submission: its id, or None where it happened to the whole batch.
         kind: what happened.
         detail: plain JSON values; whoever may see the submission may see them.
     """
+    record_each(session, batch, [submission], kind, detail)
+
+
+def record_each(
+    session: Session,
+    batch: str,
+    submissions: Iterable[str | None],
+    kind: Kind,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Add the same event for each of these submissions, as `record` does."""
     # PostgreSQL hands out ids before the commit: a transaction with a lower id could commit after one with a higher
     # id, and a reader that goes on after the higher one would miss it. So an id is taken only by who holds the batch:
     # within a batch, ids are committed in their order.
     hold(session, batch)
-    session.add(EventRow(batch=batch, submission=submission, kind=kind, detail=dict(detail or {})))
+    session.add_all(
+        EventRow(batch=batch, submission=submission, kind=kind, detail=dict(detail or {})) for submission in submissions
+    )
     session.flush()
 
 

@@ -7,6 +7,7 @@ transaction: the grading, its attempt, the report, the event; so no two wait for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,7 +21,7 @@ from grader.report import Report
 from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.dispatching import Publication, Queue, dispatch, queue_of
-from grader.store.events import Kind, record
+from grader.store.events import Kind, record, record_each
 from grader.store.schema import (
     ALIVE,
     AttemptRow,
@@ -129,7 +130,7 @@ def claim(
         grading = session.scalar(taken)
         if grading is None:
             return None
-        _end_attempts(session, grading_id, Outcome.LOST, "its lease ran out")
+        _end_attempts(session, [grading_id], Outcome.LOST, "its lease ran out")
         session.execute(
             insert(AttemptRow).values(
                 grading=grading_id, stage=grading.stage, number=grading.attempts, fence=grading.fence, worker=worker
@@ -190,13 +191,13 @@ def finish(store: Store, lease: Lease, report: Report) -> Finish:
             )
             if not kept:
                 return Finish.REFUSED
-            _end_attempts(session, lease.grading, Outcome.PART_KEPT)
+            _end_attempts(session, [lease.grading], Outcome.PART_KEPT)
             record(session, lease.batch, lease.submission, Kind.PART_GRADED)
             return Finish.PART_KEPT
         if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), message=""):
             return Finish.REFUSED
         published = _insert_report(session, lease, report, sha256)
-        _end_attempts(session, lease.grading, Outcome.EXISTED if published is None else Outcome.REPORTED)
+        _end_attempts(session, [lease.grading], Outcome.EXISTED if published is None else Outcome.REPORTED)
         record(session, lease.batch, lease.submission, Kind.GRADED, {"published": bool(published)})
     return Finish.EXISTED if published is None else Finish.REPORTED
 
@@ -232,7 +233,7 @@ def refuse(store: Store, lease: Lease, message: str) -> bool:
         failed = {"state": State.FAILED, "refused": True, "message": message}
         if not _change(session, lease, **failed, lease_until=None, ended_at=now()):
             return False
-        _end_attempts(session, lease.grading, Outcome.REFUSED, message)
+        _end_attempts(session, [lease.grading], Outcome.REFUSED, message)
         record(session, lease.batch, lease.submission, Kind.FAILED, {"refused": True})
     return True
 
@@ -265,26 +266,21 @@ def cancel(store: Store, batch_or_submission_id: str) -> int:
     Whoever has one of them loses it: its report will be refused. Reports that are there stay.
     """
     named = (SubmissionRow.batch == batch_or_submission_id) | (SubmissionRow.id == batch_or_submission_id)
-    unfinished = GradingRow.state.in_(ALIVE)
-    # Two that cancel the same batch lock its gradings in the same order, or each could wait for the other.
-    locked = (
-        select(GradingRow.id)
-        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
-        .where(named, unfinished)
-        .order_by(GradingRow.id)
-        .with_for_update(key_share=True, of=GradingRow)
+    cancelled = (
+        update(GradingRow)
+        .where(
+            GradingRow.submission.in_(select(SubmissionRow.id).where(named)),
+            GradingRow.state.in_(ALIVE),
+        )
+        .values(state=State.CANCELLED, lease_until=None, ended_at=now())
+        .returning(GradingRow.id, GradingRow.submission)
     )
     with store.session() as session:
-        ended = session.execute(
-            update(GradingRow)
-            .where(GradingRow.id.in_(session.scalars(locked).all()), unfinished)
-            .values(state=State.CANCELLED, fence=GradingRow.fence + 1, lease_until=None, ended_at=now())
-            .returning(GradingRow.id, GradingRow.submission)
-        ).all()
-        for grading, _ in ended:
-            _end_attempts(session, grading, Outcome.CANCELLED)
-        for _, submission in ended:
-            record(session, _batch_of(session, submission), submission, Kind.CANCELLED)
+        ended = session.execute(cancelled).all()
+        if ended:
+            submissions = [row.submission for row in ended]
+            _end_attempts(session, [row.id for row in ended], Outcome.CANCELLED)
+            record_each(session, _batch_of(session, submissions[0]), submissions, Kind.CANCELLED)
     return len(ended)
 
 
@@ -306,17 +302,17 @@ def _give_back(
     values = {"state": state, "message": message, "lease_until": None, "published_at": None}
     if not _change(session, lease, *conditions, **values, ended_at=now() if failed else None):
         return None
-    _end_attempts(session, lease.grading, outcome, message)
+    _end_attempts(session, [lease.grading], outcome, message)
     kind = Kind.FAILED if failed else Kind.GIVEN_BACK
     record(session, lease.batch, lease.submission, kind, {"stage": lease.stage, "attempt": lease.number})
     return state
 
 
-def _end_attempts(session: Session, grading: str, outcome: Outcome, message: str = "") -> None:
-    """End the attempt of a grading that has not ended; there is at most one."""
+def _end_attempts(session: Session, gradings: Sequence[str], outcome: Outcome, message: str = "") -> None:
+    """End the attempts of these gradings that have not ended; each has one at most."""
     session.execute(
         update(AttemptRow)
-        .where(AttemptRow.grading == grading, AttemptRow.ended_at.is_(None))
+        .where(AttemptRow.grading.in_(gradings), AttemptRow.ended_at.is_(None))
         .values(ended_at=now(), outcome=outcome, message=message)
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from grader.recipe import Mode
 from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.events import Kind, hold, record
+from grader.store.events import Kind, hold, record, record_each
 from grader.store.schema import ALIVE, GradingRow, ReportRow, SubmissionRow
 
 __all__ = ["Change", "last_report", "preview", "publish", "regrade"]
@@ -42,15 +42,15 @@ def regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
     with store.session() as session:
         hold(session, batch_id)  # two that regrade at once would make two gradings
         earlier = session.scalars(query).all()
-        for grading in earlier:
-            grading.newest = False
-        session.flush()
+        session.execute(
+            update(GradingRow).where(GradingRow.id.in_([grading.id for grading in earlier])).values(newest=False)
+        )
         session.add_all(
             GradingRow(submission=grading.submission, assignment=grading.assignment, mode=mode) for grading in earlier
         )
         session.flush()
-        for grading in earlier:
-            record(session, batch_id, grading.submission, Kind.REGRADE, {"revision": revision})
+        regraded = [grading.submission for grading in earlier]
+        record_each(session, batch_id, regraded, Kind.REGRADE, {"revision": revision})
     return len(earlier)
 
 

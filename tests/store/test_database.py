@@ -96,12 +96,16 @@ def test_writers_wait_for_each_other(store: Store) -> None:
         assert session.scalars(select(TokenRow.person)).one() == "80"
 
 
-def test_who_reads_waits_for_no_writer(store: Store) -> None:
+def test_who_reads_waits_for_no_writer_and_keeps_none_waiting(store: Store) -> None:
     token(store, "before")
-    with store.session() as writing:
-        writing.execute(update(TokenRow).values(name="after"))
-        with store.reading() as session:
-            assert session.scalars(select(TokenRow.name)).one() == "before"
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.name)).one() == "before"
+        with store.session() as writing:
+            writing.execute(update(TokenRow).values(name="after"))
+            with store.reading() as other:
+                assert other.scalars(select(TokenRow.name)).one() == "before"
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.name)).one() == "after"
 
 
 def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:

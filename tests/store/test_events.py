@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from sqlalchemy import text
-
 from grader.store.database import Store
 from grader.store.events import Kind, events, record
 from grader.store.tokens import Token
-from tests.store.conftest import at_once, hand_in, token
+from tests.store.conftest import at_once, hand_in, somebody_waits, token
 
 
 def write(store: Store, batch: str, number: int = 0) -> None:
@@ -79,7 +77,7 @@ def test_a_later_event_is_not_seen_before_an_earlier_one(store: Store, instructo
         later = threading.Thread(target=write, args=(store, batch))
         later.start()
         # SQLite's second writer waits by design. On PostgreSQL, go on once it waits, or has overtaken.
-        while kind == "postgresql" and later.is_alive() and not _somebody_waits(store):
+        while kind == "postgresql" and later.is_alive() and not somebody_waits(store):
             pass
         assert len(events(store, batch)) == 1
     later.join()
@@ -94,9 +92,3 @@ def test_who_records_in_one_batch_keeps_nobody_from_another(store: Store, instru
             write(store, other)
             hand_in(store, instructor)
     assert len(events(store, one)) == 2
-
-
-def _somebody_waits(store: Store) -> bool:
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    with store.reading() as session:
-        return bool(session.scalars(waiting).one())

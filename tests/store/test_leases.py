@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections import Counter
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from grader.recipe import Mode
 from grader.settings import Settings
+from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.events import Kind, events
 from grader.store.leases import (
@@ -26,9 +28,9 @@ from grader.store.leases import (
     renew,
 )
 from grader.store.reports import PastAttempt, SubmissionStatus, attempts, report_of, submission
-from grader.store.schema import Outcome, ReportRow, Stage, State
+from grader.store.schema import GradingRow, Outcome, ReportRow, Stage, State
 from grader.store.tokens import Token
-from tests.store.conftest import at_once, claimed, gradings, hand_in, leased, report
+from tests.store.conftest import at_once, claimed, gradings, hand_in, leased, report, somebody_waits
 from tests.store.killing import killed_before_each_statement
 
 SHORT = 0.05  # seconds
@@ -182,6 +184,24 @@ def test_several_reconcile_at_once_and_each_lease_is_given_back_once(store: Stor
     answers = at_once(4, lambda: reconcile(store, 3))
     assert sum(answer.given_back for answer in answers) == 10
     assert kinds(store, leases[0]).count(Kind.GIVEN_BACK) == 10
+
+
+def test_a_lease_that_is_renewed_while_somebody_reconciles_is_kept(store: Store, instructor: Token, kind: str) -> None:
+    lease = leased(store, instructor, seconds=SHORT)
+    time.sleep(2 * SHORT)
+    answers: list[Reconciled] = []
+    with store.session() as renewing:
+        renewing.execute(update(GradingRow).values(lease_until=now() + 60))
+        other = threading.Thread(target=lambda: answers.append(reconcile(store, 3)))
+        other.start()
+        # The other has seen that the lease ran out, and waits to change it. SQLite does not show who waits.
+        while kind == "postgresql" and other.is_alive() and not somebody_waits(store):
+            pass
+        if kind == "sqlite":
+            time.sleep(2 * SHORT)
+    other.join()
+    assert answers == [Reconciled(0, 0)]
+    assert status(store, lease).state is State.LEASED
 
 
 def test_an_input_that_can_never_be_graded_fails_at_once(store: Store, instructor: Token) -> None:
