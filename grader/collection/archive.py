@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import BinaryIO
 
 from grader.collection.found import Found, LeftAside, Listing, is_debris, is_work
@@ -102,8 +103,7 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
     folders: set[tuple[str, ...]] = set()
     left_aside: list[LeftAside] = []
     readable = False
-    for entry in sorted(entries, key=_decoded):
-        raw = _decoded(entry)
+    for raw, entry in sorted(((_decoded(entry, bounds), entry) for entry in entries), key=itemgetter(0)):
         parts = _parts(raw)
         if why := _outside(raw, bounds):
             left_aside.append(LeftAside((raw[: bounds.name_length].replace("/", "_"),), why))
@@ -149,7 +149,7 @@ def _overlap(entries: list[zipfile.ZipInfo]) -> bool:
     return False
 
 
-def _decoded(entry: zipfile.ZipInfo) -> str:
+def _decoded(entry: zipfile.ZipInfo, bounds: ArchiveBounds) -> str:
     """Return an entry's name; Windows in Korea packs in cp949 and does not say so, zipfile then takes it for cp437."""
     name = entry.orig_filename
     if not entry.flag_bits & _UTF_8:
@@ -160,7 +160,9 @@ def _decoded(entry: zipfile.ZipInfo) -> str:
                 break
             except UnicodeDecodeError:
                 continue
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+    name = name.replace("\\", "/")
+    # Composing takes the square of the time where a name is nothing but accents; a longer one is not used.
+    return unicodedata.normalize("NFC", name) if len(name) <= bounds.name_length else name
 
 
 def _parts(name: str) -> tuple[str, ...]:

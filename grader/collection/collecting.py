@@ -6,6 +6,7 @@ import io
 import re
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -161,10 +162,11 @@ class _Collecting:
     ) -> list[Found]:
         """Return the notebooks among files; archives are looked into only where there are none beside them."""
         notebooks = [file for file in files if file.suffix == NOTEBOOK]
+        looked_into = not notebooks
         for file in files:
             if file.suffix == NOTEBOOK:
                 continue
-            if file.suffix != ARCHIVE or any(each.suffix == NOTEBOOK for each in files):
+            if file.suffix != ARCHIVE or not looked_into:
                 left_aside.append(LeftAside(file.parts))
                 continue
             own = allowance or Allowance(self.bounds.inner_bytes, self.allowance)
@@ -213,18 +215,13 @@ def _groups(listing: Listing, theirs: dict[str, Submitter]) -> tuple[list[_Group
 
 def _keys(everybody: list[Submitter]) -> list[str]:
     """Return a key for each submitter that is safe as a file's name; duplicates get a number."""
-    taken: set[str] = set()
+    taken: Counter[str] = Counter()
     keys = []
     for submitter in everybody:
         identified = f"{submitter.name}_{next(iter(submitter.identifiers.values()), '')}"
         known = submitter.identifiers and submitter.name not in submitter.identifiers.values()
         stem = _safe(identified if known and "canvas_anonymous" not in submitter.identifiers else submitter.name)
-        key, number = stem, 1
-        while key.casefold() in taken:
-            number += 1
-            key = f"{stem}-{number}"
-        taken.add(key.casefold())
-        keys.append(key)
+        keys.append(_numbered(stem, "", taken))
     return keys
 
 
@@ -236,18 +233,23 @@ def _safe(name: str) -> str:
 
 def _file_names(notebooks: list[Found]) -> list[str]:
     """Return each notebook's last part, or its whole path where another has the same; what still agrees is numbered."""
-    last = [found.parts[-1].casefold() for found in notebooks]
-    taken: set[str] = set()
+    last = Counter(found.parts[-1].casefold() for found in notebooks)
+    taken: Counter[str] = Counter()
     names = []
     for found in notebooks:
-        name = found.parts[-1] if last.count(found.parts[-1].casefold()) == 1 else "/".join(found.parts)
-        stem, number = name[: len(name) - len(found.suffix)], 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{stem}-{number}{found.suffix}"
-        taken.add(name.casefold())
-        names.append(name)
+        name = found.parts[-1] if last[found.parts[-1].casefold()] == 1 else "/".join(found.parts)
+        names.append(_numbered(name[: len(name) - len(found.suffix)], found.suffix, taken))
     return names
+
+
+def _numbered(stem: str, ending: str, taken: Counter[str]) -> str:
+    """Return a name that is not taken yet, whatever its case, and take it; `taken` counts on, so many cost little."""
+    name = f"{stem}{ending}"
+    while taken[name.casefold()]:
+        taken[f"{stem}{ending}".casefold()] += 1
+        name = f"{stem}-{taken[f'{stem}{ending}'.casefold()]}{ending}"
+    taken[name.casefold()] += 1
+    return name
 
 
 def _notices(left_aside: Iterable[LeftAside]) -> tuple[str, ...]:

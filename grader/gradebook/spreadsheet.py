@@ -77,6 +77,6 @@ def _rows(text: str, delimiter: str, at_most: int | None = None) -> list[list[st
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        return [row for row, _ in zip(reader, range(at_most or len(text)), strict=False) if row]
+        return [row for row, _ in zip(reader, range(at_most or len(text)), strict=False) if any(row)]
     finally:
         csv.field_size_limit(before)

@@ -66,7 +66,7 @@ def test_a_sheet_comes_back_as_it_was(text: str) -> None:
 
 
 def test_short_rows_are_filled_up_and_empty_lines_left_out() -> None:
-    assert Sheet.read("a,b,c\n\n1\n").rows == [["a", "b", "c"], ["1", "", ""]]
+    assert Sheet.read("a,b,c\n\n,,\n1\n").rows == [["a", "b", "c"], ["1", "", ""]]
 
 
 def test_a_long_text_is_read_and_the_reader_s_limit_is_as_before() -> None:
