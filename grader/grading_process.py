@@ -1,10 +1,10 @@
 """A process that grades one submission after the other: `python -m grader.grading_process`.
 
 It reads one JSON object a line on standard input. The first says what all have in common (assignment, mode, data,
-trainings_at_once) and is answered by {"ready": true}; each later one is a submission, answered by any number of
-{"doing": "..."} and then {"report": "..."}, {"unreadable": "..."} where there is no notebook to be read,
-{"fault": "..."} where we or the machine broke, or {"wrong": "..."} where the command was. Where standard input ends,
-the process ends.
+trainings_at_once) and is answered by {"ready": true}; each later one is a submission. Its answer is
+{"patience": seconds}, after which without a word the process hangs, then any number of {"doing": "..."}, and then
+{"report": "..."}, {"unreadable": "..."} where there is no notebook to be read, {"fault": "..."} where we or the machine
+broke, or {"wrong": "..."} where the command was. Where standard input ends, the process ends.
 """
 
 from __future__ import annotations
@@ -45,15 +45,13 @@ def main() -> None:
             return say(wrong=str(error))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that a sandbox is cleared away
         say(ready=True)
+        assignment, mode = shared["assignment"], Mode(shared["mode"])
         while True:
-            order = orders.get()
+            files = [(each["name"], base64.b64decode(each["base64"])) for each in orders.get()["files"]]
             try:
-                submission = Submission(
-                    tuple(read_notebook(each["name"], base64.b64decode(each["base64"])) for each in order["files"])
-                )
-                report = grading.grade(
-                    submission, shared["assignment"], Mode(shared["mode"]), progress=lambda what: say(doing=what)
-                )
+                say(patience=2 * grading.longest_silence(assignment, mode, len(files)))
+                submission = Submission(tuple(read_notebook(name, content) for name, content in files))
+                report = grading.grade(submission, assignment, mode, progress=lambda what: say(doing=what))
                 say(report=report.to_json())
             except SubmissionError as error:
                 say(unreadable=str(error))

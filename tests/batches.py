@@ -26,8 +26,8 @@ points = 1
 names = ["value"]
 [limits]
 cell_seconds = 5
-submission_seconds = 5
-judge_seconds = 5
+submission_seconds = %(seconds)g
+judge_seconds = %(seconds)g
 """
 # The rubric runs in the process that grades, so it can do to it what a lack of memory or a bug of torch would.
 _TEST = """
@@ -51,10 +51,15 @@ def test_value_gives_a_number(student: Student) -> None:
 """
 
 
-def moody(folder: Path) -> Assignment:
-    """Write an assignment: value 13 ends the process that grades, 14 kills it once, 15 silences it for ever."""
+def moody(folder: Path, seconds: float = 20) -> Assignment:
+    """Write an assignment: value 13 ends the process that grades, 14 kills it once, 15 silences it for ever.
+
+    Args:
+        folder: where to; it is made.
+        seconds: for the cells of a submission, and for judging it.
+    """
     folder.mkdir()
-    folder.joinpath("rubric.toml").write_text(_RUBRIC)
+    folder.joinpath("rubric.toml").write_text(_RUBRIC % {"seconds": seconds})
     folder.joinpath("test_value.py").write_text(_TEST)
     return load_assignment(folder)
 

@@ -76,7 +76,7 @@ def grade_batch(
             "data": str(data or ""),
             "trainings_at_once": 1 if jobs > 1 else None,
         }
-        with closing(Graders(shared, assignment, mode, watcher)) as graders:
+        with closing(Graders(shared, watcher)) as graders:
             for same, outcome in graders.graded(alike, jobs):
                 for number, one in enumerate(same):
                     seconds = 0.0 if number else outcome.seconds

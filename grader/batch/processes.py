@@ -17,20 +17,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from grader.assignment import Assignment
 from grader.collection import HandedIn
 from grader.errors import InputError, SystemFault
 from grader.journal import Record, Status
-from grader.recipe import Mode
 from grader.report import Report
 
 __all__ = ["Graders", "Outcome", "Watcher"]
 
 _TRIES = 3  # of a submission, and of starting a process
-_SECONDS_TO_START = 300  # it imports torch, and so does its warm process
+_SECONDS_TO_START = 300  # it imports torch, and so does its warm process; afterwards it says how long it may be silent
 _SECONDS_TO_END = 10
 _SHOWN_LOG = 2000  # characters
-_TRAININGS = 4  # in a notebook, as `grade` has it
 
 
 class Watcher(Protocol):
@@ -62,10 +59,8 @@ class Graders:
     The thread that starts a process outlives it, because the kernel may end a process with that thread.
     """
 
-    def __init__(self, shared: Mapping[str, Any], assignment: Assignment, mode: Mode, watcher: Watcher) -> None:
+    def __init__(self, shared: Mapping[str, Any], watcher: Watcher) -> None:
         self._shared = shared
-        self._assignment = assignment
-        self._mode = mode
         self._watcher = watcher
         self._waiting: queue.SimpleQueue[list[HandedIn]] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[list[HandedIn], Outcome] | Exception] = queue.SimpleQueue()
@@ -84,8 +79,9 @@ class Graders:
         for same in waiting:
             self._waiting.put(same)
         for number in range(jobs):
-            self._threads.append(threading.Thread(target=self._serve, args=(number,)))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._serve, args=(number,))
+            thread.start()
+            self._threads.append(thread)  # only now: one that never ran cannot be waited for
         for _ in waiting:
             ended = self._ended.get()
             if isinstance(ended, Exception):
@@ -118,13 +114,12 @@ class Graders:
         if not one.files:
             return Outcome(Status.UNREADABLE, "; ".join(("there is no notebook", *one.notices)))
         files = [{"name": name, "base64": base64.b64encode(content).decode()} for name, content in one.files]
-        silence = _longest_silence(self._assignment, self._mode, len(files))
         outcome = Outcome(Status.FAILED)
         for _ in range(_TRIES):
             process = self._process(number, one.key)
             started = time.monotonic()
             try:
-                answer = process.ask({"files": files}, lambda what: self._watcher.doing(number, one.key, what), silence)
+                answer = process.ask({"files": files}, lambda what: self._watcher.doing(number, one.key, what))
             except SystemFault as error:
                 self._end(number)
                 answer = {"fault": str(error)}
@@ -149,7 +144,7 @@ class Graders:
                 process = self._processes[number] = _Process()
             self._watcher.doing(number, key, "starting")
             try:
-                answer = process.ask(self._shared, lambda _: None, _SECONDS_TO_START)
+                answer = process.ask(self._shared, lambda _: None)
                 if "wrong" in answer:
                     raise InputError(answer["wrong"])
                 return process
@@ -176,22 +171,12 @@ def _outcome(answer: Mapping[str, str]) -> Outcome:
     return Outcome(Status.FAILED, answer["fault"])
 
 
-def _longest_silence(assignment: Assignment, mode: Mode, notebooks: int) -> float:
-    """Return the seconds after which a process that says nothing hangs: twice what all limits together allow."""
-    limits = assignment.limits
-    seconds = limits.submission_seconds + limits.judge_seconds
-    if mode is not Mode.NONE:
-        seconds += len(assignment.trained) * limits.training_seconds
-    if mode is Mode.FULL:
-        seconds += _TRAININGS * notebooks * limits.training_cell_seconds
-    return 2 * seconds
-
-
 class _Process:
     """The trusted end of `grading_process.py`."""
 
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._patience: float = _SECONDS_TO_START
         self._was_silent = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "grader.grading_process"],
@@ -201,28 +186,30 @@ class _Process:
             start_new_session=True,  # Ctrl-C is for whoever started us, who then ends this process
         )
 
-    def ask(self, order: Mapping[str, Any], told: Callable[[str], None], silence: float) -> dict[str, Any]:
+    def ask(self, order: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
         """Give an order and return its answer.
 
         Args:
             order: plain JSON values.
             told: hears in a few words what the process is doing.
-            silence: after how many seconds without a word it is killed.
 
         Raises:
-            SystemFault: the process died or was killed; it cannot be asked again.
+            SystemFault: the process died, or was silent for too long and was killed; it cannot be asked again.
         """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
             while True:
-                message: dict[str, Any] = json.loads(self._line(silence))
-                if "doing" not in message:
+                message: dict[str, Any] = json.loads(self._line())
+                if "patience" in message:
+                    self._patience = message["patience"]
+                elif "doing" in message:
+                    told(message["doing"])
+                else:
                     return message
-                told(message["doing"])
         except (OSError, ValueError):
-            raise SystemFault(self._last_words(silence)) from None
+            raise SystemFault(self._last_words()) from None
 
     def stop(self) -> None:
         """Have the process end, whatever it is doing, and a sandbox cleared away."""
@@ -244,9 +231,9 @@ class _Process:
             self._process.kill()
             return self._process.wait()
 
-    def _line(self, silence: float) -> bytes:
+    def _line(self) -> bytes:
         assert self._process.stdout is not None
-        silent = threading.Timer(silence, self._silenced)
+        silent = threading.Timer(self._patience, self._silenced)
         silent.start()
         try:
             return self._process.stdout.readline()
@@ -257,12 +244,12 @@ class _Process:
         self._was_silent = True
         self._process.kill()
 
-    def _last_words(self, silence: float) -> str:
+    def _last_words(self) -> str:
         ended = self._wait()
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - _SHOWN_LOG))
         words = self._log.read().decode(errors="replace").strip()
         if self._was_silent:
-            how = f"was silent for {silence:.0f} s and was killed"
+            how = f"was silent for {self._patience:.0f} s and was killed"
         elif ended == -signal.SIGKILL:
             how = "was killed (is there too little memory?)"
         else:
