@@ -24,7 +24,8 @@ _UTF_8 = 0x800
 # Others unpack a few bytes to hundreds of megabytes in one step, before anybody can count them.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LOCAL_HEADER_BYTES = 30
-_DIRECTORY_BYTES_PER_ENTRY = 1024
+_DIRECTORY_BYTES_PER_ENTRY = 256
+_END = b"PK\x05\x06"  # of the archive: where its table of contents is
 _RATIO_FROM_BYTES = 2**20
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError, OSError)
 _DRIVE = re.compile(r"^[A-Za-z]:/")
@@ -97,6 +98,8 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
     except _BROKEN as error:
         raise InputError(f"it cannot be opened as a zip file ({error}); download it again") from error
     entries = archive.infolist()
+    if len(entries) > bounds.entries:
+        raise _too_many(bounds)
     if _overlap(entries):
         raise InputError("its files lie over one another, as no packer writes them; pack it again")
     files: list[Found] = []
@@ -129,14 +132,18 @@ def _check_directory(file: BinaryIO, bounds: ArchiveBounds) -> None:
     start = max(0, end - 2**16 - 22)
     file.seek(start)
     tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
+    # As zipfile looks for it: at the very end, or else wherever it stands last, before a comment.
+    at = len(tail) - 22 if tail[-22:-18] == _END and tail[-2:] == b"\0\0" else tail.rfind(_END)
     size = struct.unpack_from("<L", tail, at + 12)[0] if at >= 0 and at + 22 <= len(tail) else 0
     if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07" and at >= 76:
         size = struct.unpack_from("<Q", tail, at - 76 + 40)[0]
-    count = struct.unpack_from("<H", tail, at + 10)[0] if size else 0
-    # The count is only what the archive says of itself; the size is what is parsed.
-    if count > bounds.entries or size > bounds.entries * _DIRECTORY_BYTES_PER_ENTRY:
-        raise InputError(f"it has more than {bounds.entries:,} files; pack the notebooks alone")
+    # Its count is only what the archive says of itself; its size is what is parsed.
+    if size > bounds.entries * _DIRECTORY_BYTES_PER_ENTRY:
+        raise _too_many(bounds)
+
+
+def _too_many(bounds: ArchiveBounds) -> InputError:
+    return InputError(f"it has more than {bounds.entries:,} files; pack the notebooks alone")
 
 
 def _overlap(entries: list[zipfile.ZipInfo]) -> bool:
