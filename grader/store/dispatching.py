@@ -46,8 +46,11 @@ def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 20
     """
     lost = GradingRow.published_at < now() - republish_seconds
     due = and_(GradingRow.state == State.WAITING, or_(GradingRow.published_at.is_(None), lost))
-    with store.session() as session:
+    with store.reading() as session:
         wanted = list(session.scalars(_in_turn(due, share, limit)))
+    if not wanted:
+        return []
+    with store.session() as session:
         # `due` is asked again of the row that was locked: another dispatcher may have taken it since it was chosen.
         locked = select(GradingRow.id).where(GradingRow.id.in_(wanted), due)
         free = session.scalars(locked.with_for_update(skip_locked=True, key_share=True)).all()

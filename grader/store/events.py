@@ -15,7 +15,6 @@ from grader.store.schema import BatchRow, EventRow, Kind
 
 __all__ = ["Event", "Kind", "events", "hold", "record", "record_each"]
 
-
 _LARGEST = 2**31 - 1  # id that the column holds; `after` is whatever a client says
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from grader.recipe import Mode
 from grader.report import Report
+from grader.settings import Settings
 from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.dispatching import Publication, Queue, dispatch, queue_of
@@ -50,8 +51,6 @@ __all__ = [
     "refuse",
     "renew",
 ]
-
-_ATTEMPTS = 3
 
 
 class Finish(StrEnum):
@@ -94,7 +93,7 @@ class Reconciled:
 
 
 def claim(
-    store: Store, grading_id: str, worker: str, seconds: float, queue: Queue, attempts: int = _ATTEMPTS
+    store: Store, grading_id: str, worker: str, seconds: float, queue: Queue, attempts: int = Settings.attempts
 ) -> Lease | None:
     """Take a grading's stage, if it waits, or if whoever had it let the lease run out.
 
@@ -186,6 +185,7 @@ def finish(store: Store, lease: Lease, report: Report) -> Finish:
                 state=State.WAITING,
                 attempts=0,
                 part=sha256,
+                message="",
                 lease_until=None,
                 published_at=None,
             )
@@ -268,10 +268,7 @@ def cancel(store: Store, batch_or_submission_id: str) -> int:
     named = (SubmissionRow.batch == batch_or_submission_id) | (SubmissionRow.id == batch_or_submission_id)
     cancelled = (
         update(GradingRow)
-        .where(
-            GradingRow.submission.in_(select(SubmissionRow.id).where(named)),
-            GradingRow.state.in_(ALIVE),
-        )
+        .where(GradingRow.submission.in_(select(SubmissionRow.id).where(named)), GradingRow.state.in_(ALIVE))
         .values(state=State.CANCELLED, lease_until=None, ended_at=now())
         .returning(GradingRow.id, GradingRow.submission)
     )
@@ -287,10 +284,8 @@ def cancel(store: Store, batch_or_submission_id: str) -> int:
 def _change(session: Session, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> bool:
     """Change the grading if the lease still holds: the compare and set that everything here rests on."""
     holds = (GradingRow.id == lease.grading, GradingRow.fence == lease.fence, GradingRow.state == State.LEASED)
-    changed = session.execute(
-        update(GradingRow).where(*holds, *conditions).values(**values).returning(GradingRow.id)
-    ).all()
-    return len(changed) == 1
+    change = update(GradingRow).where(*holds, *conditions).values(**values).returning(GradingRow.id)
+    return session.execute(change).one_or_none() is not None
 
 
 def _give_back(

@@ -89,6 +89,7 @@ class SubmissionStatus:
         attempts: at the stage that the grading is in.
         message: why it failed, or why it waits again; for staff, unless it was `refused`.
         refused: the input can never be graded, and the message says why.
+        created_at: when this grading was asked for.
         revision: of the rubric, of the published report; like all that follows None where there is no report.
         draft: there is a newer report that is not published.
     """
