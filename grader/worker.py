@@ -133,8 +133,8 @@ class Reconciler:
 class _LostMessages(bootsteps.StartStopStep):  # type: ignore[misc]
     """Connects anew where Celery still counts messages whose gradings are over.
 
-    While Redis is away, an acknowledgement that fails is logged and forgotten, and its message goes on counting. With as
-    many of them as there are processes the worker takes nothing, so it never learns that its connection is gone.
+    While Redis is away, an acknowledgement that fails is logged and forgotten, and its message goes on counting. With
+    as many of them as there are processes the worker takes nothing, so it never learns that its connection is gone.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
