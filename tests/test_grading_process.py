@@ -104,7 +104,7 @@ def test_submissions_are_answered_one_after_the_other(start: Callable[..., Proce
     process = start()
     assert process.answer() == {"ready": True}
     process.tell(files(a=RIGHT))
-    assert process.hear() == {"patience": 40}  # twice what doubled's limits give to its cells, and to judging
+    assert process.hear()["patience"] > 0
     assert "doing" in process.hear()
     report = Report.from_json(process.answer()["report"])
     assert (report.score, report.files[0].name) == (3, "a.ipynb")

@@ -147,6 +147,17 @@ def test_a_discrimination_has_a_word(discrimination: float | None, judged: int, 
     assert word in page.text
 
 
+def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
+    items = (item(4, Verdict.PASSED), item(0, Verdict.PENDING), item(0, Verdict.ABSENT))
+    entries: list[tuple[Record, Report | None]] = [
+        (record(f"s{number}", "Kim"), Report("hw2", "t", "r", (), (each,))) for number, each in enumerate(items)
+    ]
+    page = Page(render_overview(overview_of(entries)))
+    assert "50 %" in page.text
+    assert "of 2 judged" in page.text
+    assert "judged" not in Page(render_overview(an_overview())).text
+
+
 def test_a_batch_of_which_nothing_was_graded_has_a_page() -> None:
     page = Page(render_overview(overview_of([(record("lee", "Lee", Status.UNREADABLE, "no notebook"), None)])))
     assert "Nothing graded" in page.text
