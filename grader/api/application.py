@@ -76,7 +76,6 @@ def application(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
-        max_body_size=settings.upload_bytes,
         # Their pages load scripts from elsewhere; /openapi.json says the same.
         docs_url=None,
         redoc_url=None,

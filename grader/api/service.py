@@ -19,9 +19,9 @@ from grader.settings import Settings
 from grader.store.database import Store
 from grader.store.leases import dispatch
 
-__all__ = ["Given", "Service"]
+__all__ = ["UPLOADS", "Given", "Service"]
 
-_UPLOADS = 8  # at once; each may have `upload_bytes` on disk
+UPLOADS = 8  # at once; each may have `upload_bytes` on disk
 _UNPACKED = 2  # at once; each may have what its zip holds in memory
 
 log = logging.getLogger("grader.api")
@@ -42,7 +42,7 @@ class Service:
     catalog: Catalog
     limits: RequestLimits
     metrics: Metrics
-    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_UPLOADS))
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS))
     unpacking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_UNPACKED))
 
     def dispatch(self) -> None:

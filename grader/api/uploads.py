@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from grader.api.problems import RETRY_SECONDS, Problem
 from grader.api.service import Given
@@ -75,7 +76,7 @@ def collected(upload: Upload, settings: Settings) -> Collection:
 
 
 async def _uploaded(request: Request, service: Given) -> AsyncIterator[Upload]:
-    """Receive a body; past its bounds the framework's own limit ends it, see `max_body_size` in application.py."""
+    """Receive a body."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Problem("unsupported-media-type", "send the files as multipart/form-data")
     if service.uploads.locked():
@@ -84,7 +85,8 @@ async def _uploaded(request: Request, service: Given) -> AsyncIterator[Upload]:
     async with service.uploads:
         try:
             async with asyncio.timeout(_SECONDS):
-                form = await request.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
+                counted = Request(request.scope, _counted(request, service.settings.upload_bytes))
+                form = await counted.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
         except TimeoutError:
             raise Problem("timeout", f"the body did not arrive within {_SECONDS} seconds") from None
         except ClientDisconnect:
@@ -97,6 +99,25 @@ async def _uploaded(request: Request, service: Given) -> AsyncIterator[Upload]:
             yield Upload({name: str(value) for name, value in given}, files)
         finally:
             await form.close()
+
+
+def _counted(request: Request, most: int) -> Receive:
+    """Return what receives the body up to so many bytes; the framework's own limit answers with no problem details."""
+    received = 0
+    length = request.headers.get("content-length", "")
+
+    async def receive() -> Message:
+        nonlocal received
+        if length.isdecimal() and int(length) > most:
+            raise too_large
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > most:
+            raise too_large
+        return message
+
+    too_large = Problem("too-large", f"a body may have {most:,} bytes, and this one has more")
+    return receive
 
 
 Uploaded = Annotated[Upload, Depends(_uploaded)]

@@ -1,0 +1,100 @@
+"""Bodies are received within bounds, and only from those who may send them."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from grader.api.service import UPLOADS
+from tests.api.conftest import Api
+from tests.api.work import hand_in, notebook
+
+BOUNDARY = "the-boundary"
+HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+START = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a.ipynb"\r\n'
+    "Content-Type: application/octet-stream\r\n\r\n"
+).encode()
+END = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def body(content: bytes) -> bytes:
+    return START + content + END
+
+
+def in_chunks(whole: bytes, size: int = 2**16) -> Iterator[bytes]:
+    for at in range(0, len(whole), size):
+        yield whole[at : at + size]
+
+
+def begun(api: Api, who: str, length: int, sent: bytes) -> socket.socket:
+    """Begin a request and send only a part of the body that it announces."""
+    url = urlsplit(api.url)
+    assert url.hostname
+    assert url.port
+    connection = socket.create_connection((url.hostname, url.port), timeout=30)
+    token = api[who].headers.get("Authorization", "")
+    lines = (
+        "POST /v1/batches HTTP/1.1",
+        "Host: grader",
+        f"Authorization: {token}",
+        f"Content-Type: {HEADERS['Content-Type']}",
+        f"Content-Length: {length}",
+    )
+    connection.sendall("\r\n".join((*lines, "", "")).encode() + sent)
+    return connection
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its length", "in chunks"])
+def test_a_body_past_the_limit_is_refused(api: Api, whole: bool) -> None:
+    large = body(b" " * api.settings.upload_bytes)
+    content = large if whole else in_chunks(large)
+    answer = api["staff"].post("/v1/batches", content=content, headers=HEADERS)
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "/problems/too-large"
+    assert api["staff"].get("/v1/batches").json()["items"] == []
+
+
+def test_a_body_within_the_limit_is_taken_in_chunks(api: Api) -> None:
+    small = body(notebook().ljust(api.settings.upload_bytes - len(body(b""))))
+    assert api["staff"].post("/v1/batches", content=in_chunks(small), headers=HEADERS).status_code == 202
+
+
+@pytest.mark.parametrize(("who", "status"), [("nobody", b"401"), ("bad", b"401"), ("kim", b"403")])
+def test_nobody_without_the_right_to_it_sends_a_body(api: Api, who: str, status: bytes) -> None:
+    with begun(api, who, api.settings.upload_bytes, START) as connection:
+        # The answer is there while the body is not.
+        assert connection.recv(1000).startswith(b"HTTP/1.1 " + status)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(api: Api) -> None:
+    for _ in range(2 * UPLOADS):
+        begun(api, "staff", 10_000, START).close()
+    assert hand_in(api["staff"]).status_code == 202
+    assert len(api["staff"].get("/v1/batches").json()["items"]) == 1
+
+
+def test_uploads_at_once_are_few(api: Api) -> None:
+    with ExitStack() as waiting:
+        begun_ones = [waiting.enter_context(begun(api, "staff", 10_000, START)) for _ in range(UPLOADS + 1)]
+        (refused,), _, _ = select.select(begun_ones, [], [], 30)
+        assert refused.recv(1000).startswith(b"HTTP/1.1 503")
+        answer = hand_in(api["staff"])
+        assert answer.json()["type"] == "/problems/unavailable"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert api["staff"].get("/v1/batches").status_code == 200
+    while (answer := hand_in(api["staff"])).status_code == 503:
+        pass  # until the server has noticed that they broke off
+    assert answer.status_code == 202
+
+
+def test_a_body_has_few_fields(api: Api) -> None:
+    fields = "".join(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f{n}"\r\n\r\n1\r\n' for n in range(100))
+    answer = api["staff"].post("/v1/batches", content=fields.encode() + body(b"{}"), headers=HEADERS)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "/problems/bad-request"
