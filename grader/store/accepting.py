@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from grader.errors import InputError
 from grader.recipe import Mode
+from grader.store.columns import storable
 from grader.store.database import Store
 from grader.store.events import Kind, record
 from grader.store.schema import BatchRow, GradingRow, SubmissionFileRow, SubmissionRow
@@ -81,7 +82,7 @@ def accept(
         InputError: there are no submissions, or two have one key.
         SystemFault: the database or the blobs cannot be reached; nothing was accepted.
     """
-    twice = [key for key, count in Counter(each.key for each in submissions).items() if count > 1]
+    twice = [key for key, count in Counter(storable(each.key) for each in submissions).items() if count > 1]
     if not submissions or twice:
         found = f"two submissions have the key {twice[0]!r}" if twice else "the batch has no submissions"
         raise InputError(f"{found}; give one or more, each with a key of its own")
@@ -123,7 +124,11 @@ def _add(
 ) -> None:
     rows = [
         SubmissionRow(
-            batch=batch.id, key=each.key, name=each.name, identifiers=dict(each.identifiers), person=each.person
+            batch=batch.id,
+            key=each.key,
+            name=each.name,
+            identifiers={storable(known): storable(value) for known, value in each.identifiers.items()},
+            person=each.person,
         )
         for each in submissions
     ]

@@ -13,7 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Line", "Moment", "now", "word"]
+__all__ = ["Line", "Moment", "now", "storable", "word"]
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -26,9 +26,7 @@ class Line(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return the text as both databases hold it."""
-        if value is None:
-            return None
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        return None if value is None else storable(value)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -68,6 +66,11 @@ def _now_of_postgresql(element: now, compiler: Compiled, **_: Any) -> str:
     # now() would be the start of the transaction. A statement that waited for a lock takes its own start: what it
     # thinks of another's lease is then too kind, and its own lease too short, so two never have one at once.
     return "extract(epoch FROM statement_timestamp())::double precision"
+
+
+def storable(text: str) -> str:
+    """Return a text without what a database cannot hold."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def word(words: type[_Word]) -> Enum:

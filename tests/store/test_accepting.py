@@ -41,6 +41,16 @@ def test_what_was_handed_in_is_there_as_it_was(store: Store, instructor: Token) 
     assert (event.kind, event.detail) == (Kind.ACCEPTED, {"submissions": 2})
 
 
+def test_names_that_no_database_can_hold_are_mended(store: Store, instructor: Token) -> None:
+    odd = "a\0b\ud800"
+    accepted = put_in(store, instructor, [NewSubmission(odd, odd, {odd: odd}, [(odd, b"")], odd)], key=odd)
+    assert put_in(store, instructor, [NewSubmission(odd, odd, {odd: odd}, [(odd, b"")], odd)], key=odd).new is False
+    (found,) = submissions(store, accepted.batch)
+    mended = "a\N{REPLACEMENT CHARACTER}b?"
+    assert (found.key, found.name, found.identifiers, found.person) == (mended, mended, {mended: mended}, mended)
+    assert found.files[0][0] == mended
+
+
 def test_the_same_request_under_the_same_key_makes_no_second_batch(store: Store, instructor: Token) -> None:
     first = put_in(store, instructor, key="k")
     assert put_in(store, instructor, key="k") == Accepted(first.batch, new=False)
