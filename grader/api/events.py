@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -24,6 +24,8 @@ __all__ = ["router"]
 
 _POLLED = 0.5  # seconds between two looks into the database
 _HEARTBEAT = 15  # seconds; proxies end connections that are silent for a minute
+_SEND_SECONDS = 60  # a client that takes nothing for so long is gone
+_GRACE = 5  # seconds for a stream to end when the server stops
 _AT_ONCE = 500
 _HIGHEST = 2**31 - 1  # of an event's id
 
@@ -59,13 +61,20 @@ async def watch(
     """Send all events of a batch, past ones first; ends with an event `done` once every grading has ended."""
     await run_in_threadpool(batch_of, service, token, batch)
     start = after if last_event_id is None else last_event_id
-    return EventSourceResponse(_stream(service.store, batch, start), ping=_HEARTBEAT)
+    stopping = anyio.Event()
+    return EventSourceResponse(
+        _stream(service.store, batch, start, stopping),
+        ping=_HEARTBEAT,
+        send_timeout=_SEND_SECONDS,
+        shutdown_event=stopping,
+        shutdown_grace_period=_GRACE,
+    )
 
 
-async def _stream(store: Store, batch: str, after: int) -> AsyncIterator[ServerSentEvent]:
+async def _stream(store: Store, batch: str, after: int, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
     """Give events until all has ended. No thread is held between two looks, however many clients watch."""
     try:
-        while True:
+        while not stopping.is_set():
             # Asked for first: what ends after this look still has its event after it.
             ended = await run_in_threadpool(_ended, store, batch)
             found = await run_in_threadpool(events, store, batch, after, _AT_ONCE)
@@ -76,7 +85,8 @@ async def _stream(store: Store, batch: str, after: int) -> AsyncIterator[ServerS
                 if ended:
                     yield ServerSentEvent(event="done", id=str(after), data="{}")
                     return
-                await asyncio.sleep(_POLLED)
+                with anyio.move_on_after(_POLLED):
+                    await stopping.wait()
     except SystemFault as error:
         # The client connects again and goes on after the last event it saw.
         log.error("a stream of events ends early: %s", error)
