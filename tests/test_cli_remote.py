@@ -28,6 +28,7 @@ from tests.notebooks import notebook_bytes
 GRADER = Path(sys.executable).with_name("grader")
 SECONDS = 60
 KOREAN = "김하늘"
+UPLOAD_BYTES = 2**20
 
 Ran = subprocess.CompletedProcess[str]
 Run = Callable[..., Ran]
@@ -59,6 +60,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "GRADER_DATABASE": f"sqlite:///{folder}/grader.sqlite",
         "GRADER_BLOBS": f"file://{folder}/blobs",
         "GRADER_BROKER": "redis://127.0.0.1:1/0",
+        "GRADER_UPLOAD_BYTES": str(UPLOAD_BYTES),
     }
     settings = Settings.from_environment(variables)
     migrate(settings)
@@ -153,9 +155,11 @@ def test_a_folder_handed_in_twice_is_one_batch_and_another_title_makes_another(r
 
 def test_what_the_server_will_not_take_is_a_sentence(run: Run, handed_in: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    (tmp_path / "large.zip").write_bytes(bytes(16 * UPLOAD_BYTES))
     for arguments, sentence in (
         ((handed_in, "--assignment", "hw9"), "no assignment 'hw9' is offered"),
         ((tmp_path / "broken.zip",), "zip"),
+        ((tmp_path / "large.zip",), "a body may have 1,048,576 bytes"),
         ((tmp_path / "gone.zip",), "no such file"),
     ):
         told = run("submit", *arguments)

@@ -71,9 +71,9 @@ def submit(
 ) -> None:
     """Hand in a class's submissions to a server. The same files once more are the same batch.
 
-    The server gets a folder's notebooks only, each folder in it being a student's.
-    Exit codes: 0 accepted (with --watch: all graded), 1 with --watch: some are not, 2 the input is wrong,
-    3 the server failed.
+    Of a folder the server gets notebooks only; each folder in it is a student's.
+
+    Exit codes: 0 accepted (with --watch: all graded), 1 some are not, 2 the input is wrong, 3 the server failed.
     """
     with exit_codes(), _connected(server) as client:
         from grader.client.packing import packed
@@ -165,7 +165,7 @@ def cancel(batch: _Batch, server: _Server = "") -> None:
 def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
     """Grade a batch again under the rubric as it is now; students see nothing of it before `grader publish`.
 
-    Exit codes: 0 it was asked for (with --watch: all graded), 1 with --watch: some are not, 2 and 3 as always.
+    Exit codes: 0 it was asked for (with --watch: all graded), 1 some are not, 2 no such batch, 3 the server failed.
     """
     with exit_codes(), _connected(server) as client:
         asked = client.regrade(batch)

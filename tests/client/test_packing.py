@@ -61,7 +61,7 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
     for number in range(2):
         copy = tmp_path / str(number) / "class"
         for name in ("b/two.ipynb", "a/one.ipynb") if number else ("a/one.ipynb", "b/two.ipynb"):
-            os.utime(write(copy / name, name), (1e9 + number, 1e9 + number))
+            os.utime(write(copy / name, name), (1e9, 1e9 + 100 * number))
         scratch = tmp_path / f"scratch-{number}"
         scratch.mkdir()
         zips.append(packed([copy], scratch))
