@@ -87,9 +87,9 @@ def accept(
         found = f"two submissions have the key {twice[0]!r}" if twice else "the batch has no submissions"
         raise InputError(f"{found}; give one or more, each with a key of its own")
     request = _digest(assignment, mode, title, submissions)
-    # Blobs come first: a batch never names one that is not there. One that no batch names does no harm.
     if earlier := _earlier(store, owner, idempotency_key, request):
         return earlier
+    # Blobs come first: a batch never names one that is not there. One that no batch names does no harm.
     with ThreadPoolExecutor(_WRITERS) as writers:
         blobs = list(
             writers.map(lambda each: [(name, store.blobs.put(data)) for name, data in each.files], submissions)
