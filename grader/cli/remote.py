@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -57,6 +58,10 @@ def login(
         with Client(server, _secret(), origin="standard input") as client:
             client.assignments()  # says so where the token is not known
             print("kept in", save_token(server, client.token))
+            if client.server.startswith("http://") and not re.match(
+                r"http://(127\.|localhost\b|\[::1\])", client.server
+            ):
+                print("note: http:// shows this token to everybody on the way; ask for an address with https://")
 
 
 @app.command()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
@@ -37,6 +38,8 @@ PAGE = 200  # entries asked for at once
 
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _SHOWN_DETAILS = 3
+# A host's name or address, a port, and a path where the server is below one; no password, no question.
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+])(:\d{1,5})?(/[^\s?#@]*)?")
 _Json = Mapping[str, Any]
 
 
@@ -180,7 +183,7 @@ class Client:
                         if event.kind == "done":
                             return
                 problem = "the stream of events ended early"
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 problem = _reason(error)
             failures += 1  # also where the server ended the stream, as it does when it is shut down
             if failures >= self._attempts:
@@ -222,7 +225,7 @@ class Client:
                 self._pause(attempt - 1, asked)
             try:
                 answer = send()
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 problem, asked = _reason(error), 0.0
                 continue
             if answer.status_code not in _TRY_AGAIN:
@@ -252,12 +255,9 @@ def server_address(text: str) -> str:
     Raises:
         InputError: it is none.
     """
-    try:
-        parts = urlsplit(text.strip())
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise InputError(f"{text!r} is no address of a server; give one like https://grader.example.org")
+    if not _ADDRESS.fullmatch(text.strip()):
+        shown = text.rpartition("@")[2]  # without the password that may stand before it
+        raise InputError(f"{shown!r} is no address of a server; give one like https://grader.example.org")
     return text.strip().rstrip("/")
 
 
@@ -288,7 +288,7 @@ def _json(answer: httpx.Response) -> _Json:
     return values
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.RequestError) -> str:
     return "does not answer in time" if isinstance(error, httpx.TimeoutException) else f"cannot be reached ({error})"
 
 
@@ -299,7 +299,7 @@ def _problem(answer: httpx.Response) -> str:
         values = answer.json()
         text = values.get("detail") or values.get("title") or ""
         errors = [f"{each['where']}: {each['what']}" for each in values.get("errors") or ()][:_SHOWN_DETAILS]
-    except (httpx.TransportError, ValueError, KeyError, TypeError, AttributeError):
+    except (httpx.RequestError, ValueError, KeyError, TypeError, AttributeError):
         text, errors = "", []
     return "; ".join([str(text) or f"it answers {answer.status_code} {answer.reason_phrase}", *errors])
 
