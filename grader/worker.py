@@ -32,7 +32,7 @@ from grader.tasks import Workplace, add_task, dispatch_and_send
 __all__ = ["Reconciler", "run_worker"]
 
 _SECONDS_BETWEEN_RECONCILIATIONS = 5.0
-_SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_LEAVE = 10.0
 
 _log = logging.getLogger("grader.worker")

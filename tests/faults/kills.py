@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -18,6 +19,7 @@ from tests.faults.service import Service, until
 
 __all__ = ["Outcome", "graded_calmly", "graded_under_kills"]
 
+_BATCHES = 5
 _SECONDS_A_SUBMISSION = 10  # at most, kills included
 _SECONDS_OF_REDIS_AWAY = 1.0  # at most
 
@@ -59,7 +61,8 @@ class Outcome:
 
 def graded_calmly(service: Service, files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the canonical report of each submission, by its key, when nothing is killed."""
-    batch = service.hand_in(files)
+    service.serve()
+    batch = service.upload(files, "calm")
     service.wait(batch, _SECONDS_A_SUBMISSION * len(files))
     return {key: report.canonical() for key, (report,) in service.reports(batch).items()}
 
@@ -72,12 +75,12 @@ def graded_under_kills(
     seed: int,
     told: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Grade a batch while parts of the service are killed.
+    """Grade submissions, which are handed in one batch after the other, while parts of the service are killed.
 
-    Each kill comes when a random share of the batch is done; one of them also wipes what Redis kept.
+    Each kill comes when a random share of the submissions is done; one of them also wipes what Redis kept.
 
     Args:
-        service: with workers.
+        service: with workers and an API.
         files: a notebook for each submission's key.
         calm: what reports have to be.
         kills: how many.
@@ -89,40 +92,59 @@ def graded_under_kills(
     due = sorted(draw.randrange(len(files)) for _ in range(kills))
     wiping = draw.randrange(kills) if kills else -1
     killed: Counter[str] = Counter()
-    batch = service.hand_in(files)
+    batches: list[str] = []
 
     def go_on() -> bool:
         service.keep_working()
-        states = Counter(service.states(batch).values())
-        left = states[State.WAITING] + states[State.LEASED]
-        if due and len(files) - left >= due[0]:
+        if handing_in.done():
+            handing_in.result()  # what went wrong there is told here
+        states = Counter(service.states(*batches).values())
+        done = states.total() - states[State.WAITING] - states[State.LEASED]
+        if due and done >= due[0]:
             what = "Redis, wiped" if killed.total() == wiping else draw.choice(sorted(_KILLS))
             if _KILLS.get(what, _wipe)(service, draw):
                 due.pop(0)
                 killed[what] += 1
-                told(f"{len(files) - left} of {len(files)} graded; killed: {what}")
-        return left == 0
+                told(f"{done} of {len(files)} graded; killed: {what}")
+        return done == len(files)
 
-    until(go_on, _SECONDS_A_SUBMISSION * len(files), service.last_words)
-    reports = service.reports(batch)
-    graded = _times_graded(service, batch)
+    with ThreadPoolExecutor(1) as threads:
+        handing_in = threads.submit(_hand_in, service, files, seed, batches)
+        until(go_on, _SECONDS_A_SUBMISSION * len(files), service.last_words)
+    reports = service.reports(*batches)
+    graded = _times_graded(service, batches)
     return Outcome(
         submissions=len(files),
         kills=killed,
-        claims=service.attempts(batch),
+        claims=service.attempts(*batches),
         seconds=time.monotonic() - started,
-        lost=sorted(key for key, own in reports.items() if not own),
+        lost=sorted(key for key in files if not reports.get(key)),
         doubled=sorted(key for key, own in reports.items() if len(own) > 1 or graded[key] > 1),
         different=sorted(key for key, own in reports.items() if own and own[0].canonical() != calm[key]),
     )
 
 
-def _times_graded(service: Service, batch: str) -> Counter[str]:
+def _hand_in(service: Service, files: Mapping[str, bytes], seed: int, batches: list[str]) -> None:
+    """Hand in one batch after the other, each when half of what was handed in before is done."""
+    keys = list(files)
+    size = -(-len(keys) // _BATCHES)
+    for first in range(0, len(keys), size):
+        own = {key: files[key] for key in keys[first : first + size]}
+        batches.append(service.upload(own, f"kills-{seed}-{first}"))
+        until(lambda: _half_done(service, batches), _SECONDS_A_SUBMISSION * len(files), service.last_words)
+
+
+def _half_done(service: Service, batches: list[str]) -> bool:
+    states = Counter(service.states(*batches).values())
+    return 2 * (states[State.WAITING] + states[State.LEASED]) <= states.total()
+
+
+def _times_graded(service: Service, batches: list[str]) -> Counter[str]:
     """Return how often each submission was told to be graded, by its key."""
     query = (
         select(SubmissionRow.key, func.count())
         .join(EventRow, EventRow.submission == SubmissionRow.id)
-        .where(SubmissionRow.batch == batch, EventRow.kind == Kind.GRADED)
+        .where(SubmissionRow.batch.in_(batches), EventRow.kind == Kind.GRADED)
         .group_by(SubmissionRow.key)
     )
     with service.store.reading() as session:
@@ -160,6 +182,13 @@ def _kill_redis(service: Service, draw: random.Random) -> bool:
     return True
 
 
+def _kill_api(service: Service, draw: random.Random) -> bool:
+    if service.api is None or not service.api.lives:
+        return False
+    service.api.kill()
+    return True
+
+
 def _wipe(service: Service, draw: random.Random) -> bool:
     service.redis.kill()
     service.redis.wipe()
@@ -170,6 +199,7 @@ def _wipe(service: Service, draw: random.Random) -> bool:
 
 _KILLS: Mapping[str, Callable[[Service, random.Random], bool]] = {
     "a worker": _kill_worker,
+    "the API": _kill_api,
     "a worker's process": _kill_process,
     "a warm process": _kill_warm_process,
     "Redis": _kill_redis,

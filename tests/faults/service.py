@@ -1,7 +1,8 @@
-"""A service of real parts, in a folder of its own: Redis, a database, blobs, and workers that can be killed."""
+"""A service of real parts, in a folder of its own: Redis, a database, blobs, an API, and workers that can be killed."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 
+import httpx
 import redis
 from sqlalchemy import func, select
 
@@ -28,7 +31,7 @@ from grader.store.tokens import Role, Token, create_token, find_token
 from grader.tasks import dispatch_and_send
 from tests.notebooks import notebook_bytes
 
-__all__ = ["DOUBLED", "ROOT", "RedisServer", "Service", "WorkerProcess", "descendants", "notebooks", "until"]
+__all__ = ["DOUBLED", "ROOT", "RedisServer", "Service", "ServiceProcess", "descendants", "notebooks", "until"]
 
 ROOT = Path(__file__).parents[2]
 DOUBLED = str(Path(__file__).parent / "doubled")
@@ -79,13 +82,13 @@ class RedisServer:
         shutil.rmtree(self._folder)
 
 
-class WorkerProcess:
-    """A `grader worker` with the trap in it."""
+class ServiceProcess:
+    """A process that can be killed; it dies with the test that started it."""
 
-    def __init__(self, environment: Mapping[str, str], processes: int, queues: Sequence[str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         with open(log, "ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.worker_process", str(processes), *queues],
+                ["setpriv", "--pdeathsig", "KILL", sys.executable, *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdout=file,
@@ -95,34 +98,34 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the parent."""
+        """Its number; for a worker, that of the parent."""
         return self._process.pid
 
     @property
     def lives(self) -> bool:
-        """Whether the parent does."""
+        """Whether it has not ended."""
         return self._process.poll() is None
 
     def children(self) -> list[int]:
-        """Return the processes that grade."""
+        """Return its children; those of a worker grade."""
         return [pid for pid, parent in _processes() if parent == self.pid]
 
     def send(self, number: signal.Signals) -> None:
-        """Send the parent a signal."""
+        """Send it a signal."""
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Wait until the parent has ended, and return its exit code."""
+        """Wait until it has ended, and return its exit code."""
         return self._process.wait(_DEADLINE)
 
     def kill(self) -> None:
-        """End the parent by SIGKILL."""
+        """End it by SIGKILL."""
         self._process.kill()
         self._process.wait()
 
 
 class Service:
-    """Everything that a server has but the API; use as a context manager.
+    """Everything that a server has; use as a context manager. Workers and the API start when they are asked for.
 
     Args:
         folder: an empty one.
@@ -148,7 +151,9 @@ class Service:
         migrate(self.settings)
         self.store = Store.open(self.settings)
         self.app = broker_app(self.settings)
-        self.workers: list[WorkerProcess] = []
+        self.workers: list[ServiceProcess] = []
+        self.api: ServiceProcess | None = None
+        self.api_port = _free_port()
         self.log = folder / "workers.log"
         self.trap = folder / "trap"
         self.secret = create_token(self.store, f"faults-{os.getpid()}-{time.time_ns()}", Role.INSTRUCTOR)
@@ -160,8 +165,8 @@ class Service:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        for worker in self.workers:
-            worker.kill()
+        for process in [*self.workers, *([self.api] if self.api else [])]:
+            process.kill()
         self.redis.kill()
         self.app.close()
         self.store.close()
@@ -171,10 +176,43 @@ class Service:
         told = {f"GRADER_{name.upper()}": str(value) for name, value in asdict(self.settings).items()}
         return {**os.environ, **told, "GRADER_TEST_TRAP": str(self.trap)}
 
-    def worker(self, queues: Sequence[str] = ("cpu",)) -> WorkerProcess:
+    def worker(self, queues: Sequence[str] = ("cpu",)) -> ServiceProcess:
         """Start a worker."""
-        self.workers.append(WorkerProcess(self.environment(), self.processes, queues, self.log))
+        arguments = ["-m", "tests.faults.worker_process", str(self.processes), *queues]
+        self.workers.append(ServiceProcess(arguments, self.environment(), self.log))
         return self.workers[-1]
+
+    def serve(self) -> None:
+        """Start the API where it does not live."""
+        if self.api is None or not self.api.lives:
+            command = ["-c", "from grader.cli import app; app()", "serve", "--port", str(self.api_port)]
+            self.api = ServiceProcess(command, self.environment(), self.log)
+
+    def upload(self, files: Mapping[str, bytes], idempotency_key: str) -> str:
+        """Hand a batch in over HTTP, as often as it takes until the API answers; return the batch's id.
+
+        Its process may be killed at any time: the key keeps a second request from making a second batch.
+        """
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for key, data in files.items():
+                archive.writestr(f"class/{key}/homework.ipynb", data)
+        headers = {"Authorization": f"Bearer {self.secret}", "Idempotency-Key": idempotency_key}
+        form = {"assignment": Path(self.settings.assignments).name, "training": "none"}
+        answers: list[httpx.Response] = []
+
+        def accepted() -> bool:
+            upload = {"files": ("class.zip", content.getvalue())}
+            url = f"http://127.0.0.1:{self.api_port}/v1/batches"
+            try:
+                answers.append(httpx.post(url, headers=headers, data=form, files=upload, timeout=30))
+            except httpx.TransportError:
+                return False
+            assert answers[-1].status_code in {202, 503}, answers[-1].text
+            return answers[-1].status_code == 202
+
+        until(accepted, last_words=self.last_words)
+        return str(answers[-1].json()["batch"])
 
     def zygotes(self) -> list[int]:
         """Return the warm processes of all workers."""
@@ -183,9 +221,11 @@ class Service:
         return [pid for pid, parent in _processes() if parent in graders]
 
     def keep_working(self) -> None:
-        """Start a worker where none lives, as whatever runs a server would."""
+        """Start a worker where none lives, and the API where it was killed, as whatever runs a server would."""
         if not any(worker.lives for worker in self.workers):
             self.worker()
+        if self.api is not None:
+            self.serve()
 
     def set_trap(self, step: str) -> None:
         """Have the next process that comes to this step die there."""
@@ -214,21 +254,21 @@ class Service:
         self.dispatch()
         return batch
 
-    def states(self, batch: str) -> dict[str, State]:
+    def states(self, *batches: str) -> dict[str, State]:
         """Return the state of each submission's grading, by the submission's key."""
         query = select(SubmissionRow.key, GradingRow.state).join(GradingRow, GradingRow.submission == SubmissionRow.id)
         with self.store.reading() as session:
-            return dict(session.execute(query.where(SubmissionRow.batch == batch)).all())
+            return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
-    def gradings(self, batch: str) -> dict[str, GradingRow]:
+    def gradings(self, *batches: str) -> dict[str, GradingRow]:
         """Return each submission's grading, by the submission's key."""
         query = select(SubmissionRow.key, GradingRow).join(GradingRow, GradingRow.submission == SubmissionRow.id)
         with self.store.reading() as session:
-            return dict(session.execute(query.where(SubmissionRow.batch == batch)).all())
+            return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
-    def done(self, batch: str) -> bool:
-        """Tell whether nothing of a batch is still to be graded."""
-        return not {State.WAITING, State.LEASED} & set(self.states(batch).values())
+    def done(self, *batches: str) -> bool:
+        """Tell whether nothing of these batches is still to be graded."""
+        return not {State.WAITING, State.LEASED} & set(self.states(*batches).values())
 
     def wait(self, batch: str, seconds: float = _DEADLINE) -> None:
         """Wait until a batch is done; workers that were killed are started again."""
@@ -243,24 +283,24 @@ class Service:
         """Return the end of what the workers logged."""
         return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
 
-    def reports(self, batch: str) -> dict[str, list[Report]]:
+    def reports(self, *batches: str) -> dict[str, list[Report]]:
         """Return all reports of each submission, by its key; a submission that has none is there as well."""
         query = select(SubmissionRow.key, ReportRow.sha256).join(
             ReportRow, ReportRow.submission == SubmissionRow.id, isouter=True
         )
         found: dict[str, list[Report]] = {}
         with self.store.reading() as session:
-            for key, sha256 in session.execute(query.where(SubmissionRow.batch == batch)).all():
+            for key, sha256 in session.execute(query.where(SubmissionRow.batch.in_(batches))).all():
                 own = found.setdefault(key, [])
                 if sha256 is not None:
                     own.append(Report.from_json(self.store.blobs.get(sha256).decode()))
         return found
 
-    def attempts(self, batch: str) -> int:
-        """Return how often stages of a batch were claimed."""
+    def attempts(self, *batches: str) -> int:
+        """Return how often stages of these batches were claimed."""
         query = select(func.sum(GradingRow.fence)).join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
         with self.store.reading() as session:
-            return int(session.scalar(query.where(SubmissionRow.batch == batch)) or 0)
+            return int(session.scalar(query.where(SubmissionRow.batch.in_(batches))) or 0)
 
 
 def notebooks(count: int) -> dict[str, bytes]:

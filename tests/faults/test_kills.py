@@ -8,13 +8,15 @@ import pytest
 
 from tests.faults.kills import graded_calmly, graded_under_kills
 from tests.faults.service import Service, notebooks
+from tests.store.postgresql import server
 
-SUBMISSIONS, KILLS, SEED = 40, 8, 1
+SUBMISSIONS, KILLS, SEED = 30, 8, 1
 
 
 @pytest.mark.slow
 def test_under_random_kills_every_submission_ends_in_the_report_of_a_calm_day(tmp_path: Path) -> None:
-    with Service(tmp_path, processes=2, attempts=KILLS + 3) as service:
+    # On PostgreSQL: the steps of a grading are tried on SQLite.
+    with server() as postgresql, Service(tmp_path, 2, database=postgresql.create(), attempts=KILLS + 3) as service:
         service.worker()
         files = notebooks(SUBMISSIONS)
         calm = graded_calmly(service, files)
