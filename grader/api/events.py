@@ -32,6 +32,8 @@ _HIGHEST = 2**31 - 1  # of an event's id
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 log = logging.getLogger("grader.api")
 
+# As OpenAPI 3.2 describes streams: the schema is that of one event.
+_EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
 _EXAMPLE = """\
 id: 17
 event: graded
@@ -45,7 +47,7 @@ data: {"submission": "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55", "at": "2026-11-25T1
     summary="Watch a batch",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        200: {"content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}},
         **documented("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
     },
 )

@@ -15,9 +15,10 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.retry import Retry
 
+from grader.errors import InputError
+
 __all__ = ["RequestLimits", "network_of"]
 
-_REDIS = ("redis://", "rediss://", "redis+unix://", "unix://")
 _ANSWERS_WITHIN = 0.25  # seconds; a request must not wait for a Redis that is away
 _LEFT_ALONE = 5.0  # seconds, after Redis did not answer
 _ADDRESSES_OF_ONE = 64  # bits of an IPv6 address; one subscriber has all that share them
@@ -32,22 +33,26 @@ class RequestLimits:
         """Count in the broker's Redis.
 
         Args:
-            broker: Redis' URL; whatever is no Redis leaves each process to count alone.
+            broker: Redis' URL.
             requests_per_minute: for each caller.
+
+        Raises:
+            InputError: the URL is none of Redis.
         """
         self._limit = RateLimitItemPerMinute(requests_per_minute)
         self._alone = MovingWindowRateLimiter(MemoryStorage())
-        self._shared: MovingWindowRateLimiter | None = None
         self._left_alone_until = 0.0
-        if broker.startswith(_REDIS):
+        try:
             pool = ConnectionPool.from_url(
                 broker,
                 socket_timeout=_ANSWERS_WITHIN,
                 socket_connect_timeout=_ANSWERS_WITHIN,
                 retry=Retry(NoBackoff(), 0),
             )
-            storage = RedisStorage(broker, connection_pool=pool, key_prefix="grader-limits", wrap_exceptions=True)
-            self._shared = MovingWindowRateLimiter(storage)
+        except ValueError as error:  # its text does not hold the URL, which may hold a password
+            raise InputError(f"GRADER_BROKER is no address of Redis: {error}; give redis://host:6379/0") from None
+        storage = RedisStorage(broker, connection_pool=pool, key_prefix="grader-limits", wrap_exceptions=True)
+        self._shared = MovingWindowRateLimiter(storage)
 
     def wait(self, caller: str) -> int:
         """Count one request.
@@ -55,7 +60,7 @@ class RequestLimits:
         Returns:
             For how many seconds this caller has to wait first; 0 where the request may go on.
         """
-        if self._shared and time.monotonic() >= self._left_alone_until:
+        if time.monotonic() >= self._left_alone_until:
             try:
                 return self._wait(self._shared, caller)
             except StorageError as error:

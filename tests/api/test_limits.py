@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from grader.api.application import application
 from grader.api.limits import RequestLimits, network_of
+from grader.errors import InputError
 from grader.settings import Settings
 from tests.api.conftest import Api
 
@@ -25,7 +27,7 @@ def silent() -> Iterator[socket.socket]:
 
 
 def test_each_caller_has_a_limit_of_their_own() -> None:
-    limits = RequestLimits("memory://", 2)
+    limits = RequestLimits(NOWHERE, 2)
     assert [limits.wait("kim"), limits.wait("kim"), limits.wait("lee")] == [0, 0, 0]
     assert 0 < limits.wait("kim") <= 60
 
@@ -38,11 +40,17 @@ def test_processes_count_together_where_there_is_redis(redis_url: str) -> None:
     assert other.wait("lee") == 0
 
 
-@pytest.mark.parametrize("broker", [NOWHERE, "amqp://elsewhere"])
-def test_without_redis_each_process_counts_alone(broker: str) -> None:
-    limits = RequestLimits(broker, 1)
+def test_without_redis_each_process_counts_alone() -> None:
+    limits = RequestLimits(NOWHERE, 1)
     assert limits.wait("kim") == 0
     assert limits.wait("kim") > 0
+
+
+@pytest.mark.parametrize("broker", ["amqp://user:secret@elsewhere", "nonsense", "redis://host:port/0"])
+def test_a_broker_that_is_no_redis_is_refused_at_the_start(settings: Settings, broker: str) -> None:
+    with pytest.raises(InputError, match="GRADER_BROKER") as refused:
+        application(replace(settings, broker=broker))
+    assert "secret" not in str(refused.value)
 
 
 def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(silent: socket.socket) -> None:
