@@ -68,7 +68,7 @@ def login(
 def submit(
     paths: Annotated[list[Path], typer.Argument(help="A folder, a zip, or notebooks.", show_default=False)],
     assignment: Annotated[str, typer.Option(help="An assignment that the server offers.")] = "hw2",
-    training: Annotated[Mode, typer.Option(help="What is done with trainings.")] = Mode.NONE,
+    training: Annotated[Mode, typer.Option(help="What is done with trainings.")] = Mode.QUICK,
     title: Annotated[str, typer.Option(help="What the batch is called; another title makes another batch.")] = "",
     server: _Server = "",
     json_file: _JsonFile = "",

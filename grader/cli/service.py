@@ -100,7 +100,8 @@ def list_(
             write_text(json_file, json.dumps([asdict(each) for each in found], indent=1, default=str) + "\n")
         if json_file != "-":
             for each in found:
-                print(f"{plain(each.name):24}{each.role:12}{plain(each.person)}")
+                token, worth = each.token, "revoked" if each.revoked_at else "valid"
+                print(f"{plain(token.name):24}{token.role:12}{worth:10}{plain(token.person)}")
 
 
 @tokens.command()
