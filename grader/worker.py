@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import FrameType
@@ -19,6 +20,7 @@ from typing import Any
 from billiard import active_children
 from celery import Celery, bootsteps, signals
 from celery.apps.worker import Worker
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 
 from grader.assignment import find_assignment
@@ -62,10 +64,10 @@ def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int
         store.close()
     app = broker_app(settings)
     app.steps["consumer"].add(_LostMessages)
-    # The signals keep no reference to who listens, so these names must.
-    listeners = [_log_lines, _workplaces(app, settings, names)]
-    signals.setup_logging.connect(listeners[0])
-    signals.worker_process_init.connect(listeners[1])
+    signals.setup_logging.connect(_log_lines)
+    signals.worker_process_init.connect(_workplaces(app, settings, names), weak=False)
+    # It advises what `broker_app` sets otherwise on purpose.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     worker = _Worker(
         app=app,
         hostname=f"grader-{os.getpid()}@{socket.gethostname()}",

@@ -14,6 +14,7 @@ import pytest
 
 from grader.errors import SandboxFault
 from grader.grading import Grading, joined
+from grader.recipe import Mode
 from grader.report import CellResult, File, ItemResult, Report, Verdict
 from tests.notebooks import submission
 
@@ -77,6 +78,12 @@ def test_a_rubric_that_changes_is_read_again(grading: Grading, tmp_path: Path) -
 def test_neither_importing_nor_making_one_imports_torch() -> None:
     code = "import sys; from grader.grading import Grading; Grading(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_how_long_it_may_say_nothing_follows_from_the_assignment_s_limits(grading: Grading) -> None:
+    none, full = (grading.longest_silence("hw2", mode, 1) for mode in (Mode.NONE, Mode.FULL))
+    assert grading.longest_silence(DOUBLED, Mode.NONE, 1) == 60
+    assert none < full < grading.longest_silence("hw2", Mode.FULL, 2)
 
 
 def result(name: str, verdict: Verdict) -> ItemResult:

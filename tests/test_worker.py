@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from grader.recipe import Mode
 from grader.store.schema import State
-from tests.faults.service import DOUBLED, ROOT, Service, descendants, notebooks, until
+from grader.training.datasets import DataSet
+from tests.faults.service import DOUBLED, ROOT, Service, descendants, notebooks, processes, until
 from tests.notebooks import notebook_bytes
+
+LEARNED = Path(__file__).parent / "faults" / "learned"
+MODEL = """
+from torch import nn
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(144, 10))
+    def forward(self, X):
+        return self.net(X)
+"""
 
 GRADER = [sys.executable, "-c", "from grader.cli import app, worker; app()"]
 
@@ -39,9 +53,16 @@ def graded_now(service: Service, batch: str) -> bool:
     return leased and any(len(descendants(pid)) > 2 for worker in service.workers for pid in worker.children())
 
 
+def trainings(pid: int) -> list[int]:
+    """Return the processes below one that train."""
+    return [
+        each for each in descendants(pid) if b"grader.training.worker" in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]
+
+
 def gone(pids: list[int]) -> bool:
     """Tell whether all of these have ended."""
-    return not any(Path("/proc", str(pid)).exists() for pid in pids)
+    return not set(pids) & {pid for pid, _ in processes()}
 
 
 def test_told_to_stop_it_ends_what_runs_and_takes_nothing_new(service: Service) -> None:
@@ -95,6 +116,22 @@ def test_of_a_worker_that_is_killed_no_process_is_left(service: Service, killed:
     else:
         os.kill(child, signal.SIGKILL)
     until(lambda: gone(below))
+
+
+def test_of_a_worker_that_is_killed_no_training_is_left(
+    service: Service, tmp_path: Path, fashion_mnist: DataSet
+) -> None:
+    endless = tmp_path / "endless"
+    shutil.copytree(LEARNED, endless)
+    rubric = (endless / "rubric.toml").read_text()
+    # One epoch that takes minutes: a process that trains speaks only after each.
+    (endless / "rubric.toml").write_text(rubric.replace("images = 2000", "images = 60000").replace("= 32\n", "= 1\n"))
+    worker = service.worker(queues=("cpu", "gpu"))
+    service.hand_in({"first": notebook_bytes(MODEL)}, Mode.FULL, str(endless))
+    until(lambda: bool(trainings(worker.pid)), last_words=service.last_words)
+    below = descendants(worker.pid)
+    worker.kill()
+    until(lambda: gone(below), 30)
 
 
 def test_both_queues_can_be_one_worker_s(service: Service) -> None:

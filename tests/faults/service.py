@@ -31,7 +31,17 @@ from grader.store.tokens import Role, Token, create_token, find_token
 from grader.tasks import dispatch_and_send
 from tests.notebooks import notebook_bytes
 
-__all__ = ["DOUBLED", "ROOT", "RedisServer", "Service", "ServiceProcess", "descendants", "notebooks", "until"]
+__all__ = [
+    "DOUBLED",
+    "ROOT",
+    "RedisServer",
+    "Service",
+    "ServiceProcess",
+    "descendants",
+    "notebooks",
+    "processes",
+    "until",
+]
 
 ROOT = Path(__file__).parents[2]
 DOUBLED = str(Path(__file__).parent / "doubled")
@@ -108,7 +118,7 @@ class ServiceProcess:
 
     def children(self) -> list[int]:
         """Return its children; those of a worker grade."""
-        return [pid for pid, parent in _processes() if parent == self.pid]
+        return [pid for pid, parent in processes() if parent == self.pid]
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -218,7 +228,7 @@ class Service:
         """Return the warm processes of all workers."""
         living = [worker for worker in self.workers if worker.lives]
         graders = [pid for worker in living for pid in worker.children()]
-        return [pid for pid, parent in _processes() if parent in graders]
+        return [pid for pid, parent in processes() if parent in graders]
 
     def keep_working(self) -> None:
         """Start a worker where none lives, and the API where it was killed, as whatever runs a server would."""
@@ -326,14 +336,14 @@ def until(true: Callable[[], bool], seconds: float = _DEADLINE, last_words: Call
 def descendants(pid: int) -> list[int]:
     """Return all processes below one."""
     found = [pid]
-    everybody = list(_processes())
+    everybody = list(processes())
     for each in found:
         found += [child for child, parent in everybody if parent == each]
     return found[1:]
 
 
-def _processes() -> list[tuple[int, int]]:
-    """Return each process and its parent."""
+def processes() -> list[tuple[int, int]]:
+    """Return each process of this machine that has not ended, and its parent."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
