@@ -244,3 +244,11 @@ def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp
     assert sorted(one.key for one in found) == ["kim", "kim-2", "lee"]
     with pytest.raises(InputError, match="lies inside"):
         collect_all([tmp_path / "one"], tmp_path / "one" / "reports")
+
+
+def test_notebooks_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None:
+    for student in ("kim", "lee"):
+        (tmp_path / student).mkdir()
+        (tmp_path / student / "hw2.ipynb").write_bytes(b"{}")
+    found, _ = collect_all([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
+    assert [one.key for one in found] == ["kim", "lee"]

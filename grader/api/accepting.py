@@ -54,7 +54,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     assignment: str = Field("", max_length=200, description="Its name, see /v1/assignments; the first where empty.")
-    training: Mode = Field(Mode.NONE, description="What is done with trainings.")
+    training: Mode = Field(Mode.QUICK, description="What is done with trainings.")
     title: str = Field("", max_length=200, description="What the batch is called.")
 
 

@@ -34,7 +34,7 @@ def collect_all(paths: Sequence[Path], out: Path) -> tuple[list[HandedIn], list[
     if len(alone) == 1:
         collections.append(collect(alone[0]))
     elif alone:
-        collections.append(collect_notebooks([(path.name, read_file(path)) for path in alone]))
+        collections.append(collect_notebooks([(str(path), read_file(path)) for path in alone]))
     return _with_own_keys(collections), [notice for each in collections for notice in each.notices]
 
 
