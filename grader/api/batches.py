@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from grader.api.access import Anyone, Id, batch_of
-from grader.api.pages import After, PageSize, page
+from grader.api.pages import After, AfterId, PageSize, page
 from grader.api.problems import documented
 from grader.api.service import Given
 from grader.api.submissions import Cancelled, SubmissionView, shown
@@ -58,7 +58,7 @@ class Submissions(BaseModel):
 
 
 @router.get("", summary="Batches")
-def all_of_them(token: Anyone, service: Given, after: After = "", limit: PageSize = 50) -> Batches:
+def all_of_them(token: Anyone, service: Given, after: AfterId = "", limit: PageSize = 50) -> Batches:
     """List batches, newest first: all of them for instructors, their own for others."""
     owner = None if token.role is Role.INSTRUCTOR else token.id
     found, following = page(batches(service.store, owner, after, limit + 1), limit, lambda each: each.id)

@@ -7,10 +7,13 @@ from typing import Annotated, TypeVar
 
 from fastapi import Query
 
-__all__ = ["After", "PageSize", "page"]
+__all__ = ["After", "AfterId", "PageSize", "page"]
 
 PageSize = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 After = Annotated[str, Query(max_length=500, description="`next` of the page before; without it the first page.")]
+AfterId = Annotated[
+    str, Query(pattern="^([0-9a-f-]{36})?$", description="`next` of the page before; without it the first page.")
+]
 
 Row = TypeVar("Row")
 

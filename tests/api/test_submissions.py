@@ -106,5 +106,6 @@ def test_lists_come_in_pages(api: Api) -> None:
             found += [item.get("key", item["id"]) for item in page["items"]]
             after = page["next"]
         assert found == expected
-    for limit in (0, 501):
-        assert api["staff"].get("/v1/batches", params={"limit": limit}).status_code == 422
+    for wrong in ({"limit": 0}, {"limit": 501}, {"after": "\0"}):
+        assert api["staff"].get("/v1/batches", params=wrong).status_code == 422
+    assert api["staff"].get(f"/v1/batches/{batches[0]}/submissions", params={"after": "\0"}).status_code == 200
