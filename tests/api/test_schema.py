@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
@@ -22,10 +23,13 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from grader.settings import Settings
+from grader.store.database import migrate
 from tests.api.conftest import Api
 from tests.api.work import graded, hand_in, hand_in_own, notebook, zipped
+from tests.store.postgresql import Server, server
 
-EXAMPLES = 4  # of each operation, role, and kind of request
+EXAMPLES = 8  # of each operation, role, and kind of request
 # Left out is what asks for more than a description can tell: which files hold notebooks, and who may do what.
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -48,10 +52,29 @@ def places(api: Api) -> dict[str, list[str]]:
     return {"batch": [batch, own["batch"]], "submission": [*(item["id"] for item in items), own["submission"]], **NAMES}
 
 
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("who", ["staff", "ci", "kim", "nobody"])
-def test_whatever_is_asked_is_answered_as_described(api: Api, who: str, mode: schemathesis.GenerationMode) -> None:
+@pytest.mark.parametrize(
+    ("who", "kind"), [("staff", "postgresql"), ("ci", "sqlite"), ("kim", "postgresql"), ("nobody", "sqlite")]
+)
+def test_whatever_is_asked_is_answered_as_described(
+    request: pytest.FixtureRequest,
+    started: Callable[[Settings], Api],
+    settings: Settings,
+    who: str,
+    kind: str,
+    mode: schemathesis.GenerationMode,
+) -> None:
+    if kind == "postgresql":
+        settings = replace(settings, database=request.getfixturevalue("postgresql").create())
+        migrate(settings)
+    api = started(settings)
     description = schemathesis.openapi.from_dict(api["nobody"].get("/openapi.json").json())
     still = places(api)  # what is streamed must have ended, so nobody changes it
     changing = places(api)
@@ -66,9 +89,11 @@ def test_whatever_is_asked_is_answered_as_described(api: Api, who: str, mode: sc
 def _ask(
     api: Api, who: str, operation: Any, mode: schemathesis.GenerationMode, known: Mapping[str, Sequence[str]]
 ) -> None:
-    @seed(5)
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(operation.as_strategy(generation_mode=mode), st.data())
+    @hypothesis.seed(5)
+    @hypothesis.settings(
+        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+    @hypothesis.given(operation.as_strategy(generation_mode=mode), st.data())
     def ask(case: Any, data: st.DataObject) -> None:
         for name in case.path_parameters or {}:
             if data.draw(st.booleans()):
