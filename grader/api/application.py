@@ -22,6 +22,7 @@ from grader.api import (
     problems,
     regrading,
     submissions,
+    tokens,
 )
 from grader.api.catalog import Catalog
 from grader.api.envelope import Envelope
@@ -45,13 +46,26 @@ Errors are problem details (RFC 9457); the address in `type` explains each kind.
 _TAGS = [
     {"name": "batches", "description": "What is handed over at once."},
     {"name": "submissions", "description": "What one student handed in, and its reports."},
+    {"name": "token", "description": "Who asks, and what is theirs."},
     {"name": "regrading", "description": "New reports after a rubric has changed: drafts, until they are published."},
     {"name": "gradebooks", "description": "Points as tables, for people and for learning management systems."},
     {"name": "assignments", "description": "What can be handed in."},
     {"name": "health", "description": "Whether the service works."},
     {"name": "about", "description": "What answers mean."},
 ]
-_ROUTES = (accepting, batches, submissions, events, overviews, gradebooks, regrading, assignments, health, problems)
+_ROUTES = (
+    accepting,
+    batches,
+    submissions,
+    tokens,
+    events,
+    overviews,
+    gradebooks,
+    regrading,
+    assignments,
+    health,
+    problems,
+)
 
 
 def application(settings: Settings) -> FastAPI:
