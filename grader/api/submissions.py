@@ -33,6 +33,7 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
 _FORMATS = {"json": "application/json", "html": "text/html", "text": "text/plain"}
+_BYTES = "application/octet-stream"  # what a student calls a notebook may be no JSON
 _WIDTH = 100  # columns of a report as text
 
 router = APIRouter(
@@ -178,7 +179,7 @@ def tried(token: Staff, service: Given, submission: Id) -> Attempts:
     "/{submission}/notebooks/{name:path}",
     summary="A notebook that was handed in",
     response_class=Response,
-    responses={200: {"content": {"application/x-ipynb+json": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {_BYTES: {"schema": {"type": "string", "contentMediaType": _BYTES}}}}},
 )
 def notebook(token: Anyone, service: Given, submission: Id, name: str) -> Response:
     """Send a notebook as it was handed in, byte for byte."""
@@ -188,7 +189,7 @@ def notebook(token: Anyone, service: Given, submission: Id, name: str) -> Respon
         raise not_found()
     disposition = f"attachment; filename*=UTF-8''{quote(Path(name).name, safe='')}"
     headers = {"Content-Disposition": disposition}
-    return Response(service.store.blobs.get(sha256), media_type="application/x-ipynb+json", headers=headers)
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=headers)
 
 
 def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
