@@ -16,8 +16,8 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "journal", "notebook_json",
-    "overview", "recipe", "report", "settings", "student", "submission", "verification",
+    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "journal",
+    "notebook_json", "overview", "recipe", "report", "settings", "student", "submission", "verification",
 )}  # fmt: skip
 MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.

@@ -20,6 +20,7 @@ from grader.report import Report, report_schema
 from grader.sandbox.sandbox import Zygote
 from grader.submission import read_submission
 from tests.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
+from tests.processes import descendants, wait_until
 
 GRADER = Path(sys.executable).with_name("grader")
 SUBMISSIONS = Path(__file__).with_name("submissions")
@@ -49,27 +50,6 @@ def run(tmp_path: Path) -> Run:
 
 def everything_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def descendants(process: int) -> set[int]:
-    """Return the processes that were started by this one, however far down."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it ended meanwhile
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {process}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not (held := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return held
 
 
 def refused(ran: Ran, *parts: str) -> None:

@@ -8,14 +8,13 @@ import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from grader.journal import JOURNAL, read_journal
 from tests.notebooks import notebook_bytes
+from tests.processes import descendants, wait_until
 
 GRADER = [str(Path(sys.executable).with_name("grader")), "batch"]
 DOUBLED = Path(__file__).parent / "faults" / "doubled"
@@ -36,27 +35,6 @@ def batch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*GRADER, *arguments, *OPTIONS], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120
     )
-
-
-def descendants(process: int) -> set[int]:
-    """Return the processes that were started by this one, however far down."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it ended meanwhile
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {process}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not (held := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return held
 
 
 def done_in(out: Path) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 from grader.report import Report
 from tests.notebooks import notebook_bytes
+from tests.processes import descendants
 
 DOUBLED = str(Path(__file__).parent / "faults" / "doubled")
 SHARED = {"assignment": DOUBLED, "mode": "none", "data": "", "trainings_at_once": 1}
@@ -74,20 +75,6 @@ def files(**notebooks: bytes) -> dict[str, Any]:
             for name, content in notebooks.items()
         ]
     }
-
-
-def descendants(process: int) -> set[int]:
-    """Return the processes that were started by this one, however far down."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # it ended meanwhile
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {process}
 
 
 def all_end(processes: set[int], seconds: float = 30) -> bool:
