@@ -6,6 +6,7 @@ No worker runs: gradings are ended by the store, so that reports are there at on
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -13,10 +14,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from grader.render.terminal import render_terminal
 from grader.report import File, ItemResult, Report, Verdict
 from grader.settings import Settings
 from grader.store.database import Store, migrate
@@ -98,6 +102,22 @@ def run(service: Service, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
+def student(run: Run, service: Service, tmp_path: Path) -> Run:
+    """Run the grader as a student whom no other test knows."""
+    secret = create_token(service.store, tmp_path.name, Role.STUDENT, person=tmp_path.name)
+    return partial(run, GRADER_TOKEN=secret)
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path) -> list[Path]:
+    """What one student hands in."""
+    files = [tmp_path / name for name in ("hw2_ch7.ipynb", "hw2_ch8.ipynb")]
+    for file in files:
+        file.write_bytes(notebook_bytes(f"# {tmp_path.name} {file.name}"))
+    return files
+
+
+@pytest.fixture
 def handed_in(tmp_path: Path) -> Path:
     """The folder of a class of two, unlike that of any other test."""
     folder = tmp_path / "class"
@@ -112,10 +132,18 @@ def report(points: float, revision: str) -> Report:
     return Report("hw2", "HW2", revision, (File("hw2.ipynb", "0" * 64),), (item,))
 
 
-def id_of(ran: Ran) -> str:
+def id_of(ran: Ran, what: str = "batch") -> str:
     assert ran.returncode == 0, ran.stderr
-    batch: str = json.loads(ran.stdout)["batch"]
-    return batch
+    found: str = json.loads(ran.stdout)[what]
+    return found
+
+
+def in_terminal(found: Report) -> str:
+    """Return a report as `grader check` shows it."""
+    console = Console(file=io.StringIO(), width=200)
+    render_terminal(found, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 def test_login_tries_the_token_and_keeps_it_for_its_owner_alone(run: Run, service: Service, tmp_path: Path) -> None:
@@ -258,3 +286,113 @@ def test_a_regrade_shows_before_it_is_published_whose_points_change(
     assert "2 / 4" in run("status", batch).stdout
     assert "2 reports published" in run("publish", batch).stdout
     assert "4 / 4" in run("status", batch).stdout
+
+
+def test_what_was_fetched_is_a_gradebook(run: Run, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    for name in ("kim_101_2001_hw2.ipynb", "lee_102_2002_hw2.ipynb"):  # as Canvas calls them
+        (tmp_path / "class" / name).write_bytes(notebook_bytes(f"# a gradebook {name}"))
+    batch = id_of(run("submit", "class", "--json", "-"))
+    service.end(points=2)
+    assert run("fetch", batch, "--out", "out").returncode == 0
+    written = run("gradebook", "out", "--out", "again.csv")
+    assert written.returncode == 0, written.stderr
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out" / "gradebook.csv").read_bytes()
+    canvas = run("gradebook", "out", "--canvas", "-")
+    assert canvas.returncode == 0, canvas.stderr
+    rows = {row["ID"]: row["HW2"] for row in csv.DictReader(io.StringIO(canvas.stdout.removeprefix("\ufeff")))}
+    assert rows == {"": "4", "101": "2", "102": "2"}  # first the points that are possible
+
+
+def test_a_student_hands_in_all_notebooks_as_one_submission_and_once(student: Run, notebooks: list[Path]) -> None:
+    own = id_of(student("submit", *notebooks, "--json", "-"), "submission")
+    assert f"submission {own} (handed in before; another --title" in student("submit", *notebooks).stdout
+    told = json.loads(student("status", own, "--json", "-").stdout)
+    assert [each["name"] for each in told["notebooks"]] == ["hw2_ch7.ipynb", "hw2_ch8.ipynb"]
+    (listed,) = json.loads(student("status", "--json", "-").stdout)
+    assert listed == told
+
+
+def test_a_student_watches_until_the_report_is_there_and_sees_it(
+    student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+) -> None:
+    secret = create_token(service.store, f"{tmp_path.name} at home", Role.STUDENT, person=tmp_path.name)
+    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": secret, "COLUMNS": "200"}
+    command = [str(GRADER), "submit", *map(str, notebooks), "--watch"]
+    with subprocess.Popen(
+        command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as watching:
+        assert watching.stderr
+        assert watching.stderr.readline() == "waiting\n"  # from here on it watches
+        service.end(points=3)
+        output, lines = watching.communicate(timeout=SECONDS)
+    assert watching.returncode == 0, lines
+    assert lines.splitlines()[-1] == "graded"
+    accepted, _, shown = output.partition("\n")
+    assert shown == in_terminal(report(3, "r1"))
+    # What was handed in with another token of the same person is theirs as well.
+    own = accepted.removeprefix("submission ")
+    assert student("status", own, "--watch").stdout == shown
+
+
+def test_a_student_sees_points_and_states_of_their_own_and_of_nobody_else(
+    run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+) -> None:
+    assert "there are no submissions" in student("status").stdout
+    graded = id_of(student("submit", *notebooks, "--json", "-"), "submission")
+    service.end(points=3)
+    refused = id_of(student("submit", notebooks[0], "--json", "-"), "submission")
+    service.end(refused="hw2_ch7.ipynb: this is no notebook")
+    folder = tmp_path / "class"
+    for name in (tmp_path.name, KOREAN):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "hw2.ipynb").write_bytes(notebook_bytes(f"# {tmp_path.name} of {name}"))
+    batch = id_of(run("submit", folder, "--json", "-"))
+    ids = {each["name"]: each["id"] for each in json.loads(run("status", batch, "--json", "-").stdout)["items"]}
+
+    listed = student("status")
+    assert listed.returncode == 0
+    assert re.search(rf"{graded} +hw2 +graded +3 / 4", listed.stdout)
+    assert re.search(rf"{refused} +hw2 +failed .*this is no notebook", listed.stdout)
+    assert re.search(rf"{ids[tmp_path.name]} +hw2 +waiting", listed.stdout)  # staff handed it in
+    assert ids[KOREAN] not in listed.stdout
+    assert KOREAN not in listed.stdout
+    assert student("status", graded).stdout == in_terminal(report(3, "r1"))
+    assert [student("status", each).returncode for each in (graded, refused, ids[tmp_path.name])] == [0, 1, 1]
+    assert "this is no notebook" in student("status", refused, "--watch").stdout
+    for command in (("status",), ("status", "--watch"), ("fetch", "--out", "out"), ("cancel",)):
+        told = student(*command, ids[KOREAN])
+        assert (told.returncode, "there is no such thing, or it is not yours" in told.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_student_fetches_reports_side_by_side(
+    student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+) -> None:
+    first = id_of(student("submit", *notebooks, "--json", "-"), "submission")
+    service.end(points=2)
+    assert student("fetch", first, "--out", "out").stdout == f"out/{first}.json\nout/{first}.html\n"
+    second = id_of(student("submit", *notebooks, "--title", "again", "--json", "-"), "submission")
+    early = student("fetch", second, "--out", "out")
+    assert (early.returncode, early.stdout) == (1, "no report: waiting\n")
+    service.end(points=4)
+    assert student("fetch", second, "--out", "out").returncode == 0
+    out = tmp_path / "out"
+    assert {file.name for file in out.iterdir()} == {
+        f"{own}.{form}" for own in (first, second) for form in ("json", "html")
+    }
+    assert [Report.from_json((out / f"{own}.json").read_text("utf-8")).score for own in (first, second)] == [2, 4]
+    assert "<!DOCTYPE html>" in (out / f"{first}.html").read_text("utf-8")
+
+
+def test_a_student_cancels_their_own_and_is_told_what_is_for_staff(
+    student: Run, service: Service, notebooks: list[Path]
+) -> None:
+    accepted = json.loads(student("submit", *notebooks, "--json", "-").stdout)
+    assert "1 gradings cancelled" in student("cancel", accepted["submission"]).stdout
+    assert student("status", accepted["submission"]).returncode == 1
+    for command in (("regrade",), ("publish",), ("publish", "--dry-run")):
+        told = student(*command, accepted["batch"])
+        assert told.returncode == 2, told.stderr
+        assert "this is for instructor; the token's role is student" in told.stderr
+        assert "Traceback" not in told.stderr

@@ -1,4 +1,7 @@
-"""Commands that ask a server: login, submit, status, fetch, cancel, regrade, publish. None of them asks a question."""
+"""Commands that ask a server: login, submit, status, fetch, cancel, regrade, publish. None of them asks a question.
+
+With a student's token they are about that student's submissions, with any other about batches; the server says which.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,9 @@ _Server = Annotated[
     str, typer.Option(metavar="URL", help="The server.", show_default="GRADER_SERVER, or the only one logged in to")
 ]
 _Batch = Annotated[str, typer.Argument(help="The batch's id.", show_default=False)]
+_Id = Annotated[
+    str, typer.Argument(metavar="ID", help="A batch's id; with a student's token a submission's.", show_default=False)
+]
 _JsonFile = Annotated[str, typer.Option("--json", help="Write the answer as JSON here, - for standard output.")]
 _Watch = Annotated[bool, typer.Option("--watch", help="Wait until everything is graded, and show how far it is.")]
 
@@ -69,14 +75,17 @@ def submit(
     paths: Annotated[list[Path], typer.Argument(help="A folder, a zip, or notebooks.", show_default=False)],
     assignment: Annotated[str, typer.Option(help="An assignment that the server offers.")] = "hw2",
     training: Annotated[Mode, typer.Option(help="What is done with trainings.")] = Mode.QUICK,
-    title: Annotated[str, typer.Option(help="What the batch is called; another title makes another batch.")] = "",
+    title: Annotated[
+        str, typer.Option(help="What it is called; what is handed in once more under another title is another batch.")
+    ] = "",
     server: _Server = "",
     json_file: _JsonFile = "",
     watch: _Watch = False,
 ) -> None:
-    """Hand in a class's submissions to a server. The same files once more are the same batch.
+    """Hand in to a server: a class's submissions, or with a student's token all of these notebooks as one.
 
-    Of a folder the server gets notebooks only; each folder in it is a student's.
+    The same files once more are the same batch, or submission. Of a folder the server gets notebooks only; each folder
+    in a class's is a student's. With --watch a student then sees the report.
 
     Exit codes: 0 accepted (with --watch: all graded), 1 some are not, 2 the input is wrong, 3 the server failed.
     """
@@ -85,56 +94,94 @@ def submit(
 
         refuse_unwritable(json_file)
         with shown_progress() as progress, tempfile.TemporaryDirectory(prefix="grader-submit-") as scratch:
+            student = _is_student(client)
             progress("packing")
             files = packed(paths, Path(scratch))
             progress(f"sending to {client.server}")
-            accepted = client.submit(files, assignment=assignment, training=training.value, title=title)
+            send = client.submit_own if student else client.submit
+            accepted = send(files, assignment=assignment, training=training.value, title=title)
             progress("")
         if json_file:
             write_text(json_file, _text(accepted))
         if json_file != "-":
             _show_accepted(accepted)
-        code = _watched(client, str(accepted["batch"])) if watch else PASSED
+        code = PASSED
+        if watch and student:
+            found = _watched_own(client, str(accepted["submission"]))
+            code = _code_own(found)
+            if json_file != "-":
+                _show_own(client, found)
+        elif watch:
+            code = _watched(client, str(accepted["batch"]))
     raise typer.Exit(code)
 
 
 @app.command()
 def status(
-    batch: Annotated[str, typer.Argument(help="A batch's id; without it, all batches are listed.")] = "",
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="[ID]", help="A batch's id, with a student's token a submission's; without it, all are listed."
+        ),
+    ] = "",
     server: _Server = "",
     json_file: _JsonFile = "",
     watch: _Watch = False,
 ) -> None:
-    """Show the batches on a server, or how far one of them is.
+    """Show the batches on a server, or how far one of them is; to a student their submissions, or the report of one.
 
-    Exit codes: 0 everything is graded, 1 something is not (yet), 2 there is no such batch, 3 the server failed.
+    Exit codes: 0 everything is graded, 1 something is not (yet), 2 there is no such batch or submission, 3 the server
+    failed.
     """
     with exit_codes(), _connected(server) as client:
-        from grader.render.batches import render_batches, render_submissions
-
         refuse_unwritable(json_file)
-        if not batch:
-            if watch:
-                raise InputError("--watch needs a batch: give its id")
-            found = list(client.batches())
-            if json_file:
-                write_text(json_file, _text(found))
-            if json_file != "-":
-                render_batches(found, Console())
-            raise typer.Exit(PASSED)
-        if watch:
-            _watched(client, batch)
-        about, submissions = client.batch(batch), list(client.submissions(batch))
+        if watch and not which:
+            raise InputError("--watch needs a batch, or a student's submission: give its id")
+        code = (_status_own if _is_student(client) else _status)(client, which, json_file, watch)
+    raise typer.Exit(code)
+
+
+def _status(client: Client, batch: str, json_file: str, watch: bool) -> int:
+    from grader.render.batches import render_batches, render_submissions
+
+    if not batch:
+        found = list(client.batches())
         if json_file:
-            write_text(json_file, _text({**about, "items": submissions}))
+            write_text(json_file, _text(found))
         if json_file != "-":
-            render_submissions(about, submissions, Console())
-    raise typer.Exit(_code(about))
+            render_batches(found, Console())
+        return PASSED
+    if watch:
+        _watched(client, batch)
+    about, submissions = client.batch(batch), list(client.submissions(batch))
+    if json_file:
+        write_text(json_file, _text({**about, "items": submissions}))
+    if json_file != "-":
+        render_submissions(about, submissions, Console())
+    return _code(about)
+
+
+def _status_own(client: Client, submission: str, json_file: str, watch: bool) -> int:
+    from grader.render.batches import render_own
+
+    if not submission:
+        listed = list(client.own_submissions())
+        if json_file:
+            write_text(json_file, _text(listed))
+        if json_file != "-":
+            render_own(listed, Console())
+        return PASSED
+    found = _watched_own(client, submission) if watch else client.submission(submission)
+    if json_file:
+        write_text(json_file, _text(found))
+    if json_file != "-":
+        _show_own(client, found)
+    return _code_own(found)
 
 
 @app.command()
 def fetch(
-    batch: _Batch,
+    which: _Id,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write.", show_default=False)],
     formats: Annotated[
         list[_Format] | None,
@@ -142,28 +189,50 @@ def fetch(
     ] = None,
     server: _Server = "",
 ) -> None:
-    """Write a batch's reports, gradebook and summary into a folder; what is there already is not fetched again.
+    """Write a batch's reports, gradebook and summary into a folder, or for a student the report of one submission.
+
+    What is there of a batch already is not fetched again.
 
     Exit codes: 0 everybody has a report, 1 some have none (yet), 2 the input is wrong, 3 the server failed.
     """
     with exit_codes(), _connected(server) as client:
-        from grader.client.fetching import fetch
-        from grader.render.text import line, plain
+        fetched = _fetch_own if _is_student(client) else _fetch
+        code = fetched(client, which, out, [each.value for each in formats or _Format])
+    raise typer.Exit(code)
 
-        with shown_progress() as progress:
-            fetched = fetch(client, batch, out, [each.value for each in formats or _Format], progress)
-            progress("")
-        print(f"{fetched.reports} reports in", plain(str(out)))
-        for key, why in fetched.without.items():
-            print(f"no report: {line(key)}: {line(why)}")
-    raise typer.Exit(NOT_PASSED if fetched.without else PASSED)
+
+def _fetch(client: Client, batch: str, out: Path, formats: list[str]) -> int:
+    from grader.client.fetching import fetch
+    from grader.render.text import line, plain
+
+    with shown_progress() as progress:
+        fetched = fetch(client, batch, out, formats, progress)
+        progress("")
+    print(f"{fetched.reports} reports in", plain(str(out)))
+    for key, why in fetched.without.items():
+        print(f"no report: {line(key)}: {line(why)}")
+    return NOT_PASSED if fetched.without else PASSED
+
+
+def _fetch_own(client: Client, submission: str, out: Path, formats: list[str]) -> int:
+    from grader.client.fetching import fetch_own
+    from grader.render.text import line, plain
+
+    found = client.submission(submission)
+    if found["points"]:
+        for file in fetch_own(client, str(found["id"]), out, formats):
+            print(plain(str(file)))
+    else:
+        print(f"no report: {line(str(found['message'] or found['state']))}")
+    return _code_own(found)
 
 
 @app.command()
-def cancel(batch: _Batch, server: _Server = "") -> None:
-    """Grade nothing more of a batch; reports that are there stay."""
+def cancel(which: _Id, server: _Server = "") -> None:
+    """Grade nothing more of a batch, or of a student's submission; reports that are there stay."""
     with exit_codes(), _connected(server) as client:
-        print(f"{client.cancel(batch)['cancelled']} gradings cancelled")
+        stop = client.cancel_own if _is_student(client) else client.cancel
+        print(f"{stop(which)['cancelled']} gradings cancelled")
 
 
 @app.command()
@@ -214,6 +283,10 @@ def _secret() -> str:
     return getpass("Token: ")
 
 
+def _is_student(client: Client) -> bool:
+    return bool(client.whoami()["role"] == "student")
+
+
 def _watched(client: Client, batch: str) -> int:
     """Show how far a batch is until it is done, and return the exit code."""
     from grader.render.batches import BatchProgress
@@ -224,6 +297,34 @@ def _watched(client: Client, batch: str) -> int:
     return _code(client.batch(batch))
 
 
+def _watched_own(client: Client, submission: str) -> Any:
+    """Show each state of a submission until its grading has ended, and return it as it then is."""
+    from grader.render.batches import render_state
+
+    found: Any = None
+    for found in client.until_ended(submission):
+        render_state(found, Console(stderr=True))
+    return found
+
+
+def _show_own(client: Client, found: Any) -> None:
+    """Show the report of a submission as `grader check` does, or where it stands while there is none."""
+    from grader.render.batches import render_own
+    from grader.render.terminal import render_terminal
+    from grader.report import Report
+
+    if found["points"]:
+        text = client.report(str(found["id"])).decode("utf-8", "replace")
+        render_terminal(Report.from_json(text), Console())
+    else:
+        render_own([found], Console())
+
+
+def _code_own(found: Any) -> int:
+    """Return 0 where there is a report, which a regrade leaves alone until its own is published."""
+    return PASSED if found["points"] else NOT_PASSED
+
+
 def _code(about: Any) -> int:
     """Return 0 where every submission was graded."""
     return PASSED if about["states"].get("graded", 0) == about["submissions"] else NOT_PASSED
@@ -232,8 +333,12 @@ def _code(about: Any) -> int:
 def _show_accepted(accepted: Any) -> None:
     from grader.render.text import line
 
-    known = "" if accepted["new"] else " (handed in before; another --title makes another batch)"
-    print(f"batch {accepted['batch']}: {accepted['submissions']} submissions{known}")
+    if "submission" in accepted:
+        what, told = "submission", f"submission {accepted['submission']}"
+    else:
+        what, told = "batch", f"batch {accepted['batch']}: {accepted['submissions']} submissions"
+    known = "" if accepted["new"] else f" (handed in before; another --title makes another {what})"
+    print(f"{line(told)}{known}")
     for notice in accepted["notices"]:
         print("note:", line(str(notice)))
 

@@ -21,6 +21,7 @@ __all__ = [
     "ATTEMPTS",
     "FIRST_PAUSE",
     "LONGEST_PAUSE",
+    "LOOKED",
     "PAGE",
     "TIMEOUTS",
     "Client",
@@ -32,6 +33,7 @@ __all__ = [
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5  # seconds before the second attempt; each further one waits twice as long
 LONGEST_PAUSE = 30.0  # seconds, also where the server asks for more
+LOOKED = 2.0  # seconds between two looks at a submission
 # Seconds. The API sends a heartbeat on streams of events well within the time for reading.
 TIMEOUTS = httpx.Timeout(60.0, connect=10.0)
 PAGE = 200  # entries asked for at once
@@ -98,6 +100,10 @@ class Client:
         """Return the assignments that the server offers."""
         return list(_json(self._get("/v1/assignments"))["items"])
 
+    def whoami(self) -> _Json:
+        """Return what the server knows the token as: `name`, `role`, and a student's `person`."""
+        return _json(self._get("/v1/token"))
+
     def submit(
         self, files: Sequence[tuple[str, Path]], *, assignment: str, training: str = "", title: str = ""
     ) -> _Json:
@@ -115,16 +121,17 @@ class Client:
         Returns:
             What was accepted: `batch` is its id, `new` whether it was not known before, `notices` what was left aside.
         """
-        fields = {"assignment": assignment, "training": training, "title": title}
-        fields = {name: value for name, value in fields.items() if value}
-        key = content_key(files, fields)
+        return self._hand_in("/v1/batches", files, {"assignment": assignment, "training": training, "title": title})
 
-        def send() -> httpx.Response:
-            with ExitStack() as stack:  # opened for each attempt, because the one before read some of it
-                parts = [("files", (name, stack.enter_context(opened(path)))) for name, path in files]
-                return self._http.post("/v1/batches", data=fields, files=parts, headers={"Idempotency-Key": key})
+    def submit_own(
+        self, files: Sequence[tuple[str, Path]], *, assignment: str, training: str = "", title: str = ""
+    ) -> _Json:
+        """Hand in all of these notebooks as one submission, the token's person's; else as `submit`.
 
-        return _json(self._attempt(send))
+        Returns:
+            What was accepted: `submission` is its id, `new` and `notices` are as of a batch.
+        """
+        return self._hand_in("/v1/submissions", files, {"assignment": assignment, "training": training, "title": title})
 
     def batches(self) -> Iterator[_Json]:
         """Yield the batches that this token may see, newest first."""
@@ -137,6 +144,33 @@ class Client:
     def submissions(self, batch: str) -> Iterator[_Json]:
         """Yield a batch's submissions."""
         return self._pages(_path("batches", batch, "submissions"))
+
+    def own_submissions(self) -> Iterator[_Json]:
+        """Yield the submissions of the token's person, newest first."""
+        return self._pages("/v1/token/submissions")
+
+    def submission(self, submission: str) -> _Json:
+        """Return a submission and where it stands."""
+        return _json(self._get(_path("submissions", submission)))
+
+    def until_ended(self, submission: str, pause: float = LOOKED) -> Iterator[_Json]:
+        """Yield a submission at once and then as often as its state has changed, up to the one that it ends in.
+
+        Events are told of batches, and what staff handed in for a student is in none that the student may see.
+
+        Args:
+            submission: its id.
+            pause: seconds between two looks.
+        """
+        known = None
+        while True:
+            found = self.submission(submission)
+            if found["state"] != known:
+                known = found["state"]
+                yield found
+            if found["ended_at"]:
+                return
+            time.sleep(pause)
 
     def report(self, submission: str, form: str = "json") -> bytes:
         """Return a submission's report: json, html or text."""
@@ -153,6 +187,10 @@ class Client:
     def cancel(self, batch: str) -> _Json:
         """Grade nothing more of a batch."""
         return _json(self._post(_path("batches", batch, "cancel")))
+
+    def cancel_own(self, submission: str) -> _Json:
+        """End the grading of one submission, where it has not ended."""
+        return _json(self._post(_path("submissions", submission, "cancel")))
 
     def regrade(self, batch: str) -> _Json:
         """Grade a batch once more under the rubric of today; its reports are drafts until they are published."""
@@ -189,6 +227,17 @@ class Client:
             if failures >= self._attempts:
                 raise SystemFault(f"{self.server}: {problem}; tried {failures} times")
             self._pause(failures)
+
+    def _hand_in(self, path: str, files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) -> _Json:
+        fields = {name: value for name, value in fields.items() if value}
+        key = content_key(files, fields)
+
+        def send() -> httpx.Response:
+            with ExitStack() as stack:  # opened for each attempt, because the one before read some of it
+                parts = [("files", (name, stack.enter_context(opened(file)))) for name, file in files]
+                return self._http.post(path, data=fields, files=parts, headers={"Idempotency-Key": key})
+
+        return _json(self._attempt(send))
 
     @contextmanager
     def _stream(self, batch: str, after: int) -> Iterator[httpx.Response]:

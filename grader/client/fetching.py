@@ -5,6 +5,8 @@ FOLDER/gradebook.csv                 everybody's points
 FOLDER/summary.html, overview.json   what the batch came to
 FOLDER/batch.jsonl                   the journal, which `grader gradebook` reads
 FOLDER/batch.json                    which batch this is
+
+A student's own submission is FOLDER/<id>.json and .html, beside those fetched before.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from grader.client.connection import Client
 from grader.errors import InputError
 from grader.journal import JOURNAL, Record, Status, append, read_journal
 
-__all__ = ["FORMATS", "Fetched", "fetch"]
+__all__ = ["FORMATS", "Fetched", "fetch", "fetch_own"]
 
 FORMATS = ("json", "html")
 
@@ -83,8 +85,36 @@ def fetch(
             if form in formats:
                 _write(folder / name, client.overview(batch, form))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
+        raise _unwritable(folder, error) from None
     return Fetched(reports, without)
+
+
+def fetch_own(client: Client, submission: str, folder: Path, formats: Collection[str] = FORMATS) -> list[Path]:
+    """Write one submission's report into a folder, JSON in any case, and return the files.
+
+    Args:
+        client: the server.
+        submission: its id; it has a report.
+        folder: where to; it is made where it is missing.
+        formats: some of `FORMATS`.
+
+    Raises:
+        InputError: there is no such report, or the folder cannot be written.
+        SystemFault: the server is down.
+    """
+    name = _file_name(submission, set())
+    files = {form: folder / f"{name}.{form}" for form in FORMATS if form == "json" or form in formats}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for form, file in files.items():
+            _write(file, client.report(submission, form))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return list(files.values())
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written ({error.strerror}); give another folder")
 
 
 def _claim(folder: Path, about: _Json) -> None:

@@ -1,4 +1,4 @@
-"""Batches on a server, in a terminal: lists, who stands where, what a regrade changes, and how far a batch is."""
+"""Batches on a server, and one student's submissions, in a terminal: who stands where, what changes, how far it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from grader.render.text import line, points
 
-__all__ = ["BatchProgress", "render_batches", "render_changes", "render_submissions"]
+__all__ = ["BatchProgress", "render_batches", "render_changes", "render_own", "render_state", "render_submissions"]
 
 _ENDED = ("graded", "failed", "cancelled")  # states that a grading stays in
 _STYLES = {"graded": "green", "failed": "red", "cancelled": "yellow", "leased": "cyan"}
@@ -100,18 +100,32 @@ def render_batches(batches: Sequence[_Json], console: Console) -> None:
     console.print(table if batches else "there are no batches")
 
 
+def render_own(submissions: Sequence[_Json], console: Console) -> None:
+    """Print one student's submissions, which may be of several assignments."""
+    table = Table(Column("submission", no_wrap=True), "assignment", "state", "points", "", box=None, pad_edge=False)
+    for each in submissions:
+        remark = str(each["message"]) or ", ".join(str(notebook["name"]) for notebook in each["notebooks"])
+        state, score = _state(each["state"]), Text(_points(each["points"]), justify="right")
+        table.add_row(_text(each["id"]), _text(each["assignment"]), state, score, _text(remark))
+    console.print(table if submissions else "there are no submissions")
+
+
+def render_state(submission: _Json, console: Console) -> None:
+    """Print the state of one submission on a line."""
+    console.print(_state(submission["state"]))
+
+
 def render_submissions(about: _Json, submissions: Sequence[_Json], console: Console) -> None:
     """Print where each submission of a batch stands."""
     title = about["title"] or about["id"]
     console.print(_text(f"{title}  {about['assignment']}"), style="bold")
     table = Table("submission", "name", "state", "points", "", box=None, pad_edge=False)
     for each in submissions:
-        state = str(each["state"])
         remarks = [str(each["message"]), "a newer report is not published" if each["draft"] else ""]
         table.add_row(
             _text(each["key"]),
             _text(each["name"]),
-            Text(line(_WORDS.get(state, state)), style=_STYLES.get(state, "")),
+            _state(each["state"]),
             Text(_points(each["points"]), justify="right"),
             _text("; ".join(filter(None, remarks))),
         )
@@ -148,6 +162,10 @@ def _others(counts: Mapping[str, int]) -> str:
 
 def _when(batch: _Json) -> tuple[Text, Text]:
     return _text(str(batch["created_at"])[:16].replace("T", " ")), _text(batch["owner"])
+
+
+def _state(state: str) -> Text:
+    return Text(line(_WORDS.get(state, state)), style=_STYLES.get(state, ""))
 
 
 def _points(found: _Json | None) -> str:

@@ -125,6 +125,30 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_whole_and_under_the_sa
     assert len({headers["idempotency-key"] for _, _, headers, _ in script.requests}) == 1
 
 
+def test_a_student_s_notebooks_go_to_another_place_in_the_same_way(
+    script: Script, client: Client, tmp_path: Path
+) -> None:
+    notebook = tmp_path / "hw2.ipynb"
+    notebook.write_text('{"cells": []}', encoding="utf-8")
+    script.answers = [hangs_up, says(202, {"submission": "s"})]
+    assert client.submit_own([("hw2.ipynb", notebook)], assignment="hw2") == {"submission": "s"}
+    assert {path for _, path, _, _ in script.requests} == {"/v1/submissions"}
+    assert len({headers["idempotency-key"] for _, _, headers, _ in script.requests}) == 1
+
+
+def test_a_submission_is_looked_at_until_it_has_ended_and_told_when_its_state_changes(
+    script: Script, client: Client
+) -> None:
+    def stands(state: str, ended_at: str | None = None) -> Answer:
+        return says(200, {"state": state, "ended_at": ended_at})
+
+    script.answers = [stands("waiting"), stands("waiting"), hangs_up, stands("leased"), stands("graded", "2026-11-25")]
+    found = list(client.until_ended("s/1", pause=0.001))
+    assert [each["state"] for each in found] == ["waiting", "leased", "graded"]
+    assert script.answers == []
+    assert {path for _, path, _, _ in script.requests} == {"/v1/submissions/s%2F1"}
+
+
 def test_a_server_that_stays_down_is_a_system_fault_that_names_it(script: Script, client: Client) -> None:
     script.answers = [says(503, {"detail": "the database is away"})] * 3
     with pytest.raises(SystemFault, match=rf"{script.address}: the database is away; tried 3 times"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grader.client.connection import Client
-from grader.client.fetching import fetch
+from grader.client.fetching import fetch, fetch_own
 from grader.errors import InputError
 from grader.journal import Status, read_journal
 
@@ -136,3 +136,23 @@ def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "batch.jsonl").write_text("")
     with pytest.raises(InputError, match="graded here; give another folder"):
         fetch(Memory([]), "b1", tmp_path)
+
+
+def test_a_submission_s_report_is_written_under_its_id_and_anew_each_time(tmp_path: Path) -> None:
+    memory = Memory([])
+    out = tmp_path / "new" / "out"
+    assert fetch_own(memory, "s1", out) == [out / "s1.json", out / "s1.html"]
+    assert fetch_own(memory, "s1", out, ["html"]) == [out / "s1.json", out / "s1.html"]
+    assert fetch_own(memory, "s2", out, ["json"]) == [out / "s2.json"]
+    assert memory.asked == ["s1.json", "s1.html", "s1.json", "s1.html", "s2.json"]
+    assert files(out) == {"s1.json", "s1.html", "s2.json"}
+    assert (out / "s1.html").read_bytes() == b"html of s1"
+    assert (out / "s1.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_submission_s_report_stays_in_the_folder_and_says_where_it_cannot_go(tmp_path: Path) -> None:
+    for name in HOSTILE:
+        assert {each.parent for each in fetch_own(Memory([]), name, tmp_path / "out")} == {tmp_path / "out"}
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: cannot be written"):
+        fetch_own(Memory([]), "s1", tmp_path / "file")
