@@ -121,7 +121,7 @@ def status(
     which: Annotated[
         str,
         typer.Argument(
-            metavar="[ID]", help="A batch's id, with a student's token a submission's; without it, all are listed."
+            metavar="ID", help="A batch's id, with a student's token a submission's; without it, all are listed."
         ),
     ] = "",
     server: _Server = "",
@@ -130,8 +130,7 @@ def status(
 ) -> None:
     """Show the batches on a server, or how far one of them is; to a student their submissions, or the report of one.
 
-    Exit codes: 0 everything is graded, 1 something is not (yet), 2 there is no such batch or submission, 3 the server
-    failed.
+    Exit codes: 0 everything is graded, 1 something is not (yet), 2 there is none of this id, 3 the server failed.
     """
     with exit_codes(), _connected(server) as client:
         refuse_unwritable(json_file)
@@ -284,7 +283,7 @@ def _secret() -> str:
 
 
 def _is_student(client: Client) -> bool:
-    return bool(client.whoami()["role"] == "student")
+    return bool(client.whoami().get("role") == "student")
 
 
 def _watched(client: Client, batch: str) -> int:

@@ -102,7 +102,8 @@ def render_batches(batches: Sequence[_Json], console: Console) -> None:
 
 def render_own(submissions: Sequence[_Json], console: Console) -> None:
     """Print one student's submissions, which may be of several assignments."""
-    table = Table(Column("submission", no_wrap=True), "assignment", "state", "points", "", box=None, pad_edge=False)
+    rest = Column("", overflow="fold")  # names of files have no spaces to break them at
+    table = Table(Column("submission", no_wrap=True), "of", "state", "points", rest, box=None, pad_edge=False)
     for each in submissions:
         remark = str(each["message"]) or ", ".join(str(notebook["name"]) for notebook in each["notebooks"])
         state, score = _state(each["state"]), Text(_points(each["points"]), justify="right")
