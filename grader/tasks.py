@@ -27,7 +27,7 @@ from grader.recipe import Mode
 from grader.report import Report
 from grader.settings import Settings
 from grader.store.database import Store
-from grader.store.leases import Finish, Lease, Queue, claim, dispatch, finish, give_back, refuse, renew
+from grader.store.leases import Finish, Lease, Queue, claim, dispatch, finish, give_back, refuse, release, renew
 from grader.store.schema import Stage
 from grader.submission import Submission, read_notebook
 
@@ -88,8 +88,7 @@ class Workplace:
         """Give back what is being graded and end this process at once; for a signal's handler."""
         if self._lease is not None:
             try:
-                # That somebody stops a worker is no fault of the submission's: it never is the last attempt.
-                give_back(self._store, self._lease, "the worker was stopped", self._lease.number + 1)
+                release(self._store, self._lease, "the worker was stopped")
             except SystemFault as fault:
                 _log.error("a lease was not given back, it will run out: %s", fault)
         os._exit(0)

@@ -88,7 +88,7 @@ def test_told_twice_it_gives_back_what_runs_and_ends_at_once(service: Service) -
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     given_back = service.gradings(batch)["first"]
-    assert (given_back.state, given_back.attempts) == (State.WAITING, 1)
+    assert (given_back.state, given_back.attempts) == (State.WAITING, 0)
     assert given_back.message == "the worker was stopped"
     until(lambda: gone(below))
 

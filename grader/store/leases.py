@@ -49,6 +49,7 @@ __all__ = [
     "queue_of",
     "reconcile",
     "refuse",
+    "release",
     "renew",
 ]
 
@@ -216,6 +217,26 @@ def give_back(store: Store, lease: Lease, message: str, attempts: int) -> bool:
     """
     with store.session() as session:
         return _give_back(session, lease, Outcome.GIVEN_BACK, message, attempts) is not None
+
+
+def release(store: Store, lease: Lease, message: str) -> bool:
+    """End an attempt that nobody failed at, as when a worker is stopped: it counts as none, and the grading waits.
+
+    Args:
+        store: where it is.
+        lease: of the stage.
+        message: why it was ended, for staff.
+
+    Returns:
+        False where the lease was lost, and nothing changed.
+    """
+    with store.session() as session:
+        values = {"state": State.WAITING, "message": message, "attempts": lease.number - 1}
+        if not _change(session, lease, **values, lease_until=None, published_at=None):
+            return False
+        _end_attempts(session, [lease.grading], Outcome.GIVEN_BACK, message)
+        record(session, lease.batch, lease.submission, Kind.GIVEN_BACK, {"stage": lease.stage, "attempt": lease.number})
+    return True
 
 
 def refuse(store: Store, lease: Lease, message: str) -> bool:

@@ -25,6 +25,7 @@ from grader.store.leases import (
     give_back,
     reconcile,
     refuse,
+    release,
     renew,
 )
 from grader.store.reports import PastAttempt, SubmissionStatus, attempts, report_of, submission
@@ -162,6 +163,19 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
     assert outcomes(store, lease) == [Outcome.GIVEN_BACK] * 3
     claims = [Kind.CLAIMED, Kind.GIVEN_BACK] * 2 + [Kind.CLAIMED, Kind.FAILED]
     assert kinds(store, lease) == [Kind.ACCEPTED, *claims]
+
+
+def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor)
+    for _ in range(4):
+        (grading,) = gradings(store, 1)
+        lease = claimed(store, grading)
+        assert lease.number == 1
+        assert release(store, lease, "the worker was stopped")
+        assert not release(store, lease, "again")
+    found = status(store, lease)
+    assert (found.state, found.attempts, found.message) == (State.WAITING, 0, "the worker was stopped")
+    assert outcomes(store, lease) == [Outcome.GIVEN_BACK] * 4
 
 
 def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor: Token) -> None:
