@@ -36,7 +36,12 @@ def test_the_readme_shows_the_report_that_the_example_gets(zygote: Zygote, hw2: 
     last = next(number for number, line in enumerate(printed) if hw2.items[-1].id in line)
     end = printed.index("", last)
     start = shown.index("HW2: Convolutional Neural Networks  hw2")
-    assert shown[start : start + end + 1] == printed[: end + 1]
+    assert _without_shares(shown[start : start + end + 1]) == _without_shares(printed[: end + 1])
+
+
+def _without_shares(lines: list[str]) -> list[str]:
+    """Leave out how many images a model is right on: processors differ in the last bits, and after an epoch in more."""
+    return [re.sub(r"right on \d+\.\d%", "right on N%", line) for line in lines]
 
 
 def test_every_command_of_the_readme_exists() -> None:

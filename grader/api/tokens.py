@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select, tuple_
 
 from grader.api.access import Anyone
 from grader.api.pages import AfterId, PageSize, page
 from grader.api.problems import documented
 from grader.api.service import Given
 from grader.api.submissions import SubmissionView, shown
-from grader.store.database import Store
-from grader.store.reports import visible_submission
-from grader.store.schema import BatchRow, SubmissionRow
-from grader.store.tokens import Role, Token
+from grader.store.reports import submissions_of
+from grader.store.tokens import Role
 
 __all__ = ["router"]
 
@@ -49,23 +46,7 @@ def who(token: Anyone) -> TokenView:
 @router.get("/submissions", summary="The submissions of the token's person", responses=documented("invalid-request"))
 def own(token: Anyone, service: Given, after: AfterId = "", limit: PageSize = 50) -> OwnSubmissions:
     """List what a student may read, newest first, whoever handed it in; tokens of other roles name no person."""
-    ids, following = page(_ids(service.store, token, after, limit + 1), limit, str)
-    # Asked for one by one, so that one function alone decides what a token may see.
-    found = [visible_submission(service.store, token, each) for each in ids]
-    return OwnSubmissions(items=[shown(token, each) for each in found if each], next=following)
-
-
-def _ids(store: Store, token: Token, after: str, limit: int) -> list[str]:
-    """Return the ids of what has this token's person, newest first, going on after an id."""
-    if not token.person:
-        return []
-    ids = select(SubmissionRow.id).join(BatchRow, BatchRow.id == SubmissionRow.batch)
-    wanted = ids.where(SubmissionRow.person == token.person)
-    if after:
-        # Among theirs as well: somebody else's id leads as far as one that does not exist.
-        last = wanted.add_columns(BatchRow.created_at).where(SubmissionRow.id == after).subquery()
-        place = tuple_(last.c.created_at, last.c.id)
-        wanted = wanted.join(last, tuple_(BatchRow.created_at, SubmissionRow.id) < place)
-    newest_first = wanted.order_by(BatchRow.created_at.desc(), SubmissionRow.id.desc())
-    with store.reading() as session:
-        return list(session.scalars(newest_first.limit(limit)))
+    person = token.person if token.role is Role.STUDENT else ""
+    wanted = submissions_of(service.store, person, after, limit + 1)
+    found, following = page(wanted, limit, lambda each: each.id)
+    return OwnSubmissions(items=[shown(token, each) for each in found], next=following)

@@ -46,6 +46,7 @@ __all__ = [
     "report_text",
     "submission",
     "submissions",
+    "submissions_of",
     "totals",
     "visible_batch",
     "visible_submission",
@@ -152,10 +153,11 @@ def batches(store: Store, owner: str | None = None, after: str = "", limit: int 
         limit: how many at most.
     """
     wanted = _batches().order_by(BatchRow.created_at.desc(), BatchRow.id.desc()).limit(limit)
+    known = select(BatchRow.created_at, BatchRow.id).where(BatchRow.id == after)
     if owner is not None:
-        wanted = wanted.where(BatchRow.owner == owner)
+        wanted, known = wanted.where(BatchRow.owner == owner), known.where(BatchRow.owner == owner)
     if after:
-        last = select(BatchRow.created_at, BatchRow.id).where(BatchRow.id == after).subquery()
+        last = known.subquery()
         wanted = wanted.join(last, tuple_(BatchRow.created_at, BatchRow.id) < tuple_(last.c.created_at, last.c.id))
     with store.reading() as session:
         return _counted(session, wanted)
@@ -185,6 +187,28 @@ def submission(store: Store, submission_id: str) -> SubmissionStatus | None:
     """Return a submission, None where there is none of this id."""
     with store.reading() as session:
         return next(iter(_with_files(session, _submissions().where(SubmissionRow.id == submission_id))), None)
+
+
+def submissions_of(store: Store, person: str, after: str = "", limit: int | None = None) -> list[SubmissionStatus]:
+    """Return what is one person's, newest first, whoever handed it in; nothing for "".
+
+    Args:
+        store: where they are.
+        person: as submissions name them.
+        after: the id of the submission that a page goes on after, "" for the first page.
+        limit: how many at most.
+    """
+    if not person:
+        return []
+    order = (BatchRow.created_at, SubmissionRow.id)
+    wanted = _submissions().where(SubmissionRow.person == person).order_by(*(each.desc() for each in order))
+    if after:
+        # Among theirs as well: somebody else's id leads as far as one that does not exist.
+        known = select(*order).join(BatchRow, BatchRow.id == SubmissionRow.batch)
+        last = known.where(SubmissionRow.id == after, SubmissionRow.person == person).subquery()
+        wanted = wanted.join(last, tuple_(*order) < tuple_(last.c.created_at, last.c.id))
+    with store.reading() as session:
+        return _with_files(session, wanted.limit(limit))
 
 
 def visible_batch(store: Store, token: Token, batch_id: str) -> BatchStatus | None:
