@@ -3,9 +3,9 @@
     python -m benchmarks.throughput [FOLDER] [--submissions 40] [--jobs 2]
 
 The notebooks of a folder, each time with another comment in its last cell so that none is like another, are graded with
-nothing trained: once by `grade_batch`, which writes reports, pages, journal, gradebook and summary; once by as many
-processes that call grade() in a loop on their share. Both start cold, and both times are shown with and without the
-start. Nothing is decided by these figures.
+nothing trained: once by `grade_batch`, which writes reports, pages, journal, gradebook and summary; once by a worker of
+so many processes, with Redis and a database of its own; once by as many processes that call grade() in a loop on their
+share. All start cold, and times are shown with and without the start. Nothing is decided by these figures.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from grader.batch import grade_batch
 from grader.collection import HandedIn
 from grader.journal import Record
 from grader.report import Report
+from grader.settings import Settings
+from tests.faults.service import Service
 
 REAL = Path("/work/shared/acceptance/real")
+_SECONDS_A_SUBMISSION = 30  # at most
 
 
 def main() -> None:
@@ -40,8 +43,11 @@ def main() -> None:
     local = locally(submissions, arguments.jobs)
     print(f"grade() in a loop: {told(len(submissions), local)}", flush=True)
     batch = by_batch(submissions, arguments.jobs)
-    print(f"grade_batch:       {told(len(submissions), batch)}")
+    print(f"grade_batch:       {told(len(submissions), batch)}", flush=True)
+    service = by_service(submissions, arguments.jobs)
+    print(f"grader worker:     {told(len(submissions), service)}")
     print(f"a batch takes {batch[1] / local[1]:.3f} times as long (with the start {batch[0] / local[0]:.3f})")
+    print(f"a service takes {service[1] / local[1]:.3f} times as long (with the start {service[0] / local[0]:.3f})")
 
 
 def told(submissions: int, seconds: tuple[float, float]) -> str:
@@ -87,6 +93,28 @@ def by_batch(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
         grade_batch(submissions, find_assignment("hw2"), Path(folder), clock, jobs=jobs)
     ended = time.perf_counter()
     return ended - started, ended - clock.warm
+
+
+def by_service(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+    """Return the seconds of a worker, from its start and from when it is warm and a batch is handed in."""
+    usual = Settings(assignments="hw2")
+    changed = {"lease_seconds": usual.lease_seconds, "republish_seconds": usual.republish_seconds, "share": usual.share}
+    # Others' bytes, or the reports would be there already; so many that each process has had one.
+    first = {f"warm-{each.key}": each.files[0][1] + b" " for each in submissions[: 2 * jobs]}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Service(Path(folder), jobs, assignments=usual.assignments, **changed) as service,
+    ):
+        started = time.perf_counter()
+        service.worker()
+        service.wait(service.hand_in(first, assignment=usual.assignments))
+        warm = time.perf_counter()
+        service.wait(
+            service.hand_in({each.key: each.files[0][1] for each in submissions}, assignment=usual.assignments),
+            _SECONDS_A_SUBMISSION * len(submissions),
+        )
+        ended = time.perf_counter()
+    return ended - started, ended - warm
 
 
 def locally(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
