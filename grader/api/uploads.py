@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -24,9 +25,11 @@ __all__ = ["Upload", "Uploaded", "collected", "multipart"]
 
 _SECONDS = 900  # for one body: 256 MiB at 2.4 Mbit/s
 _FILES = 5000  # in one body
+_CHARSETS = (b"utf-8", b"utf8")
 _FIELDS = 16
 _FIELD_BYTES = 64 * 1024
 _UNPACKED = 2  # times `upload_bytes`; notebooks with pictures hardly get smaller in a zip
+_LISTED = 400_000  # files and folders of all zips in one body: as many take half a gigabyte of memory
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -65,7 +68,7 @@ def collected(upload: Upload, settings: Settings) -> Collection:
     files = upload.read()
     if not files:
         raise InputError("the request has no files; send a zip file or notebooks in the field `files`")
-    bounds = ArchiveBounds(bytes=_UNPACKED * settings.upload_bytes)
+    bounds = ArchiveBounds(bytes=_UNPACKED * settings.upload_bytes, all_entries=_LISTED)
     (name, data), *others = files
     if not others and (data.startswith(_ZIP) or name.lower().endswith(".zip")):
         return collect_archive(name or "the zip file", data, bounds)
@@ -79,6 +82,11 @@ async def _uploaded(request: Request, service: Given) -> AsyncIterator[Upload]:
     """Receive a body."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Problem("unsupported-media-type", "send the files as multipart/form-data")
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if (
+        charset.lower() not in _CHARSETS
+    ):  # the framework would use any codec of Python's, and some fail in ways of their own
+        raise Problem("unsupported-media-type", "send names and fields as UTF-8, and leave `charset` out")
     if service.uploads.locked():
         detail = "as many uploads are going on as this server takes at once; nothing was kept, send it again"
         raise Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})

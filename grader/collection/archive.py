@@ -37,8 +37,10 @@ class ArchiveBounds:
 
     Attributes:
         bytes: of all notebooks together, unpacked, those of archives inside it included.
-        inner_bytes: the same for one archive inside it, which is one student's.
-        entries: files and folders of one archive.
+        inner_bytes: the same for the archives inside it that are one student's.
+        entries: files and folders of one archive; of those inside it, one student's, also all together.
+        all_entries: files and folders of all archives together; each takes a kibibyte of memory, and in a packed archive
+            ten bytes.
         ratio: of a file's unpacked to its packed size, where that is more than a mebibyte.
         name_length: characters of an entry's whole path.
         depth: archives inside one another; 1 reads none inside the one given.
@@ -47,6 +49,7 @@ class ArchiveBounds:
     bytes: int = 2 * 2**30
     inner_bytes: int = 200 * 2**20
     entries: int = 50_000
+    all_entries: int = 2_000_000
     ratio: int = 250
     name_length: int = 1000
     depth: int = 3
@@ -61,9 +64,10 @@ class ArchiveTooLarge(InputError):
 
 @dataclass
 class Allowance:
-    """How many bytes may still be unpacked: of one archive, and of all."""
+    """How many bytes may still be unpacked, and entries listed: of one student's archives, and of all."""
 
     left: int
+    entries: int
     whole: Allowance | None = None
 
     def take(self, count: int) -> None:
@@ -73,12 +77,28 @@ class Allowance:
             ArchiveTooLarge: there is not so much left of all.
             InputError: there is not so much left of this archive inside another.
         """
+        # One's own comes first: what is refused to one student is not taken from all.
+        if count > self.left:
+            raise self._refusal("it unpacks to more than is read; unpack it and give the notebooks alone, or in parts")
         if self.whole is not None:
             self.whole.take(count)
-        if count > self.left:
-            kind = ArchiveTooLarge if self.whole is None else InputError
-            raise kind("it unpacks to more than is read; unpack it and give the notebooks alone, or in parts")
         self.left -= count
+
+    def take_entries(self, count: int) -> None:
+        """Use up some of the entries.
+
+        Raises:
+            ArchiveTooLarge: there are not so many left of all.
+            InputError: there are not so many left of this student's archives.
+        """
+        if count > self.entries:
+            raise self._refusal("its archives list more files than are read; pack the notebooks alone")
+        if self.whole is not None:
+            self.whole.take_entries(count)
+        self.entries -= count
+
+    def _refusal(self, why: str) -> InputError:
+        return ArchiveTooLarge(why) if self.whole is None else InputError(why)
 
 
 def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) -> Listing:
@@ -100,6 +120,7 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
     entries = archive.infolist()
     if len(entries) > bounds.entries:
         raise _too_many(bounds)
+    allowance.take_entries(len(entries))
     if _overlap(entries):
         raise InputError("its files lie over one another, as no packer writes them; pack it again")
     files: list[Found] = []

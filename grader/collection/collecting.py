@@ -96,7 +96,7 @@ class _Collecting:
 
     def __init__(self, bounds: ArchiveBounds) -> None:
         self.bounds = bounds
-        self.allowance = Allowance(bounds.bytes)
+        self.allowance = Allowance(bounds.bytes, bounds.all_entries)
         self.depth = 0  # of the archive that the listing is of
 
     def of_archive(self, source: str, file: BinaryIO, wrapper: str) -> Collection:
@@ -143,7 +143,8 @@ class _Collecting:
     def _read(self, group: _Group) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
         """Return a submitter's notebooks, and the notices on all else."""
         left_aside = list(group.left_aside)
-        notebooks = self._notebooks(group.files, left_aside, self.depth, None)
+        own = Allowance(self.bounds.inner_bytes, self.bounds.entries, self.allowance)
+        notebooks = self._notebooks(group.files, left_aside, self.depth, own)
         files = []
         for name, found in zip(_file_names(notebooks), notebooks, strict=True):
             try:
@@ -157,9 +158,7 @@ class _Collecting:
             notices.append("there is no notebook in it")
         return tuple(files), (*notices, *_notices(left_aside))
 
-    def _notebooks(
-        self, files: list[Found], left_aside: list[LeftAside], depth: int, allowance: Allowance | None
-    ) -> list[Found]:
+    def _notebooks(self, files: list[Found], left_aside: list[LeftAside], depth: int, own: Allowance) -> list[Found]:
         """Return the notebooks among files; archives are looked into only where there are none beside them."""
         notebooks = [file for file in files if file.suffix == NOTEBOOK]
         looked_into = not notebooks
@@ -169,7 +168,6 @@ class _Collecting:
             if file.suffix != ARCHIVE or not looked_into:
                 left_aside.append(LeftAside(file.parts))
                 continue
-            own = allowance or Allowance(self.bounds.inner_bytes, self.allowance)
             try:
                 inside = self._inside(file, depth + 1, own)
             except ArchiveTooLarge:

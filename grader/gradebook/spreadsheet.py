@@ -18,7 +18,8 @@ _LONGEST_CELL = 2**27  # of characters; an online text may be long
 # feed; programs strip spaces and quotes before them, and one that splits at another separator makes a new cell.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _STARTS = re.compile(rf"[\s\"\0\u200b\u2060\ufeff]*[{_FORMULA}]|[\t\r\n\0]")
-_STARTS_INSIDE = re.compile(rf"([;\t\r\n])(?=[\s\"]*[{_FORMULA}])")
+# Up to the next separator: a student's text of nothing but line feeds would else take the square of its length.
+_STARTS_INSIDE = re.compile(rf"([;\t\r\n])(?=(?:[^\S\t\r\n]|\")*[{_FORMULA}])")
 _NUMBER_OR_DASH = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?|-+")
 
 

@@ -93,6 +93,16 @@ def test_uploads_at_once_are_few(api: Api) -> None:
     assert answer.status_code == 202
 
 
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "unicode_escape"])
+def test_names_are_utf_8_and_in_no_other_codec_of_python_s(api: Api, charset: str) -> None:
+    headers = {"Content-Type": f"{HEADERS['Content-Type']}; charset={charset}"}
+    answer = api["staff"].post("/v1/batches", content=body(notebook()), headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "/problems/unsupported-media-type"
+    headers = {"Content-Type": f'{HEADERS["Content-Type"]}; charset="UTF-8"'}
+    assert api["staff"].post("/v1/batches", content=body(notebook()), headers=headers).status_code == 202
+
+
 def test_a_body_has_few_fields(api: Api) -> None:
     fields = "".join(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f{n}"\r\n\r\n1\r\n' for n in range(100))
     answer = api["staff"].post("/v1/batches", content=fields.encode() + body(b"{}"), headers=HEADERS)

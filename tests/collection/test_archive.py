@@ -201,6 +201,31 @@ def test_one_student_s_archive_that_is_too_large_costs_nobody_else() -> None:
     assert "it unpacks to more than is read" in collection.handed_in[0].notices[0]
 
 
+def test_one_student_s_archives_list_so_many_files_together_and_cost_nobody_else() -> None:
+    inner = zipped({f"{number}.ipynb": b"" for number in range(4)})
+    files = {**{f"kim/{number}.zip": inner for number in range(9)}, "lee/hw2.ipynb": NOTEBOOK}
+    # Ten are in the whole archive; of kim's nine, two are within the bound, and the other seven take nothing away.
+    collection = collected(zipped(files), entries=10, all_entries=18)
+    assert [len(each.files) for each in collection.handed_in] == [8, 1]
+    assert "2.zip: its archives list more files than are read" in collection.handed_in[0].notices[0]
+
+
+def test_all_archives_together_list_so_many_files() -> None:
+    inner = zipped({"a.ipynb": NOTEBOOK, "data.csv": b""})
+    files = {f"{number}.zip": inner for number in range(10)}
+    assert "list more files than are read" in refusal(zipped(files), all_entries=29)
+    assert len(collected(zipped(files), all_entries=30).handed_in) == 10
+
+
+def test_what_is_refused_to_one_student_is_not_taken_from_all() -> None:
+    inner = zipped({"hw2.ipynb": NOTEBOOK * 20})
+    files = {**{f"kim/{number}.zip": inner for number in range(9)}, "lee/hw2.ipynb": NOTEBOOK}
+    within = len(NOTEBOOK) * 19
+    assert len(inner) < within
+    collection = collected(zipped(files), inner_bytes=within, bytes=9 * len(inner) + len(NOTEBOOK))
+    assert [len(each.files) for each in collection.handed_in] == [0, 1]
+
+
 def test_archives_inside_count_for_the_whole() -> None:
     inner = zipped({"hw2.ipynb": NOTEBOOK})
     files = {f"{number}.zip": inner for number in range(10)}

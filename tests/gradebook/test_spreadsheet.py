@@ -44,6 +44,12 @@ def test_a_formula_after_another_separator_gets_one_too(separator: str) -> None:
     assert neutral(f'Kim{separator} "=1+1') == f"Kim{separator}' \"=1+1"
 
 
+def test_a_text_of_line_feeds_takes_no_longer_than_another() -> None:
+    text = "\n" * 10**6  # in the square of its length: hours
+    assert neutral(f"a{text}") == f"a{text}"
+    assert neutral(f"a{text}=1") == f"a{text}'=1"
+
+
 @pytest.mark.parametrize(
     "cell", ["", "7", "-7", "+7.5", "-7,5", "50%", "-", "--", "김민수", "a = b", "1, -2", "Kim-Lee", "'=1"]
 )
