@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from grader.api.limits import network_of
-from grader.api.problems import Problem, not_found
+from grader.api.limits import Share, network_of
+from grader.api.problems import RETRY_SECONDS, Problem, not_found
 from grader.api.service import Given, Service
 from grader.store.reports import BatchStatus, SubmissionStatus, visible_batch, visible_submission
 from grader.store.tokens import Role, Token, find_token
 
-__all__ = ["Anyone", "Id", "Staff", "Submitter", "Unnamed", "batch_of", "submission_of"]
+__all__ = ["Anyone", "Id", "Staff", "Submitter", "Unnamed", "batch_of", "held_share", "submission_of"]
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -70,6 +71,20 @@ Staff = Annotated[Token, Depends(_only(Role.INSTRUCTOR))]
 Submitter = Annotated[Token, Depends(_only(Role.INSTRUCTOR, Role.CI))]
 
 Id = Annotated[str, Path(description="An id that the service gave.", examples=["0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55"])]
+
+
+@contextmanager
+def held_share(share: Share, token: Token, what: str) -> Iterator[None]:
+    """Have one more of something going on for this token.
+
+    Raises:
+        Problem: it has as many already as one token may.
+    """
+    with share.taken(token.id) as within:
+        if not within:
+            detail = f"this token has as many {what} going on as one may at once; wait for one to end"
+            raise Problem("too-many-requests", detail, {"Retry-After": str(RETRY_SECONDS)})
+        yield
 
 
 def batch_of(service: Service, token: Token, batch: str) -> BatchStatus:

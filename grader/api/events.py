@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from grader.api.access import Anyone, Id, batch_of
+from grader.api.access import Anyone, Id, batch_of, held_share
 from grader.api.problems import documented
 from grader.api.service import Given
 from grader.errors import SystemFault
@@ -42,8 +42,15 @@ data: {"submission": "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55", "at": "2026-11-25T1
 """
 
 
+async def _one_more(token: Anyone, service: Given) -> AsyncIterator[None]:
+    """Count a stream until it has ended."""
+    with held_share(service.streams, token, "streams of events"):
+        yield
+
+
 @router.get(
     "/{batch}/events",
+    dependencies=[Depends(_one_more)],
     summary="Watch a batch",
     response_class=EventSourceResponse,
     responses={

@@ -1,4 +1,7 @@
-"""How often one token, or one address, may ask: counted in Redis, and in this process where Redis is away."""
+"""How often one token, or one address, may ask, and how much one token may have going on at once.
+
+Requests are counted in Redis, and in this process where Redis is away; what is going on, in each process alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import ipaddress
 import logging
 import math
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from limits import RateLimitItemPerMinute
 from limits.errors import StorageError
@@ -17,7 +23,7 @@ from redis.retry import Retry
 
 from grader.errors import InputError
 
-__all__ = ["RequestLimits", "network_of"]
+__all__ = ["RequestLimits", "Share", "network_of"]
 
 _ANSWERS_WITHIN = 0.25  # seconds; a request must not wait for a Redis that is away
 _LEFT_ALONE = 5.0  # seconds, after Redis did not answer
@@ -73,6 +79,28 @@ class RequestLimits:
             return 0
         opens = window.get_window_stats(self._limit, caller).reset_time
         return max(1, math.ceil(opens - time.time()))
+
+
+class Share:
+    """How many of what takes long one token has going on; used from the event loop alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._going_on: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, token: str) -> Iterator[bool]:
+        """Have one more going on, and tell whether that is within the share; where it is not, none is counted."""
+        if self._going_on[token] >= self._most:
+            yield False
+            return
+        self._going_on[token] += 1
+        try:
+            yield True
+        finally:
+            self._going_on[token] -= 1
+            if not self._going_on[token]:
+                del self._going_on[token]
 
 
 def network_of(address: str) -> str:

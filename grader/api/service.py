@@ -12,16 +12,18 @@ from celery import Celery
 from fastapi import Depends, Request
 
 from grader.api.catalog import Catalog
-from grader.api.limits import RequestLimits
+from grader.api.limits import RequestLimits, Share
 from grader.api.metrics import Metrics
 from grader.broker import send
 from grader.settings import Settings
 from grader.store.database import Store
 from grader.store.leases import dispatch
 
-__all__ = ["UPLOADS", "Given", "Service"]
+__all__ = ["STREAMS_OF_ONE", "UPLOADS", "UPLOADS_OF_ONE", "Given", "Service"]
 
 UPLOADS = 8  # at once; each may have `upload_bytes` on disk
+UPLOADS_OF_ONE = 4  # of one token: a body may take its time, and others hand in meanwhile
+STREAMS_OF_ONE = 20  # of events, of one token; each asks the database twice a second
 _UNPACKED = 2  # at once; each may have what its zip holds in memory
 
 log = logging.getLogger("grader.api")
@@ -33,6 +35,8 @@ class Service:
 
     Attributes:
         uploads: taken while a body is received and used.
+        uploads_of_one: of those, what one token may have.
+        streams: of events that one token may have open.
         unpacking: taken while what a zip holds is in memory.
     """
 
@@ -43,6 +47,8 @@ class Service:
     limits: RequestLimits
     metrics: Metrics
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS))
+    uploads_of_one: Share = field(default_factory=lambda: Share(UPLOADS_OF_ONE))
+    streams: Share = field(default_factory=lambda: Share(STREAMS_OF_ONE))
     unpacking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_UNPACKED))
 
     def dispatch(self) -> None:

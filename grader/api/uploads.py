@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from grader.api.access import Anyone, held_share
 from grader.api.problems import RETRY_SECONDS, Problem
 from grader.api.service import Given
 from grader.collection import ArchiveBounds, Collection, collect_archive, collect_notebooks
@@ -78,35 +79,35 @@ def collected(upload: Upload, settings: Settings) -> Collection:
     return collect_notebooks(files, bounds)
 
 
-async def _uploaded(request: Request, service: Given) -> AsyncIterator[Upload]:
+async def _uploaded(token: Anyone, request: Request, service: Given) -> AsyncIterator[Upload]:
     """Receive a body."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Problem("unsupported-media-type", "send the files as multipart/form-data")
+    # The framework would take any codec of Python's; some of them fail in ways of their own.
     charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
-    if (
-        charset.lower() not in _CHARSETS
-    ):  # the framework would use any codec of Python's, and some fail in ways of their own
+    if charset.lower() not in _CHARSETS:
         raise Problem("unsupported-media-type", "send names and fields as UTF-8, and leave `charset` out")
-    if service.uploads.locked():
-        detail = "as many uploads are going on as this server takes at once; nothing was kept, send it again"
-        raise Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
-    async with service.uploads:
-        try:
-            async with asyncio.timeout(_SECONDS):
-                counted = Request(request.scope, _counted(request, service.settings.upload_bytes))
-                form = await counted.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
-        except TimeoutError:
-            raise Problem("timeout", f"the body did not arrive within {_SECONDS} seconds") from None
-        except ClientDisconnect:
-            raise Problem("bad-request", "the connection ended before the body did") from None
-        try:
-            files = tuple(value for value in form.getlist("files") if isinstance(value, UploadFile))
-            given = [(name, value) for name, value in form.multi_items() if name != "files"]
-            if any(isinstance(value, UploadFile) for _, value in given):
-                raise InputError("send files in the field `files` only")
-            yield Upload({name: str(value) for name, value in given}, files)
-        finally:
-            await form.close()
+    with held_share(service.uploads_of_one, token, "uploads"):
+        if service.uploads.locked():
+            detail = "as many uploads are going on as this server takes at once; nothing was kept, send it again"
+            raise Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
+        async with service.uploads:
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    counted = Request(request.scope, _counted(request, service.settings.upload_bytes))
+                    form = await counted.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
+            except TimeoutError:
+                raise Problem("timeout", f"the body did not arrive within {_SECONDS} seconds") from None
+            except ClientDisconnect:
+                raise Problem("bad-request", "the connection ended before the body did") from None
+            try:
+                files = tuple(value for value in form.getlist("files") if isinstance(value, UploadFile))
+                given = [(name, value) for name, value in form.multi_items() if name != "files"]
+                if any(isinstance(value, UploadFile) for _, value in given):
+                    raise InputError("send files in the field `files` only")
+                yield Upload({name: str(value) for name, value in given}, files)
+            finally:
+                await form.close()
 
 
 def _counted(request: Request, most: int) -> Receive:

@@ -230,8 +230,10 @@ def _fetch_own(client: Client, submission: str, out: Path, formats: list[str]) -
 def cancel(which: _Id, server: _Server = "") -> None:
     """Grade nothing more of a batch, or of a student's submission; reports that are there stay."""
     with exit_codes(), _connected(server) as client:
+        from grader.render.text import line
+
         stop = client.cancel_own if _is_student(client) else client.cancel
-        print(f"{stop(which)['cancelled']} gradings cancelled")
+        print(line(f"{stop(which)['cancelled']} gradings cancelled"))
 
 
 @app.command()
@@ -241,8 +243,10 @@ def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
     Exit codes: 0 it was asked for (with --watch: all graded), 1 some are not, 2 no such batch, 3 the server failed.
     """
     with exit_codes(), _connected(server) as client:
+        from grader.render.text import line
+
         asked = client.regrade(batch)
-        print(f"{asked['gradings']} submissions are graded again, rubric {str(asked['revision'])[:12]}")
+        print(line(f"{asked['gradings']} submissions are graded again, rubric {str(asked['revision'])[:12]}"))
         code = _watched(client, batch) if watch else PASSED
     raise typer.Exit(code)
 
@@ -256,11 +260,12 @@ def publish(
     """Make the drafts of a regrade the reports that students see, and say whose points change."""
     with exit_codes(), _connected(server) as client:
         from grader.render.batches import render_changes
+        from grader.render.text import line
 
         preview = client.preview(batch)
         render_changes(preview, Console())
         if not dry_run:
-            print(f"{client.publish(batch)['published']} reports published")
+            print(line(f"{client.publish(batch)['published']} reports published"))
 
 
 @contextmanager

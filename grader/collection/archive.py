@@ -39,8 +39,8 @@ class ArchiveBounds:
         bytes: of all notebooks together, unpacked, those of archives inside it included.
         inner_bytes: the same for the archives inside it that are one student's.
         entries: files and folders of one archive; of those inside it, one student's, also all together.
-        all_entries: files and folders of all archives together; each takes a kibibyte of memory, and in a packed archive
-            ten bytes.
+        all_entries: files and folders of all archives together; each takes a kibibyte of memory, and in a packed
+            archive ten bytes.
         ratio: of a file's unpacked to its packed size, where that is more than a mebibyte.
         name_length: characters of an entry's whole path.
         depth: archives inside one another; 1 reads none inside the one given.

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from grader.api.service import UPLOADS_OF_ONE
 from grader.store.leases import claim
 from tests.api.conftest import Api
 from tests.api.work import CLASS, hand_in, hand_in_own, notebook, zipped
@@ -83,9 +84,9 @@ def test_another_request_with_the_same_key_is_a_conflict(api: Api) -> None:
     assert answer.json()["type"] == "/problems/idempotency-conflict"
 
 
-def test_eight_posts_at_once_make_one_batch(api: Api) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: hand_in(api["staff"], key="k1"), range(8)))
+def test_posts_at_once_make_one_batch(api: Api) -> None:
+    with ThreadPoolExecutor(UPLOADS_OF_ONE) as pool:
+        answers = list(pool.map(lambda _: hand_in(api["staff"], key="k1"), range(UPLOADS_OF_ONE)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["batch"] for answer in answers}) == 1
     assert sum(answer.json()["new"] for answer in answers) == 1

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from grader.api.service import STREAMS_OF_ONE
 from tests.api.conftest import Api, Server
 from tests.api.work import claimed, graded, hand_in
 
@@ -64,6 +65,22 @@ def test_events_come_while_they_happen(api: Api) -> None:
         assert [next(events)[1] for _ in range(2)] == ["claimed", "graded"]
         api["staff"].post(f"/v1/batches/{batch}/cancel")
         assert [kind for _, kind in events] == ["cancelled", "done"]
+
+
+def test_one_token_has_few_streams(api: Api) -> None:
+    batch = hand_in(api["staff"], "kim").json()["batch"]
+    place = f"/v1/batches/{batch}/events"
+    with ExitStack() as watching:
+        for _ in range(STREAMS_OF_ONE):
+            assert watching.enter_context(api["staff"].stream("GET", place)).status_code == 200
+        with api["staff"].stream("GET", place) as refused:
+            assert refused.status_code == 429
+        with api["ci"].stream("GET", place) as others:
+            assert others.status_code == 404
+        api["staff"].post(f"/v1/batches/{batch}/cancel")
+    while (answer := api["staff"].get(place)).status_code == 429:
+        pass  # until the server has noticed that nobody watches
+    assert answer.text.rstrip().endswith("data: {}")
 
 
 def by_key(api: Api, batch: str) -> dict[str, str]:
