@@ -22,7 +22,7 @@ class Settings:
         broker: Celery's URL of Redis; losing it loses nothing.
         assignments: names of, or paths to, the assignments offered, separated by commas.
         lease_seconds: for how long a worker has a stage without renewing its claim.
-        republish_seconds: after how long a message that nobody took up is sent again.
+        republish_seconds: after how long a message that nobody took up is sent again, and a fault of ours tried again.
         attempts: of a stage, after which it is a system error.
         share: how many gradings of one submitter are published at once; at least twice the number of worker processes.
         upload_bytes: of one request's body.

@@ -99,16 +99,17 @@ class Workplace:
             submission = self._submission(lease)
             with _Heartbeat(self._store, lease, self._settings, self._patience(lease)) as heartbeat:
                 self._lease = lease
-                self._tell("grading", lease)
-                report = self._report(lease, submission, heartbeat.told)
-                self._tell("graded", lease)
-                self._lease = None
+                try:
+                    self._tell("grading", lease)
+                    report = self._report(lease, submission, heartbeat.told)
+                    self._tell("graded", lease)
+                finally:
+                    self._lease = None  # `leave` must not wait for a transaction that it interrupts
                 return str(self._finished(lease, report))
         except SubmissionError as error:
             refuse(self._store, lease, str(error))
             return "refused"
         except Exception as error:  # a SystemFault, the machine's, a rubric's, a bug: the submission is not to blame
-            self._lease = None
             _log.exception("a grading failed", extra={"facts": _facts(lease)})
             give_back(self._store, lease, _message(error), self._settings.attempts)
             return "given back"

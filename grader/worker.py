@@ -129,7 +129,7 @@ class Reconciler:
                     if done.given_back or done.failed or sent:
                         facts = {"given_back": done.given_back, "failed": done.failed, "sent": sent}
                         _log.info("reconciled", extra={"facts": facts})
-        store.close()
+                store.close()  # a connection must not be inherited: SQLite would count on locks that no child has
 
 
 class _LostMessages(bootsteps.StartStopStep):  # type: ignore[misc]

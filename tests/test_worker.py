@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from grader.recipe import Mode
+from grader.store.leases import claim
 from grader.store.schema import State
 from grader.training.datasets import DataSet
+from grader.worker import Reconciler
 from tests.faults.service import DOUBLED, ROOT, Service, descendants, notebooks, processes, until
 from tests.notebooks import notebook_bytes
 
@@ -132,6 +135,20 @@ def test_of_a_worker_that_is_killed_no_training_is_left(
     below = descendants(worker.pid)
     worker.kill()
     until(lambda: gone(below), 30)
+
+
+def test_no_process_inherits_a_connection_of_the_reconciler(service: Service) -> None:
+    batch = service.accept(notebooks(1))
+    ((key, grading),) = service.gradings(batch).items()
+    assert claim(service.store, grading.id, "gone", -1, "cpu")
+    with Reconciler(replace(service.settings, lease_seconds=0.2), service.app):
+        until(lambda: service.states(batch)[key] is State.WAITING)
+        service.store.close()
+        child = os.fork()
+        if not child:
+            opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+            os._exit(any("grader.sqlite" in path for path in opened))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_both_queues_can_be_one_worker_s(service: Service) -> None:

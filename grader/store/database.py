@@ -27,6 +27,16 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 _BUSY_SECONDS = 30  # how long a writer waits for the other writer of an SQLite file
 _CONNECT_SECONDS = 5
+# A PostgreSQL that says nothing is away; a process that was frozen, or its machine cut off, in the midst of a
+# transaction keeps a batch to itself no longer than this.
+_BOUNDED = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "options": f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout={_BUSY_SECONDS}s",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": _BUSY_SECONDS * 1000,
+}
 _POOL = {"pool_size": 5, "max_overflow": 35, "pool_timeout": 10}  # an API has 40 threads
 
 
@@ -93,7 +103,8 @@ def engine_of(database: str) -> Engine:
             return engine
         if kind == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-            return create_engine(url, connect_args={"connect_timeout": _CONNECT_SECONDS}, pool_pre_ping=True, **_POOL)
+            connect_args = {name: value for name, value in _BOUNDED.items() if name not in url.query}
+            return create_engine(url, connect_args=connect_args, pool_pre_ping=True, **_POOL)
     except (ArgumentError, NoSuchModuleError, ValueError):
         pass  # its text may hold the password
     raise InputError("the database's URL is none; give sqlite:///file or postgresql+psycopg://user:password@host/name")

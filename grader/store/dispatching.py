@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
 from grader.store.columns import now
 from grader.store.database import Store
@@ -14,6 +14,8 @@ from grader.store.schema import ALIVE, BatchRow, GradingRow, Stage, State, Submi
 __all__ = ["Publication", "Queue", "dispatch", "queue_of"]
 
 Queue = Literal["cpu", "gpu"]
+
+_MOST_WAITS = 30  # of `republish_seconds`, between two messages for one grading
 
 _QUEUES: dict[Stage, Queue] = {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}
 
@@ -41,10 +43,12 @@ def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 20
         store: where gradings are.
         share: how many of one owner's, on one queue, are published or leased at once. Each queue has a share of its
             own: trainings that wait for a GPU which is switched off must not keep definitions waiting.
-        republish_seconds: after how long a message that nobody took up is taken for lost.
+        republish_seconds: after how long a message that nobody took up is taken for lost; after the second message
+            twice as long, and so on: where no worker runs for days, the broker would be filled with copies.
         limit: of messages at once.
     """
-    lost = GradingRow.published_at < now() - republish_seconds
+    waits = case((GradingRow.publications < _MOST_WAITS, GradingRow.publications), else_=_MOST_WAITS)
+    lost = GradingRow.published_at < now() - republish_seconds * waits
     due = and_(GradingRow.state == State.WAITING, or_(GradingRow.published_at.is_(None), lost))
     with store.reading() as session:
         wanted = list(session.scalars(_in_turn(due, share, limit)))

@@ -53,6 +53,8 @@ __all__ = [
     "renew",
 ]
 
+_NEVER_ASKED_FOR: dict[str, Any] = {"published_at": None, "publications": 0}  # and so dispatched at once
+
 
 class Finish(StrEnum):
     """What became of a report that was handed in."""
@@ -188,7 +190,7 @@ def finish(store: Store, lease: Lease, report: Report) -> Finish:
                 part=sha256,
                 message="",
                 lease_until=None,
-                published_at=None,
+                **_NEVER_ASKED_FOR,
             )
             if not kept:
                 return Finish.REFUSED
@@ -205,6 +207,9 @@ def finish(store: Store, lease: Lease, report: Report) -> Finish:
 
 def give_back(store: Store, lease: Lease, message: str, attempts: int) -> bool:
     """End an attempt by a fault of ours: the grading waits again, or fails after its last attempt.
+
+    It is dispatched as a message that got lost is, so after a while: what broke may need one, and a worker on which
+    everything breaks must not use up a whole class's attempts within a minute.
 
     Args:
         store: where it is.
@@ -232,7 +237,7 @@ def release(store: Store, lease: Lease, message: str) -> bool:
     """
     with store.session() as session:
         values = {"state": State.WAITING, "message": message, "attempts": lease.number - 1}
-        if not _change(session, lease, **values, lease_until=None, published_at=None):
+        if not _change(session, lease, **values, lease_until=None, **_NEVER_ASKED_FOR):
             return False
         _end_attempts(session, [lease.grading], Outcome.GIVEN_BACK, message)
         record(session, lease.batch, lease.submission, Kind.GIVEN_BACK, {"stage": lease.stage, "attempt": lease.number})
@@ -315,7 +320,8 @@ def _give_back(
     """Return how the grading stands now, None where the lease did not hold."""
     state = State.FAILED if lease.number >= attempts else State.WAITING
     failed = state is State.FAILED
-    values = {"state": state, "message": message, "lease_until": None, "published_at": None}
+    dispatched: dict[str, Any] = {"published_at": now()} if outcome is Outcome.GIVEN_BACK else _NEVER_ASKED_FOR
+    values = {"state": state, "message": message, "lease_until": None, **dispatched}
     if not _change(session, lease, *conditions, **values, ended_at=now() if failed else None):
         return None
     _end_attempts(session, [lease.grading], outcome, message)

@@ -184,8 +184,8 @@ class GradingRow(Row, kw_only=True):
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(Moment, default=None)
     worker: Mapped[str] = mapped_column(Line, default="")
-    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # when its message was sent
-    publications: Mapped[int] = mapped_column(default=0)
+    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # its message, or when it met a fault
+    publications: Mapped[int] = mapped_column(default=0)  # messages that nobody took up, and the last
     part: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the first stage's report
     message: Mapped[str] = mapped_column(Line, default="")  # why it failed
     refused: Mapped[bool] = mapped_column(default=False)  # it failed because of its input; the message is the student's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,30 @@ def test_writers_wait_for_each_other(store: Store) -> None:
     at_once(8, count)
     with store.reading() as session:
         assert session.scalars(select(TokenRow.person)).one() == "80"
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_who_falls_silent_within_a_transaction_keeps_others_waiting_for_a_while_only(settings: Settings) -> None:
+    shortened = "&options=-c idle_in_transaction_session_timeout=200 -c lock_timeout=5s"
+    silent = Store.open(replace(settings, database=settings.database + shortened))
+    store = Store.open(settings)
+    bounds = ("lock_timeout", "idle_in_transaction_session_timeout")
+    with store.reading() as session:
+        assert [session.scalar(text(f"SHOW {bound}")) for bound in bounds] == ["30s", "30s"]
+    token(store, "held")
+
+    def fall_silent() -> None:
+        with silent.session() as session:
+            session.execute(update(TokenRow).values(person="nobody"))
+            with store.session() as other:
+                other.execute(update(TokenRow).values(person="somebody"))
+
+    with pytest.raises(SystemFault, match="idle-in-transaction"):
+        fall_silent()
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.person)).one() == "somebody"
+    silent.close()
+    store.close()
 
 
 def test_who_reads_waits_for_no_writer_and_keeps_none_waiting(store: Store) -> None:

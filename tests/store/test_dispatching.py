@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sqlalchemy import update
 
 from grader.recipe import Mode
 from grader.settings import Settings
+from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.leases import Finish, Publication, cancel, claim, dispatch, finish, give_back, queue_of
+from grader.store.leases import (
+    Finish,
+    Publication,
+    cancel,
+    claim,
+    dispatch,
+    finish,
+    give_back,
+    queue_of,
+    reconcile,
+    release,
+)
 from grader.store.reports import submission, submissions
-from grader.store.schema import Stage
+from grader.store.schema import GradingRow, Stage
 from grader.store.tokens import Token, list_tokens
 from tests.store.conftest import at_once, claimed, gradings, hand_in, report, token
 from tests.store.killing import killed_before_each_statement
@@ -70,10 +83,33 @@ def test_a_message_that_nobody_took_up_is_sent_again(store: Store, instructor: T
     assert dispatch(store, 2, republish_seconds=-1) == [second]  # what was taken up is not
 
 
-def test_what_is_given_back_is_sent_again_at_once(store: Store, instructor: Token) -> None:
+def test_a_message_is_sent_again_less_and_less_often(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor)
+    assert len(dispatch(store, 1, LONG)) == 1
+    for sent_again, too_soon in ((0.9 * LONG, LONG + 60), (0.45 * LONG, 0.9 * LONG), (0.3 * LONG, 0.45 * LONG)):
+        with store.session() as session:
+            session.execute(update(GradingRow).values(published_at=now() - LONG))
+        assert dispatch(store, 1, too_soon) == []
+        assert len(dispatch(store, 1, sent_again)) == 1
+
+
+def test_what_met_a_fault_of_ours_is_sent_again_after_a_while(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
     (grading,) = gradings(store, 1)
     give_back(store, claimed(store, grading), "the machine broke", 3)
+    assert dispatch(store, 1, LONG) == []
+    assert [each.grading for each in dispatch(store, 1, republish_seconds=-1)] == [grading]
+
+
+@pytest.mark.parametrize("ended", ["released", "lost"])
+def test_what_its_worker_left_is_sent_again_at_once(store: Store, instructor: Token, ended: str) -> None:
+    hand_in(store, instructor)
+    (grading,) = gradings(store, 1)
+    if ended == "released":
+        release(store, claimed(store, grading), "the worker was stopped")
+    else:
+        claimed(store, grading, seconds=-1)
+        reconcile(store, 3)
     assert gradings(store, 1) == [grading]
 
 

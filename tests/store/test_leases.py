@@ -149,8 +149,8 @@ def test_after_its_last_attempt_a_grading_is_not_taken_over(store: Store, instru
 
 def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
+    (grading,) = gradings(store, 1)
     for number in (1, 2, 3):
-        (grading,) = gradings(store, 1)
         lease = claimed(store, grading)
         assert lease.number == number
         assert give_back(store, lease, f"broke for the {number}. time\0", 3)
