@@ -20,18 +20,19 @@ from typing import Any
 
 from celery import Celery
 
-from grader.broker import TASK, send
+from grader.broker import TASK
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading import Grading, joined
+from grader.publishing import dispatch_and_send
 from grader.recipe import Mode
 from grader.report import Report
 from grader.settings import Settings
 from grader.store.database import Store
-from grader.store.leases import Finish, Lease, Queue, claim, dispatch, finish, give_back, refuse, release, renew
+from grader.store.leases import Finish, Lease, Queue, claim, finish, give_back, refuse, release, renew
 from grader.store.schema import Stage
 from grader.submission import Submission, read_notebook
 
-__all__ = ["Workplace", "add_task", "dispatch_and_send"]
+__all__ = ["Workplace", "add_task"]
 
 _BEATS_OF_A_LEASE = 3
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -223,20 +224,6 @@ def add_task(app: Celery, workplace: Callable[[], Workplace]) -> None:
         workplace().grade(grading, task.request.delivery_info["routing_key"])
 
     app.task(grade, name=TASK, bind=True)
-
-
-def dispatch_and_send(store: Store, app: Celery, settings: Settings) -> int:
-    """Publish what may be published, and return how many messages were sent; none where the broker is down.
-
-    Raises:
-        SystemFault: the database cannot be reached.
-    """
-    publications = dispatch(store, settings.share, settings.republish_seconds)
-    for number, publication in enumerate(publications):
-        _log.debug("published", extra={"facts": {"grading": publication.grading}})
-        if not send(app, publication):
-            return number
-    return len(publications)
 
 
 def _facts(lease: Lease) -> dict[str, Any]:

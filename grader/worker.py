@@ -26,10 +26,11 @@ from celery.worker import state
 from grader.assignment import find_assignment
 from grader.broker import broker_app
 from grader.errors import GraderError, SystemFault
+from grader.publishing import dispatch_and_send
 from grader.settings import Settings
 from grader.store.database import Store, check_migrated
 from grader.store.leases import reconcile
-from grader.tasks import Workplace, add_task, dispatch_and_send
+from grader.tasks import Workplace, add_task
 
 __all__ = ["Reconciler", "run_worker"]
 

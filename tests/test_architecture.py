@@ -40,9 +40,10 @@ LAYERS: dict[str, set[str]] = {
     "grader.batch": {*DATA, "grader.render"},
     "grader.store": DATA,
     "grader.broker": DATA,
-    "grader.tasks": {*DATA, "grader.broker", "grader.grading", "grader.store"},
-    "grader.worker": {*DATA, "grader.broker", "grader.store", "grader.tasks"},
-    "grader.api": {*DATA, "grader.broker", "grader.render", "grader.store"},
+    "grader.publishing": {*DATA, "grader.broker", "grader.store"},
+    "grader.tasks": {*DATA, "grader.broker", "grader.grading", "grader.publishing", "grader.store"},
+    "grader.worker": {*DATA, "grader.broker", "grader.publishing", "grader.store", "grader.tasks"},
+    "grader.api": {*DATA, "grader.broker", "grader.publishing", "grader.render", "grader.store"},
     "grader.client": DATA,
     "grader.cli": {
         *DATA,

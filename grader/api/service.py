@@ -14,10 +14,9 @@ from fastapi import Depends, Request
 from grader.api.catalog import Catalog
 from grader.api.limits import RequestLimits, Share
 from grader.api.metrics import Metrics
-from grader.broker import send
+from grader.publishing import dispatch_and_send
 from grader.settings import Settings
 from grader.store.database import Store
-from grader.store.leases import dispatch
 
 __all__ = ["STREAMS_OF_ONE", "UPLOADS", "UPLOADS_OF_ONE", "Given", "Service"]
 
@@ -53,9 +52,7 @@ class Service:
 
     def dispatch(self) -> None:
         """Hand gradings that wait to workers; what cannot be sent now is sent by the reconciler later."""
-        for publication in dispatch(self.store, self.settings.share, self.settings.republish_seconds):
-            if not send(self.broker, publication):
-                return
+        dispatch_and_send(self.store, self.broker, self.settings)
 
 
 def _service(request: Request) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.schema import ALIVE, BatchRow, GradingRow, Stage, State, SubmissionRow
 
-__all__ = ["Publication", "Queue", "dispatch", "queue_of"]
+__all__ = ["Publication", "Queue", "dispatch", "queue_of", "recall"]
 
 Queue = Literal["cpu", "gpu"]
 
@@ -66,6 +67,16 @@ def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 20
         )
         stages = {row.id: row.stage for row in taken}
     return [Publication(grading, queue_of(stages[grading])) for grading in wanted if grading in stages]
+
+
+def recall(store: Store, publications: Sequence[Publication]) -> None:
+    """Mark as not published what could not be sent: it is due again at once, for whoever dispatches next."""
+    with store.session() as session:
+        session.execute(
+            update(GradingRow)
+            .where(GradingRow.id.in_([each.grading for each in publications]), GradingRow.state == State.WAITING)
+            .values(published_at=None, publications=GradingRow.publications - 1)
+        )
 
 
 def _in_turn(due: ColumnElement[bool], share: int, limit: int) -> Select[str]:

@@ -21,6 +21,7 @@ import redis
 from sqlalchemy import func, select
 
 from grader.broker import broker_app
+from grader.publishing import dispatch_and_send
 from grader.recipe import Mode
 from grader.report import Report
 from grader.settings import Settings
@@ -28,7 +29,6 @@ from grader.store.accepting import NewSubmission, accept
 from grader.store.database import Store, migrate
 from grader.store.schema import GradingRow, ReportRow, State, SubmissionRow
 from grader.store.tokens import Role, Token, create_token, find_token
-from grader.tasks import dispatch_and_send
 from tests.notebooks import notebook_bytes
 
 __all__ = [

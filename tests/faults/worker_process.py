@@ -47,9 +47,10 @@ class Trap(logging.Handler):
 def main() -> int:
     """Run a worker with the trap in it."""
     trap = Trap(Path(os.environ["GRADER_TEST_TRAP"]))
-    steps = logging.getLogger("grader.tasks")
-    steps.setLevel(logging.DEBUG)
-    steps.addHandler(trap)
+    for name in ("grader.publishing", "grader.tasks"):
+        steps = logging.getLogger(name)
+        steps.setLevel(logging.DEBUG)
+        steps.addHandler(trap)
 
     class TrappedQoS(QoS):  # type: ignore[misc]
         def append(self, *arguments: Any) -> None:

@@ -11,6 +11,7 @@ from grader.recipe import Mode
 from grader.settings import Settings
 from grader.store.columns import now
 from grader.store.database import Store
+from grader.store.dispatching import recall
 from grader.store.leases import (
     Finish,
     Publication,
@@ -81,6 +82,17 @@ def test_a_message_that_nobody_took_up_is_sent_again(store: Store, instructor: T
     claimed(store, first.grading)
     assert dispatch(store, 2, LONG) == []
     assert dispatch(store, 2, republish_seconds=-1) == [second]  # what was taken up is not
+
+
+def test_what_could_not_be_sent_is_due_at_once_and_what_was_taken_up_is_left_alone(
+    store: Store, instructor: Token
+) -> None:
+    hand_in(store, instructor, 3)
+    sent, taken_up, unsent = dispatch(store, 8, LONG)
+    assert claim(store, taken_up.grading, "w", LONG, taken_up.queue)
+    recall(store, [taken_up, unsent])
+    assert dispatch(store, 8, LONG) == [unsent]
+    assert sent != unsent
 
 
 def test_a_message_is_sent_again_less_and_less_often(store: Store, instructor: Token) -> None:
