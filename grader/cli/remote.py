@@ -93,7 +93,7 @@ def submit(
         from grader.client.packing import packed
 
         refuse_unwritable(json_file)
-        with shown_progress() as progress, tempfile.TemporaryDirectory(prefix="grader-submit-") as scratch:
+        with shown_progress() as progress, tempfile.TemporaryDirectory(prefix="to-be-sent-") as scratch:
             student = _is_student(client)
             progress("packing")
             files = packed(paths, Path(scratch))

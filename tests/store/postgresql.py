@@ -42,7 +42,7 @@ class Server:
 def server() -> Iterator[Server]:
     """Run a server in a temporary folder until the end of the block, or of this process."""
     programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="grader-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-of-tests-"))
     account = _account()
     if account:
         shutil.chown(folder, account, pwd.getpwnam(account).pw_gid)
