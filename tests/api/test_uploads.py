@@ -13,6 +13,7 @@ import pytest
 from grader.api.service import UPLOADS, UPLOADS_OF_ONE
 from tests.api.conftest import Api
 from tests.api.work import hand_in, hand_in_own, notebook
+from tests.faults.service import until
 
 BOUNDARY = "the-boundary"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -32,7 +33,7 @@ def in_chunks(whole: bytes, size: int = 2**16) -> Iterator[bytes]:
         yield whole[at : at + size]
 
 
-def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches") -> socket.socket:
+def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches", *headers: str) -> socket.socket:
     """Begin a request and send only a part of the body that it announces."""
     url = urlsplit(api.url)
     assert url.hostname
@@ -45,8 +46,18 @@ def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches
         f"Authorization: {token}",
         f"Content-Type: {HEADERS['Content-Type']}",
         f"Content-Length: {length}",
+        *headers,
     )
     connection.sendall("\r\n".join((*lines, "", "")).encode() + sent)
+    return connection
+
+
+def held(api: Api, who: str, path: str) -> socket.socket:
+    """Begin an upload and wait until the server takes its body, so that it has one of the places."""
+    connection = begun(api, who, 10_000, b"", path, "Expect: 100-continue")
+    answer = connection.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 100"), answer
+    connection.sendall(START)
     return connection
 
 
@@ -83,15 +94,12 @@ def test_uploads_at_once_are_few(api: Api) -> None:
     with ExitStack() as waiting:
         for who in ("ci", "kim"):
             for _ in range(UPLOADS // 2):
-                waiting.enter_context(begun(api, who, 10_000, START, "/v1/submissions"))
-        while (answer := hand_in(api["staff"])).status_code == 202:
-            pass  # until the server has noticed that they began
+                waiting.enter_context(held(api, who, "/v1/submissions"))
+        answer = hand_in(api["staff"])
         assert answer.json()["type"] == "/problems/unavailable"
         assert int(answer.headers["Retry-After"]) > 0
         assert api["staff"].get("/v1/batches").status_code == 200
-    while (answer := hand_in(api["staff"])).status_code == 503:
-        pass  # until the server has noticed that they broke off
-    assert answer.status_code == 202
+    until(lambda: hand_in(api["staff"]).status_code == 202)  # once the server has noticed that they broke off
 
 
 @pytest.mark.parametrize("charset", ["undefined", "punycode", "unicode_escape"])
@@ -114,9 +122,7 @@ def test_one_token_leaves_others_room_to_upload(api: Api) -> None:
         assert refused.recv(1000).startswith(b"HTTP/1.1 429")
         assert hand_in_own(api["kim"]).json()["type"] == "/problems/too-many-requests"
         assert hand_in_own(api["lee"]).status_code == 202
-    while (answer := hand_in_own(api["kim"])).status_code == 429:
-        pass  # until the server has noticed that they broke off
-    assert answer.status_code == 202
+    until(lambda: hand_in_own(api["kim"]).status_code == 202)  # once the server has noticed that they broke off
 
 
 def test_a_body_has_few_fields(api: Api) -> None:
