@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment, Limits
 from grader.recipe import Mode
-from grader.report import File, ItemResult, LayerStatus, Report
+from grader.report import File, ItemResult, LayerStatus, Report, Verdict
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.student import SnapshotWork
@@ -71,6 +71,8 @@ def grade(
         progress("judging")
         work = SnapshotWork(execution, assignment.names, limits, seed)
         items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
+        if any(item.verdict is not Verdict.PASSED for item in items):
+            sandbox.require_alive()
     seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}
     return _report(submission, assignment, items, execution, sandbox.layers, seconds)
 

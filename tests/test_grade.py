@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.errors import AssignmentError
+from grader.errors import AssignmentError, SystemFault
 from grader.grade import grade
 from grader.report import Report, Verdict, report_schema
 from grader.sandbox.sandbox import Zygote
@@ -166,3 +167,12 @@ def test_a_broken_rubric_is_an_error_and_never_a_zero(test: str, reason: str, tm
     with pytest.raises(AssignmentError, match=reason) as error:
         grade(submission(CORR2D), load_assignment(rubric), zygote)
     assert "\n" not in str(error.value)
+
+
+def test_a_warm_process_that_is_killed_while_judging_is_no_mistake_of_the_student_s(hw2: Assignment) -> None:
+    def told(what: str) -> None:
+        if what == "judging":
+            os.kill(own.pid, signal.SIGKILL)
+
+    with Zygote(hw2.packages) as own, pytest.raises(SystemFault):
+        grade(submission(CORR2D), hw2, own, progress=told)

@@ -211,6 +211,14 @@ class Sandbox:
         self._order({"order": "clear", "keep": tuple(keep)}, ())
         self.wait_for("cleared")
 
+    def require_alive(self) -> None:
+        """Make sure that what was seen of the sandbox so far was the student's doing, and not our own end of it.
+
+        Raises:
+            SandboxFault: its first process, which no student can reach, is gone.
+        """
+        self.clear(())
+
     def _order(self, order: dict[str, Any], descriptors: tuple[int, ...]) -> None:
         try:
             self.orders.send(order, descriptors)
