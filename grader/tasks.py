@@ -28,7 +28,8 @@ from grader.recipe import Mode
 from grader.report import Report
 from grader.settings import Settings
 from grader.store.database import Store
-from grader.store.leases import Finish, Lease, Queue, claim, finish, give_back, refuse, release, renew
+from grader.store.dispatching import Queue
+from grader.store.leases import Finish, Lease, claim, finish, give_back, refuse, release, renew
 from grader.store.schema import Stage
 from grader.submission import Submission, read_notebook
 

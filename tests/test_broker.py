@@ -15,7 +15,7 @@ import redis
 
 from grader.broker import QUEUES, TASK, broker_app, broker_is_up, send
 from grader.settings import Settings
-from grader.store.leases import Publication, Queue
+from grader.store.dispatching import Publication, Queue
 from tests.faults.service import RedisServer
 
 

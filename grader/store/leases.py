@@ -21,7 +21,7 @@ from grader.report import Report
 from grader.settings import Settings
 from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.dispatching import Publication, Queue, dispatch, queue_of
+from grader.store.dispatching import Queue, queue_of
 from grader.store.events import Kind, record, record_each
 from grader.store.schema import (
     ALIVE,
@@ -38,15 +38,11 @@ from grader.store.schema import (
 __all__ = [
     "Finish",
     "Lease",
-    "Publication",
-    "Queue",
     "Reconciled",
     "cancel",
     "claim",
-    "dispatch",
     "finish",
     "give_back",
-    "queue_of",
     "reconcile",
     "refuse",
     "release",
@@ -138,23 +134,7 @@ def claim(
                 grading=grading_id, stage=grading.stage, number=grading.attempts, fence=grading.fence, worker=worker
             )
         )
-        files = session.execute(
-            select(SubmissionFileRow.name, SubmissionFileRow.sha256)
-            .where(SubmissionFileRow.submission == grading.submission)
-            .order_by(SubmissionFileRow.position)
-        )
-        lease = Lease(
-            grading=grading_id,
-            submission=grading.submission,
-            batch=_batch_of(session, grading.submission),
-            assignment=grading.assignment,
-            mode=grading.mode,
-            stage=grading.stage,
-            number=grading.attempts,
-            fence=grading.fence,
-            files=tuple((name, sha256) for name, sha256 in files),
-            part=grading.part,
-        )
+        lease = _lease_of(session, grading)
         detail = {"stage": lease.stage, "attempt": lease.number}
         record(session, lease.batch, lease.submission, Kind.CLAIMED, detail)
     return lease
@@ -305,6 +285,26 @@ def cancel(store: Store, batch_or_submission_id: str) -> int:
             _end_attempts(session, [row.id for row in ended], Outcome.CANCELLED)
             record_each(session, _batch_of(session, submissions[0]), submissions, Kind.CANCELLED)
     return len(ended)
+
+
+def _lease_of(session: Session, grading: GradingRow) -> Lease:
+    files = session.execute(
+        select(SubmissionFileRow.name, SubmissionFileRow.sha256)
+        .where(SubmissionFileRow.submission == grading.submission)
+        .order_by(SubmissionFileRow.position)
+    )
+    return Lease(
+        grading=grading.id,
+        submission=grading.submission,
+        batch=_batch_of(session, grading.submission),
+        assignment=grading.assignment,
+        mode=grading.mode,
+        stage=grading.stage,
+        number=grading.attempts,
+        fence=grading.fence,
+        files=tuple((name, sha256) for name, sha256 in files),
+        part=grading.part,
+    )
 
 
 def _change(session: Session, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> bool:

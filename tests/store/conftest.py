@@ -17,7 +17,8 @@ from grader.report import ItemResult, Report, Verdict
 from grader.settings import Settings
 from grader.store.accepting import NewSubmission, accept
 from grader.store.database import Store, engine_of, migrate
-from grader.store.leases import Lease, claim, dispatch
+from grader.store.dispatching import dispatch
+from grader.store.leases import Lease, claim
 from grader.store.schema import Row
 from grader.store.tokens import Role, Token, create_token, find_token
 from tests.store.postgresql import Server, server

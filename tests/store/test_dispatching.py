@@ -11,19 +11,8 @@ from grader.recipe import Mode
 from grader.settings import Settings
 from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.dispatching import recall
-from grader.store.leases import (
-    Finish,
-    Publication,
-    cancel,
-    claim,
-    dispatch,
-    finish,
-    give_back,
-    queue_of,
-    reconcile,
-    release,
-)
+from grader.store.dispatching import Publication, dispatch, queue_of, recall
+from grader.store.leases import Finish, cancel, claim, finish, give_back, reconcile, release
 from grader.store.reports import submission, submissions
 from grader.store.schema import GradingRow, Stage
 from grader.store.tokens import Token, list_tokens

@@ -7,8 +7,9 @@ import pytest
 from grader.recipe import Mode
 from grader.settings import Settings
 from grader.store.database import Store
+from grader.store.dispatching import dispatch
 from grader.store.events import Kind, events
-from grader.store.leases import Finish, cancel, claim, dispatch, finish, refuse
+from grader.store.leases import Finish, cancel, claim, finish, refuse
 from grader.store.regrading import Change, preview, publish, regrade
 from grader.store.reports import report_of, submissions
 from grader.store.schema import State
