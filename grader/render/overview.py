@@ -1,23 +1,22 @@
-"""The overview of a batch as one HTML file beside the reports, which needs no network and runs no script."""
+"""The overview of a batch as one HTML file beside the reports, or as a part of another page; it runs no script."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from grader.overview import ItemOverview, Overview, Scores, SubmissionOverview
 from grader.render.chart import scale
-from grader.render.text import MARKS, line, plain, points
+from grader.render.templates import template
+from grader.render.text import MARKS, plain
 from grader.report import Verdict
 
-__all__ = ["render_overview"]
+__all__ = ["overview_body", "render_overview"]
 
 _WIDTH, _HEIGHT = 640, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 20, 20, 26, 40  # margins, in which counts and the axis are written
@@ -54,17 +53,32 @@ class _Histogram:
 
 def render_overview(overview: Overview) -> str:
     """Return an overview as a page that can be opened beside the reports, sent and printed as it is."""
-    return _template().render(
-        overview=overview,
-        histogram=_histogram(overview.scores) if overview.scores else None,
-        losses=[verdict for verdict in Verdict if verdict is not Verdict.PASSED],
-        marks=MARKS,
-        judgement=_judgement,
-        link=_link,
-        line=line,
-        points=points,
-        short=lambda text: plain(text, _LONGEST_MESSAGE),
-    )
+    return template("overview.html.jinja").render(_values(overview, _link, "h1"))
+
+
+def overview_body(overview: Overview, link: Callable[[SubmissionOverview], str]) -> Markup:
+    """Return what such a page shows, for a page that has a title and the style of its own.
+
+    Args:
+        overview: what is shown.
+        link: tells where a submission's report is.
+    """
+    return Markup(template("overview_body.html.jinja").render(_values(overview, link, "h2")))
+
+
+def _values(
+    overview: Overview, link: Callable[[SubmissionOverview], str], heading: Literal["h1", "h2"]
+) -> Mapping[str, Any]:
+    return {
+        "overview": overview,
+        "heading": heading,
+        "histogram": _histogram(overview.scores) if overview.scores else None,
+        "losses": [verdict for verdict in Verdict if verdict is not Verdict.PASSED],
+        "marks": MARKS,
+        "judgement": _judgement,
+        "link": link,
+        "short": lambda text: plain(text, _LONGEST_MESSAGE),
+    }
 
 
 def _histogram(scores: Scores) -> _Histogram:
@@ -103,16 +117,3 @@ def _judgement(item: ItemOverview) -> tuple[str, str]:
 def _link(submission: SubmissionOverview) -> str:
     """Return where a submission's page is, relative to the overview's."""
     return f"./{quote(str(PurePosixPath(submission.report).with_suffix('.html')))}"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(files("grader.render").joinpath("overview.html.jinja").read_text("utf-8"))
-
-
-def _shown(value: Any) -> Any:
-    """Clean every text that the template writes; what it has escaped already is its own."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

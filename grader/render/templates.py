@@ -1,0 +1,65 @@
+"""Templates of pages: every text that they write is cleaned and escaped, whoever it comes from."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from grader.render.chart import DRAWN_WAYS
+from grader.render.picture import STEPS
+from grader.render.text import line, plain, points
+
+__all__ = ["environment", "stylesheet", "template", "wide"]
+
+
+def environment(*packages: str) -> Environment:
+    """Return an environment with the templates of these packages; where two have one of a name, the first counts."""
+
+    def source(name: str) -> str | None:
+        found = (files(package).joinpath(name) for package in packages)
+        return next((file.read_text("utf-8") for file in found if file.is_file()), None)
+
+    made = Environment(
+        loader=FunctionLoader(source),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(line=line, points=points, wide=wide, steps=STEPS, ways=DRAWN_WAYS)
+    return made
+
+
+def template(name: str) -> Template:
+    """Return a template of reports and overviews."""
+    return _environment().get_template(name)
+
+
+@cache
+def stylesheet() -> str:
+    """Return the style of all pages: written into those that stand alone, and served beside others."""
+    return template("page.css.jinja").render()
+
+
+def wide(share: float) -> str:
+    """Return the class of what is so wide: a strict policy allows no style at the element.
+
+    Args:
+        share: of the whole, from 0 to 1.
+    """
+    return f"wide-{round(100 * min(max(share, 0.0), 1.0))}"
+
+
+@cache
+def _environment() -> Environment:
+    return environment("grader.render")
+
+
+def _shown(value: Any) -> Any:
+    """Clean every text that a template writes; what it has escaped already is its own."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
