@@ -16,12 +16,14 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "collection", "errors", "gradebook", "installs", "journal",
-    "notebook_json", "overview", "recipe", "report", "settings", "student", "submission", "verification",
+    "assignment", "cache_folder", "calibration", "changes", "collection", "discussion", "errors", "gradebook",
+    "hints", "installs", "journal", "marks", "notebook_json", "overview", "recipe", "report", "selection", "settings",
+    "student", "submission", "verification",
 )}  # fmt: skip
 MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
+    "grader": {"grader.magic"},
     "grader.authoring": DATA,
     # These run in the student's process and in ours.
     "grader.modules": set(),
@@ -35,6 +37,8 @@ LAYERS: dict[str, set[str]] = {
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
     "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
     "grader.calibrate": {*DATA, "grader.grade", "grader.sandbox", "grader.testing", "grader.training", "grader.verify"},
+    "grader.magic": {*DATA, "grader.render", "grader.testing"},
+    "grader.watch": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
     "grader.grading": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
     "grader.grading_process": {*DATA, "grader.grading"},
     "grader.batch": {*DATA, "grader.render"},
@@ -60,6 +64,7 @@ LAYERS: dict[str, set[str]] = {
         "grader.store",
         "grader.training",
         "grader.verify",
+        "grader.watch",
         "grader.worker",
     },
 }
