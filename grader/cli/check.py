@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +19,9 @@ from grader.cli.console import (
     shown_progress,
     write_text,
 )
+from grader.cli.formats import Format, Graded, fill_step_files, rendered
+from grader.cli.minimum_score import MinimumScore
+from grader.errors import InputError
 from grader.recipe import Mode
 
 __all__ = ["check", "doctor", "schema"]
@@ -31,6 +35,24 @@ def check(
         str, typer.Option("--json", help="Write the report as JSON here, - for standard output.")
     ] = "",
     html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="Write the report so; github also fills the step's summary and outputs."),
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where --format goes.", show_default="standard output")] = "",
+    visibility: Annotated[
+        Literal["visible", "after_due_date", "after_published", "hidden"],
+        typer.Option(help="When Gradescope shows the items that the rubric does not show."),
+    ] = "after_published",
+    min_score: Annotated[
+        str,
+        typer.Option(
+            metavar="SCORE",
+            help="Exit with 0 if so many of the points that are decided are earned: points such as 60, or a share such "
+            "as 80%.",
+            show_default="every item passes",
+        ),
+    ] = "",
     training: Annotated[
         Mode | None,
         typer.Option(
@@ -51,8 +73,12 @@ def check(
         from grader.submission import read_submission
 
         found = find_assignment(assignment)
+        least = MinimumScore.parse(min_score, found.points) if min_score else None
         submission = read_submission(notebooks)
-        refuse_unwritable(json_file, html_file)
+        if out and not form:
+            raise InputError("--out says where --format goes: give --format as well, or --json FILE or --html FILE")
+        targets = (json_file, html_file, (out or "-") if form else "")
+        refuse_unwritable(*targets)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
             # Imported here, so that the warm process imports the same packages meanwhile.
@@ -70,12 +96,20 @@ def check(
             write_text(html_file, render_html(report))
         if json_file:
             write_text(json_file, report.to_json())
+        if form:
+            graded = Graded(report, submission, notebooks, found, visibility)
+            write_text(out or "-", rendered(form, graded))
+            if form is Format.GITHUB:
+                fill_step_files(graded)
         progress("")
-        if "-" not in (json_file, html_file):
+        if "-" not in targets:
             from grader.render.terminal import render_terminal
 
             render_terminal(report, Console())
-    raise typer.Exit(PASSED if report.passed else NOT_PASSED)
+        if least:
+            print(f"grader: {least.told(report)}", file=sys.stderr)
+    enough = least.reached(report) if least else report.passed
+    raise typer.Exit(PASSED if enough else NOT_PASSED)
 
 
 @app.command()

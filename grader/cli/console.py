@@ -108,9 +108,10 @@ def shown_progress() -> Iterator[Callable[[str], None]]:
 
 def refuse_unwritable(*files: str) -> None:
     """Say before the work, not after it, that a report has nowhere to go."""
-    if len(set(files)) < len(files) and any(files):
-        raise InputError(f"both reports would go to {max(files)}: give --json and --html different files")
-    for file in filter(None, files):
+    given = [file for file in files if file]
+    for file in given:
+        if given.count(file) > 1:
+            raise InputError(f"two reports would go to {file}: give each a file of its own")
         if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
             raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
 

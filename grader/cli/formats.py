@@ -1,0 +1,118 @@
+"""The formats of `grader check --format`: one way from a report to each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from grader.assignment import Assignment
+from grader.errors import InputError
+from grader.report import Report
+from grader.submission import Submission
+
+if TYPE_CHECKING:
+    from grader.render.gradescope import Visibility
+
+__all__ = ["Format", "Graded", "fill_step_files", "rendered"]
+
+
+class Format(StrEnum):
+    """What a report can be written as."""
+
+    JSON = "json"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    GITHUB = "github"
+    JUNIT = "junit"
+    CLASSROOM = "classroom"
+    GRADESCOPE = "gradescope"
+    PRAIRIELEARN = "prairielearn"
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A report, and what some formats say beside it."""
+
+    report: Report
+    submission: Submission
+    paths: Sequence[Path]  # of the notebooks, as they were given
+    assignment: Assignment
+    visibility: Visibility
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The notebooks' paths by their names in the report."""
+        distinct = dict.fromkeys(path.absolute() for path in self.paths)
+        names = [notebook.name for notebook in self.submission.notebooks]
+        return dict(zip(names, distinct, strict=True))
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The ids of the items that the rubric does not show."""
+        return frozenset(item.id for item in self.assignment.items if not item.visible)
+
+
+def rendered(name: Format, graded: Graded) -> str:
+    """Return a report in one of the formats."""
+    return _renderers()[name](graded)
+
+
+def fill_step_files(graded: Graded) -> None:
+    """Append a summary and outputs to the files that GitHub names for the step that runs.
+
+    Raises:
+        InputError: such a file cannot be written.
+    """
+    from grader.render.github import step_outputs, step_summary
+
+    with _step_file("GITHUB_STEP_SUMMARY") as summary:
+        if summary:
+            summary.write(step_summary(graded.report, summary.tell()))
+    with _step_file("GITHUB_OUTPUT") as outputs:
+        if outputs:
+            outputs.write(step_outputs(graded.report))
+
+
+@contextmanager
+def _step_file(variable: str) -> Iterator[IO[str] | None]:
+    """Open a file that an environment variable names, None where it names none."""
+    name = os.environ.get(variable)
+    if not name:
+        yield None
+        return
+    try:
+        with open(name, "a", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot write to {name}, which {variable} names: {error.strerror}") from None
+
+
+def _renderers() -> Mapping[Format, Callable[[Graded], str]]:
+    # Imported here, because the command line is there sooner without them.
+    from grader.render.classroom import render_classroom
+    from grader.render.github import render_github
+    from grader.render.gradescope import render_gradescope
+    from grader.render.html import render_html
+    from grader.render.junit import render_junit
+    from grader.render.markdown import render_markdown
+    from grader.render.prairielearn import render_prairielearn
+
+    return {
+        Format.JSON: lambda graded: graded.report.to_json(),
+        Format.HTML: lambda graded: render_html(graded.report),
+        Format.MARKDOWN: lambda graded: render_markdown(graded.report),
+        Format.GITHUB: lambda graded: render_github(graded.report, graded.files, _repository()),
+        Format.JUNIT: lambda graded: render_junit(graded.report),
+        Format.CLASSROOM: lambda graded: render_classroom(graded.report),
+        Format.GRADESCOPE: lambda graded: render_gradescope(graded.report, graded.hidden, graded.visibility),
+        Format.PRAIRIELEARN: lambda graded: render_prairielearn(graded.report),
+    }
+
+
+def _repository() -> Path:
+    return Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())

@@ -1,0 +1,56 @@
+"""The score that `grader check` may be asked to require."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from grader.errors import InputError
+from grader.report import Report
+
+__all__ = ["MinimumScore"]
+
+_FORM = re.compile(r"(\d{1,6}(?:\.\d{1,4})?)\s*(%?)", re.ASCII)
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class MinimumScore:
+    """Points, or a share of the points that are decided: what is pending can be neither earned nor lost."""
+
+    text: str
+    value: float
+    is_share: bool
+
+    @classmethod
+    def parse(cls, text: str, possible: float) -> MinimumScore:
+        """Read what a person wrote.
+
+        Args:
+            text: points such as 60, or a share such as 80%.
+            possible: the points that the assignment gives.
+
+        Raises:
+            InputError: it is neither, or more than there is.
+        """
+        found = _FORM.fullmatch(text.strip())
+        if not found:
+            raise InputError(f"--min-score {text!r} is no score: give points such as 60, or a share such as 80%")
+        value, is_share = float(found[1]), bool(found[2])
+        if value > (100 if is_share else possible):
+            raise InputError(f"--min-score {text} is more than the assignment gives: at most {possible:g}, or 100%")
+        return cls(text.strip(), value, is_share)
+
+    def reached(self, report: Report) -> bool:
+        """Whether the points earned suffice."""
+        decided = report.max_score - report.pending_points
+        needed = self.value / 100 * decided if self.is_share else self.value
+        return report.score >= needed - _ROUNDING
+
+    def told(self, report: Report) -> str:
+        """Say whether the points earned suffice."""
+        from grader.render.text import points
+
+        decided = report.max_score - report.pending_points
+        word = "reaches" if self.reached(report) else "does not reach"
+        return f"{points(report.score)} of {points(decided)} decided points: {word} --min-score {self.text}"

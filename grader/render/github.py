@@ -1,0 +1,90 @@
+"""The report for GitHub Actions: annotations in the notebooks' files, a job summary and a step's outputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from grader.render.cell_lines import cell_lines
+from grader.render.classroom import render_classroom
+from grader.render.markdown import render_markdown, score_line
+from grader.render.text import line, plain, points
+from grader.report import ItemResult, Report, Verdict
+
+__all__ = ["SUMMARY_BYTES", "render_github", "step_outputs", "step_summary"]
+
+SUMMARY_BYTES = 2**20  # GitHub drops a step's summary that is longer
+
+
+def render_github(report: Report, files: Mapping[str, Path], root: Path) -> str:
+    """Return workflow commands that annotate what lost points and what is pending, after one that tells the score.
+
+    Args:
+        report: what to show.
+        files: where the notebooks are, by the names that the report gives them.
+        root: the repository's folder; GitHub knows files by their paths in it.
+    """
+    lines = {file.name: _cell_lines(files[file.name], file.sha256) for file in report.files}
+    shown = {name: _in_repository(path, root) for name, path in files.items()}
+    commands = [_command("notice", score_line(report), title=line(report.title))]
+    for item in report.items:
+        if item.verdict is not Verdict.PASSED:
+            commands.append(_annotation(item, shown, lines))
+    return "".join(commands)
+
+
+def step_summary(report: Report, written: int = 0) -> str:
+    """Return the job summary of a step, in the room that is left after `written` bytes."""
+    return render_markdown(report, most_bytes=SUMMARY_BYTES - written)
+
+
+def step_outputs(report: Report) -> str:
+    """Return the outputs of a step: points, and `result` as GitHub Classroom's reporter reads it."""
+    outputs = {
+        "score": points(report.score),
+        "max-score": points(report.max_score),
+        "pending-points": points(report.pending_points),
+        "result": render_classroom(report).strip(),
+    }
+    return "".join(f"{name}={value}\n" for name, value in outputs.items())
+
+
+def _annotation(item: ItemResult, shown: Mapping[str, str], lines: Mapping[str, list[tuple[int, int]]]) -> str:
+    kind = "notice" if item.verdict is Verdict.PENDING else "error"
+    file = item.file
+    if file is None and kind == "error" and len(shown) == 1:
+        file = next(iter(shown))  # what was never defined has no place, but belongs into the only notebook
+    title = line(item.id) if item.cell is None else f"{line(item.id)}, cell {item.cell}"
+    if file is None or file not in shown:
+        return _command(kind, item.message, title=title)
+    known = lines.get(file, [])
+    first, last = known[item.cell] if item.cell is not None and item.cell < len(known) else (1, 1)
+    return _command(kind, item.message, file=shown[file], line=str(first), endLine=str(last), title=title)
+
+
+def _cell_lines(path: Path, sha256: str) -> list[tuple[int, int]]:
+    """Return the lines of a notebook's cells, none where the file is no longer what was graded."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return []
+    return cell_lines(data) if hashlib.sha256(data).hexdigest() == sha256 else []
+
+
+def _in_repository(path: Path, root: Path) -> str:
+    path = path.absolute()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _command(name: str, message: str, **properties: str) -> str:
+    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{name} {told}::{_data(message)}\n"
+
+
+def _data(text: str) -> str:
+    return plain(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,76 @@
+"""The report as JUnit XML, which GitLab, Jenkins and most CI systems show as tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from grader.render.text import line, place, plain, points
+from grader.report import ItemResult, Report, Verdict
+
+__all__ = ["render_junit"]
+
+_OUTCOMES = {
+    Verdict.FAILED: "failure",
+    Verdict.PARTIAL: "failure",
+    Verdict.ABSENT: "failure",
+    Verdict.ERROR: "error",
+    Verdict.PENDING: "skipped",
+}
+_COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render_junit(report: Report) -> str:
+    """Return a report as a `testsuite` for each section with a `testcase` for each item; points are properties.
+
+    No item is timed by itself, so only the whole has a time.
+    """
+    root = Element("testsuites", {"name": _text(line(report.assignment)), **_counts(report.items)})
+    del root.attrib["skipped"]  # which only a suite has
+    if "total_seconds" in report.timing:
+        root.set("time", f"{report.timing['total_seconds']:.3f}")
+    for section, items in groupby(report.items, key=lambda item: item.section):
+        _add_suite(root, report, section, list(items))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _add_suite(root: Element, report: Report, section: str, items: Sequence[ItemResult]) -> None:
+    name = f"{line(report.assignment)}.{line(section)}"
+    suite = SubElement(root, "testsuite", {"name": _text(name), **_counts(items)})
+    earned, possible = sum(item.points for item in items), sum(item.max_points for item in items)
+    _add_properties(suite, points=points(earned), max_points=points(possible), revision=report.revision)
+    for item in items:
+        case = SubElement(suite, "testcase", classname=_text(name), name=_text(line(item.id)))
+        if item.file:
+            case.set("file", _text(line(item.file)))
+        _add_properties(case, points=points(item.points), max_points=points(item.max_points))
+        if outcome := _OUTCOMES.get(item.verdict):
+            _add_outcome(case, outcome, item)
+
+
+def _add_outcome(case: Element, outcome: str, item: ItemResult) -> None:
+    told = SubElement(case, outcome, message=_text(line(item.message)))
+    if outcome != "skipped":
+        told.set("type", item.verdict)
+        told.text = _text("\n".join(part for part in (plain(item.message), place(item.file, item.cell)) if part))
+
+
+def _add_properties(parent: Element, **values: str) -> None:
+    properties = SubElement(parent, "properties")
+    for name, value in values.items():
+        SubElement(properties, "property", name=name, value=_text(value))
+
+
+def _counts(items: Sequence[ItemResult]) -> dict[str, str]:
+    found = [_OUTCOMES.get(item.verdict) for item in items]
+    return {"tests": str(len(items)), **{name: str(found.count(kind)) for kind, name in _COUNTED.items()}}
+
+
+def _text(text: str) -> str:
+    """Return text of the characters that XML has."""
+    return _NO_XML.sub("\ufffd", text)

@@ -1,0 +1,33 @@
+"""The report as PrairieLearn's external graders hand it in."""
+
+from __future__ import annotations
+
+import json
+
+from grader.render.markdown import score_line
+from grader.render.text import line, plain
+from grader.report import Report, Verdict
+
+__all__ = ["render_prairielearn"]
+
+
+def render_prairielearn(report: Report) -> str:
+    """Return a report as results.json; its score is the share of all points, those of pending items included."""
+    items = zip(report.items, report.to_dict()["items"], strict=True)
+    result = {
+        "gradable": True,
+        "score": report.score / report.max_score if report.max_score else 0,
+        "message": score_line(report),
+        "tests": [
+            {
+                "name": line(item.id),
+                "description": line(item.title),
+                "points": written["points"],
+                "max_points": written["max_points"],
+                "message": plain(item.message),
+            }
+            for item, written in items
+            if item.verdict is not Verdict.PENDING
+        ],
+    }
+    return json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
