@@ -32,15 +32,6 @@ _POWERS = {
 _INSIDES = {
     *("__bases__", "__builtins__", "__class__", "__code__", "__defaults__", "__dict__", "__globals__", "__setattr__"),
 }
-    "__bases__",
-    "__builtins__",
-    "__class__",
-    "__code__",
-    "__defaults__",
-    "__dict__",
-    "__globals__",
-    "__setattr__",
-}
 _SETTINGS = re.compile(
     r"(chdir|disable|enable|filterwarnings|manual_seed|patch|putenv|register|reload|seed|set|seterr|simplefilter|use)(_|$)"
 )
