@@ -60,7 +60,8 @@ class Item:
     built on (a later fix of those counts too). With no names it is judged by recorded values only. `visible` tells
     whether a report may show inputs and expected values, `partial` whether some right cases earn some points, `search`
     whether models built under other names are tried where the first name is not defined. An item with `recipes` is
-    earned by training: it has one for each mode in which there is a training.
+    earned by training: it has one for each mode in which there is a training. `by_person` tells that no test judges it:
+    it shows what is written about its section, and waits for somebody to mark that.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Item:
     visible: bool = True
     partial: bool = False
     search: bool = False
+    by_person: bool = False
     recipes: Mapping[Mode, Recipe] = field(default_factory=dict, hash=False)
 
 
@@ -78,6 +80,7 @@ class Item:
 class Assignment:
     """A folder of rubric tests and what its rubric.toml declares.
 
+    `variables` are those of the items' names that stand for values, where all others stand for functions and classes.
     `revision` is a hash of everything that decides a verdict: rubric.toml, the Python files beside it, the reference.
     """
 
@@ -91,6 +94,7 @@ class Assignment:
     limits: Limits = field(default_factory=Limits)
     packages: tuple[str, ...] = PACKAGES
     reference: Path | None = None
+    variables: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,6 +105,16 @@ class Assignment:
     def trained(self) -> tuple[Item, ...]:
         """Return the items that are earned by training."""
         return tuple(item for item in self.items if item.recipes)
+
+    @property
+    def by_person(self) -> tuple[Item, ...]:
+        """Return the items that a person marks."""
+        return tuple(item for item in self.items if item.by_person)
+
+    @property
+    def tested(self) -> tuple[Item, ...]:
+        """Return the items that tests alone decide."""
+        return tuple(item for item in self.items if not item.recipes and not item.by_person)
 
 
 def find_assignment(name_or_path: str | Path) -> Assignment:
@@ -143,6 +157,7 @@ def load_assignment(folder: Path) -> Assignment:
     sections = {name: str(text) for name, text in table.take("sections", dict).items()}
     limits = _limits(_Table(table.take("limits", dict, {}), f"{path}, [limits]"))
     packages = table.texts("packages", PACKAGES)
+    variables = table.texts("variables", ())
     reference = _reference(path, table)
     items = tuple(_item(_Table(each, f"{path}, item {number}")) for number, each in table.tables("items"))
     table.end()
@@ -158,6 +173,7 @@ def load_assignment(folder: Path) -> Assignment:
         limits=limits,
         packages=packages,
         reference=reference,
+        variables=variables,
     )
 
 
@@ -191,12 +207,22 @@ def _item(table: _Table) -> Item:
         visible=table.take("visible", bool, True),
         partial=table.take("partial", bool, False),
         search=table.take("search", bool, False),
+        by_person=_is_by_person(table),
         recipes=_recipes(table),
     )
     table.end()
+    if item.by_person and (item.names or item.partial or item.search or item.recipes or not item.visible):
+        raise table.error("no test judges what a person marks: leave names, partial, search, visible and recipes out")
     if item.search and not item.names:
         raise table.error("search needs a name to stand in for: give names, or leave search out")
     return item
+
+
+def _is_by_person(table: _Table) -> bool:
+    marked_by = table.text("marked_by", "tests")
+    if marked_by not in ("tests", "person"):
+        raise table.error(f'marked_by must be "tests" or "person", not {marked_by!r}')
+    return marked_by == "person"
 
 
 def _recipes(table: _Table) -> dict[Mode, Recipe]:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment, Limits
+from grader.discussion import with_discussions
 from grader.recipe import Mode
 from grader.report import File, ItemResult, LayerStatus, Report, Verdict
 from grader.sandbox.execution import Execution, Watch, run_notebook
@@ -63,7 +64,7 @@ def grade(
     inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
     with closing(Execution()) as execution, inside as sandbox:
         folders = {folder.parent.name: str(folder) for folder in shown}
-        watch = Watch(assignment.names, seed, mode, folders)
+        watch = Watch(assignment.names, seed, mode, folders, assignment.variables)
         for notebook in submission.notebooks:
             progress(f"running {notebook.name}")
             run_notebook(sandbox, notebook, watch, limits, started + limits.submission_seconds, execution)
@@ -74,6 +75,7 @@ def grade(
         if any(item.verdict is not Verdict.PASSED for item in items):
             sandbox.require_alive()
     seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}
+    items = with_discussions(items, submission, assignment, only)
     return _report(submission, assignment, items, execution, sandbox.layers, seconds)
 
 

@@ -58,6 +58,11 @@ class ItemResult:
     misconception: str | None = None
     tests: Mapping[str, Verdict] = field(default_factory=dict, compare=False)
 
+    @property
+    def by_person(self) -> bool:
+        """Whether a person marks it: what was written is in its evidence, under `text`, its places under `cells`."""
+        return self.evidence.get("kind") == "discussion"
+
 
 @dataclass(frozen=True)
 class CellResult:

@@ -82,8 +82,8 @@ def verify(
 
 
 def _points(assignment: Assignment) -> float:
-    """Return the points of the items that need no training: those are verified by `grader calibrate`."""
-    return assignment.points - sum(item.points for item in assignment.trained)
+    """Return the points that tests alone decide: trainings are verified by `grader calibrate`."""
+    return sum(item.points for item in assignment.tested)
 
 
 def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
@@ -99,7 +99,7 @@ def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
 def known_submissions(rubric: Rubric) -> Iterator[Known]:
     """Give the model solution, an empty notebook, and the alternatives."""
     solution, folder = rubric.solution, rubric.assignment.folder
-    everything = tuple(item.id for item in rubric.assignment.items if not item.recipes)
+    everything = tuple(item.id for item in rubric.assignment.tested)
     yield Known("solution", "the model solution", (), (), _submission(solution))
     yield Known("empty", "an empty notebook", (), everything, _submission(Solution(())))
     for path in sorted((folder / "alternatives").glob("*.py")):
@@ -146,7 +146,7 @@ def _judged(folder: Path, revision: str, identifier: str) -> Checked:
     work = LocalWork(rubric.solution.with_definitions(mutant.cells(rubric.own_packages)))
     # All else is the model solution's, whose points are known.
     changed = rubric.solution.users_of(mutant.replaces)
-    affected = [item.id for item in assignment.items if (set(item.names) or {""}) & changed and not item.recipes]
+    affected = [item.id for item in assignment.tested if (set(item.names) or {""}) & changed]
     items = judge(assignment, work, identifier, only=affected)
     must_lose = tuple(item.id for item in assignment.items if item.id in mutant.breaks)
     return _checked("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment)
@@ -165,15 +165,15 @@ def _checked(
     items: Sequence[ItemResult],
     assignment: Assignment,
 ) -> Checked:
-    trained = {item.id for item in assignment.trained}
-    lost = [item for item in items if item.points < item.max_points and item.id not in trained]
+    tested = {item.id for item in assignment.tested}
+    lost = [item for item in items if item.points < item.max_points and item.id in tested]
     unexpected = [item for item in lost if item.id not in must_lose]
     return Checked(
         kind=kind,
         name=name,
         replaces=replaces,
         must_lose=must_lose,
-        points=_points(assignment) - sum(item.max_points - item.points for item in items),
+        points=_points(assignment) - sum(item.max_points - item.points for item in lost),
         loses=tuple(item.id for item in lost),
         failed=tuple(
             RubricTest(item.id, test)

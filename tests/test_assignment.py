@@ -65,6 +65,9 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
         ('title = "The first"', 'titel = "The first"', "title is missing"),
         ("partial = true", "partial = true\ncolour = 1", "unknown key colour"),
         ("partial = true", "search = true", "search needs a name"),
+        ("partial = true", 'marked_by = "robot"', 'must be "tests" or "person", not \'robot\''),
+        ("partial = true", 'partial = true\nmarked_by = "person"', "no test judges what a person marks: leave"),
+        ('names = ["corr2d"]', 'names = ["corr2d"]\nmarked_by = "person"', "no test judges what a person marks"),
         ('names = ["corr2d"]', 'names = ["corr 2d"]', "'corr 2d' in names is not a Python name"),
         ('names = ["corr2d"]', "names = [3]", "names must be a list of strings"),
         ("processes = 8", "procesess = 8", r"\[limits\]: unknown key procesess"),
@@ -79,6 +82,13 @@ def test_a_rubric_that_contradicts_itself_is_named(tmp_path: Path, old: str, new
     with pytest.raises(AssignmentError, match=message) as raised:
         loaded(tmp_path, RUBRIC.replace(old, new, 1))
     assert "rubric.toml" in str(raised.value)
+
+
+def test_what_a_person_marks_is_told_from_what_tests_judge(tmp_path: Path) -> None:
+    assignment = loaded(tmp_path, RUBRIC.replace("visible = false\npartial = true", 'marked_by = "person"'))
+    assert [item.id for item in assignment.by_person] == ["second"]
+    assert [item.id for item in assignment.tested] == ["first"]
+    assert assignment.points == 5
 
 
 def test_a_folder_without_a_rubric_is_named(tmp_path: Path) -> None:

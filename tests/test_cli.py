@@ -178,8 +178,8 @@ def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
-    assert "76 / 94" in ran.stdout
-    assert "18 pending" in ran.stdout
+    assert "76 / 100" in ran.stdout
+    assert "24 pending" in ran.stdout
     report = Report.from_json((tmp_path / "보고서.json").read_text(encoding="utf-8"))
     assert report.passed
     assert [file.name for file in report.files] == [name]

@@ -292,7 +292,7 @@ def test_the_example_is_handed_in_watched_and_fetched(
     assert grader("fetch", batch, "--out", "out").returncode == 0
     (found,) = (tmp_path / "out" / "reports").glob("*.json")
     report = Report.from_json(found.read_text("utf-8"))
-    assert (report.score, report.pending_points) == (68, 18)
+    assert (report.score, report.pending_points) == (68, 24)
     assert [layer.name for layer in report.layers if not layer.on] == ["memory cgroup", "pids cgroup"]
 
     with urllib.request.urlopen(f"{url}/metrics") as answer:

@@ -47,12 +47,13 @@ def test_a_submission_comes_to_what_its_folder_says(folder: Path, zygote: Zygote
 
     found = {item.id: item.verdict.value for item in report.items}
     messages = {item.id: f"{item.verdict}: {item.message}" for item in report.items}
-    wanted = {item.id: expected["verdicts"].get(item.id, "absent") for item in hw2.items if not item.recipes}
+    wanted = {item.id: expected["verdicts"].get(item.id, "absent") for item in hw2.tested}
     assert {name: messages[name] for name in wanted if found[name] != wanted[name]} == {}, wanted
     assert report.score == expected["score"]
     assert report.passed is (expected["exit"] == 0)
     # Nothing is trained here: what trainings come to is in tests/test_trainings.py.
     assert {found[item.id] for item in hw2.trained} <= {"absent", "error", "failed", "pending"}
+    assert {found[item.id] for item in hw2.by_person} == {"pending"}
     statuses = {str(cell.cell): cell.status for cell in report.cells}
     shown = expected.get("cells", {})
     assert {cell: statuses.get(cell) for cell in shown} == shown
@@ -76,7 +77,7 @@ def test_what_a_folder_says_does_not_contradict_itself(folder: Path, hw2: Assign
     assert set(expected) <= {
         "cells", "description", "exit", "limits", "message_contains", "score", "verdicts"
     }  # fmt: skip
-    points = {item.id: item.points for item in hw2.items if not item.recipes}
+    points = {item.id: item.points for item in hw2.tested}
     verdicts: dict[str, str] = expected["verdicts"]
     assert set(verdicts) <= set(points)
     full = sum(points[name] for name, verdict in verdicts.items() if verdict == "passed")

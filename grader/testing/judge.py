@@ -49,7 +49,7 @@ def judge(
     trainer: Trainer | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[ItemResult]:
-    """Return a verdict for each item of the assignment, in the rubric's order.
+    """Return a verdict for each item that tests judge, in the rubric's order.
 
     Args:
         assignment: the rubric.
@@ -65,7 +65,7 @@ def judge(
         SystemFault: the sandbox broke from our side.
     """
     rubric = load_rubric(assignment)
-    items = [item for item in assignment.items if only is None or item.id in only]
+    items = [item for item in assignment.items if not item.by_person and (only is None or item.id in only)]
     openings = {item.id: _openings(item, work, rubric.tests) for item in items}
     draws = f"{seed}\n{assignment.revision}"
     told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}

@@ -114,14 +114,14 @@ class RubricPlugin:
         seed: str,
         trainings: Mapping[str, Training],
     ) -> None:
-        self.items = {each.id: each for each in assignment.items}
+        self.items = {each.id: each for each in assignment.items if not each.by_person}
         self.work = work
         self.modules = modules
         self.openings = openings
         self.seed = seed
         self.trainings = trainings
         self.limits = assignment.limits
-        self.trials: dict[str, list[Trial]] = {each.id: [] for each in assignment.items}
+        self.trials: dict[str, list[Trial]] = {identifier: [] for identifier in self.items}
         self.named: list[str] = []
         self.finished = False
         self.error: BaseException | None = None
