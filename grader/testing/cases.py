@@ -110,6 +110,7 @@ def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Stud
                 raise ValueError("given() had no cases")
 
         run.__dict__["case_test"] = test
+        run.__dict__["cases"] = cases
         run.__dict__["one"] = cases.one if isinstance(cases, Searchable) else None
         # pytest would follow it and ask for a fixture named after the test's own parameter.
         del run.__wrapped__
