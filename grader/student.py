@@ -45,12 +45,16 @@ class Fault(StrEnum):
 
 
 class StudentFault(Exception):
-    """A student's code did not answer; the rubric turns it into a verdict."""
+    """A student's code did not answer; the rubric turns it into a verdict.
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    `raised` is the name of the exception's class, where it raised one.
+    """
+
+    def __init__(self, fault: Fault, message: str, raised: str = "") -> None:
         super().__init__(message)
         self.fault = fault
         self.message = message
+        self.raised = raised
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,16 @@ class Remote(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it; tensors, numbers, strings, tuples, dicts and None come back as such, all else as a Remote."""
 
+    def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Call it with Python's own values, and return what it gives as such: a list is a list, a set a set.
+
+        The second part is what `args` and `kwargs` were after it, None where it changed nothing of them. What is no
+        value is a Remote.
+        """
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute as `apply` returns results."""
+
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         """Call what makes a model so that the model has shapes and no numbers: its `operations` cost next to nothing.
 
@@ -216,6 +230,12 @@ class Student(Protocol):
         """Return the function, class or model of that name, which must be among those that some item asks for.
 
         Variables are in `recorded()`. Raises StudentFault where there is no such thing.
+        """
+
+    def read(self, name: str) -> Any:
+        """Return what a name stands for, be it a variable: Python's own values as such, all else as a Remote.
+
+        Variables have definitions where rubric.toml lists them in `variables`.
         """
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Remote:

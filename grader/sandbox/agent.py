@@ -43,6 +43,7 @@ class Agent:
         self._shell = shell
         self._packets = Packets(connection)
         self._names: tuple[str, ...] = order["names"]
+        self._variables = frozenset(order["variables"])
         self._packages = re.compile(order["packages_pattern"])
         self._kept = {tuple(place) for place in order["kept"]}
         self._seen: dict[str, Any] = {}
@@ -127,6 +128,9 @@ class Agent:
                 continue
             self._seen[name] = mark
             self._defined_in.pop(name, None)
+            if name in self._variables:
+                written += [name] if thing is not _NOTHING else []
+                continue
             module = _module_of(thing)
             if self._packages.match(module):
                 imported[name] = module

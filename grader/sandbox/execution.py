@@ -131,14 +131,16 @@ class Execution:
 class Watch:
     """What the agent is to look for, and what the kernel finds.
 
-    `names` are those that items ask for, `seed` is that of the kernel's generators, `mode` what is done with trainings,
-    `data_sets` the folders inside the sandbox with the files of each data set by torchvision's name ("FashionMNIST").
+    `names` are those that items ask for, `variables` those of them that may be any value. `seed` is that of the
+    kernel's generators, `mode` what is done with trainings, `data_sets` the folders inside the sandbox with the files
+    of each data set by torchvision's name ("FashionMNIST").
     """
 
     names: tuple[str, ...]
     seed: int
     mode: Mode = Mode.NONE
     data_sets: Mapping[str, str] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
 
 
 def run_notebook(
@@ -208,6 +210,7 @@ class _Attempt:
             return None
         order = {
             "names": self._watch.names,
+            "variables": self._watch.variables,
             "packages_pattern": PACKAGES_PATTERN,
             "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
             "seed": self._watch.seed,

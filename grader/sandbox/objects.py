@@ -109,6 +109,12 @@ class Objects:
         self._things.append(thing)
         return Handle(len(self._things) - 1, kind_of(thing), type(thing).__name__[:100])
 
+    def handle_of(self, thing: Any) -> Handle:
+        """Return the handle of a thing, the same for the same thing."""
+        known = (number for number, kept in enumerate(self._things) if kept is thing)
+        number = next(known, None)
+        return self.keep(thing) if number is None else Handle(number, kind_of(thing), type(thing).__name__[:100])
+
     def incoming(self, value: Any) -> Any:
         """Return what plain data or a handle from the trusted side stands for."""
         if isinstance(value, Array):

@@ -28,6 +28,7 @@ from grader.fit import trained_in_place
 from grader.probe import probed
 from grader.recipe import Recipe
 from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
+from grader.sandbox.values import packed, unpacked
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
 __all__ = ["TRAINED", "serve_snapshot"]
@@ -145,6 +146,23 @@ class _Test:
         if not unchanged((request["args"], request["kwargs"]), given):
             return Failure("ChangedArgument", "")
         return self._objects.outgoing(result)
+
+    def _do_read(self, request: dict[str, Any]) -> Any:
+        name = self._aliases.get(request["name"], request["name"])
+        if name not in self._namespace:
+            return Failure("Missing", f"{name} is not defined")
+        return packed(self._namespace[name], self._objects.handle_of)
+
+    def _do_attribute(self, request: dict[str, Any]) -> Any:
+        return packed(getattr(self._objects.incoming(request["target"]), request["name"]), self._objects.handle_of)
+
+    def _do_apply(self, request: dict[str, Any]) -> Any:
+        """Call with Python's own values; what was given comes back too where the call changed it."""
+        target = self._objects.incoming(request["target"])
+        args, kwargs = unpacked(request["given"], self._objects.incoming)
+        result = packed(target(*args, **kwargs), self._objects.handle_of)
+        after = packed((args, kwargs), self._objects.handle_of)
+        return (result, None if after == request["given"] else after)
 
     def _do_layer(self, request: dict[str, Any]) -> Handle:
         arguments = self._objects.incoming((request["args"], request["kwargs"]))

@@ -6,7 +6,6 @@ comparison.
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,9 @@ from torch import Tensor
 
 from grader.assignment import Limits
 from grader.recipe import Recipe
+from grader.sandbox.answers import fault_of, plain_data, tensor_of, tensors
 from grader.sandbox.execution import Execution, Snapshot
+from grader.sandbox.values import packed, unpacked
 from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
 from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 
@@ -29,12 +30,6 @@ _SECONDS_OF_GRACE = 1.0
 _LONG = ("train", "answers")  # operations that may take longer than a test
 _MAX_CANDIDATES = 32
 _IMAGES_AT_ONCE = 1000
-_NAMED_FAULTS = {
-    "MemoryError": Fault.OUT_OF_MEMORY,
-    "Malformed": Fault.MALFORMED,
-    "ChangedArgument": Fault.CHANGED_ARGUMENT,
-    "Missing": Fault.MISSING,
-}
 
 
 def outgoing(value: Any) -> Any:
@@ -50,14 +45,6 @@ def outgoing(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: outgoing(entry) for key, entry in value.items()}
     return value
-
-
-def tensor_of(array: Array) -> Tensor:
-    """Return an array as a tensor of its own memory."""
-    dtype = getattr(torch, array.dtype)
-    if not array.data:
-        return torch.empty(array.shape, dtype=dtype)
-    return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
 
 
 class SnapshotStudent:
@@ -87,6 +74,11 @@ class SnapshotStudent:
             raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
         return found
 
+    def read(self, name: str) -> Any:
+        """Return what a name stands for, in Python's own values."""
+        with plain_data():
+            return unpacked(self.ask({"operation": "read", "name": name}), _remote)
+
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
         request = {"operation": "layer", "kind": kind, "args": outgoing(args), "kwargs": outgoing(kwargs)}
@@ -97,7 +89,7 @@ class SnapshotStudent:
 
     def names(self, filled_in: Sequence[str]) -> tuple[str, ...]:
         """Return the student's own models, and callables that require nothing but these parameters."""
-        with _plain_data():
+        with plain_data():
             found = self.ask({"operation": "names", "filled_in": tuple(filled_in)})
             return tuple(str(name)[:100] for name in found[:_MAX_CANDIDATES])
 
@@ -133,7 +125,7 @@ class SnapshotStudent:
 
     def _incoming(self, answer: Any) -> Any:
         if isinstance(answer, Failure):
-            raise _fault_of(answer)
+            raise fault_of(answer)
         if isinstance(answer, Array):
             return tensor_of(answer)
         if isinstance(answer, Handle):
@@ -143,21 +135,6 @@ class SnapshotStudent:
         if isinstance(answer, dict):
             return {key: self._incoming(entry) for key, entry in answer.items()}
         return answer
-
-
-def _fault_of(failure: Failure) -> StudentFault:
-    message = re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", failure.message)[:500]
-    fault = _NAMED_FAULTS.get(failure.name, Fault.RAISED)
-    if fault is Fault.RAISED and "can't allocate memory" in message:
-        fault = Fault.OUT_OF_MEMORY
-    match fault:
-        case Fault.OUT_OF_MEMORY:
-            return StudentFault(fault, "asked for more memory than a test may use")
-        case Fault.CHANGED_ARGUMENT:
-            return StudentFault(fault, "changes the tensor it is given; work on a copy")
-        case Fault.MALFORMED | Fault.MISSING:
-            return StudentFault(fault, message)
-    return StudentFault(fault, f"raises {failure.name[:100]}: {message}" if message else f"raises {failure.name[:100]}")
 
 
 class _SnapshotRemote:
@@ -174,13 +151,25 @@ class _SnapshotRemote:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._ask("call", args=outgoing(args), kwargs=outgoing(kwargs))
 
+    def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Call it with Python's own values."""
+        answer = self._ask("apply", given=packed((args, kwargs), _handle))
+        with plain_data():
+            result, after = answer
+            return unpacked(result, _remote), unpacked(after, _remote)
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in Python's own values."""
+        with plain_data():
+            return unpacked(self._ask("attribute", name=name), _remote)
+
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         """Call what makes a model so that the model has shapes and no numbers."""
         return self._ask("sketch", args=outgoing(args), kwargs=outgoing(kwargs))
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
-        with _plain_data():
+        with plain_data():
             return tuple(
                 Parameter(str(name), bool(required), bool(keyword_only))
                 for name, required, keyword_only in self._ask("signature")
@@ -188,12 +177,12 @@ class _SnapshotRemote:
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
-        return _tensors(self._ask("parameters"))
+        return tensors(self._ask("parameters"))
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
         answer = self._ask("parameter_shapes")
-        with _plain_data():
+        with plain_data():
             return {str(name): tuple(int(n) for n in shape) for name, shape in answer.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
@@ -203,14 +192,14 @@ class _SnapshotRemote:
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
         answer = self._ask("gradients", inputs=outgoing(inputs), cotangent=outgoing(cotangent))
-        with _plain_data():
-            reached = _tensors({name: value for name, value in answer.items() if value is not None})
+        with plain_data():
+            reached = tensors({name: value for name, value in answer.items() if value is not None})
             return {name: reached.get(name) for name in answer}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
         answer = self._ask("operations", inputs=outgoing(inputs))
-        with _plain_data():
+        with plain_data():
             return tuple(
                 Operation(str(name), tuple(int(n) for n in shape), tuple(str(each) for each in parameters))
                 for name, shape, parameters in answer
@@ -221,7 +210,7 @@ class _SnapshotRemote:
         found = [torch.empty(0, dtype=torch.int64)]
         for part in images.split(_IMAGES_AT_ONCE):
             answer = self._ask("answers", images=outgoing(part), size=like.size, pixels=like.pixels)
-            with _plain_data():
+            with plain_data():
                 if answer.shape != (len(part),) or answer.dtype != torch.int64:
                     raise ValueError("not one class for each image")
             found.append(answer)
@@ -233,14 +222,14 @@ class _SnapshotRemote:
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
-        return _tensors(self._ask("probe", names=tuple(names), images=outgoing(images), seed=seed))
+        return tensors(self._ask("probe", names=tuple(names), images=outgoing(images), seed=seed))
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
         """Train the module in the student's process."""
         given = {"images": outgoing(images), "labels": outgoing(labels), "judged": outgoing(judged)}
         answer = self._ask("train", recipe=asdict(recipe), seed=seed, **given)
-        with _plain_data():
-            classes = _tensors({"classes": answer["classes"]})["classes"]
+        with plain_data():
+            classes = tensors({"classes": answer["classes"]})["classes"]
             if classes.shape != (len(judged),):
                 raise ValueError("not one class for each image")
             points = tuple((float(x), float(loss), float(right)) for x, loss, right in answer["points"][:100])
@@ -250,19 +239,19 @@ class _SnapshotRemote:
         return self._student.ask({"operation": operation, "target": self.handle, **details})
 
 
-@contextmanager
-def _plain_data() -> Iterator[None]:
-    """Turn an answer of the wrong form into the fault that it is."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, RuntimeError, TypeError, ValueError):
-        raise StudentFault(Fault.MALFORMED, "answered with something else than was asked for") from None
+def _handle(thing: Any) -> Handle:
+    """Return the handle of what a test gives back to the student's process."""
+    while not isinstance(thing, _SnapshotRemote):
+        if not hasattr(thing, "remote"):
+            raise TypeError(f"a {type(thing).__name__} cannot be given to the student's code")
+        thing = thing.remote
+    return thing.handle
 
 
-def _tensors(answer: Any) -> dict[str, Tensor]:
-    if not isinstance(answer, dict) or not all(isinstance(value, Tensor) for value in answer.values()):
-        raise StudentFault(Fault.MALFORMED, "has parameters that are no plain tensors")
-    return answer
+def _remote(thing: Any) -> _SnapshotRemote:
+    if not isinstance(thing, _SnapshotRemote):
+        raise TypeError("no object of the student's")
+    return thing
 
 
 class SnapshotWork:

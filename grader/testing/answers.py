@@ -41,6 +41,10 @@ class Listener:
     def __getattr__(self, name: str) -> Any:
         return self._heard(lambda: getattr(self._student, name))
 
+    def read(self, name: str) -> Any:
+        """Return what a name stands for, in Python's own values."""
+        return self._heard(lambda: self._student.read(name))
+
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Any:
         """Build a layer of torch.nn in the student's process."""
         return _HeardRemote(self, self._student.layer(kind, *_bare(args), **_bare(kwargs)), built_here=True)

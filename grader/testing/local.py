@@ -49,6 +49,12 @@ class LocalStudent:
             raise StudentFault(Fault.MISSING, f"{name} is not defined")
         return _outgoing(self._namespace[name], self._entered)
 
+    def read(self, name: str) -> Any:
+        """Return what a name stands for, in Python's own values."""
+        if name not in self._namespace:
+            raise StudentFault(Fault.MISSING, f"{name} is not defined")
+        return _itself(self._namespace[name], self._entered)
+
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
         """Build a layer of torch.nn, with torch's generator seeded."""
         torch.manual_seed(0)
@@ -139,6 +145,14 @@ class LocalRemote:
             raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
         return _outgoing(result, self._entered)
 
+    def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Call it with Python's own values, which it may change."""
+        return _itself(self._answer(lambda: self.value(*args, **kwargs)), self._entered), None
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in Python's own values."""
+        return _itself(self._answer(lambda: getattr(self.value, name)), self._entered)
+
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         """Call what makes a model so that the model has shapes and no numbers."""
         made = self._answer(lambda: modules.sketched(self.value, _incoming(args), _incoming(kwargs)))
@@ -203,7 +217,16 @@ class LocalRemote:
                 raise
             except (Exception, SystemExit) as error:
                 text = f": {error}" if str(error) else ""
-                raise StudentFault(Fault.RAISED, f"raises {type(error).__name__}{text}") from error
+                name = type(error).__name__
+                raise StudentFault(Fault.RAISED, f"raises {name}{text}", name) from error
+
+
+def _itself(value: Any, entered: Entered) -> Any:
+    """Return data as it is, and all else as a remote."""
+    if isinstance(value, Tensor):
+        return _plain(value)
+    stays = callable(value) or not (value is ... or type(value).__module__ in ("builtins", "numpy"))
+    return LocalRemote(value, entered) if stays else value
 
 
 def _plain(value: Tensor) -> Tensor:
