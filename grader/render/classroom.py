@@ -42,7 +42,7 @@ def _test(item: ItemResult, earned: float) -> dict[str, Any]:
         "status": _STATUS.get(item.verdict, "fail"),
         "message": None if item.verdict is Verdict.PASSED else _logged(item.message),
         "test_code": None,
-        "filename": line(item.file) if item.file else None,
+        "filename": _logged(item.file) if item.file else None,
         "line_no": 0,
         "duration": 0,
         "score": earned,
