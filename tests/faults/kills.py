@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import json
 import os
 import random
 import signal
@@ -35,7 +37,7 @@ class Outcome:
         seconds: how long it took.
         lost: the submissions without a report.
         doubled: those with more reports than one, or that were told to be graded more than once.
-        different: those whose report is not, byte for byte, what a calm grading came to.
+        different: those whose report is not, byte for byte, what a calm grading came to; and where the two depart.
     """
 
     submissions: int
@@ -44,7 +46,7 @@ class Outcome:
     seconds: float
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
-    different: list[str] = field(default_factory=list)
+    different: dict[str, str] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -53,10 +55,10 @@ class Outcome:
 
     def __str__(self) -> str:
         kills = ", ".join(f"{count} {what}" for what, count in sorted(self.kills.items())) or "none"
-        bad = {"lost": self.lost, "doubled": self.doubled, "different": self.different}
+        bad = {"lost": self.lost, "doubled": self.doubled, "different": sorted(self.different)}
         lines = [f"{name}: {len(keys)} {' '.join(keys[:10])}" for name, keys in bad.items()]
         graded = f"{self.submissions} submissions, {self.claims} claims, {self.seconds:.0f} s"
-        return "\n".join([graded, f"killed: {kills} ({self.kills.total()})", *lines])
+        return "\n".join([graded, f"killed: {kills} ({self.kills.total()})", *lines, *self.different.values()])
 
 
 def graded_calmly(service: Service, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -120,8 +122,17 @@ def graded_under_kills(
         seconds=time.monotonic() - started,
         lost=sorted(key for key in files if not reports.get(key)),
         doubled=sorted(key for key, own in reports.items() if len(own) > 1 or graded[key] > 1),
-        different=sorted(key for key, own in reports.items() if own and own[0].canonical() != calm[key]),
+        different={
+            key: _departures(key, calm[key], own[0].canonical())
+            for key, own in sorted(reports.items())
+            if own and own[0].canonical() != calm[key]
+        },
     )
+
+
+def _departures(key: str, calm: str, found: str) -> str:
+    calm_lines, found_lines = (json.dumps(json.loads(report), indent=1).splitlines() for report in (calm, found))
+    return "\n".join(difflib.unified_diff(calm_lines, found_lines, f"{key}, calm", f"{key}, under kills", lineterm=""))
 
 
 def _hand_in(service: Service, files: Mapping[str, bytes], seed: int, batches: list[str]) -> None:
