@@ -13,8 +13,10 @@ without `given` may ask for the `draw` fixture.
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
 from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes, output_channels
+from grader.testing.as_written import as_written
 from grader.testing.cases import Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
+from grader.testing.examples import Shown
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
 from grader.testing.learning import Training, learn, remark_on
 from grader.testing.misconceptions import misconception
@@ -45,9 +47,11 @@ __all__ = [
     "Recorded",
     "Remote",
     "Searchable",
+    "Shown",
     "Student",
     "StudentFault",
     "Training",
+    "as_written",
     "assert_close",
     "assert_layers",
     "assert_module",
