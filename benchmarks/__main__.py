@@ -1,84 +1,154 @@
-"""Time one submission against the floor, side by side in one run.
+"""Compare this grader with others and with the floor, on this machine: `make bench`.
 
-    python -m benchmarks [NOTEBOOK ...] [--runs 10]
+    python -m benchmarks [--only PART ...] [--long]
 
-Prints, for each notebook: CPU and wall seconds from file to report with a warm zygote and all layers on; the floor (the
-same cells exec'd in one warm process, one tensor thread, no isolation, no tests); and how long a warm kernel takes to
-answer its first cell. Nothing is decided by these figures; they are for reading.
+Parts: graders (this grader, otter-grader, nbgrader, a fresh kernel), floors, memory, sandboxes, cold start, flat. Each
+grader must give every submission full marks, or the run ends with an error. Results are printed, and written to
+benchmarks/results/DATE-MACHINE.json and .md; with --only, the other parts of today's file stay as they are. Nothing is
+decided by these figures; they are for reading.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-import torch
+from benchmarks.assignment import CHAPTER_7, DEFINITIONS, path_of
+from benchmarks.batches import most_memory, timed
+from benchmarks.cold_start import cold_starts
+from benchmarks.fresh_kernel import FreshKernel
+from benchmarks.measuring import cpu_is_counted_by
+from benchmarks.peers.environments import NBGRADER, OTTER
+from benchmarks.peers.nbgrader import Nbgrader
+from benchmarks.peers.otter import Otter
+from benchmarks.peers.ours import Ours
+from benchmarks.sandboxes import first_answers, memory_of_sandboxes
+from benchmarks.tables import markdown
+from grader.assignment import find_assignment
 
-from grader.assignment import Assignment, find_assignment
-from grader.grade import grade
-from grader.sandbox.execution import Execution, Watch, run_notebook
-from grader.sandbox.sandbox import Zygote
-from grader.submission import Cell, Notebook, read_submission
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
+RESULTS = Path(__file__).parent / "results"
+SIZES = (1, 10, 30)
+_RUNS = 20
+_SHARED = ["torch", "torchvision", "d2l", "numpy", "nbclient", "ipykernel"]
 
 
 def main() -> None:
-    """Print the table."""
+    """Run parts, print and keep what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(EXAMPLES.glob("*.ipynb")))
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given several times")
+    parser.add_argument("--long", action="store_true", help="a class of 1,000 as well")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    assignment = find_assignment("hw2")
-    print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, {arguments.runs} runs")
-    with Zygote(assignment.packages) as zygote:
-        first_cell(zygote, assignment, 2)
-        times = first_cell(zygote, assignment, arguments.runs)
-        print(f"first cell answered: median {1000 * statistics.median(times):.0f} ms, worst {1000 * max(times):.0f} ms")
-        print(f"{'notebook':32}{'CPU s':>8}{'wall s':>8}{'floor CPU s':>13}{'ratio':>7}   (medians)")
-        for path in arguments.notebooks:
-            cpu, wall = whole_submission(zygote, assignment, path, arguments.runs)
-            least = floor(path, assignment, arguments.runs)
-            print(f"{path.name[:31]:32}{cpu:8.3f}{wall:8.3f}{least:13.3f}{cpu / least:7.1f}")
+    file = RESULTS / f"{date.today().isoformat()}-{platform.node()}.json"
+    results: dict[str, Any] = {"machine": {}, "parts": {"ran": {}}}
+    if arguments.only and file.exists():
+        results = json.loads(file.read_text("utf-8"))
+    RESULTS.mkdir(exist_ok=True)
+    OTTER.command("python")
+    NBGRADER.command("python")
+    results["machine"] = machine()
+    parts = results["parts"]
+    for name in arguments.only or PARTS:
+        parts["ran"][name] = {"at": time.strftime("%H:%M"), "load": os.getloadavg()[0]}
+        say(f"{name}:")
+        parts[name] = PARTS[name](arguments.long)
+        file.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    text = markdown(json.loads(file.read_text("utf-8")))
+    file.with_suffix(".md").write_text(text, "utf-8")
+    print(text)
 
 
-def first_cell(zygote: Zygote, assignment: Assignment, runs: int) -> list[float]:
-    """Return the seconds from asking for a sandbox until a kernel in it has run a cell."""
-    notebook = Notebook("one.ipynb", "", (Cell(0, "code", "1 + 1"),), {})
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        with zygote.sandbox(assignment.limits) as sandbox:
-            deadline = time.monotonic() + 60
-            run_notebook(sandbox, notebook, Watch((), 0), assignment.limits, deadline, Execution())
-            times.append(time.perf_counter() - started)
-    return times
+def graders(_: bool) -> dict[str, Any]:
+    """Grade classes with every grader."""
+    found = [timed(Ours(), CHAPTER_7, SIZES, say), timed(Ours(), DEFINITIONS, SIZES[1:], say)]
+    found += [timed(Otter(), CHAPTER_7, SIZES, say), timed(Nbgrader(), CHAPTER_7, SIZES, say)]
+    found.append(timed(FreshKernel(), CHAPTER_7, SIZES[:2], say))
+    return {"batches": [asdict(batch) for batch in found]}
 
 
-def whole_submission(zygote: Zygote, assignment: Assignment, path: Path, runs: int) -> tuple[float, float]:
-    """Return the median CPU and wall seconds of reading, running, judging and reporting, ours and the sandbox's."""
-    cpu, wall = [], []
-    for run in range(runs + 1):
-        started, cpu_before = time.perf_counter(), time.process_time() + zygote.cpu_seconds()
-        grade(read_submission([path]), assignment, zygote).to_json()
-        elapsed = time.perf_counter() - started
-        if run:  # the first one imports the rubric
-            wall.append(elapsed)
-            cpu.append(time.process_time() + zygote.cpu_seconds() - cpu_before)
-    return statistics.median(cpu), statistics.median(wall)
+def floors(_: bool) -> dict[str, Any]:
+    """Exec the cells of both notebooks, without anything around them."""
+    found = {}
+    for name in (CHAPTER_7, DEFINITIONS):
+        command = [sys.executable, "-m", "benchmarks.floor", str(path_of(name)), str(_RUNS)]
+        command += find_assignment("hw2").packages
+        runs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        found[name] = {
+            floor: {kind: statistics.median(run[kind] for run in each) for kind in ("cpu", "wall")}
+            for floor, each in runs.items()
+        }
+        say(f"{name}: CPU {found[name]['warm']['cpu']:.3f} s, in a fork {found[name]['forked']['cpu']:.3f} s")
+    return found
 
 
-def floor(path: Path, assignment: Assignment, runs: int) -> float:
-    """Return the median CPU seconds of exec'ing the cells in one warm process."""
-    command = [sys.executable, "-m", "benchmarks.floor", str(path), str(runs), *assignment.packages]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return statistics.median(float(line) for line in done.stdout.splitlines())
+def memory(_: bool) -> dict[str, float]:
+    """Grade a small class while somebody looks at the memory."""
+    found = {
+        f"{grader.name}, two at once": most_memory(grader, CHAPTER_7, 4, say)
+        for grader in (Ours(), Otter(), Nbgrader(), FreshKernel())
+    }
+    return {**found, "this grader, one at once": most_memory(Ours(jobs=1), CHAPTER_7, 2, say)}
+
+
+def sandboxes(_: bool) -> dict[str, Any]:
+    """Keep sandboxes alive, and ask new ones for a first answer."""
+    sizes = {name: memory_of_sandboxes(name, (1, 2, 4), say) for name in (CHAPTER_7, DEFINITIONS)}
+    return {"memory": sizes, "first answer": first_answers(_RUNS)}
+
+
+def cold_start(_: bool) -> dict[str, Any]:
+    """Start `grader check` from nothing."""
+    return {name: asdict(usage) for name, usage in cold_starts(CHAPTER_7, 3, say).items()}
+
+
+def flat(long: bool) -> dict[str, Any]:
+    """Grade larger and larger classes."""
+    sizes = (10, 100, 1000) if long else (10, 100)
+    return {"batches": [asdict(timed(Ours(), CHAPTER_7, sizes, say))]}
+
+
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "graders": graders,
+    "floors": floors,
+    "memory": memory,
+    "sandboxes": sandboxes,
+    "cold start": cold_start,
+    "flat": flat,
+}
+
+
+def machine() -> dict[str, str]:
+    """Return where and with what this runs."""
+    processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    shared = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _SHARED)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{platform.node()}, {platform.system()} {platform.release()}",
+        "processor": f"{processor.partition(': ')[2]}, {len(os.sched_getaffinity(0))} cores",
+        "this grader": commit.stdout.strip(),
+        "Python": platform.python_version(),
+        "packages": shared,
+        "peers": f"otter-grader {OTTER.version}, nbgrader {NBGRADER.version}, each in an environment of its own with "
+        "its own versions of Jupyter's packages; torch, torchvision and d2l are the ones above, through a path file",
+        "CPU": cpu_is_counted_by(),
+    }
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,44 +1,83 @@
-"""The floor: a notebook's cells exec'd in one warm process, again and again; prints CPU seconds a run."""
+"""The floors: `python -m benchmarks.floor NOTEBOOK RUNS PACKAGE ...` prints CPU and wall seconds of each run as JSON.
+
+`warm` is a notebook's cells exec'd in one warm process with one tensor thread; `forked` is the same in a fork of that
+process, and after each cell that answers a question the check of it. Neither isolates anything, nor survives a loop.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
+import json
 import os
 import sys
 import time
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from IPython.core.inputtransformer2 import TransformerManager
+from benchmarks.assignment import question_of
 
-from grader.sandbox.data_sets import TrainingDataWithheld
-from grader.submission import read_submission
+Seconds = dict[str, float]
 
 
 def main(path: Path, runs: int, packages: list[str]) -> None:
-    """Print the CPU seconds of each run."""
+    """Print what each run took."""
     os.environ["MPLBACKEND"] = "agg"
     for package in packages:
         importlib.import_module(package)
     sys.modules["torch"].set_num_threads(1)
-    sys.modules["torchvision.datasets"].MNIST.__init__ = _withheld
-    transform = TransformerManager().transform_cell
-    cells = [transform(cell.source) for cell in read_submission([path]).notebooks[0].cells if cell.kind == "code"]
-    for _ in range(runs):
-        namespace: dict[str, Any] = {"__name__": "__main__"}
-        started = time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            for cell in cells:
-                # A cell that raises ends there, as it does in a notebook; magics have no shell to run in.
-                with contextlib.suppress(Exception):
-                    exec(cell, namespace)
-        print(time.process_time() - started)
+    cells = compiled(path, checked=False)
+    warm = [in_this_process(cells) for _ in range(runs)]
+    cells = compiled(path, checked=True)
+    gc.collect()
+    gc.freeze()
+    print(json.dumps({"warm": warm, "forked": [in_a_fork(cells) for _ in range(runs)]}))
 
 
-def _withheld(*_: object, **__: object) -> None:
-    raise TrainingDataWithheld()
+def compiled(path: Path, *, checked: bool) -> list[CodeType]:
+    """Return the code of a notebook's cells, on request with the check of each answer behind it."""
+    found = []
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            found.append(compile("".join(cell["source"]), "<cell>", "exec"))
+            if checked and (question := question_of(cell)):
+                found.append(compile(f"{question.definition}\n{question.call}", f"<{question.name}>", "exec"))
+    return found
+
+
+def run(cells: list[CodeType]) -> None:
+    """Exec cells in a new namespace."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in cells:
+            exec(cell, namespace)
+
+
+def in_this_process(cells: list[CodeType]) -> Seconds:
+    """Return the CPU and wall seconds of one run."""
+    started, cpu = time.perf_counter(), time.process_time()
+    run(cells)
+    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - started}
+
+
+def in_a_fork(cells: list[CodeType]) -> Seconds:
+    """Return the CPU and wall seconds of forking and one run, of both processes."""
+    started, cpu = time.perf_counter(), time.process_time()
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.modules["torch"].set_num_threads(1)
+            run(cells)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0, "an answer was wrong"
+    used = time.process_time() - cpu + usage.ru_utime + usage.ru_stime
+    return {"cpu": used, "wall": time.perf_counter() - started}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""What further sandboxes of one warm process take in memory, and how soon a kernel in one answers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+
+from benchmarks.assignment import path_of
+from benchmarks.measuring import proportional_memory
+from grader.assignment import Assignment, find_assignment
+from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.sandbox import Zygote
+from grader.submission import Cell, Notebook, read_submission
+from tests.processes import descendants
+
+__all__ = ["first_answers", "memory_of_sandboxes"]
+
+_SECONDS = 120
+
+
+def memory_of_sandboxes(notebook: str, counts: Sequence[int], say: Callable[[str], None]) -> dict[int, float]:
+    """Return the MiB of a warm process and of so many sandboxes in which a notebook has run, with its snapshots."""
+    assignment, found = find_assignment("hw2"), {}
+    (cells,) = read_submission([path_of(notebook)]).notebooks
+    with Zygote(assignment.packages) as zygote, ExitStack() as opened:
+        for count in range(1, max(counts) + 1):
+            opened.enter_context(_having_run(zygote, assignment, cells, assignment.names))
+            if count in counts:
+                found[count] = proportional_memory({zygote.pid} | descendants(zygote.pid))
+                say(f"{notebook}, {count} sandboxes: {found[count]:.0f} MiB")
+    return found
+
+
+def first_answers(runs: int) -> float:
+    """Return the median seconds from asking for a sandbox until a kernel in it has run a cell and all is gone."""
+    assignment, times = find_assignment("hw2"), []
+    one_cell = Notebook("one.ipynb", "", (Cell(0, "code", "1 + 1"),), {})
+    with Zygote(assignment.packages) as zygote:
+        for _ in range(runs + 1):
+            started = time.perf_counter()
+            with _having_run(zygote, assignment, one_cell, ()):
+                times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])  # the first waits for the warm process
+
+
+@contextmanager
+def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, names: Sequence[str]) -> Iterator[None]:
+    with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
+        deadline = time.monotonic() + _SECONDS
+        run_notebook(sandbox, notebook, Watch(tuple(names), 0), assignment.limits, deadline, execution)
+        wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
+        assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"
+        yield
