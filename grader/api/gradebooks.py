@@ -108,7 +108,7 @@ def fill_in(token: Submitter, service: Given, batch: Id, request: Request, uploa
 
 
 def _entries(service: Service, token: Token, batch: str) -> Iterator[Entry]:
-    for found, report in results(service.store, batch):
+    for found, report in results(service.store, token, batch):
         problem = "" if report else message_for(token, found) or f"the grading is {found.state.value}"
         ours = report is None and found.state is State.FAILED and not found.refused
         yield Entry(found.key, found.name, found.identifiers, report, problem, ours)

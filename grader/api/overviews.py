@@ -14,14 +14,14 @@ from grader.api.results import message_for, results
 from grader.api.service import Given, Service
 from grader.api.submissions import PAGE_POLICY
 from grader.journal import Record, Status
-from grader.overview import overview_of
+from grader.overview import Overview, overview_of
 from grader.render.overview import render_overview
 from grader.report import Report
 from grader.store.reports import SubmissionStatus
 from grader.store.schema import State
 from grader.store.tokens import Token
 
-__all__ = ["router"]
+__all__ = ["router", "summed_up_for"]
 
 _FORMATS = {"json": "application/json", "html": "text/html"}
 
@@ -65,7 +65,7 @@ def overview(
     """Sum up what has ended: scores, items, misconceptions, and who needs somebody to look."""
     found = batch_of(service, token, batch)
     chosen = wanted(format_, request.headers.get("accept", ""), _FORMATS)
-    summed_up = overview_of(_entries(service, token, found.id))
+    summed_up = summed_up_for(service, token, found.id)
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
@@ -73,9 +73,14 @@ def overview(
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
+def summed_up_for(service: Service, token: Token, batch: str) -> Overview:
+    """Sum up a batch as this token may see it."""
+    return overview_of(_entries(service, token, batch))
+
+
 def _entries(service: Service, token: Token, batch: str) -> Iterator[tuple[Record, Report | None]]:
     """Give what has ended."""
-    for found, report in results(service.store, batch):
+    for found, report in results(service.store, token, batch):
         if report is not None:
             yield _record(found, Status.GRADED, message_for(token, found), report), report
         elif found.state is State.FAILED:

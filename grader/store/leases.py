@@ -23,6 +23,7 @@ from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.dispatching import Queue, queue_of
 from grader.store.events import Kind, record, record_each
+from grader.store.marking import note_waiting
 from grader.store.schema import (
     ALIVE,
     AttemptRow,
@@ -356,9 +357,13 @@ def _insert_report(session: Session, lease: Lease, report: Report, sha256: str) 
             published_at=case((first, now())),
         )
         .on_conflict_do_nothing(index_elements=["submission", "revision"])
-        .returning(ReportRow.published_at)
+        .returning(ReportRow.id, ReportRow.published_at)
     ).all()
-    return inserted[0][0] is not None if inserted else None
+    if not inserted:
+        return None
+    ((report_id, published_at),) = inserted
+    note_waiting(session, report_id, report)
+    return published_at is not None
 
 
 def _batch_of(session: Session, submission: str) -> str:

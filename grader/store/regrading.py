@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import aliased
 
 from grader.recipe import Mode
 from grader.store.columns import now
 from grader.store.database import Store
 from grader.store.events import Kind, hold, record, record_each
-from grader.store.schema import ALIVE, GradingRow, ReportRow, SubmissionRow
+from grader.store.marking import marked_points, publish_marks
+from grader.store.schema import ALIVE, GradingRow, MarkRow, ReportRow, SubmissionRow, last_report
 
-__all__ = ["Change", "last_report", "preview", "publish", "regrade"]
+__all__ = ["Change", "preview", "publish", "regrade"]
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,27 @@ def regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
 def preview(store: Store, batch_id: str) -> list[Change]:
     """Return what `publish` would change, by key; drafts that give the same points are there too."""
     shown, newest = aliased(ReportRow), aliased(ReportRow)
+    marked_anew = select(MarkRow.id).where(MarkRow.submission == SubmissionRow.id, MarkRow.draft).exists()
     query = (
-        select(SubmissionRow.id, SubmissionRow.key, SubmissionRow.name, shown.score, newest.score)
+        select(SubmissionRow, shown, newest)
         .select_from(SubmissionRow)
         .join(shown, shown.id == last_report(published=True))
         .join(newest, newest.id == last_report())
-        .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None))
+        .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None) | marked_anew)
         .order_by(SubmissionRow.key)
     )
     with store.reading() as session:
-        return [Change(*row) for row in session.execute(query)]
+        rows = session.execute(query).all()
+        before = marked_points(session, [old.id for _, old, _ in rows], published_only=True)
+        after = marked_points(session, [new.id for _, _, new in rows], published_only=False)
+    return [
+        Change(row.id, row.key, row.name, before[old.id].added_to(old.score), after[new.id].added_to(new.score))
+        for row, old, new in rows
+    ]
 
 
 def publish(store: Store, batch_id: str) -> int:
-    """Publish the newest draft of each of a batch's submissions, and return how many there were."""
+    """Publish the newest draft and the marks of each of a batch's submissions; return how many had something new."""
     newest = select(last_report()).where(SubmissionRow.batch == batch_id)
     drafts = (
         update(ReportRow)
@@ -80,13 +88,9 @@ def publish(store: Store, batch_id: str) -> int:
     )
     with store.session() as session:
         hold(session, batch_id)
-        published = session.execute(drafts).all()
-        for submission_id, revision in published:
-            record(session, batch_id, submission_id, Kind.PUBLISHED, {"revision": revision})
-    return len(published)
-
-
-def last_report(published: bool = False) -> ScalarSelect[int | None]:
-    """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
-    last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id).correlate(SubmissionRow)
-    return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()
+        reports = {submission: {"revision": revision} for submission, revision in session.execute(drafts)}
+        marks = {submission: {"marks": count} for submission, count in publish_marks(session, batch_id).items()}
+        for submission_id in reports | marks:
+            detail = {**reports.get(submission_id, {}), **marks.get(submission_id, {})}
+            record(session, batch_id, submission_id, Kind.PUBLISHED, detail)
+    return len(reports | marks)

@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
+from grader.marks import marked
 from grader.recipe import Mode
 from grader.report import Report
 from grader.store.columns import now
 from grader.store.database import Store
-from grader.store.regrading import Change, last_report, preview, publish, regrade
+from grader.store.marking import marked_points, marks_of
+from grader.store.regrading import Change, preview, publish, regrade
 from grader.store.schema import (
     ALIVE,
     AttemptRow,
@@ -27,6 +29,7 @@ from grader.store.schema import (
     SubmissionFileRow,
     SubmissionRow,
     TokenRow,
+    last_report,
 )
 from grader.store.tokens import Role, Token
 
@@ -93,6 +96,7 @@ class SubmissionStatus:
         created_at: when this grading was asked for.
         revision: of the rubric, of the published report; like all that follows None where there is no report.
         draft: there is a newer report that is not published.
+        marks: changes whenever a mark that is counted here does, "" where none is.
     """
 
     id: str
@@ -118,6 +122,7 @@ class SubmissionStatus:
     pending_points: float | None
     published_at: datetime | None
     draft: bool
+    marks: str
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,9 @@ def batch(store: Store, batch_id: str) -> BatchStatus | None:
         return next(iter(_counted(session, _batches().where(BatchRow.id == batch_id))), None)
 
 
-def submissions(store: Store, batch_id: str, after: str = "", limit: int | None = None) -> list[SubmissionStatus]:
+def submissions(
+    store: Store, batch_id: str, after: str = "", limit: int | None = None, *, all_marks: bool = False
+) -> list[SubmissionStatus]:
     """Return a batch's submissions by key.
 
     Args:
@@ -177,16 +184,18 @@ def submissions(store: Store, batch_id: str, after: str = "", limit: int | None 
         batch_id: whose.
         after: the key of the submission that a page goes on after, "" for the first page.
         limit: how many at most.
+        all_marks: count marks that are not published, too; for staff.
     """
     wanted = _submissions().where(SubmissionRow.batch == batch_id).order_by(SubmissionRow.key).limit(limit)
     with store.reading() as session:
-        return _with_files(session, wanted.where(SubmissionRow.key > after) if after else wanted)
+        return _with_files(session, wanted.where(SubmissionRow.key > after) if after else wanted, all_marks)
 
 
-def submission(store: Store, submission_id: str) -> SubmissionStatus | None:
-    """Return a submission, None where there is none of this id."""
+def submission(store: Store, submission_id: str, *, all_marks: bool = False) -> SubmissionStatus | None:
+    """Return a submission, None where there is none of this id; with marks that are not published for staff."""
+    wanted = _submissions().where(SubmissionRow.id == submission_id)
     with store.reading() as session:
-        return next(iter(_with_files(session, _submissions().where(SubmissionRow.id == submission_id))), None)
+        return next(iter(_with_files(session, wanted, all_marks)), None)
 
 
 def submissions_of(store: Store, person: str, after: str = "", limit: int | None = None) -> list[SubmissionStatus]:
@@ -219,20 +228,21 @@ def visible_batch(store: Store, token: Token, batch_id: str) -> BatchStatus | No
 
 def visible_submission(store: Store, token: Token, submission_id: str) -> SubmissionStatus | None:
     """Return a submission, None where there is none that this token may see."""
-    found = submission(store, submission_id)
+    found = submission(store, submission_id, all_marks=token.role is Role.INSTRUCTOR)
     if found is None or token.role is Role.INSTRUCTOR or found.owner == token.id:
         return found
     theirs = token.role is Role.STUDENT and token.person != "" and found.person == token.person
     return found if theirs else None
 
 
-def report_text(store: Store, submission_id: str, draft: bool = False) -> str | None:
-    """Return the JSON of a submission's report, None where there is none.
+def report_text(store: Store, submission_id: str, draft: bool = False, *, all_marks: bool = False) -> str | None:
+    """Return the JSON of a submission's report with its marks, None where there is none.
 
     Args:
         store: where it is.
         submission_id: whose.
         draft: the newest, published or not; else the published one.
+        all_marks: with marks that are not published, too; for staff.
 
     Raises:
         SystemFault: the report's blob is missing or damaged.
@@ -242,17 +252,21 @@ def report_text(store: Store, submission_id: str, draft: bool = False) -> str | 
         wanted &= ReportRow.published_at.is_not(None)
     with store.reading() as session:
         sha256 = session.scalar(select(ReportRow.sha256).where(wanted).order_by(ReportRow.id.desc()).limit(1))
-    return None if sha256 is None else store.blobs.get(sha256).decode()
+    if sha256 is None:
+        return None
+    text = store.blobs.get(sha256).decode()
+    marks = marks_of(store, submission_id, published_only=not all_marks)
+    return marked(Report.from_json(text), marks).to_json() if marks else text
 
 
-def report_of(store: Store, submission_id: str, draft: bool = False) -> Report | None:
+def report_of(store: Store, submission_id: str, draft: bool = False, *, all_marks: bool = False) -> Report | None:
     """Return a submission's report, None where there is none; see `report_text`.
 
     Raises:
         InputError: it was written by another version of the grader, in another schema.
         SystemFault: the report's blob is missing or damaged.
     """
-    text = report_text(store, submission_id, draft)
+    text = report_text(store, submission_id, draft, all_marks=all_marks)
     return None if text is None else Report.from_json(text)
 
 
@@ -334,12 +348,16 @@ def _submissions() -> Select[Any, Any, Any, Any, Any]:
     )
 
 
-def _with_files(session: Session, wanted: Select[Any, Any, Any, Any, Any]) -> list[SubmissionStatus]:
+def _with_files(
+    session: Session, wanted: Select[Any, Any, Any, Any, Any], all_marks: bool = False
+) -> list[SubmissionStatus]:
     rows = session.execute(wanted).all()
     query = select(SubmissionFileRow).where(SubmissionFileRow.submission.in_([row.id for row, *_ in rows]))
     files: dict[str, list[tuple[str, str]]] = {}
     for file in session.scalars(query.order_by(SubmissionFileRow.position)):
         files.setdefault(file.submission, []).append((file.name, file.sha256))
+    reports = [shown.id for *_, shown, _ in rows if shown]
+    marks = marked_points(session, reports, published_only=not all_marks)
     return [
         SubmissionStatus(
             id=row.id,
@@ -360,11 +378,12 @@ def _with_files(session: Session, wanted: Select[Any, Any, Any, Any, Any]) -> li
             created_at=grading.created_at,
             ended_at=grading.ended_at,
             revision=shown and shown.revision,
-            score=shown and shown.score,
+            score=shown and marks[shown.id].added_to(shown.score),
             max_score=shown and shown.max_score,
-            pending_points=shown and shown.pending_points,
+            pending_points=shown and marks[shown.id].taken_from(shown.pending_points),
             published_at=shown and shown.published_at,
             draft=newest is not None and newest.published_at is None,
+            marks=marks[shown.id].version if shown else "",
         )
         for row, owner, grading, shown, newest in rows
     ]

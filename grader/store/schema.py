@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, ScalarSelect, String, UniqueConstraint, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from grader.recipe import Mode
@@ -20,6 +20,7 @@ __all__ = [
     "EventRow",
     "GradingRow",
     "Kind",
+    "MarkRow",
     "Outcome",
     "ReportRow",
     "Role",
@@ -29,6 +30,8 @@ __all__ = [
     "SubmissionFileRow",
     "SubmissionRow",
     "TokenRow",
+    "WaitingItemRow",
+    "last_report",
 ]
 
 _SHA256 = String(64)
@@ -86,6 +89,7 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     REGRADE = "regrade"
     PUBLISHED = "published"
+    MARKED = "marked"  # by a person, or a mark was taken back
 
 
 class Row(MappedAsDataclass, DeclarativeBase):
@@ -229,6 +233,36 @@ class ReportRow(Row, kw_only=True):
     published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # None for a draft
 
 
+class WaitingItemRow(Row, kw_only=True):
+    """An item of a report that no test judges; it waits until there is a mark for it."""
+
+    __tablename__ = "waiting_item"
+
+    report: Mapped[int] = mapped_column(ForeignKey("report.id"), primary_key=True)
+    item: Mapped[str] = mapped_column(Line, primary_key=True)
+    position: Mapped[int]  # among all items of the report
+    max_points: Mapped[float]
+
+
+class MarkRow(Row, kw_only=True):
+    """What a person gave an item: as staff see it, and as students do since it was last published."""
+
+    __tablename__ = "mark"
+    __table_args__ = (UniqueConstraint("submission", "item"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
+    item: Mapped[str] = mapped_column(Line)
+    points: Mapped[float | None]  # None where it was taken back, and students still see it
+    comment: Mapped[str] = mapped_column(Line)
+    token: Mapped[str] = mapped_column(ForeignKey("token.id"))  # who gave it
+    at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
+    draft: Mapped[bool]  # it has changed since it was published
+    published_points: Mapped[float | None] = mapped_column(default=None)
+    published_comment: Mapped[str | None] = mapped_column(Line, default=None)
+    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+
+
 class EventRow(Row, kw_only=True):
     """Something that happened in a batch."""
 
@@ -241,3 +275,9 @@ class EventRow(Row, kw_only=True):
     kind: Mapped[Kind] = mapped_column(word(Kind))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
     at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
+
+
+def last_report(published: bool = False) -> ScalarSelect[int | None]:
+    """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
+    last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id).correlate(SubmissionRow)
+    return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()
