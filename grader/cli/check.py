@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from grader.cli.console import (
 )
 from grader.cli.formats import Format, Graded, fill_step_files, rendered
 from grader.cli.minimum_score import MinimumScore
+from grader.cli.self_check import Asked, show_items, watch_notebooks
 from grader.errors import InputError
 from grader.recipe import Mode
 
@@ -53,6 +54,19 @@ def check(
             show_default="every item passes",
         ),
     ] = "",
+    item: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Check this item alone and show a hint to it; the beginning of ids, or a name that is to be defined, "
+            "will do. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    hint: Annotated[
+        int, typer.Option(min=1, help="With --item: how many hints are shown; each tells more than the one before.")
+    ] = 1,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again after every save, until Ctrl-C.")] = False,
     training: Annotated[
         Mode | None,
         typer.Option(
@@ -67,6 +81,10 @@ def check(
     ] = None,
 ) -> None:
     """Check one submission of one or more notebooks."""
+    if item or watch or hint > 1:
+        reports = bool(json_file or html_file or form or out or min_score)
+        with exit_codes():
+            _self_check(Asked(notebooks, assignment, item or [], hint, training, data), watch, reports)
     with exit_codes(), shown_progress() as progress:
         from grader.assignment import find_assignment
         from grader.sandbox.sandbox import Zygote
@@ -110,6 +128,17 @@ def check(
             print(f"grader: {least.told(report)}", file=sys.stderr)
     enough = least.reached(report) if least else report.passed
     raise typer.Exit(PASSED if enough else NOT_PASSED)
+
+
+def _self_check(asked: Asked, watch: bool, reports: bool) -> NoReturn:
+    """Do what a student asks for at work, and end."""
+    if reports:
+        raise InputError("--item and --watch show hints on the terminal: for a report or a score leave them out")
+    if not asked.wanted and asked.hint > 1:
+        raise InputError("--hint tells more about one item: give --item ID as well")
+    if watch:
+        watch_notebooks(asked)
+    show_items(asked)
 
 
 @app.command()

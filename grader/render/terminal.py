@@ -19,9 +19,9 @@ from grader.render.evidence import Exhibit, exhibits
 from grader.render.text import MARKS, line, place, plain, points
 from grader.report import ItemResult, Report, Verdict
 
-__all__ = ["render_terminal"]
+__all__ = ["STYLES", "render_terminal"]
 
-_STYLES: Mapping[Verdict, str] = {
+STYLES: Mapping[Verdict, str] = {
     Verdict.PASSED: "green",
     Verdict.FAILED: "red",
     Verdict.PARTIAL: "yellow",
@@ -51,7 +51,8 @@ def _parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
     for item in report.items:
         told = curves(item.evidence)
         trained = list(_training(told, has_blocks=has_blocks)) if told else []
-        lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING}
+        # What a person marks is for a page: a terminal shows the verdict only.
+        lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING} and not item.by_person
         if trained or (lost and item.evidence):
             yield _evidence(item, exhibits(without_curves(item.evidence)) if lost else (), trained)
     ended = [cell for cell in report.cells if cell.status != "ok"]
@@ -82,7 +83,7 @@ def _items(items: Sequence[ItemResult]) -> Table:
     for justify, wraps in (("left", False), ("left", False), ("right", False), ("left", True)):
         table.add_column(justify="right" if justify == "right" else "left", no_wrap=not wraps)
     for item in items:
-        style = _STYLES[item.verdict]
+        style = STYLES[item.verdict]
         message = Text(plain(item.message))
         where = place(item.file, item.cell)
         if where and item.verdict is not Verdict.PASSED:
@@ -100,7 +101,7 @@ def _evidence(
     item: ItemResult, groups: Sequence[Sequence[Exhibit]], trained: Sequence[RenderableType]
 ) -> RenderableType:
     table = Table(box=None, padding=0, show_header=False)
-    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {line(item.id)}", _STYLES[item.verdict])))
+    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {line(item.id)}", STYLES[item.verdict])))
     for group in groups:
         for exhibit in group:
             if not exhibit.rows:

@@ -1,0 +1,206 @@
+"""What `grader check` does for a student at work: some items with hints, and the same again after every save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from grader.cli.console import NOT_PASSED, PASSED, interrupts_held, shown_progress
+from grader.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from grader.assignment import Assignment, Item
+    from grader.recipe import Mode
+    from grader.report import Report, Verdict
+    from grader.submission import Submission
+    from grader.watch import Checked, Grade
+
+__all__ = ["Asked", "show_items", "watch_notebooks"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is checked, and how much is told.
+
+    Attributes:
+        notebooks: the files of one submission.
+        name: an assignment's name, or the path of its folder.
+        wanted: what items are called; all where nothing is.
+        hint: how many steps of hints are shown.
+        training: what is done with trainings; None for what suits the items.
+        data: where the data set is.
+    """
+
+    notebooks: Sequence[Path]
+    name: str
+    wanted: Sequence[str]
+    hint: int
+    training: Mode | None
+    data: Path | None
+
+    @cached_property
+    def assignment(self) -> Assignment:
+        """The assignment.
+
+        Raises:
+            AssignmentError: there is none.
+        """
+        from grader.assignment import find_assignment
+
+        return find_assignment(self.name)
+
+    @cached_property
+    def items(self) -> Sequence[Item]:
+        """The items that are checked.
+
+        Raises:
+            InputError: no item is called so.
+        """
+        from grader.selection import items_called
+
+        return items_called(self.assignment, self.wanted) if self.wanted else self.assignment.items
+
+    def hints(self, report: Report, more: str) -> str:
+        """Return the items of a report with their hints; `more` says how to get the next."""
+        from grader.render.hints import hinted
+
+        return "\n\n".join(text for _, text in hinted(self.assignment, report.items, self.hint, more))
+
+
+def show_items(asked: Asked) -> NoReturn:
+    """Check the items that are asked for, and print their hints.
+
+    Raises:
+        typer.Exit: with the exit code, whatever came of it.
+    """
+    from grader.submission import read_submission
+
+    wanted = {item.id for item in asked.items}
+    submission = read_submission(asked.notebooks)
+    with shown_progress() as progress:
+        progress("starting the sandbox")
+        with _grading(asked, trains=any(item.recipes for item in asked.items)) as grade:
+            report = grade(submission, wanted, progress)
+    print(asked.hints(report, "the same command with --item {item} --hint {hint}"))
+    raise typer.Exit(PASSED if report.passed else NOT_PASSED)
+
+
+def watch_notebooks(asked: Asked) -> NoReturn:
+    """Check now and after every save, until somebody presses Ctrl-C.
+
+    Raises:
+        typer.Exit: with the exit code of the last report.
+    """
+    from grader.submission import read_submission
+
+    read_submission(asked.notebooks)  # what is no notebook is told before the packages are imported
+    view = _View(asked)
+    try:
+        with _grading(asked, trains=False) as grade, view.open():
+            from grader.watch import watched
+
+            for checked in watched(asked.notebooks, asked.items, grade):
+                view.show(checked)
+    except KeyboardInterrupt:
+        if view.checked is None:
+            raise
+    raise typer.Exit(PASSED if view.checked and view.checked.report.passed else NOT_PASSED)
+
+
+@contextmanager
+def _grading(asked: Asked, *, trains: bool) -> Iterator[Grade]:
+    """Give what grades some items, with one warm process for as long as it is needed."""
+    from grader.recipe import Mode
+    from grader.sandbox.sandbox import Zygote
+
+    with ExitStack() as stack:
+        zygote = stack.enter_context(Zygote(asked.assignment.packages))
+        with interrupts_held():
+            from grader.grade import grade
+            from grader.training.devices import default_mode
+            from grader.training.trainer import offered_trainer
+
+        mode = asked.training or (default_mode() if trains else Mode.NONE)
+        trainer = stack.enter_context(offered_trainer(mode, asked.data))
+
+        def graded(submission: Submission, only: Collection[str], progress: Callable[[str], None]) -> Report:
+            return grade(submission, asked.assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress)
+
+        yield graded
+
+
+class _View:
+    """Shows each report: in place on a terminal, else in a line for each check."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.checked: Checked | None = None
+        self._asked = asked
+        self._before: dict[str, Verdict] = {}
+        self._note = "checking; Ctrl-C ends"
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="visible")
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Keep the terminal's lines for the report, which stays there at the end."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with self._live:
+            self._draw()
+            yield
+
+    def show(self, checked: Checked | SubmissionError) -> None:
+        """Show a report, or why there is none."""
+        if isinstance(checked, SubmissionError):
+            self._note = f"{checked}; waiting for the next save"
+            self._print(self._note)
+        else:
+            self._take(checked)
+        if self._console.is_terminal:
+            self._draw()
+
+    def _take(self, checked: Checked) -> None:
+        last = {} if self.checked is None else _verdicts(self.checked.report)
+        saved = self.checked is None or checked.submission is not self.checked.submission
+        if saved:
+            self._before = last  # what is judged once more leaves the marks of the check before it
+        how_many = "all items" if not checked.kept else f"{len(checked.judged)} of {len(checked.report.items)} items"
+        what = f"{how_many} in {checked.seconds:.2f} s" if checked.judged else "no cell changed"
+        self._note = f"{time.strftime('%H:%M:%S')}  {what}"
+        self.checked = checked
+        if saved or _verdicts(checked.report) != last:
+            from grader.render.watched import in_one_line
+
+            self._print(in_one_line(checked.report, last, self._note))
+
+    def _print(self, text: str) -> None:
+        from grader.render.text import plain
+
+        if not self._console.is_terminal:
+            print(" ".join(plain(text).split("\n")), flush=True)
+
+    def _draw(self) -> None:
+        from grader.render.text import line
+        from grader.render.watched import live_view
+
+        if self.checked is None:
+            self._live.update(line(self._note), refresh=True)
+            return
+        report = self.checked.report
+        more = self._asked.hints(report, "start again with --hint {hint}") if self._asked.wanted else ""
+        shown = live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
+        self._live.update(shown, refresh=True)
+
+
+def _verdicts(report: Report) -> dict[str, Verdict]:
+    return {item.id: item.verdict for item in report.items}
