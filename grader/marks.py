@@ -13,7 +13,7 @@ from grader.report import ItemResult, Report, Verdict
 
 __all__ = ["Mark", "check_mark", "marked"]
 
-_LONGEST = 10_000  # characters of a comment
+_LONGEST = 2000  # characters of a comment, as many as reports show
 
 
 @dataclass(frozen=True)

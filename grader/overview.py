@@ -205,7 +205,7 @@ class _Item:
         self.verdicts[item.verdict] += 1
         if item.misconception:
             self.named[item.misconception] += 1
-        elif item.verdict in _WRONG:
+        elif item.verdict in _WRONG and not item.by_person:  # a comment is for one student
             self.unnamed[item.message] += 1
         if (share := _share([item])) is not None:
             self.shares.append(share)

@@ -59,6 +59,6 @@ def test_points_that_the_item_does_not_give_are_refused(points: float) -> None:
 def test_what_is_no_item_of_a_person_and_what_is_too_long_is_refused() -> None:
     with pytest.raises(InputError, match="'relu' is no item that a person marks"):
         check_mark("relu", 1, "", None)
-    with pytest.raises(InputError, match="shorten it to 10,000"):
-        check_mark("discussion.7.1", 0.5, "a" * 10_001, 0.75)
-    check_mark("discussion.7.1", 0.75, "a" * 10_000, 0.75)
+    with pytest.raises(InputError, match="shorten it to 2,000"):
+        check_mark("discussion.7.1", 0.5, "a" * 2001, 0.75)
+    check_mark("discussion.7.1", 0.75, "a" * 2000, 0.75)

@@ -148,3 +148,9 @@ def test_the_json_holds_everything() -> None:
     found = overview_of(graded(*reports_of(a_class(5))))
     assert json.loads(found.to_json()) == json.loads(json.dumps(found.to_dict()))
     assert json.loads(found.to_json())["items"][0]["verdicts"]["absent"] == 0
+
+
+def test_what_a_person_wrote_to_several_students_is_no_frequent_mistake() -> None:
+    waiting = ItemResult("d", "7.1", "D", 0, 1, Verdict.FAILED, "too short", evidence={"kind": "discussion"})
+    found = overview_of(graded(*[report_of(item("a", 0.0, "wrong"), waiting)] * 3))
+    assert [lost.reason for lost in found.messages] == ["wrong"]

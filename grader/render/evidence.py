@@ -68,6 +68,8 @@ def exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
 
 def cases(evidence: Mapping[str, Any]) -> tuple[Case, ...]:
     """Return the cases that an item's evidence shows: the smallest, where there is one, before the one it came from."""
+    if evidence.get("kind") == "discussion":  # for a person to read: see `written`
+        return ()
     rest = dict(evidence)
     found = []
     if isinstance(rest.get("smallest"), Mapping):

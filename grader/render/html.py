@@ -14,6 +14,7 @@ from grader.render.picture import scenes
 from grader.render.stages import stages
 from grader.render.templates import template
 from grader.render.text import MARKS, place
+from grader.render.written import written
 from grader.report import Report, Verdict
 
 __all__ = ["render_html", "report_body"]
@@ -46,4 +47,5 @@ def _values(report: Report, heading: Literal["h1", "h2"]) -> Mapping[str, Any]:
         "scenes": scenes,
         "stages": stages,
         "place": place,
+        "written": written,
     }

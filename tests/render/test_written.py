@@ -1,0 +1,62 @@
+"""What a person is to read: shown as it was typed, as text, on pages; a terminal says only how much there is."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from grader.render import render_html, render_terminal
+from grader.render.written import written
+from grader.report import File, ItemResult, Report, Verdict
+from tests.render.test_html import HOSTILE, Page
+
+CELLS = [{"file": "hw2.ipynb", "cell": 3}, {"file": "hw2.ipynb", "cell": 5}, {"file": "둘.ipynb", "cell": 1}]
+LONG = "## 토론\n\n" + "합성곱은 이동에 등변이다. " * 500 + "끝"
+
+
+def evidence(text: str, cells: Any = CELLS) -> dict[str, Any]:
+    return {"kind": "discussion", "text": text, "cells": cells, "words": 3}
+
+
+def report_of(verdict: Verdict, text: str, message: str = "waits for a person (3 words)") -> Report:
+    item = ItemResult(
+        "discussion.7.2", "7.2", "Discussion", 0, 0.75, verdict, message, "hw2.ipynb", 3, evidence=evidence(text)
+    )
+    return Report("hw2", "Homework 2", "revision", (File("hw2.ipynb", "0" * 64),), (item,))
+
+
+def test_the_whole_text_stands_on_the_page_with_its_places() -> None:
+    page = Page(render_html(report_of(Verdict.PENDING, LONG)))
+    assert LONG in page.text
+    assert "hw2.ipynb, cells 3, 5" in page.text
+    assert "둘.ipynb, cell 1" in page.text
+
+
+def test_markdown_and_html_stay_text() -> None:
+    page = Page(render_html(report_of(Verdict.PARTIAL, f"[a](javascript:alert(1)) <b>x</b>\n{HOSTILE}", HOSTILE)))
+    assert page.balanced
+    assert not [name for name, _ in page.elements if name in {"script", "img"}]
+    assert "<b>x</b>" in page.text
+    assert "[a](javascript:alert(1))" in page.text
+    assert not page.all("a")
+    assert not {"\x1b", "\u202e", "\x00"} & set(page.text)
+
+
+def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None:
+    for verdict, message in ((Verdict.PENDING, "waits for a person (3 words)"), (Verdict.FAILED, "too short")):
+        file = io.StringIO()
+        render_terminal(report_of(verdict, LONG, message), Console(file=file, width=80))
+        assert message in file.getvalue()
+        assert "합성곱" not in file.getvalue()
+        assert file.getvalue().count("discussion.7.2") == 1
+
+
+def test_what_is_no_such_evidence_shows_nothing() -> None:
+    for other in ({}, {"kind": "discussion"}, evidence(" \n"), {"text": "a", "cells": []}):
+        assert written(other) is None
+    found = written(evidence("a", cells="none"))
+    assert found
+    assert found.places == ()
+    assert written(evidence("a", cells=[3, {}, {"file": None}])) is not None
