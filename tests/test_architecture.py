@@ -47,7 +47,8 @@ LAYERS: dict[str, set[str]] = {
     "grader.publishing": {*DATA, "grader.broker", "grader.store"},
     "grader.tasks": {*DATA, "grader.broker", "grader.grading", "grader.publishing", "grader.store"},
     "grader.worker": {*DATA, "grader.broker", "grader.publishing", "grader.store", "grader.tasks"},
-    "grader.api": {*DATA, "grader.broker", "grader.publishing", "grader.render", "grader.store"},
+    "grader.api": {*DATA, "grader.broker", "grader.publishing", "grader.render", "grader.store", "grader.web"},
+    "grader.web": {*DATA, "grader.api", "grader.render", "grader.store"},
     "grader.client": DATA,
     "grader.cli": {
         *DATA,

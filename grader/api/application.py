@@ -18,6 +18,7 @@ from grader.api import (
     events,
     gradebooks,
     health,
+    marking,
     overviews,
     problems,
     regrading,
@@ -34,6 +35,7 @@ from grader.overview import Overview
 from grader.report import report_schema
 from grader.settings import Settings
 from grader.store.database import Store
+from grader.web.application import Website
 
 __all__ = ["application"]
 
@@ -48,6 +50,7 @@ _TAGS = [
     {"name": "submissions", "description": "What one student handed in, and its reports."},
     {"name": "token", "description": "Who asks, and what is theirs."},
     {"name": "regrading", "description": "New reports after a rubric has changed: drafts, until they are published."},
+    {"name": "marking", "description": "Points that a person gives, for what no test judges."},
     {"name": "gradebooks", "description": "Points as tables, for people and for learning management systems."},
     {"name": "assignments", "description": "What can be handed in."},
     {"name": "health", "description": "Whether the service works."},
@@ -62,6 +65,7 @@ _ROUTES = (
     overviews,
     gradebooks,
     regrading,
+    marking,
     assignments,
     health,
     problems,
@@ -97,6 +101,7 @@ def application(settings: Settings) -> FastAPI:
     api.state.service = service
     for each in _ROUTES:
         api.include_router(each.router)
+    api.router.routes.append(Website(service))
     problems.handle_problems(api)
     api.add_middleware(Envelope, metrics=metrics)
     _describe(api)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -140,11 +140,19 @@ def problem_response(problem: Problem, path: str) -> JSONResponse:
     return JSONResponse(content, kind.status, problem.headers, MEDIA_TYPE)
 
 
-def handle_problems(application: FastAPI) -> None:
-    """Make the application answer every error with problem details, its framework's own included."""
+def handle_problems(
+    application: FastAPI,
+    answer: Callable[[Request, Problem], Response] = lambda request, told: problem_response(told, request.url.path),
+) -> None:
+    """Make the application answer every error with problem details, its framework's own included.
 
-    async def respond(request: Request, error: Exception) -> JSONResponse:
-        return problem_response(_problem(error), request.url.path)
+    Args:
+        application: whose routes may raise.
+        answer: makes a response of a problem.
+    """
+
+    async def respond(request: Request, error: Exception) -> Response:
+        return answer(request, _problem(error))
 
     for kind in (Problem, InputError, SystemFault, RequestValidationError, HTTPException):
         application.add_exception_handler(kind, respond)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
@@ -16,12 +17,12 @@ from grader.render.text import line, plain, points
 __all__ = ["environment", "stylesheet", "template", "wide"]
 
 
-def environment(*packages: str) -> Environment:
-    """Return an environment with the templates of these packages; where two have one of a name, the first counts."""
+def environment(folder: Traversable) -> Environment:
+    """Return what renders the templates of a folder."""
 
     def source(name: str) -> str | None:
-        found = (files(package).joinpath(name) for package in packages)
-        return next((file.read_text("utf-8") for file in found if file.is_file()), None)
+        file = folder.joinpath(name)
+        return file.read_text("utf-8") if file.is_file() else None
 
     made = Environment(
         loader=FunctionLoader(source),
@@ -57,7 +58,7 @@ def wide(share: float) -> str:
 
 @cache
 def _environment() -> Environment:
-    return environment("grader.render")
+    return environment(files("grader.render"))
 
 
 def _shown(value: Any) -> Any:

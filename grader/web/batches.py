@@ -1,0 +1,93 @@
+"""Pages of a batch: how far it is, its submissions, its overview, and its points as files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from grader.api import gradebooks
+from grader.api.access import Anyone, Submitter, batch_of
+from grader.api.overviews import summed_up_for
+from grader.api.results import message_for
+from grader.api.service import Given
+from grader.overview import SubmissionOverview
+from grader.render.overview import overview_body
+from grader.store.leases import cancel
+from grader.store.reports import SubmissionStatus, submissions
+from grader.store.schema import State
+from grader.web.page import Done, page, see_other
+
+__all__ = ["router"]
+
+_AT_ONCE = 200
+
+router = APIRouter(prefix="/batches/{batch}")
+
+Sought = Annotated[str, Query(max_length=200)]
+Number = Annotated[int, Query(ge=0, le=10**6)]
+
+
+@router.get("")
+def one(
+    token: Anyone,
+    service: Given,
+    batch: str,
+    sought: Sought = "",
+    state: State | None = None,
+    start: Number = 0,
+    done: Done = None,
+    count: Number = 0,
+) -> Response:
+    """Show how far a batch is, and its submissions."""
+    found = batch_of(service, token, batch)
+    matching = [each for each in submissions(service.store, found.id) if _matches(each, sought, state)]
+    rows = [(each, message_for(token, each)) for each in matching[start : start + _AT_ONCE]]
+    following = start + _AT_ONCE if len(matching) > start + _AT_ONCE else None
+    return page(
+        "batch",
+        token,
+        batch=found,
+        rows=rows,
+        matching=len(matching),
+        sought=sought,
+        wanted=state,
+        following=following,
+        done=done,
+        count=count,
+    )
+
+
+@router.get("/overview")
+def overview(token: Submitter, service: Given, batch: str) -> Response:
+    """Show a class at one look."""
+    found = batch_of(service, token, batch)
+    ids = {each.key: each.id for each in submissions(service.store, found.id)}
+
+    def link(shown: SubmissionOverview) -> str:
+        return f"/submissions/{ids[shown.key]}"
+
+    return page("overview", token, batch=found, overview=overview_body(summed_up_for(service, token, found.id), link))
+
+
+@router.get("/export")
+def export(token: Submitter, service: Given, batch: str) -> Response:
+    """Offer the points as files."""
+    found = batch_of(service, token, batch)
+    return page("export", token, batch=found, title=service.catalog.at(found.assignment).title)
+
+
+router.add_api_route("/gradebook", gradebooks.table, response_class=Response)
+router.add_api_route("/gradebook", gradebooks.fill_in, methods=["POST"], response_class=Response)
+
+
+@router.post("/cancel")
+def stop(token: Anyone, service: Given, batch: str) -> Response:
+    """End all gradings that have not ended."""
+    found = batch_of(service, token, batch)
+    return see_other(f"/batches/{found.id}", done="cancelled", count=str(cancel(service.store, found.id)))
+
+
+def _matches(found: SubmissionStatus, sought: str, state: State | None) -> bool:
+    named = sought.casefold() in f"{found.name}\n{found.key}".casefold()
+    return named and (state is None or found.state is state)

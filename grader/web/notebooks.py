@@ -1,0 +1,55 @@
+"""Pages of notebooks, in which nothing can run: not even scripts of ours."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from grader.api import submissions
+from grader.api.access import Anyone, submission_of
+from grader.api.problems import not_found
+from grader.api.service import Given, Service
+from grader.errors import SubmissionError
+from grader.notebook_json import DEFAULT_BOUNDS, parse
+from grader.render.notebook import notebook_body
+from grader.store.reports import SubmissionStatus
+from grader.store.tokens import Token
+from grader.web.page import page
+
+__all__ = ["router"]
+
+# `allow-same-origin` is for our style sheet alone: without it the page's origin is none, and so not ours.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "sandbox allow-same-origin"
+)
+
+router = APIRouter(prefix="/submissions/{submission}/notebooks/{number}")
+
+
+@router.get("")
+def one(token: Anyone, service: Given, submission: str, number: int) -> Response:
+    """Show a notebook as it was handed in, without the outputs that it brought with it."""
+    found, name, sha256 = _notebook(token, service, submission, number)
+    try:
+        cells = parse(name, service.store.blobs.get(sha256), DEFAULT_BOUNDS).cells
+    except SubmissionError as error:
+        body, message = None, str(error)
+    else:
+        body, message = notebook_body({"cells": [{**cell, "outputs": []} for cell in cells]}), ""
+    headers = {"Content-Security-Policy": _POLICY}
+    return page("notebook", token, headers=headers, found=found, name=name, body=body, message=message, number=number)
+
+
+@router.get("/file")
+def file(token: Anyone, service: Given, submission: str, number: int) -> Response:
+    """Send a notebook as it was handed in, byte for byte."""
+    _, name, _ = _notebook(token, service, submission, number)
+    return submissions.notebook(token, service, submission, name)
+
+
+def _notebook(token: Token, service: Service, submission: str, number: int) -> tuple[SubmissionStatus, str, str]:
+    """Return a submission, and the name and the sha256 of one of its notebooks."""
+    found = submission_of(service, token, submission)
+    if not 0 <= number < len(found.files):
+        raise not_found()
+    return found, *found.files[number]
