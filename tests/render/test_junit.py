@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 import xmlschema
@@ -35,8 +34,7 @@ def read(report: Report) -> list[TestSuite]:
 
 
 def properties(of: TestSuite | TestCase) -> dict[str, str]:
-    written = ElementTree.fromstring(of.tostring())
-    return {each.attrib["name"]: each.attrib["value"] for each in written.iterfind("properties/property")}
+    return {each.get("name"): each.get("value") for each in of._elem.iterfind("properties/property")}
 
 
 def test_the_public_names_are_sorted() -> None:
