@@ -39,6 +39,7 @@ class Record:
         message: why there is no report, "" where there is one.
         report: the report's JSON file below the journal's folder, "" where there is none.
         seconds: how long it took, by the wall.
+        marks: tells a server's report from the same with other marks of a person; "" where it has none.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Record:
     report: str = ""
     seconds: float = 0.0
     identifiers: Mapping[str, str] = field(default_factory=dict)
+    marks: str = ""
 
 
 def append(folder: Path, record: Record) -> None:

@@ -11,9 +11,9 @@ from grader.discussion import waiting_message
 from grader.errors import InputError
 from grader.report import ItemResult, Report, Verdict
 
-__all__ = ["Mark", "check_mark", "marked"]
+__all__ = ["LONGEST_COMMENT", "Mark", "check_mark", "marked"]
 
-_LONGEST = 2000  # characters of a comment, as many as reports show
+LONGEST_COMMENT = 2000  # characters of a comment, as many as reports show
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def check_mark(item: str, points: float, comment: str, max_points: float | None)
         raise InputError(f"{item[:200]!r} is no item that a person marks in this submission; choose one that waits")
     if not (math.isfinite(points) and 0 <= points <= max_points):
         raise InputError(f"{item} gives from 0 to {max_points:g} points, not {points:g}; give points within these")
-    if len(comment) > _LONGEST:
-        raise InputError(f"the comment on {item} has {len(comment):,} characters; shorten it to {_LONGEST:,}")
+    if len(comment) > LONGEST_COMMENT:
+        raise InputError(f"the comment on {item} has {len(comment):,} characters; shorten it to {LONGEST_COMMENT:,}")
 
 
 def marked(report: Report, marks: Iterable[Mark]) -> Report:

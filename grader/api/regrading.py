@@ -38,20 +38,20 @@ class ChangeView(BaseModel):
     key: str
     name: str
     old: float = Field(description="Points as published.")
-    new: float = Field(description="Points in the newest draft.")
+    new: float = Field(description="Points in the newest draft, with all marks.")
 
 
 class Preview(BaseModel):
     """What publishing would do."""
 
-    drafts: int = Field(description="How many submissions have a draft, also with the same points.")
+    drafts: int = Field(description="How many submissions have a draft or new marks, also with the same points.")
     changes: list[ChangeView]
 
 
 class Published(BaseModel):
     """What was published."""
 
-    published: int = Field(description="How many drafts.")
+    published: int = Field(description="How many submissions had a draft or new marks.")
 
 
 @router.post("/{batch}/regrade", status_code=202, summary="Grade a batch again", responses=documented("unusable-input"))
@@ -82,7 +82,7 @@ def look(
     return Preview(drafts=len(drafts), changes=changes)
 
 
-@router.post("/{batch}/publish", summary="Publish drafts")
+@router.post("/{batch}/publish", summary="Publish drafts and marks")
 def release(token: Staff, service: Given, batch: Id) -> Published:
-    """Make each submission's newest draft its report."""
+    """Make each submission's newest draft its report, and let students see the marks as they are now."""
     return Published(published=publish(service.store, batch_of(service, token, batch).id))

@@ -59,6 +59,7 @@ class Points(BaseModel):
     max_score: float
     pending_points: float
     published_at: datetime
+    marks: str = Field(description="Changes whenever the marks in the report do; empty where it has none.")
 
 
 class SubmissionView(BaseModel):

@@ -144,6 +144,7 @@ def _record(submission: _Json, key: str) -> Record:
         status=Status.GRADED if points else Status.FAILED,
         message="" if points else str(submission["message"]),
         report=f"reports/{key}.json" if points else "",
+        marks=str(points.get("marks", "")) if points else "",
         identifiers={str(name): str(value) for name, value in submission["identifiers"].items()},
     )
 
@@ -152,7 +153,7 @@ def _write_report(
     client: Client, submission: str, record: Record, folder: Path, formats: Collection[str], known: Mapping[str, Record]
 ) -> None:
     """Fetch a report in each format, JSON in any case: the journal points to it."""
-    # One submission has one report under one revision, so what was fetched stays right.
+    # One submission has one report under one revision and with one set of marks, so what was fetched stays right.
     kept = known.get(record.key) == record
     for form in FORMATS:
         path = folder / "reports" / f"{record.key}.{form}"

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from grader.settings import Settings
 from grader.store.database import migrate
 from tests.api.conftest import Api
-from tests.api.work import graded, hand_in, hand_in_own, notebook, zipped
+from tests.api.work import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
 from tests.store.postgresql import Server, server
 
 EXAMPLES = 8  # of each operation, role, and kind of request
@@ -40,14 +40,14 @@ CHECKS = [
     status_code_conformance,
     unsupported_method,
 ]
-NAMES = {"name": ["hw2.ipynb", "hw2"], "slug": ["not-found"]}
+NAMES = {"name": ["hw2.ipynb", "hw2"], "slug": ["not-found"], "item": [WRITTEN]}
 
 
 def places(api: Api) -> dict[str, list[str]]:
     """Return what exists, by the names of the paths' parameters: a class's batch, and a student's own."""
     batch = hand_in(api["staff"]).json()["batch"]
     own = hand_in_own(api["kim"]).json()
-    graded(api.store)
+    graded(api.store, written=True)
     items = api["staff"].get(f"/v1/batches/{batch}/submissions").json()["items"]
     return {"batch": [batch, own["batch"]], "submission": [*(item["id"] for item in items), own["submission"]], **NAMES}
 

@@ -17,9 +17,10 @@ from grader.store.leases import Lease, claim, finish
 from grader.store.schema import GradingRow, State
 from tests.notebooks import notebook_bytes
 
-__all__ = ["CLASS", "claimed", "graded", "hand_in", "hand_in_own", "notebook", "report", "zipped"]
+__all__ = ["CLASS", "WRITTEN", "claimed", "graded", "hand_in", "hand_in_own", "notebook", "report", "zipped"]
 
 CLASS = ("kim", "lee", "park")
+WRITTEN = "discussion.7.2"  # the item of made-up reports that a person marks
 
 
 def notebook(text: str = "x = 1") -> bytes:
@@ -45,13 +46,17 @@ def hand_in_own(client: httpx.Client, text: str = "x = 1") -> httpx.Response:
     return client.post("/v1/submissions", files={"files": ("hw2.ipynb", notebook(text))})
 
 
-def report(lease: Lease, points: float = 4.0, revision: str = "r1", message: str = "right") -> Report:
-    """Return a report of one item of 6 points."""
+def report(
+    lease: Lease, points: float = 4.0, revision: str = "r1", message: str = "right", *, written: bool = False
+) -> Report:
+    """Return a report of one item of 6 points, and where it is `written` of one of 2 that waits for a person."""
     verdict = Verdict.PASSED if points == 6 else Verdict.PARTIAL
     item = ItemResult("corr2d.values", "7.2.1", "corr2d computes", points, 6.0, verdict, message, "hw2.ipynb", 0)
     timing: dict[str, Any] = {"total_seconds": 1.5, "cells": []}
     files = tuple(File(*file) for file in lease.files)
-    return Report("hw2", "Homework 2", revision, files, (item,), timing=timing)
+    evidence = {"kind": "discussion", "text": "because", "cells": [], "words": 1}
+    waiting = ItemResult(WRITTEN, "7.2", "Discussion", 0, 2.0, Verdict.PENDING, "waits", evidence=evidence)
+    return Report("hw2", "Homework 2", revision, files, (item, waiting) if written else (item,), timing=timing)
 
 
 def claimed(store: Store, submission: str | None = None) -> list[Lease]:
@@ -65,10 +70,12 @@ def claimed(store: Store, submission: str | None = None) -> list[Lease]:
     return [lease for lease in leases if lease]
 
 
-def graded(store: Store, submission: str | None = None, points: float = 4.0, revision: str = "r1") -> int:
+def graded(
+    store: Store, submission: str | None = None, points: float = 4.0, revision: str = "r1", *, written: bool = False
+) -> int:
     """Grade what waits."""
     leases = claimed(store, submission)
     for lease in leases:
         assert lease.mode is not Mode.FULL
-        finish(store, lease, report(lease, points, revision))
+        finish(store, lease, report(lease, points, revision, written=written))
     return len(leases)

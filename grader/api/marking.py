@@ -1,0 +1,98 @@
+"""Routes of marking: what a person gives the items that no test judges."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from grader.api.access import Id, Staff, batch_of, submission_of
+from grader.api.pages import PageSize
+from grader.api.problems import documented
+from grader.api.service import Given
+from grader.marks import LONGEST_COMMENT
+from grader.store.marking import clear_mark, marks_of, set_mark, unmarked
+
+__all__ = ["router"]
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["marking"],
+    responses=documented(
+        "unauthorized", "forbidden", "not-found", "invalid-request", "too-many-requests", "unavailable"
+    ),
+)
+
+ItemId = Annotated[str, Path(max_length=200, description="The id of an item.", examples=["discussion.7.2"])]
+
+
+class NewMark(BaseModel):
+    """What an item is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: float = Field(ge=0, allow_inf_nan=False, description="No more than the item gives.")
+    comment: str = Field("", max_length=LONGEST_COMMENT, description="For the student.")
+
+
+class MarkView(BaseModel):
+    """A mark as staff see it: published or not."""
+
+    item: str
+    points: float
+    comment: str
+    by: str = Field(description="The name of the token that gave it; no student sees it.")
+    at: datetime
+
+
+class Marks(BaseModel):
+    """The marks of a submission, by item."""
+
+    items: list[MarkView]
+
+
+class UnmarkedView(BaseModel):
+    """An item of a submission that waits for a person."""
+
+    submission: str
+    key: str
+    name: str
+    item: str
+
+
+class AllUnmarked(BaseModel):
+    """What waits for a person in a batch: all answers to one item, then those to the next."""
+
+    count: int = Field(description="How many there are.")
+    items: list[UnmarkedView] = Field(description="The first of them.")
+
+
+@router.get("/submissions/{submission}/marks", summary="The marks of a submission")
+def marks(token: Staff, service: Given, submission: Id) -> Marks:
+    """List the marks that a person gave, published or not."""
+    found = marks_of(service.store, submission_of(service, token, submission).id)
+    return Marks(items=[MarkView.model_validate(each, from_attributes=True) for each in found])
+
+
+@router.put("/submissions/{submission}/marks/{item}", summary="Mark an item", responses=documented("unusable-input"))
+def mark(token: Staff, service: Given, submission: Id, item: ItemId, given: NewMark) -> MarkView:
+    """Give an item points, in place of those it has; it counts for staff now, for students once it is published."""
+    found = submission_of(service, token, submission)
+    made = set_mark(service.store, found.id, item, given.points, given.comment, token.id)
+    return MarkView.model_validate(made, from_attributes=True)
+
+
+@router.delete("/submissions/{submission}/marks/{item}", summary="Take a mark back", status_code=204)
+def take_back(token: Staff, service: Given, submission: Id, item: ItemId) -> None:
+    """Let an item wait again; where there is no mark, nothing changes."""
+    clear_mark(service.store, submission_of(service, token, submission).id, item)
+
+
+@router.get("/batches/{batch}/unmarked", summary="What waits for a person")
+def waiting(token: Staff, service: Given, batch: Id, limit: PageSize = 100) -> AllUnmarked:
+    """List what waits for a mark, item by item, so that all answers to one question can be read in a row."""
+    found = unmarked(service.store, batch_of(service, token, batch).id)
+    items = [UnmarkedView.model_validate(each, from_attributes=True) for each in found[:limit]]
+    return AllUnmarked(count=len(found), items=items)
