@@ -39,7 +39,7 @@ def bash(lines: str, folder: Path, variables: Mapping[str, str]) -> Ran:
     """Run lines as a runner runs those of a step with `shell: bash`."""
     script = folder.parent / "step.sh"
     script.write_text(lines, "utf-8")
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)]
     environment = {**os.environ, **variables}
     return subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
@@ -56,7 +56,7 @@ def bash(lines: str, folder: Path, variables: Mapping[str, str]) -> Ran:
     ],
 )
 def test_a_file_fits_the_schema_of_those_who_read_it(name: str, schema: str) -> None:
-    command = [PROGRAMS / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", CI / name]
+    command = [str(PROGRAMS / "check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(CI / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
