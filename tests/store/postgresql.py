@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,8 +39,12 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Run a server in a temporary folder until the end of the block, or of this process."""
+def server(settings: Sequence[str] = FAST) -> Iterator[Server]:
+    """Run a server in a temporary folder until the end of the block, or of this process.
+
+    Args:
+        settings: beside where it listens; without any it is as durable as in deployment.
+    """
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="postgresql-of-tests-"))
     account = _account()
@@ -51,8 +55,8 @@ def server() -> Iterator[Server]:
         cluster = [f"--pgdata={data}", "--username=grader", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         initdb = [*_as(account), f"{programs}/initdb", "--no-sync", *cluster]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-        settings = ["listen_addresses=", f"unix_socket_directories={folder}", *FAST]
-        options = [part for setting in settings for part in ("-c", setting)]
+        chosen = ["listen_addresses=", f"unix_socket_directories={folder}", *settings]
+        options = [part for setting in chosen for part in ("-c", setting)]
         with open(folder / "log", "wb") as log:
             # SIGQUIT is a quick shutdown; it also comes when this process dies.
             running = subprocess.Popen(
