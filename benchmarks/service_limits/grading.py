@@ -1,0 +1,95 @@
+"""What grading costs: real submissions with nothing trained, and the example with quick trainings."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.service_limits.processor import cpu_seconds
+from grader.grading import Grading
+from grader.recipe import Mode
+from grader.report import Report
+from grader.submission import Submission, read_notebook
+from tests.faults.service import descendants
+
+__all__ = ["ASSIGNMENT", "EXAMPLE", "Figures", "definitions", "graded_once", "notebooks", "trainings"]
+
+ASSIGNMENT = "hw2"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "hw2.ipynb"
+Figures = dict[str, float | list[float]]
+
+_REAL = Path("/work/shared/acceptance/real")
+_RUNS = 4  # of each notebook
+
+
+def notebooks() -> list[Path]:
+    """Return real submissions, a notebook each, or where they are not at hand, the example."""
+    return sorted(_REAL.glob("*.ipynb")) or [EXAMPLE]
+
+
+def graded_once() -> Report:
+    """Return the report of one of them."""
+    with Grading() as grading:
+        return grading.grade(_submission(notebooks()[0]), ASSIGNMENT)
+
+
+def definitions() -> Figures:
+    """Grade real submissions with nothing trained: CPU, wall, and what is kept of each."""
+    cpu, wall, sizes = [], [], []
+    with Grading(trainings_at_once=1) as grading:
+        grading.warm_up([ASSIGNMENT])
+        for path in notebooks():
+            submission = _submission(path)
+            grading.grade(submission, ASSIGNMENT)  # the first one imports the rubric
+            runs = [_timed(lambda one=submission: grading.grade(one, ASSIGNMENT)) for _ in range(_RUNS)]  # type: ignore[misc]
+            wall.append(statistics.median(seconds for seconds, _, _ in runs))
+            cpu.append(statistics.median(used for _, used, _ in runs))
+            sizes.append(len(runs[0][2].to_json().encode()))
+    return {
+        "definitions_cpu_seconds": cpu,
+        "definitions_wall_seconds": wall,
+        "report_bytes": statistics.mean(sizes),
+        "notebook_bytes": statistics.mean(path.stat().st_size for path in notebooks()),
+    }
+
+
+def trainings() -> Figures:
+    """Grade the example with quick trainings, first with models that nobody had, then with models that are known."""
+    submission = _submission(EXAMPLE)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _changed_environment(GRADER_CACHE=folder),
+        Grading(trainings_at_once=1) as grading,
+    ):
+        grading.warm_up([ASSIGNMENT])
+        new, known = (_timed(lambda: grading.grade(submission, ASSIGNMENT, Mode.QUICK))[0] for _ in range(2))
+    return {"quick_known_wall_seconds": known, "quick_new_models_seconds": new - known}
+
+
+def _submission(path: Path) -> Submission:
+    return Submission((read_notebook(path.name, path.read_bytes()),))
+
+
+def _timed(grade: Callable[[], Report]) -> tuple[float, float, Report]:
+    """Return the wall and CPU seconds of a grading, warm and sandboxed processes included, and its report."""
+    family = [os.getpid(), *descendants(os.getpid())]
+    started, before = time.perf_counter(), cpu_seconds(family)
+    report = grade()
+    return time.perf_counter() - started, cpu_seconds(family) - before, report
+
+
+@contextmanager
+def _changed_environment(**variables: str) -> Iterator[None]:
+    """Set variables of the environment for a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -1,0 +1,194 @@
+"""What the store can do: submissions' lives on SQLite and PostgreSQL, dispatching in a long queue, blobs."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, event, text
+
+from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once
+from benchmarks.service_limits.processor import postgresql_cpu_seconds
+from grader.recipe import Mode
+from grader.report import Report
+from grader.settings import Settings
+from grader.store.accepting import NewSubmission, accept
+from grader.store.blobs import Blobs
+from grader.store.database import Store, migrate
+from grader.store.dispatching import dispatch
+from grader.store.leases import claim, finish, renew
+from grader.store.reports import totals
+from grader.store.tokens import Role, Token, create_token, find_token
+from tests.store.postgresql import server
+
+__all__ = ["DURABLE", "blobs", "dispatching", "lives"]
+
+# As in deployment: what is committed outlives a power cut.
+DURABLE = ("max_connections=200",)
+
+_LIVES = 200  # of submissions, from accepting to the report
+_OWNERS = 8  # who hand in at once
+_BLOBS = 500
+
+
+@contextmanager
+def _opened_store(database: str, folder: Path) -> Iterator[tuple[Store, list[Token]]]:
+    """Give a store without anything in it but the tokens of some who hand in."""
+    settings = Settings(database=database, blobs=f"file://{folder}/blobs")
+    migrate(settings)
+    store = Store.open(settings)
+    try:
+        yield store, [_owner(store, f"class {number}") for number in range(_OWNERS)]
+    finally:
+        store.close()
+
+
+def _owner(store: Store, name: str) -> Token:
+    found = find_token(store, create_token(store, name, Role.INSTRUCTOR))
+    assert found
+    return found
+
+
+def lives() -> Figures:
+    """Take submissions through the store, from accepting to the report, on either database."""
+    report = graded_once()
+    figures: Figures = {}
+    with ExitStack() as stack:
+        # A disk: what lies in memory is not synced.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd()))
+        file = Path(folder, "grader.sqlite")
+        store, owners = stack.enter_context(_opened_store(f"sqlite:///{file}", Path(folder)))
+        before_bytes = file.stat().st_size
+        seconds, transactions = _lived(store, owners, report)
+        store.close()  # what is in the log goes into the file
+        figures["sqlite_submissions_per_second"] = _LIVES / seconds
+        figures["sqlite_bytes_per_submission"] = (file.stat().st_size - before_bytes) / _LIVES
+        figures["transactions_per_submission"] = transactions / _LIVES
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        running = stack.enter_context(server(DURABLE))
+        store, owners = stack.enter_context(_opened_store(running.create(), Path(folder)))
+        before_bytes, before_cpu = _database_bytes(store), postgresql_cpu_seconds()
+        seconds, _ = _lived(store, owners, report)
+        figures["postgresql_submissions_per_second"] = _LIVES / seconds
+        figures["postgresql_cpu_seconds_per_submission"] = (postgresql_cpu_seconds() - before_cpu) / _LIVES
+        figures["postgresql_bytes_per_submission"] = (_database_bytes(store) - before_bytes) / _LIVES
+    return figures
+
+
+def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float, int]:
+    """Take submissions through their lives, several at once; return the seconds and the number of transactions."""
+    transactions = 0
+    counted = threading.Lock()
+
+    def count(_: object) -> None:
+        nonlocal transactions
+        with counted:
+            transactions += 1
+
+    def live(number: int) -> None:
+        """Accept one, and grade whichever waits: what the API and a worker do, without the grading."""
+        new = NewSubmission(f"s{number}", f"Student {number}", files=[("homework.ipynb", b"%d" % number)])
+        accept(store, owners[number % len(owners)], ASSIGNMENT, Mode.NONE, "", [new])
+        # A worker dispatches after each grading, so the last look finds nothing.
+        while waiting := dispatch(store, share=_LIVES, republish_seconds=1000):
+            for publication in waiting:
+                lease = claim(store, publication.grading, "worker", 60, "cpu")
+                assert lease
+                assert renew(store, lease, 60)
+                finish(store, lease, report)
+
+    event.listen(Engine, "begin", count)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(owners)) as threads:
+        list(threads.map(live, range(_LIVES)))
+    seconds = time.perf_counter() - started
+    event.remove(Engine, "begin", count)
+    found = totals(store)
+    assert found.reports == _LIVES, f"{found.reports} reports of {_LIVES} submissions"
+    return seconds, transactions
+
+
+def _database_bytes(store: Store) -> int:
+    """Return the size of a PostgreSQL database."""
+    with store.reading() as session:
+        return int(session.scalars(text("SELECT pg_database_size(current_database())")).one())
+
+
+def dispatching() -> Figures:
+    """Time `dispatch` on PostgreSQL while 10,000 and 100,000 gradings are unfinished, and a scrape of the metrics."""
+    figures: Figures = {}
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        running = stack.enter_context(server(DURABLE))
+        store, owners = stack.enter_context(_opened_store(running.create(), Path(folder)))
+        _accept_many(store, owners, 80)
+        figures["dispatch_seconds_at_80"] = _dispatch_seconds(store)
+        _accept_many(store, owners, 9_920)
+        figures["dispatch_seconds_at_10000"] = _dispatch_seconds(store)
+        _multiply_by_ten(store)
+        figures["dispatch_seconds_at_100000"] = _dispatch_seconds(store)
+        figures["metrics_seconds_at_100000"] = _median_seconds(lambda: totals(store))
+    return figures
+
+
+def _accept_many(store: Store, owners: Sequence[Token], count: int) -> None:
+    """Accept so many submissions without notebooks; each owner hands in one batch."""
+    share = count // len(owners)
+    for each in owners:
+        accept(store, each, ASSIGNMENT, Mode.NONE, "", [NewSubmission(f"s{n}", "") for n in range(share)])
+
+
+def _multiply_by_ten(store: Store) -> None:
+    """Add nine copies of each submission and its grading; the database makes them faster than we could."""
+    copies = "generate_series(1, 9) AS copy"
+    with store.session() as session:
+        session.execute(
+            text(
+                "INSERT INTO submission (id, key, batch, name, identifiers, person)"
+                " SELECT id || '-' || copy, key || '-' || copy, batch, name, identifiers, person"
+                f" FROM submission, {copies}"
+            )
+        )
+        counts = "attempts, fence, publications"
+        columns = f"newest, assignment, mode, stage, state, {counts}, worker, message, refused, created_at"
+        session.execute(
+            text(
+                f"INSERT INTO grading (id, submission, {columns})"
+                f" SELECT id || '-' || copy, submission || '-' || copy, {columns} FROM grading, {copies}"
+            )
+        )
+
+
+def _dispatch_seconds(store: Store) -> float:
+    """Return how long a dispatch takes as it is after each grading: all shares are used up but for one place."""
+    with store.session() as session:
+        session.execute(text("ANALYZE"))
+    dispatch(store, share=16, republish_seconds=100_000)
+    numbers = iter(range(17, 100))
+    return _median_seconds(lambda: dispatch(store, share=next(numbers), republish_seconds=100_000))
+
+
+def _median_seconds(do: Callable[[], object], times: int = 5) -> float:
+    """Return the median of a few times."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def blobs() -> Figures:
+    """Write notebooks of usual size to this disk as the API does: 16 at once, each synced."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, ThreadPoolExecutor(16) as writers:
+        kept = Blobs(f"file://{folder}")
+        started = time.perf_counter()
+        list(writers.map(lambda number: kept.put(b"%9d" % number * 3000), range(_BLOBS)))
+        return {"blobs_per_second": _BLOBS / (time.perf_counter() - started)}
