@@ -25,7 +25,7 @@ from markupsafe import Markup, escape
 from grader.render.templates import template
 from grader.render.text import line, plain
 
-__all__ = ["notebook_body"]
+__all__ = ["markdown", "notebook_body"]
 
 _MOST_CELLS = 2000
 _MOST_OUTPUTS = 100  # of a cell
@@ -71,6 +71,11 @@ class _Room:
             return False
         self.left -= size
         return True
+
+
+def markdown(text: str) -> Markup:
+    """Return Markdown as a part of a page, without the HTML, pictures and addresses that may be in it."""
+    return _rendered(text, {})
 
 
 def notebook_body(notebook: Mapping[str, Any]) -> Markup:
@@ -153,8 +158,8 @@ def _attachments(stored: Any, room: _Room) -> dict[str, str]:
 
 def _rendered(source: str, attachments: Mapping[str, str]) -> Markup:
     # What commands a terminal or turns the direction of writing is made visible here as well.
-    markdown = plain(source.encode("utf-8", "replace").decode(), _MOST_TEXT)
-    return Markup(_markdown().render(markdown, {"attachments": attachments}))
+    cleaned = plain(source.encode("utf-8", "replace").decode(), _MOST_TEXT)
+    return Markup(_markdown().render(cleaned, {"attachments": attachments}))
 
 
 @cache

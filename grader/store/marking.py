@@ -32,6 +32,7 @@ __all__ = [
     "note_waiting",
     "publish_marks",
     "set_mark",
+    "to_mark",
     "unmarked",
 ]
 
@@ -134,6 +135,19 @@ def unmarked(store: Store, batch_id: str) -> list[Unmarked]:
     )
     with store.reading() as session:
         return [Unmarked(*row) for row in session.execute(query)]
+
+
+def to_mark(store: Store, batch_id: str) -> dict[str, int]:
+    """Return how many a person marks in a batch's newest reports, marked or not, by item in the rubric's order."""
+    query = (
+        select(WaitingItemRow.item, func.count())
+        .join(SubmissionRow, WaitingItemRow.report == last_report())
+        .where(SubmissionRow.batch == batch_id)
+        .group_by(WaitingItemRow.item)
+        .order_by(func.min(WaitingItemRow.position), WaitingItemRow.item)
+    )
+    with store.reading() as session:
+        return dict(session.execute(query).all())
 
 
 def marked_points(session: Session, reports: Collection[int], published_only: bool) -> Mapping[int, MarkedPoints]:

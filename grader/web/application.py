@@ -12,7 +12,7 @@ from starlette.types import Scope
 from grader.api.problems import handle_problems
 from grader.api.service import Service
 from grader.render.templates import stylesheet
-from grader.web import batches, home, notebooks, regrading, signing_in, submissions
+from grader.web import batches, home, marking, notebooks, regrading, signing_in, submissions
 from grader.web.page import answer
 from grader.web.session import Session
 
@@ -20,7 +20,7 @@ __all__ = ["Website"]
 
 _OF_THE_API = {"health", "metrics", "openapi.json", "problems", "v1"}  # the first parts of its paths
 _FOR_A_WHILE = {"Cache-Control": "max-age=300"}  # seconds; a new version's style is seen within
-_ROUTES = (signing_in, home, batches, regrading, submissions, notebooks)
+_ROUTES = (signing_in, home, batches, marking, regrading, submissions, notebooks)
 
 
 class Website(Mount):

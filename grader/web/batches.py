@@ -16,6 +16,7 @@ from grader.render.overview import overview_body
 from grader.store.leases import cancel
 from grader.store.reports import SubmissionStatus, submissions
 from grader.store.schema import State
+from grader.store.tokens import Role
 from grader.web.page import Done, page, see_other
 
 __all__ = ["router"]
@@ -41,7 +42,8 @@ def one(
 ) -> Response:
     """Show how far a batch is, and its submissions."""
     found = batch_of(service, token, batch)
-    matching = [each for each in submissions(service.store, found.id) if _matches(each, sought, state)]
+    all_of_them = submissions(service.store, found.id, all_marks=token.role is Role.INSTRUCTOR)
+    matching = [each for each in all_of_them if _matches(each, sought, state)]
     rows = [(each, message_for(token, each)) for each in matching[start : start + _AT_ONCE]]
     following = start + _AT_ONCE if len(matching) > start + _AT_ONCE else None
     return page(

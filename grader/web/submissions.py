@@ -28,7 +28,7 @@ def one(token: Anyone, service: Given, submission: str, draft: Annotated[bool, Q
     found = submission_of(service, token, submission)
     is_staff = token.role is Role.INSTRUCTOR
     draft = draft and is_staff and found.draft
-    report = report_of(service.store, found.id, draft) if found.revision or draft else None
+    report = report_of(service.store, found.id, draft, all_marks=is_staff) if found.revision or draft else None
     # Whoever may see this one through their name may see all that is theirs; a CI's token only what it handed in.
     others = [] if token.role is Role.CI else submissions_of(service.store, found.person, limit=_SHOWN_HISTORY)
     return page(
@@ -38,6 +38,7 @@ def one(token: Anyone, service: Given, submission: str, draft: Annotated[bool, Q
         batch=batch(service.store, found.batch),
         message=message_for(token, found),
         report=report_body(report) if report else None,
+        to_mark=[each.id for each in report.items if each.by_person] if report and is_staff else [],
         is_draft=draft,
         history=[each for each in others if each.assignment == found.assignment],
         attempts=attempts(service.store, found.id) if is_staff else [],
