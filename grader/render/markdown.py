@@ -12,6 +12,8 @@ __all__ = ["render_markdown", "score_line"]
 
 # Whatever begins code, emphasis, links, HTML, columns or formulas; a colon with no blank after it may be in an address.
 _COMMANDS = re.compile(r"[\\`*_\[\]<>|~$&@#]|:(?!\s)|(?<=www)\.", re.IGNORECASE)
+# Whatever makes a list, a line or a heading of the text that it begins.
+_BEGINNING = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 _MOST_LISTED = 20
 
 
@@ -81,4 +83,11 @@ def _size(text: str) -> int:
 
 def _inert(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return _COMMANDS.sub(lambda found: f"\\{found[0]}", text)
+    escaped = _COMMANDS.sub(lambda found: f"\\{found[0]}", text)
+    # GitHub looks for addresses of mail once escapes are gone; a comment is a border that it does not cross.
+    return _BEGINNING.sub(_without_meaning, escaped).replace("@", "@<!-- -->")
+
+
+def _without_meaning(found: re.Match[str]) -> str:
+    blank, mark = found.groups()
+    return f"{blank}{mark}<!-- -->" if mark.isdigit() else f"{blank}\\{mark}"

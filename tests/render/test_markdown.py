@@ -1,11 +1,13 @@
-"""A report in Markdown, read by a Markdown parser: a table of items in which no student's text is markup."""
+"""A report in Markdown, read by GitHub's own parser: a table of items in which no student's text is markup."""
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from markdown_it import MarkdownIt
+from cmarkgfm import github_flavored_markdown_to_html
+from cmarkgfm.cmark import Options
 
 from grader.render import markdown
 from grader.render.markdown import render_markdown, score_line
@@ -13,7 +15,8 @@ from grader.report import CellResult, File, ItemResult, Report, Verdict
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x> | [a](javascript:b) ![i](u) `code` *bold* _it_ ~~s~~ https://evil.example "
-    "www.evil.example $x$ @all #12 &lt; \\ <b>\n# heading\n- list\n\n> quote\n```\nfence\x1b[31m\u202e\ud800"
+    "www.evil.example $x$ @all a@b.example "
+    "mailto:a@b.example xmpp:a@b.example #12 &lt; \\ <b>\n# heading\n- list\n\n> quote\n```\nfence\x1b[31m\u202e\ud800"
 )
 
 
@@ -25,20 +28,30 @@ def report_of(*items: ItemResult, **others: Any) -> Report:
     return Report("hw2", "HW2", "revision", (File("hw2.ipynb", "0" * 64),), items, **others)
 
 
-def read(text: str) -> tuple[set[str], list[list[str]]]:
-    """Return the kinds of elements a parser finds, and the table's rows as text."""
-    kinds: set[str] = set()
-    rows: list[list[str]] = []
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    for token in parser.parse(text):
-        kinds.add(token.type)
-        if token.type == "tr_open":
-            rows.append([])
-        for child in token.children or ():
-            kinds.add(f"html {child.content}" if child.type == "html_inline" else child.type)
-        if token.type == "inline" and rows:
-            rows[-1].append("".join(child.content for child in token.children or () if child.type != "html_inline"))
-    return kinds, rows
+class Page(HTMLParser):
+    """What GitHub makes of Markdown: the kinds of elements, their links, and the table's rows as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.kinds: set[str] = set()
+        self.rows: list[list[str]] = []
+        self.text = ""
+        # Unsafe, so that HTML which is no text would be an element here.
+        self.feed(github_flavored_markdown_to_html(text, Options.CMARK_OPT_UNSAFE))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element, and where a row or an entry begins."""
+        self.kinds.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        """Add text to the entry that it stands in."""
+        self.text += data
+        if self.rows and "\n" not in data:
+            self.rows[-1][-1] += data
 
 
 def test_the_public_names_are_sorted() -> None:
@@ -54,8 +67,7 @@ def test_the_score_comes_first_and_each_item_is_a_row() -> None:
         )
     )
     assert text.startswith("## HW2\n\n6 of 18 points, 6 pending\n")
-    _, rows = read(text)
-    assert rows[1:] == [
+    assert Page(text).rows[1:] == [
         ["✓ passed", "corr2d.values", "6 / 6", "right"],
         ["✗ failed", "corr2d.values", "0 / 6", "wronga|b.ipynb, cell 4"],
         ["… pending", "corr2d.values", "0 / 6", "waits"],
@@ -79,20 +91,35 @@ def test_no_text_of_a_students_is_markup() -> None:
         limits_hit=("f",),
         notices=("g",),
     )
-    kinds, rows = read(render_markdown(hostile))
-    # Escapes are tokens of their own only until they are joined with the text around them.
-    assert kinds - {"text_special"} == read(render_markdown(plain))[0]
-    assert len(rows) == 2
-    assert len(rows[1]) >= 4
-    for address in ("https://evil", "www.evil"):
-        assert address not in render_markdown(hostile)
+    page, harmless = Page(render_markdown(hostile)), Page(render_markdown(plain))
+    assert page.kinds == harmless.kinds
+    assert [len(row) for row in page.rows] == [len(row) for row in harmless.rows]
+    for part in (
+        "<script>alert(1)</script>",
+        "www.evil.example",
+        "a@b.example",
+        "&lt;",
+        "`code`",
+        "# heading",
+        "- list",
+    ):
+        assert part in page.text
+
+
+@pytest.mark.parametrize(
+    "text", ["- a", "+ a", "* a", "1. a", "2) a", "---", "===", "# a", "> a", "| a |", "```", "~~~"]
+)
+def test_no_name_of_a_file_begins_a_block(text: str) -> None:
+    page, harmless = (Page(render_markdown(report_of(notices=("before", each)))) for each in (text, "a"))
+    assert page.kinds == harmless.kinds
+    assert text in page.text
 
 
 @pytest.mark.parametrize("most", [700, 5_000, 50_000])
 def test_what_finds_no_room_is_counted(most: int) -> None:
     report = report_of(*[item(Verdict.FAILED, 0, "과" * 40)] * 1000)
     text = render_markdown(report, most)
-    shown = len(read(text)[1]) - 1
+    shown = len(Page(text).rows) - 1
     assert most - 400 < len(text.encode()) <= most
     assert 0 < shown < 1000
     assert f"no room for {1000 - shown} more items" in text
