@@ -2,7 +2,7 @@
 
     python -m benchmarks [--only PART ...] [--long]
 
-Parts: graders (this grader, otter-grader, nbgrader, a fresh kernel), floors, memory, sandboxes, cold start, flat. Each
+Parts: graders (this grader, otter-grader, nbgrader, a fresh kernel), floors, memory, sandboxes, cold_start, flat. Each
 grader must give every submission full marks, or the run ends with an error. Results are printed, and written to
 benchmarks/results/DATE-MACHINE.json and .md; with --only, the other parts of today's file stay as they are. Nothing is
 decided by these figures; they are for reading.
@@ -123,7 +123,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "floors": floors,
     "memory": memory,
     "sandboxes": sandboxes,
-    "cold start": cold_start,
+    "cold_start": cold_start,
     "flat": flat,
 }
 

@@ -51,8 +51,8 @@ def aims(parts: Mapping[str, Any]) -> list[tuple[str, float, float, bool]]:
     if "sandboxes" in parts:
         for notebook, sizes in parts["sandboxes"]["memory"].items():
             found.append((f"memory of one more sandbox, {notebook} (MiB)", _of_one_more(sizes), 80, False))
-    if "cold start" in parts:
-        imported, *checked = parts["cold start"].values()
+    if "cold_start" in parts:
+        imported, *checked = parts["cold_start"].values()
         ratio = checked[0]["wall"] / imported["wall"]
         found.append(("`grader check` from nothing, of importing torch and torchvision (times)", ratio, 1.2, False))
     return found
@@ -123,7 +123,7 @@ def _sandboxes(parts: Mapping[str, Any]) -> str:
 
 
 def _cold_start(parts: Mapping[str, Any]) -> str:
-    rows = [(f"`{name}`", f"{u['wall']:.2f}", f"{u['cpu']:.2f}") for name, u in parts.get("cold start", {}).items()]
+    rows = [(f"`{name}`", f"{u['wall']:.2f}", f"{u['cpu']:.2f}") for name, u in parts.get("cold_start", {}).items()]
     return "## From nothing\n\n" + _table(("", "wall s", "CPU s"), rows) if rows else ""
 
 

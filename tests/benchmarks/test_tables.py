@@ -54,7 +54,7 @@ def test_a_notebook_that_no_peer_graded_is_compared_with_the_floor_only() -> Non
 def test_an_aim_is_reached_from_above_or_from_below() -> None:
     cold = {"import torch, torchvision": {"wall": 4.0, "cpu": 4.0}, "grader check": {"wall": 4.4, "cpu": 5.0}}
     memory = {"chapter_7": {"1": 500.0, "4": 800.0}}
-    parts = {"cold start": cold, "sandboxes": {"memory": memory, "first answer": 0.2}, "graders": part(OURS, SLOW)}
+    parts = {"cold_start": cold, "sandboxes": {"memory": memory, "first answer": 0.2}, "graders": part(OURS, SLOW)}
     ends = [line.split(" | ")[1:] for line in markdown({"machine": {}, "parts": parts}).splitlines() if "≤" in line]
     assert ends == [["100.00", "≤ 80", "no |"], ["1.10", "≤ 1.2", "yes |"]]
     assert "| 10.00 | ≥ 25 | no |" in markdown({"machine": {}, "parts": parts})
