@@ -84,8 +84,7 @@ def _kind(result: ItemResult, detail: str) -> str:
     """Say what kind of mistake it is where no known one answers the same, "" where nothing can be said of it."""
     if result.verdict is Verdict.ERROR:
         return _sentence(detail)
-    evidence = result.evidence.get("smallest", result.evidence)
-    expected, found = evidence.get("expected"), evidence.get("found")
+    expected, found = result.evidence.get("expected"), result.evidence.get("found")
     if isinstance(found, Mapping) and isinstance(expected, Mapping) and "shape" in found:
         if list(found["shape"]) != list(expected["shape"]):
             return "The result does not have the right shape: count how many places there are in each direction."

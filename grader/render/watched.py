@@ -38,7 +38,8 @@ def live_view(
     left_out = 0
     for item in report.items:
         changed = earlier.get(item.id, item.verdict) is not item.verdict
-        if item.verdict in _SETTLED and not changed and len(report.items) > height - _OTHER_LINES:
+        crowded = len(report.items) > height - _OTHER_LINES
+        if item.by_person or (item.verdict in _SETTLED and not changed and crowded):
             left_out += 1
         else:
             _add(table, item, changed, item.id in kept)
