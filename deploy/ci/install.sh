@@ -16,6 +16,6 @@ install() {
 # shellcheck disable=SC2086 # torch and torchvision are two words
 install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} $torch
 # Editable, as everywhere else: rubrics then lie outside Python's own folders, which the sandbox shows to students.
-install --editable "$repository[course]"
+install --editable "${repository}[course]"
 # d2l pins an old stack beside which pip refuses to install, so it comes without its dependencies (see the Makefile).
 install --no-deps d2l==1.0.3
