@@ -11,9 +11,10 @@ from grader.discussion import waiting_message
 from grader.errors import InputError
 from grader.report import ItemResult, Report, Verdict
 
-__all__ = ["LONGEST_COMMENT", "Mark", "check_mark", "marked"]
+__all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "check_mark", "marked"]
 
-LONGEST_COMMENT = 2000  # characters of a comment, as many as reports show
+LONGEST_COMMENT = 2000  # characters, as many as reports show
+WITHOUT_COMMENT = "marked by a person"  # what a report says then
 
 
 @dataclass(frozen=True)
@@ -69,4 +70,4 @@ def _with(item: ItemResult, mark: Mark | None) -> ItemResult:
     if mark is None or mark.points > item.max_points:
         return replace(item, points=0, verdict=Verdict.PENDING, message=waiting_message(item.evidence))
     verdict = Verdict.PASSED if mark.points == item.max_points else Verdict.PARTIAL if mark.points else Verdict.FAILED
-    return replace(item, points=mark.points, verdict=verdict, message=mark.comment.strip() or "marked by a person")
+    return replace(item, points=mark.points, verdict=verdict, message=mark.comment.strip() or WITHOUT_COMMENT)

@@ -8,22 +8,25 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.assignment import Assignment
+from grader.batch.marking import keep_marks, kept_marks
 from grader.batch.processes import Graders, Outcome, Watcher
 from grader.cache_folder import write_whole
 from grader.collection import HandedIn
 from grader.errors import InputError
-from grader.gradebook import entries_of, plain_csv
+from grader.gradebook import entries_of, plain_csv, read_marking_csv
 from grader.journal import JOURNAL, Record, Status, append, read_journal, report_of
+from grader.marks import marked
 from grader.overview import Overview, overview_of
 from grader.recipe import Mode
 from grader.render.html import render_html
 from grader.render.overview import render_overview
 from grader.report import Report
 
-__all__ = ["GRADEBOOK", "SUMMARY", "Watcher", "grade_batch"]
+__all__ = ["GRADEBOOK", "SUMMARY", "Watcher", "apply_marks", "grade_batch"]
 
 GRADEBOOK = "gradebook.csv"
 SUMMARY = "summary.html"
@@ -82,6 +85,41 @@ def grade_batch(
                     seconds = 0.0 if number else outcome.seconds
                     _write(folder, replace(begun[one.key], seconds=seconds), outcome, watcher)
         return _sum_up(folder)
+
+
+def apply_marks(folder: Path, sheet: str, by: str) -> int:
+    """Let a marking sheet's marks join the reports, the gradebook and the summary of a batch; all of them or none.
+
+    Marks that were given before stay where the sheet has no points. They are kept beside the journal, so that a batch
+    that is graded again has them too.
+
+    Args:
+        folder: the one that `grader batch` wrote.
+        sheet: the filled in CSV file's text.
+        by: who marked.
+
+    Returns:
+        How many marks are new.
+
+    Raises:
+        InputError: there is no batch in the folder or it is being written to, or a row of the sheet is wrong.
+    """
+    if (folder / "batch.json").exists():
+        raise InputError(f"{folder} was fetched from a server, which would not know these marks; give them there")
+    entries = entries_of(folder)  # before a lock is made in a folder that is no batch's
+    with _alone(folder):
+        new = read_marking_csv(sheet, entries, by, datetime.now(UTC))
+        marks = kept_marks(folder)
+        for key, given in new.items():
+            marks[key] = marks.get(key, {}) | {mark.item: mark for mark in given}
+        keep_marks(folder, marks)
+        for entry in entries:
+            if entry.report is not None:
+                report = marked(entry.report, marks.get(entry.key, {}).values())
+                if report != entry.report:
+                    _write_report(folder, entry.key, report)
+        _sum_up(folder)
+    return sum(map(len, new.values()))
 
 
 def _alike(waiting: Iterable[HandedIn], begun: Mapping[str, Record]) -> list[list[HandedIn]]:
@@ -163,12 +201,18 @@ def _write(folder: Path, begun: Record, outcome: Outcome, watcher: Watcher) -> N
     """Write a submission's report, then its line in the journal: what the journal says is there."""
     json_name, html_name = _names(begun.key)
     record = replace(begun, status=outcome.status, message=outcome.message)
-    if outcome.report is not None:
-        write_whole(folder / html_name, render_html(outcome.report).encode())
-        write_whole(folder / json_name, outcome.report.to_json().encode())
-        record = replace(record, report=json_name, revision=outcome.report.revision)
+    report = outcome.report and marked(outcome.report, kept_marks(folder).get(begun.key, {}).values())
+    if report is not None:
+        _write_report(folder, begun.key, report)
+        record = replace(record, report=json_name, revision=report.revision)
     append(folder, record)
-    if outcome.report is None:  # what was handed in before may have had one
+    if report is None:  # what was handed in before may have had one
         for name in (json_name, html_name):
             (folder / name).unlink(missing_ok=True)
-    watcher.ended(record, outcome.report)
+    watcher.ended(record, report)
+
+
+def _write_report(folder: Path, key: str, report: Report) -> None:
+    json_name, html_name = _names(key)
+    write_whole(folder / html_name, render_html(report).encode())
+    write_whole(folder / json_name, report.to_json().encode())

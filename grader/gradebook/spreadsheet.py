@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from grader.errors import InputError
 
@@ -36,12 +37,16 @@ def neutral(cell: str) -> str:
 
 @dataclass
 class Sheet:
-    """A CSV file: its rows, the header first, all of one length, and how it is written."""
+    """A CSV file: its rows, the header first, all of one length, and how it is written.
+
+    `lines` has for each row that was read the line of the file on which it begins: a cell may run over many.
+    """
 
     rows: list[list[str]]
     mark: str = ""
     delimiter: str = ","
     end: str = "\n"
+    lines: list[int] = field(default_factory=list)
 
     @classmethod
     def read(cls, text: str) -> Sheet:
@@ -54,14 +59,14 @@ class Sheet:
         text = text.removeprefix(mark)
         end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
         try:
-            delimiter = max(_DELIMITERS, key=lambda each: len(_rows(text, each, at_most=1)[0]))
-            rows = _rows(text, delimiter)
-        except (csv.Error, IndexError) as error:
+            delimiter = max(_DELIMITERS, key=lambda each: len(_rows(text, each, at_most=1)[0][1]))
+            lines, rows = zip(*_rows(text, delimiter), strict=True)
+        except (csv.Error, IndexError, ValueError) as error:
             raise InputError(f"the file is no CSV file ({error}); download it again, and give it unchanged") from None
         if len(rows) < 2 or len(rows[0]) < 2:
             raise InputError("the file has no rows below a header; download it again, and give it unchanged")
         width = max(len(row) for row in rows)
-        return cls([[*row, *[""] * (width - len(row))] for row in rows], mark, delimiter, end)
+        return cls([[*row, *[""] * (width - len(row))] for row in rows], mark, delimiter, end, list(lines))
 
     def column(self, at: int) -> list[str]:
         """Return the cells of a column below its header."""
@@ -74,10 +79,15 @@ class Sheet:
         return self.mark + buffer.getvalue()
 
 
-def _rows(text: str, delimiter: str, at_most: int | None = None) -> list[list[str]]:
+def _rows(text: str, delimiter: str, at_most: int | None = None) -> list[tuple[int, list[str]]]:
+    """Return the rows that hold anything, each with the line on which it begins."""
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        return [row for row, _ in zip(reader, range(at_most or len(text)), strict=False) if any(row)]
+        rows, begins = [], 1
+        for row in islice(reader, at_most):
+            rows += [(begins, row)] if any(row) else []
+            begins = reader.line_num + 1
+        return rows
     finally:
         csv.field_size_limit(before)
