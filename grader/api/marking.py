@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import ClientDisconnect
 
 from grader.api.access import Id, Staff, batch_of, submission_of
 from grader.api.pages import PageSize
-from grader.api.problems import documented
+from grader.api.problems import Problem, documented
 from grader.api.service import Given
 from grader.marks import LONGEST_COMMENT
 from grader.store.marking import clear_mark, marks_of, set_mark, unmarked
 
 __all__ = ["router"]
+
+_MOST_BYTES = 64 * 1024
+_SECONDS = 30
 
 router = APIRouter(
     prefix="/v1",
@@ -31,7 +37,7 @@ ItemId = Annotated[str, Path(max_length=200, description="The id of an item.", e
 class NewMark(BaseModel):
     """What an item is given."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     points: float = Field(ge=0, allow_inf_nan=False, description="No more than the item gives.")
     comment: str = Field("", max_length=LONGEST_COMMENT, description="For the student.")
@@ -69,6 +75,28 @@ class AllUnmarked(BaseModel):
     items: list[UnmarkedView] = Field(description="The first of them.")
 
 
+async def _new_mark(_: Staff, request: Request) -> NewMark:
+    """Read a small body, and only after it is known who sends it: the framework would take any, from anybody."""
+    body = b""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > _MOST_BYTES:
+                    raise Problem("too-large", f"a mark may have {_MOST_BYTES:,} bytes, and this one has more")
+        return NewMark.model_validate_json(body)
+    except TimeoutError:
+        raise Problem("timeout", f"the body did not arrive within {_SECONDS} seconds") from None
+    except ClientDisconnect:
+        raise Problem("bad-request", "the connection ended before the body did") from None
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
+
+
+_BODY = {"application/json": {"schema": NewMark.model_json_schema(), "example": {"points": 0.5, "comment": "Why?"}}}
+
+
 @router.get("/submissions/{submission}/marks", summary="The marks of a submission")
 def marks(token: Staff, service: Given, submission: Id) -> Marks:
     """List the marks that a person gave, published or not."""
@@ -76,8 +104,15 @@ def marks(token: Staff, service: Given, submission: Id) -> Marks:
     return Marks(items=[MarkView.model_validate(each, from_attributes=True) for each in found])
 
 
-@router.put("/submissions/{submission}/marks/{item}", summary="Mark an item", responses=documented("unusable-input"))
-def mark(token: Staff, service: Given, submission: Id, item: ItemId, given: NewMark) -> MarkView:
+@router.put(
+    "/submissions/{submission}/marks/{item}",
+    summary="Mark an item",
+    responses=documented("bad-request", "timeout", "too-large", "invalid-request", "unusable-input"),
+    openapi_extra={"requestBody": {"required": True, "content": _BODY}},
+)
+def mark(
+    token: Staff, service: Given, submission: Id, item: ItemId, given: Annotated[NewMark, Depends(_new_mark)]
+) -> MarkView:
     """Give an item points, in place of those it has; it counts for staff now, for students once it is published."""
     found = submission_of(service, token, submission)
     made = set_mark(service.store, found.id, item, given.points, given.comment, token.id)

@@ -97,14 +97,23 @@ def test_a_mark_that_is_taken_back_waits_again(api: Api, batch: str, kim: str) -
         (WRITTEN, {"points": 1, "comment": "a" * 2001}, "invalid-request"),
         (WRITTEN, {"points": 1, "by": "somebody else"}, "invalid-request"),
         (WRITTEN, {"comment": "no points"}, "invalid-request"),
+        (WRITTEN, {"points": "1"}, "invalid-request"),
+        (WRITTEN, [], "invalid-request"),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    api: Api, batch: str, kim: str, item: str, body: dict[str, object], kind: str
-) -> None:
+def test_what_does_not_fit_is_refused(api: Api, batch: str, kim: str, item: str, body: object, kind: str) -> None:
     answer = api["staff"].put(place(kim, item), json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, f"/problems/{kind}")
     assert api["staff"].get(f"/v1/submissions/{kim}/marks").json() == {"items": []}
+
+
+def test_a_body_that_is_large_or_no_json_is_refused_and_one_of_a_stranger_is_not_read(
+    api: Api, batch: str, kim: str
+) -> None:
+    assert api["staff"].put(place(kim), content=b"[" * 70_000).status_code == 413
+    for content in (b"", b"{", b"\xff", b'{"points": NaN}'):
+        assert api["staff"].put(place(kim), content=content).json()["type"] == "/problems/invalid-request"
+    assert api["kim"].put(place(kim), content=b"[" * 70_000).status_code == 403
 
 
 def test_marking_is_for_instructors(api: Api, batch: str, kim: str) -> None:
