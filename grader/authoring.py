@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.errors import InputError
 
-__all__ = ["new_assignment"]
+__all__ = ["new_assignment", "refuse_unfit"]
 
 # An assignment as any other, so that tests verify the very files that are copied.
 TEMPLATE = Path(__file__).resolve().parent / "template"
@@ -27,7 +27,7 @@ def new_assignment(name: str, folder: Path) -> list[Path]:
     Raises:
         InputError: the name is none for an assignment or is taken, or nothing can be written there.
     """
-    _refuse_unfit(name)
+    refuse_unfit(name)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: make it first, or give with --into one that exists")
     target = folder / name
@@ -44,7 +44,12 @@ def new_assignment(name: str, folder: Path) -> list[Path]:
         raise InputError(f"cannot write to {target}: {error.strerror}; give another folder with --into") from None
 
 
-def _refuse_unfit(name: str) -> None:
+def refuse_unfit(name: str) -> None:
+    """Refuse what cannot be the name of an assignment.
+
+    Raises:
+        InputError: it is no folder's name, or is that of a Python module.
+    """
     if not re.fullmatch(r"[^\W_][\w-]*", name):
         raise InputError(
             f"{name!r} is no name for an assignment: give letters and digits, _ and - among them, as in hw3"

@@ -25,6 +25,7 @@ MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
 LAYERS: dict[str, set[str]] = {
     "grader": {"grader.magic"},
     "grader.authoring": DATA,
+    "grader.importing": {*DATA, "grader.authoring"},
     # These run in the student's process and in ours.
     "grader.modules": set(),
     "grader.export": {"grader.modules"},
@@ -60,6 +61,7 @@ LAYERS: dict[str, set[str]] = {
         "grader.client",
         "grader.grade",
         "grader.grading",
+        "grader.importing",
         "grader.render",
         "grader.sandbox",
         "grader.store",

@@ -1,4 +1,4 @@
-"""Commands of those who write assignments: assignment new, rubric verify."""
+"""Commands of those who write assignments: assignment new, assignment import, rubric verify."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grader.cli.console import (
     write_text,
 )
 
-__all__ = ["new", "verify"]
+__all__ = ["import_", "new", "verify"]
 
 rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
@@ -50,6 +50,47 @@ def new(
         print("\nTry it:")
         print(f"    grader rubric verify {shlex.quote(shown)}")
         print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
+
+
+@assignments.command("import")
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A notebook of nbgrader; a notebook, a folder or a zip of otter-grader.", show_default=False
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="What to call the assignment.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The folder to make; by default one of that name here.")
+    ] = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Take hidden tests too, as items that show no inputs.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing where a test cannot be translated.")] = False,
+) -> None:
+    """Make an assignment of nbgrader's or otter-grader's: its visible tests become items. Nothing of it is run.
+
+    Exit codes: 0 it is written, 2 there is nothing to import, or the name or the folder will not do.
+    """
+    with exit_codes():
+        from grader.importing import import_assignment
+        from grader.render.text import plain
+
+        made = import_assignment(source, name, out, hidden=hidden, strict=strict)
+        for path in made.files:
+            print("wrote", plain(str(path)))
+        print(
+            f"\n{made.points:g} points: {len(made.by_tests)} items judged by tests, {len(made.by_person)} by a person"
+        )
+        for gap in made.gaps:
+            print("by a person:", plain(gap))
+        for left in made.left:
+            print("not taken:", plain(left))
+        folder = out if out is not None else Path(name)
+        shown = shlex.quote(plain(str(folder) if folder.is_absolute() else f"./{folder}"))
+        print("\nTry it with a solution:")
+        print(f"    grader check SOLUTION.ipynb --assignment {shown}")
 
 
 @rubric.command()
