@@ -55,7 +55,7 @@ def _needs(plan: Plan, parameters: Parameters) -> Iterator[Need]:
     cores += alone * looks * measured.api_look_postgresql_cpu_seconds
     yield Need("PostgreSQL, all but dispatch", cores, assumed.cores_of_postgresql, "cores")
     dispatches = _DISPATCHES * per_second + plan.workers / _RECONCILED
-    seconds = dispatch_seconds(parameters, plan.longest_queue + plan.workers)
+    seconds = dispatch_cpu_seconds(parameters, plan.longest_queue + plan.workers)
     yield Need("PostgreSQL, dispatch", dispatches * seconds, assumed.cores_of_postgresql, "cores")
     connections = plan.workers * assumed.connections_of_worker + math.ceil(api_cores) * _CONNECTIONS_OF_API
     yield Need("PostgreSQL, connections", connections, assumed.connections_of_postgresql, "connections")
@@ -64,11 +64,11 @@ def _needs(plan: Plan, parameters: Parameters) -> Iterator[Need]:
     yield Need("blobs", per_second * _BLOBS, measured.blobs_per_second, "a second")
 
 
-def dispatch_seconds(parameters: Parameters, unfinished: int) -> float:
-    """Return how long a dispatch takes while so many gradings are unfinished, by a line through two measurements."""
+def dispatch_cpu_seconds(parameters: Parameters, unfinished: int) -> float:
+    """Return what a dispatch costs PostgreSQL while so many are unfinished, by a line through two measurements."""
     measured = parameters.measured
-    each = (measured.dispatch_seconds_at_10000 - measured.dispatch_seconds_at_80) / (10_000 - 80)
-    return max(measured.dispatch_seconds_at_80 + each * (unfinished - 80), measured.dispatch_seconds_at_80)
+    each = (measured.dispatch_cpu_seconds_at_10000 - measured.dispatch_cpu_seconds_at_80) / (10_000 - 80)
+    return max(measured.dispatch_cpu_seconds_at_80 + each * (unfinished - 80), measured.dispatch_cpu_seconds_at_80)
 
 
 def copies(seconds: float) -> int:

@@ -17,13 +17,15 @@ class Measured:
     """What `benchmarks.service_limits` measured, on the machine and day that the file names.
 
     Attributes:
-        definitions_wall_seconds: of each real submission, nothing trained, on one core.
-        definitions_cpu_seconds: the same in CPU time.
-        quick_known_wall_seconds: of the example with quick trainings whose results are known.
-        quick_new_models_seconds: what the example takes longer where nobody had its three models before.
+        definitions_cpu_seconds: of each real submission, nothing trained, the sandbox included. Workers are simulated
+            with CPU time: each has a core, and other work on the machine that measures changes it little.
+        definitions_wall_seconds: the same in wall time.
+        quick_known_cpu_seconds: of the example with quick trainings whose results are known.
+        quick_new_models_cpu_seconds: what the example takes more where nobody had its three models before.
         transactions_per_submission: from accepting to the report.
         postgresql_cpu_seconds_per_submission: of the server, for these transactions.
         dispatch_seconds_at_80: one `dispatch` on PostgreSQL while so many gradings are unfinished.
+        dispatch_cpu_seconds_at_80: of PostgreSQL, for the same.
         api_submit_cpu_seconds: of an API process, to take one submission in.
         api_look_cpu_seconds: to show one submission, which is what a student's client asks while it waits.
         api_look_postgresql_cpu_seconds: of PostgreSQL, for such a look.
@@ -37,7 +39,9 @@ class Measured:
     report_bytes: float
     notebook_bytes: float
     quick_known_wall_seconds: float
-    quick_new_models_seconds: float
+    quick_known_cpu_seconds: float
+    quick_new_models_wall_seconds: float
+    quick_new_models_cpu_seconds: float
     transactions_per_submission: float
     sqlite_submissions_per_second: float
     sqlite_bytes_per_submission: float
@@ -47,6 +51,9 @@ class Measured:
     dispatch_seconds_at_80: float
     dispatch_seconds_at_10000: float
     dispatch_seconds_at_100000: float
+    dispatch_cpu_seconds_at_80: float
+    dispatch_cpu_seconds_at_10000: float
+    dispatch_cpu_seconds_at_100000: float
     metrics_seconds_at_100000: float
     blobs_per_second: float
     api_submit_per_second: float

@@ -79,18 +79,18 @@ class Week:
         """
         generator, measured, assumed = random.Random(seed), parameters.measured, parameters.assumed
         handed_in = _handed_in(generator, scenario, parameters)
-        typical = sum(measured.definitions_wall_seconds) / len(measured.definitions_wall_seconds)
+        typical = sum(measured.definitions_cpu_seconds) / len(measured.definitions_cpu_seconds)
         gpu = sum(parameters.estimated.gpu_seconds_per_new_model)
         week = cls([], [], [])
         for number, (at, owner) in enumerate(handed_in, 1):
             earlier = number * scenario.thinned
-            seconds = generator.choice(measured.definitions_wall_seconds)
+            seconds = generator.choice(measured.definitions_cpu_seconds)
             slow = assumed.slow_seconds if generator.random() < assumed.slow_share else 0.0
             # The derivative of n ** novelty: the chance that the n-th has models that nobody had before.
             new = generator.random() < assumed.novelty * earlier ** (assumed.novelty - 1)
-            known = measured.quick_known_wall_seconds * seconds / typical
+            known = measured.quick_known_cpu_seconds * seconds / typical
             week.definitions.append(Job(at, owner, seconds + slow))
-            week.quick.append(Job(at, owner, known + slow + new * measured.quick_new_models_seconds))
+            week.quick.append(Job(at, owner, known + slow + new * measured.quick_new_models_cpu_seconds))
             week.graphs.append(new * gpu)
         return week
 
