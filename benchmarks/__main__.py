@@ -29,7 +29,6 @@ from benchmarks.assignment import CHAPTER_7, DEFINITIONS, path_of
 from benchmarks.batches import most_memory, timed
 from benchmarks.cold_start import cold_starts
 from benchmarks.fresh_kernel import FreshKernel
-from benchmarks.measuring import cpu_is_counted_by
 from benchmarks.peers.environments import NBGRADER, OTTER
 from benchmarks.peers.nbgrader import Nbgrader
 from benchmarks.peers.otter import Otter
@@ -142,7 +141,6 @@ def machine() -> dict[str, str]:
         "packages": shared,
         "peers": f"otter-grader {OTTER.version}, nbgrader {NBGRADER.version}, each in an environment of its own with "
         "its own versions of Jupyter's packages; torch, torchvision and d2l are the ones above, through a path file",
-        "CPU": cpu_is_counted_by(),
     }
 
 
