@@ -94,7 +94,7 @@ class Course:
     def scores(self) -> dict[str, float]:
         """Return the scores, on which everything that the batch wrote has to agree."""
         ran = grader("gradebook", self.reports)
-        scores = {}
+        scores: dict[str, float] = {}
         for table in (ran.stdout, (self.reports / "gradebook.csv").read_text("utf-8")):
             for row in csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))):
                 report = Report.from_json((self.reports / f"{row['key']}.json").read_text("utf-8"))

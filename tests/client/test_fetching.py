@@ -43,8 +43,8 @@ class Memory(Client):
         return form.encode()
 
 
-def row(key: str, *, revision: str = "r1", state: str = "graded", message: str = "") -> dict[str, Any]:
-    points = {"revision": revision, "score": 1, "max_score": 2, "pending_points": 0} if state == "graded" else None
+def row(key: str, *, revision: str = "r1", marks: str = "", state: str = "graded", message: str = "") -> dict[str, Any]:
+    points = {"revision": revision, "score": 1, "max_score": 2, "pending_points": 0, "marks": marks}
     return {
         "id": f"id of {key}",
         "key": key,
@@ -52,7 +52,7 @@ def row(key: str, *, revision: str = "r1", state: str = "graded", message: str =
         "state": state,
         "message": message,
         "training": "none",
-        "points": points,
+        "points": points if state == "graded" else None,
         "identifiers": {"login": key},
         "notebooks": [{"name": "hw2.ipynb", "sha256": "0" * 64}],
     }
@@ -101,6 +101,13 @@ def test_what_is_there_is_not_fetched_again_and_what_is_new_is(tmp_path: Path) -
     regraded = Memory([row("kim", revision="r2"), row("lee"), row("yu")])
     fetch(regraded, "b1", tmp_path)
     assert regraded.asked == ["id of kim.json", "id of kim.html"]
+
+
+def test_a_report_is_fetched_again_after_its_marks_have_changed(tmp_path: Path) -> None:
+    for marks, asked in (("", 2), ("1 until noon", 2), ("1 until noon", 0), ("", 2)):
+        client = Memory([row("kim", marks=marks)])
+        fetch(client, "b1", tmp_path)
+        assert len(client.asked) == asked
 
 
 def test_only_the_formats_asked_for_are_written_and_json_always(tmp_path: Path) -> None:
