@@ -60,7 +60,7 @@ def main() -> None:
         first = next(events)
         assert isinstance(first, Checked)
         print(f"first check: {first.seconds:.3f} s, {len(first.judged)} items")
-        rows = []
+        rows, judged = [], 0
         used = time.process_time() + zygote.cpu_seconds()
         for number in range(arguments.saves):
             path.write_text(json.dumps(changed(content, arguments.name, number)), encoding="utf-8")
@@ -74,9 +74,7 @@ def main() -> None:
         used = (time.process_time() + zygote.cpu_seconds() - used) / arguments.saves
         waited, seconds, whole, cells = (statistics.median(column) for column in zip(*rows, strict=True))
         slowest = max(row[0] for row in rows)
-        print(
-            f"after a save: {waited:.3f} s (slowest {slowest:.3f}), {len(checked.judged)} items judged, CPU {used:.3f} s"
-        )
+        print(f"after a save: {waited:.3f} s (slowest {slowest:.3f}), CPU {used:.3f} s; {judged} items judged")
         print(f"  of which grade() {whole:.3f} s, in that the cells {cells:.3f} s")
         print(f"  noticing it {waited - seconds:.3f} s (polled every {POLL} s), else {1000 * (seconds - whole):.1f} ms")
 
