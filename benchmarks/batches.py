@@ -15,7 +15,7 @@ __all__ = ["Batch", "most_memory", "timed"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one grader took for classes of several sizes, at least two."""
+    """What one grader took for classes of several sizes, the two largest with as many processes."""
 
     grader: str
     notebook: str
