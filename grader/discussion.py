@@ -92,7 +92,7 @@ def waiting_message(evidence: Mapping[str, Any]) -> str:
     """Return what an item says that waits for a person, by its evidence."""
     words = evidence.get("words", 0)
     if not words:
-        return "waits for a person; nothing stands under a heading Discussion, Exercises or Takeaways"
+        return "waits for a person; no discussion found"
     return f"waits for a person ({words:,} {'word' if words == 1 else 'words'})"
 
 

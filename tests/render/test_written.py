@@ -53,6 +53,11 @@ def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None
         assert file.getvalue().count("discussion.7.2") == 1
 
 
+def test_where_nothing_was_found_the_page_says_what_was_looked_for() -> None:
+    page = Page(render_html(report_of(Verdict.PENDING, "")))
+    assert "Nothing stands under a heading such as Discussion, Exercises or Takeaways of section 7.2." in page.text
+
+
 def test_what_is_no_such_evidence_shows_nothing() -> None:
     for other in ({}, {"kind": "discussion"}, evidence(" \n"), {"text": "a", "cells": []}):
         assert written(other) is None
