@@ -162,6 +162,10 @@ def load_assignment(folder: Path) -> Assignment:
     items = tuple(_item(_Table(each, f"{path}, item {number}")) for number, each in table.tables("items"))
     table.end()
     _check(str(path), items, sections, points)
+    asked_for = {name for item in items for name in item.names}
+    for name in variables:
+        if name not in asked_for:
+            raise AssignmentError(f"{path}: variables has {name!r}, which no item has in names: add it there")
     return Assignment(
         name=path.parent.name,
         title=title,

@@ -54,6 +54,7 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("points = 5", "points = 6", "add up to 5, but points = 6"),
+        ("points = 5", "points = 5\nvariables = ['X']", "variables has 'X', which no item has in names"),
         ("points = 5", "", "points is missing"),
         ("points = 2", "points = 0", r"item 1 \(first\): points must be above zero"),
         ("points = 2", "points = -2", "points must be above zero"),
