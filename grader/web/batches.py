@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -35,7 +35,7 @@ def one(
     service: Given,
     batch: str,
     sought: Sought = "",
-    state: State | None = None,
+    state: State | Literal[""] = "",  # as a form sends it
     start: Number = 0,
     done: Done = None,
     count: Number = 0,
@@ -90,6 +90,6 @@ def stop(token: Anyone, service: Given, batch: str) -> Response:
     return see_other(f"/batches/{found.id}", done="cancelled", count=str(cancel(service.store, found.id)))
 
 
-def _matches(found: SubmissionStatus, sought: str, state: State | None) -> bool:
+def _matches(found: SubmissionStatus, sought: str, state: State | Literal[""]) -> bool:
     named = sought.casefold() in f"{found.name}\n{found.key}".casefold()
-    return named and (state is None or found.state is state)
+    return named and (state == "" or found.state == state)

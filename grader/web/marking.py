@@ -20,7 +20,7 @@ from grader.store.reports import SubmissionStatus, report_of
 from grader.store.tokens import Token
 from grader.web.page import SMALL, page, see_other
 
-__all__ = ["router"]
+__all__ = ["router", "steps_of"]
 
 _STEPS = (1.0, 0.5, 0.25)  # of points, the largest that fits
 _MOST_STEPS = 9  # a key each, from 0 to 9
@@ -59,7 +59,7 @@ def one(token: Staff, service: Given, batch: str, submission: str, item: str) ->
         notebook=_in_the_notebook(found, result),
         text=markdown(str(result.evidence.get("text", ""))),
         mark=next((each for each in marks_of(service.store, found.id) if each.item == item), None),
-        steps=_steps(result.max_points),
+        steps=steps_of(result.max_points),
         longest=LONGEST_COMMENT,
         left=len(waiting),
         count=sum(to_mark(service.store, batch).values()),
@@ -93,6 +93,13 @@ def take_back(token: Staff, service: Given, batch: str, submission: str, item: s
     return see_other(_place(batch, Unmarked(found.id, found.key, found.name, item)))
 
 
+def steps_of(max_points: float) -> list[float]:
+    """Return points to choose from, a key each: in the largest step that leads to the most there is."""
+    fitting = (step for step in _STEPS if math.isclose(max_points % step, 0, abs_tol=1e-9) and max_points >= step)
+    step = next((step for step in fitting if max_points / step <= _MOST_STEPS), max_points / 4)
+    return [round(number * step, 4) for number in range(round(max_points / step) + 1)] if step else [0.0]
+
+
 def _item(
     token: Token, service: Service, batch: str, submission: str, item: str
 ) -> tuple[SubmissionStatus, ItemResult]:
@@ -120,13 +127,6 @@ def _following(waiting: list[Unmarked], here: SubmissionStatus, item: str) -> Un
     others = [each for each in waiting if (each.submission, each.item) != (here.id, item)]
     further = (each for each in others if each.item == item and each.key > here.key)
     return next(further, next(iter(others), None))
-
-
-def _steps(max_points: float) -> list[float]:
-    """Return points to choose from, a key each: in the largest step that leads to the most there is."""
-    fitting = (step for step in _STEPS if math.isclose(max_points % step, 0, abs_tol=1e-9) and max_points >= step)
-    step = next((step for step in fitting if max_points / step <= _MOST_STEPS), max_points / 4)
-    return [round(number * step, 4) for number in range(round(max_points / step) + 1)] if step else [0.0]
 
 
 def _place(batch: str, found: Unmarked) -> str:

@@ -51,9 +51,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> Settings:
     return Settings(
-        database=f"sqlite:///{tmp_path}/grader.sqlite",
-        blobs=f"file://{tmp_path}/blobs",
+        database=f"sqlite:///{folder}/grader.sqlite",
+        blobs=f"file://{folder}/blobs",
         broker=f"redis://127.0.0.1:{free_port()}/0",
         requests_per_minute=1_000_000,
         upload_bytes=2**20,
@@ -64,8 +68,8 @@ def settings(tmp_path: Path) -> Settings:
 def started(migrated: Path, tmp_path: Path) -> Iterator[Callable[[Settings], Api]]:
     """Start a service in this process, for any settings of this store."""
     shutil.copy(migrated, tmp_path / "grader.sqlite")
-    with ExitStack() as running:
-        yield lambda settings: running.enter_context(_running(settings))
+    with ExitStack() as stack:
+        yield lambda settings: stack.enter_context(running(settings))
 
 
 @pytest.fixture
@@ -154,7 +158,7 @@ def served(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[Api]:
+def running(settings: Settings) -> Iterator[Api]:
     store = Store.open(settings)
     headers = {who: bearer(secret) for who, secret in (tokens(store) | {"bad": "grader_nonsense"}).items()}
     headers["nobody"] = {}

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
-from tests.api.conftest import Api, api, migrated, settings, started  # noqa: F401 - fixtures
+from grader.report import Report
+from grader.store.leases import Lease, finish
+from grader.store.reports import submissions
+from tests.api.conftest import Api, migrated, running, settings_in  # noqa: F401 - a fixture
+from tests.api.work import claimed, hand_in, report
 
-__all__ = ["CHROMIUM", "Visitor"]
+__all__ = ["TITLE", "Class", "Visitor", "as_written", "taught"]
 
+# An assignment is run by the grader's own pytest, inside a grading.
+collect_ignore_glob = ["reflected/*"]
+
+TITLE = "과제 2 <b>"
 CHROMIUM = "/usr/bin/chromium"  # Debian's; nothing is downloaded
-SECRET = "Bearer "
 
 
 @dataclass
 class Visitor:
-    """Somebody in a browser, and what their pages asked for, said on the console, and popped up."""
+    """Somebody in a browser of their own, and what their pages asked for, complained of, and popped up."""
 
     page: Page
     url: str
@@ -32,8 +42,8 @@ class Visitor:
         return self.page
 
     def sign_in(self, secret: str, path: str = "/") -> Page:
-        """Sign in as anybody does, and go on to a page."""
-        self.page.goto(f"{self.url}{path}")
+        """Sign in as anybody does, on the way to a page."""
+        self.open(path)
         self.page.get_by_label("Token").fill(secret)
         self.page.get_by_role("button", name="Sign in").click()
         return self.page
@@ -45,6 +55,7 @@ class Visitor:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    assert Path(CHROMIUM).exists(), "no chromium on this machine: sudo apt-get install chromium"
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
         yield launched
@@ -62,12 +73,16 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         contexts.append(context)
         visitor = Visitor(context.new_page(), url)
 
-        def asked(request: Request) -> None:
-            visitor.asked.append(request.url)
+        def popped_up(dialog: Dialog) -> None:
+            visitor.dialogs.append(dialog.message)
+            dialog.dismiss()
 
-        visitor.page.on("request", asked)
-        visitor.page.on("console", lambda told: visitor.complaints.append(told.text))
-        visitor.page.on("dialog", lambda dialog: (visitor.dialogs.append(dialog.message), dialog.dismiss()))
+        visitor.page.on("request", lambda request: visitor.asked.append(request.url))
+        visitor.page.on(
+            "console",
+            lambda told: visitor.complaints.append(told.text) if told.type in ("error", "warning") else None,
+        )
+        visitor.page.on("dialog", popped_up)
         return visitor
 
     yield opened
@@ -75,7 +90,48 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         context.close()
 
 
+@dataclass(frozen=True)
+class Class:
+    """A class of kim, lee and park that was graded, each with an item that waits for a person."""
+
+    api: Api
+    batch: str
+    ids: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Of the site."""
+        return self.api.url
+
+    def secret(self, who: str) -> str:
+        """Return somebody's token."""
+        return str(self.api[who].headers["Authorization"]).removeprefix("Bearer ")
+
+
+@pytest.fixture(scope="module")
+def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:  # noqa: F811 - the fixture
+    """A class that tests only look at."""
+    with taught(migrated, tmp_path_factory.mktemp("course")) as made:
+        yield made
+
+
 @pytest.fixture
-def secrets(api: Api) -> dict[str, str]:  # noqa: F811 - the fixture
-    """The secret of each of the service's people."""
-    return {who: each.headers.get("Authorization", "").removeprefix(SECRET) for who, each in api.clients.items()}
+def own_course(migrated: Path, tmp_path: Path) -> Iterator[Class]:  # noqa: F811 - the fixture
+    """A class that a test may change."""
+    with taught(migrated, tmp_path) as made:
+        yield made
+
+
+def as_written(lease: Lease) -> Report:
+    return report(lease, written=True)
+
+
+@contextmanager
+def taught(migrated: Path, folder: Path, made: Callable[[Lease], Report] = as_written) -> Iterator[Class]:  # noqa: F811
+    """Serve a class that was graded, with the reports that are made of it."""
+    shutil.copy(migrated, folder / "grader.sqlite")
+    with running(settings_in(folder)) as api:
+        batch = hand_in(api["staff"], title=TITLE).json()["batch"]
+        for lease in claimed(api.store):
+            finish(api.store, lease, made(lease))
+        yield Class(api, batch, {each.key: each.id for each in submissions(api.store, batch)})
