@@ -14,6 +14,9 @@ from grader.hints import hints
 from grader.report import ItemResult, Verdict
 from grader.sandbox.sandbox import Zygote
 from grader.selection import items_called
+from grader.testing.judge import judge
+from grader.testing.loading import load_rubric
+from grader.testing.local import LocalWork
 from tests.notebooks import submission
 
 FLIPPED = """
@@ -64,6 +67,22 @@ def test_no_step_holds_the_expected_tensor(hw2: Assignment, zygote: Zygote, code
     told = json.dumps([[hint.text, hint.shown] for hint in hints(result, item)])
     assert json.dumps(expected) not in told
     assert '"expected"' not in told
+
+
+def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignment) -> None:
+    rubric, items = load_rubric(hw2), {item.id: item for item in hw2.tested}
+    looked_at = 0
+    for mistake in rubric.misconceptions[:60:8]:
+        work = LocalWork(rubric.solution.with_definitions(mistake.cells(rubric.own_packages)))
+        for result in judge(hw2, work, "hints", mistake.breaks & items.keys()):
+            where, *others = hints(result, items[result.id])
+            assert mistake.says not in where.text
+            assert all(hint.shown.keys() <= {"inputs", "found"} for hint in others)
+            expected = result.evidence.get("expected")
+            if isinstance(expected, dict) and len(json.dumps(expected.get("values"))) > 12:
+                assert json.dumps(expected["values"]) not in " ".join(hint.text for hint in (where, *others))
+                looked_at += 1
+    assert looked_at > 3
 
 
 def test_an_exception_is_the_kind_of_mistake(hw2: Assignment, zygote: Zygote) -> None:
