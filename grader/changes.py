@@ -56,7 +56,8 @@ class _Statement:
 
     Attributes:
         code: what it is, whatever its layout.
-        defines: whether it only makes a function or class, and runs nothing else of the notebook's.
+        runs: whether it runs code of the notebook's, and does not only make a function or a class of functions.
+        makes: whether it makes what runs code when it is called.
         binds: the names it binds.
         uses: the names it mentions, in whatever function inside.
         touches: of those the ones whose things it may change.
@@ -67,7 +68,8 @@ class _Statement:
     """
 
     code: str
-    defines: bool
+    runs: bool
+    makes: bool
     binds: frozenset[str]
     uses: frozenset[str]
     touches: frozenset[str]
@@ -159,32 +161,30 @@ def _spread(
     placed: Sequence[tuple[Place, _Statement]], changed: set[_Statement], foreign: set[str]
 ) -> tuple[set[str], frozenset[Place]]:
     doubtful: set[str] = set()
-    cells: set[Place] = set()
-    grown = -1
-    while grown < len(doubtful):
-        grown = len(doubtful)
-        for place, statement in placed:
-            if statement in changed or not statement.uses.isdisjoint(doubtful):
-                cells.add(place)
-                doubtful |= _effects(statement, placed, foreign)
+    waiting, cells = list(placed), set()
+    grown = True
+    while grown:
+        met = [(place, each) for place, each in waiting if each in changed or not each.uses.isdisjoint(doubtful)]
+        waiting = [each for each in waiting if each not in met]
+        cells |= {place for place, _ in met}
+        doubtful = doubtful.union(*(_effects(each, placed, foreign) for _, each in met))
+        grown = bool(met)
     return doubtful, frozenset(cells)
 
 
 def _effects(statement: _Statement, placed: Sequence[tuple[Place, _Statement]], foreign: set[str]) -> set[str]:
     """Return the names that are in doubt where a statement is; with one that runs, what it calls may change things."""
     called = [statement]
-    if not statement.defines:
-        reached = set(statement.uses)
-        for _ in placed:
-            more = [each for _, each in placed if each not in called and not each.binds.isdisjoint(reached)]
-            if not more:
-                break
+    if statement.runs:
+        reached, others = set(statement.uses), [each for _, each in placed if each is not statement]
+        while more := [each for each in others if not each.binds.isdisjoint(reached)]:
+            others = [each for each in others if each.binds.isdisjoint(reached)]
             called += more
-            reached.update(*(each.uses for each in more if each.defines))
+            reached.update(*(each.uses for each in more if each.makes))
     for each in called:
         if each.reaches_all or not each.exposes.isdisjoint(foreign):
             raise _Unforeseeable
-    touched = {name for each in called if each is statement or each.defines for name in each.touches}
+    touched = {name for each in called if each is statement or each.makes for name in each.touches}
     return (set(statement.binds) | touched) - foreign
 
 
@@ -207,7 +207,8 @@ def _statement(node: ast.stmt) -> _Statement:
     touches = {name for each in ast.walk(node) for name in _touched(each)} | exposes | declared
     return _Statement(
         code=code,
-        defines=isinstance(node, _DEFINITIONS) and not node.decorator_list,
+        runs=not _only_makes(node),
+        makes=any(isinstance(each, _DEFINITIONS | ast.Lambda) for each in ast.walk(node)),
         binds=frozenset(top),
         uses=uses,
         touches=frozenset(touches & uses),
@@ -216,6 +217,15 @@ def _statement(node: ast.stmt) -> _Statement:
         aliases=_alias(node),
         reaches_all=not uses.isdisjoint(_POWERS) or any(_is_beyond(each) for each in ast.walk(node)),
     )
+
+
+def _only_makes(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return not node.decorator_list and all(map(_only_makes, node.body))
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return not node.decorator_list
+    value = node.value if isinstance(node, ast.Assign | ast.Expr) else None
+    return isinstance(node, ast.Pass) or isinstance(value, ast.Lambda | ast.Constant)
 
 
 def _shared(table: symtable.SymbolTable, outermost: bool = False) -> Iterator[str]:

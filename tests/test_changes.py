@@ -90,10 +90,21 @@ def test_a_function_that_patches_what_it_is_given_concerns_everything_where_it_i
     assert concerned(before, after) == EVERYTHING
 
 
-def test_a_function_that_changes_what_is_shared_has_an_effect_where_it_is_called() -> None:
-    cells = (*CELLS, "def put(x):\n    seen.append(x)", "def third(x):\n    return len(seen)", "put(1)")
+@pytest.mark.parametrize(
+    "put",
+    [
+        "def put(x):\n    seen.append(x)",
+        "put = lambda x: seen.append(x)",
+        "@torch.no_grad()\ndef put(x):\n    seen.append(x)",
+        "def add(x):\n    global seen\n    seen = [x]\ndef put(x):\n    add(x)",
+        "class put:\n    def __init__(self, x):\n        seen[0] = x",
+    ],
+)
+def test_what_changes_something_shared_has_an_effect_where_it_is_called(put: str) -> None:
+    cells = (*CELLS, put, "def third(x):\n    return len(seen)", "put(1)")
     assert concerned(cells, (*cells[:-1], "put(2)")) == {"third", "shown"}
     assert concerned(cells, (*cells[:-1], "pass")) == {"third", "shown"}
+    assert concerned(cells, (*cells[:-1], "class Unused:\n    one = put(1)")) == {"third", "shown"}
 
 
 def test_a_class_that_is_added_to_later_is_concerned() -> None:
