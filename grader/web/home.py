@@ -39,6 +39,13 @@ def first(token: Anyone, service: Given, after: AfterId = "") -> Response:
     return page("home", token, batches=found, following=following, after=after, form=_form(token, service))
 
 
+@router.get("/batches")
+@router.get("/submissions")
+def elsewhere() -> Response:
+    """Lead back whoever asks for the address of a form again."""
+    return see_other("/")
+
+
 @router.post("/batches")
 def hand_in_class(token: Submitter, service: Given, upload: Uploaded, once: Once = "") -> Response:
     """Take a class's submissions."""

@@ -86,6 +86,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     own.get_by_role("link", name="hw.ipynb").click()
     expect(own.get_by_text("0 of 6 points", exact=True)).to_be_visible()
     assert "좋다" not in own.content()
+    assert "test_square" not in own.content()
     page.get_by_role("link", name="To publishing").click()
     expect(page.get_by_role("row", name="kim")).to_have_text("kim02+2")
     page.get_by_role("button", name="Publish 2 submissions").click()

@@ -195,3 +195,13 @@ def test_a_body_that_is_too_large_is_not_read(course: Class) -> None:
     with signed_in(course, "staff") as staff:
         answer = staff.post(f"/batches/{course.batch}/regrade", data={"training": "x" * 2**18})
     assert answer.status_code == 413
+
+
+def test_pages_are_counted_by_their_patterns(course: Class) -> None:
+    with signed_in(course, "staff") as staff:
+        staff.get(f"/batches/{course.batch}/export")
+        staff.get("/nowhere/at/all")
+        metrics = staff.get("/metrics").text
+    assert 'route="/batches/{batch}/export"' in metrics
+    assert course.batch not in metrics
+    assert "/nowhere" not in metrics
