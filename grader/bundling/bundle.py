@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ def bundle(
     recorded: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     items = [item for item in assignment.items if item.visible and (only is None or item.id in only)]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         for item in items:
             progress(f"recording {item.id}")
             try:
@@ -135,6 +136,17 @@ def write_bundle(bundled: Bundled, out: Path) -> None:
         raise InputError(f"{out} exists already: take it away, or give another --out") from None
     except OSError as error:
         raise InputError(f"cannot write the bundle to {out}: {error.strerror}; give another --out") from None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: cases are small, and the same sums come out whatever the machine is."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _recorded(item: Item, rubric: Rubric, student: Student) -> dict[str, Any]:

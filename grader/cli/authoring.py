@@ -1,4 +1,4 @@
-"""Commands of those who write assignments: assignment new, assignment import, rubric verify."""
+"""Commands of those who write assignments: assignment new, bundle and import, rubric verify."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grader.cli.console import (
     write_text,
 )
 
-__all__ = ["import_", "new", "verify"]
+__all__ = ["bundle", "import_", "new", "verify"]
 
 rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
@@ -50,6 +50,35 @@ def new(
         print("\nTry it:")
         print(f"    grader rubric verify {shlex.quote(shown)}")
         print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
+
+
+@assignments.command()
+def bundle(
+    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="ZIP|FOLDER", help="Where it goes; NAME-check.zip where nothing is said.")
+    ] = None,
+) -> None:
+    """Write what students check their own work with: the visible items' recorded inputs and outputs, and no reference.
+
+    Exit codes: 0 it is written, 2 the assignment or the place will not do.
+    """
+    with exit_codes(), shown_progress() as progress:
+        from grader.assignment import find_assignment
+        from grader.render.text import plain
+
+        found = find_assignment(assignment)
+        target = out or Path(f"{found.name}-check.zip")
+        progress("starting")
+        with interrupts_held():
+            from grader.bundling import bundle, write_bundle
+
+        made = bundle(found, progress=progress)
+        write_bundle(made, target)
+        progress("")
+        print("wrote", plain(str(target)))
+        for item, why in made.left_out.items():
+            print(f"left out {plain(item)}: {plain(why)}")
 
 
 @assignments.command("import")
