@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,26 +61,15 @@ def import_assignment(
     folder = folder if folder is not None else Path(name)
     if folder.name != name:
         raise InputError(f"{folder}: an assignment is called as its folder: give --out .../{name}")
-    source = read_source(path, hidden=hidden)
-    worthless = [each for each in source.questions if each.points <= 0]
-    source = replace(
-        source,
-        questions=tuple(each for each in source.questions if each.points > 0),
-        left=(*source.left, *(f"{each.place}: {each.id} earns no points" for each in worthless)),
-    )
-    taken = _taken(source)
-    gaps = tuple(f"{each.question.place}: {each.id} {each.why}" for each in taken if each.why)
-    if strict and gaps:
-        raise InputError(f"{gaps[0]} ({len(gaps)} such in all): leave --strict out to have a person mark it")
-    if not any(each.tests for each in taken):
-        why = f" ({gaps[0]})" if gaps else ""
-        raise InputError(f"{path} has no tests that can be run apart from the student's code{why}")
-    packages = _packages(source)
-    contents = {
-        "rubric.toml": rubric(source.title or name, taken, packages),
-        f"test_{re.sub(r'[^0-9A-Za-z_]', '_', name)}.py": tests(source, taken),
-        "IMPORTED.md": note(source, name, taken, packages),
-    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's, about the syntax of code that is not ours
+        try:
+            source = _worth_points(read_source(path, hidden=hidden))
+            taken = _taken(source)
+            gaps = _gaps(path, taken, strict=strict)
+            contents = _contents(name, source, taken)
+        except RecursionError:
+            raise InputError(f"{path}: its code is nested too deeply: take what is generated out of it") from None
     return Imported(
         files=_written(folder, contents),
         by_tests=tuple(each.id for each in taken if each.tests),
@@ -88,6 +78,33 @@ def import_assignment(
         left=source.left,
         points=load_assignment(folder).points,
     )
+
+
+def _worth_points(source: Source) -> Source:
+    """Return a source without the questions that earn nothing, which no rubric has."""
+    worthless = [each for each in source.questions if each.points <= 0]
+    left = (*source.left, *(f"{each.place}: {each.id} earns no points" for each in worthless))
+    return replace(source, questions=tuple(each for each in source.questions if each.points > 0), left=left)
+
+
+def _gaps(path: Path, taken: Sequence[Taken], *, strict: bool) -> tuple[str, ...]:
+    """Return what has tests and is marked by a person all the same."""
+    gaps = tuple(f"{each.question.place}: {each.id} {each.why}" for each in taken if each.why)
+    if strict and gaps:
+        raise InputError(f"{gaps[0]} ({len(gaps)} such in all): leave --strict out to have a person mark it")
+    if not any(each.tests for each in taken):
+        why = f" ({gaps[0]})" if gaps else ""
+        raise InputError(f"{path} has no tests that can be run apart from the student's code{why}")
+    return gaps
+
+
+def _contents(name: str, source: Source, taken: Sequence[Taken]) -> dict[str, str]:
+    packages = _packages(source)
+    return {
+        "rubric.toml": rubric(source.title or name, taken, packages),
+        f"test_{re.sub(r'[^0-9A-Za-z_]', '_', name)}.py": tests(source, taken),
+        "IMPORTED.md": note(source, name, taken, packages),
+    }
 
 
 def _taken(source: Source) -> list[Taken]:

@@ -77,7 +77,7 @@ class _Crossing(ast.NodeVisitor):
             self._refuse_module(alias.name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        if node.level or any(alias.name == "*" for alias in node.names):
+        if node.level:
             raise Untranslatable(f"has `{ast.unparse(node)}`, of which nobody knows what it brings")
         self._refuse_module(node.module or "")
         for alias in node.names:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from grader.importing.refusal import NOT_PYTHON
+
 __all__ = ["Binding", "Bindings", "parsed"]
 
 _DRAWING = ("rand", "shuffle", "choice", "normal", "uniform", "dropout", "Dropout", "init", "Linear", "Conv2d")
@@ -77,7 +79,7 @@ def parsed(cell: str) -> list[ast.stmt]:
     for text in (cell, "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.split("\n"))):
         try:
             return ast.parse(text).body
-        except (SyntaxError, ValueError):
+        except NOT_PYTHON:
             continue
     return []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.importing.questions import Form, Headings, Question, Source
+from grader.importing.refusal import NOT_PYTHON
 from grader.notebook_json import Document
 
 __all__ = ["is_nbgrader", "read_nbgrader"]
@@ -115,7 +116,7 @@ def _with_hidden(question: Question, regions: int, *, taken: bool) -> Question:
 def _has_statements(code: str) -> bool:
     try:
         return bool(ast.parse(code).body)
-    except (SyntaxError, ValueError):
+    except NOT_PYTHON:
         return True  # whoever translates it says what is wrong
 
 
@@ -127,7 +128,7 @@ def _without_hidden(place: str, source: str) -> tuple[str, int]:
         (hidden if inside else visible).append(line)
     try:
         count = len(ast.parse("\n".join(hidden)).body)
-    except (SyntaxError, ValueError):
+    except NOT_PYTHON:
         count = sum(1 for line in hidden if line.strip())
     return "\n".join(visible), count
 

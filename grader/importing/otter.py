@@ -11,9 +11,10 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.importing.questions import Form, Headings, Question, Source
+from grader.importing.refusal import NOT_PYTHON
 from grader.notebook_json import Document
 
-__all__ = ["is_otter", "read_otter"]
+__all__ = ["carries_tests", "is_master", "read_otter"]
 
 _CHECK = re.compile(r"\.\s*check\(\s*[\"']([^\"']+)[\"']")
 _MASTER = re.compile(r"^\s*#\s*(BEGIN QUESTION|ASSIGNMENT CONFIG)\b", re.MULTILINE)
@@ -42,9 +43,14 @@ class _File:
     whole: bool  # all of its points or none
 
 
-def is_otter(document: Document) -> bool:
-    """Tell whether a notebook carries otter's tests, or is one of otter's masters."""
-    return bool(_tests_of(document)) or _is_master(document)
+def carries_tests(document: Document) -> bool:
+    """Tell whether a notebook has otter's tests in its metadata."""
+    return bool(_tests_of(document))
+
+
+def is_master(document: Document) -> bool:
+    """Tell whether otter makes other notebooks from this one."""
+    return any(cell.get("cell_type") == "raw" and _MASTER.search(str(cell["source"])) for cell in document.cells)
 
 
 def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, hidden: bool) -> Source:
@@ -60,7 +66,7 @@ def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, h
     """
     found = [_from_source(name, source) for name, source in sorted(files.items(), key=lambda each: _natural(each[0]))]
     for notebook, document in notebooks.items():
-        if _is_master(document):
+        if is_master(document):
             raise InputError(
                 f"{notebook}: it is a master: run `otter assign`, and import the folder dist/student it makes"
             )
@@ -75,10 +81,6 @@ def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, h
         left += each_left
     cells = [str(cell["source"]) for cell in first.cells if cell.get("cell_type") == "code"] if first else []
     return Source("otter-grader", title, tuple(cells), tuple(questions), tuple(left))
-
-
-def _is_master(document: Document) -> bool:
-    return any(cell.get("cell_type") == "raw" and _MASTER.search(str(cell["source"])) for cell in document.cells)
 
 
 def _tests_of(document: Document) -> Mapping[str, Any]:
@@ -117,7 +119,7 @@ def _from_source(place: str, source: str) -> _File:
     """Read a test file without running it."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except NOT_PYTHON as error:
         raise InputError(f"{place}: it is no Python ({error}): give a folder whose tests/*.py are otter's") from None
     values = {
         target.id: node.value

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.errors import InputError
 from grader.importing.nbgrader import is_nbgrader, read_nbgrader
-from grader.importing.otter import is_otter, read_otter
+from grader.importing.otter import carries_tests, is_master, read_otter
 from grader.importing.questions import Source
 from grader.notebook_json import DEFAULT_BOUNDS, Document, parse
 
@@ -68,7 +68,7 @@ def read_source(path: Path, *, hidden: bool) -> Source:
 
 def _source(path: Path, files: _Files, hidden: bool) -> Source:
     of_nbgrader = {name: each for name, each in files.notebooks.items() if is_nbgrader(each)}
-    if files.tests or any(is_otter(each) for each in files.notebooks.values()):
+    if files.tests or any(carries_tests(each) or is_master(each) for each in files.notebooks.values()):
         source = read_otter(files.notebooks, files.tests, hidden=hidden)
     elif len(of_nbgrader) > 1:
         names = ", ".join(sorted(of_nbgrader))
@@ -95,7 +95,7 @@ def _first_with_tests(folder: Path) -> _Files:
     found = _Files()
     for below in _STUDENT:
         files = _from_folder(folder / below) if (folder / below).is_dir() else _Files()
-        if files.tests or any(is_nbgrader(each) or is_otter(each) for each in files.notebooks.values()):
+        if files.tests or any(is_nbgrader(each) or carries_tests(each) for each in files.notebooks.values()):
             return files
         found = files if files.notebooks else found
     return found

@@ -61,7 +61,7 @@ def translated(code: str, question: Question, notebook: Bindings) -> Translated:
         names, copied = outside.needed(body)
     except (SyntaxError, ValueError) as error:
         raise Untranslatable(f"is no plain Python ({getattr(error, 'msg', error)})") from None
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise Untranslatable("is nested too deeply") from None
     _refuse_partial_scores(question, body)
     variables = tuple(name for name in names if outside.is_variable(name, body))
@@ -156,6 +156,9 @@ class _Outside:
 
     def _is_changed(self, name: str, statement: ast.stmt) -> bool:
         """Tell whether another statement than definitions mentions a name, and may change what it stands for."""
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Constant):
+            return False
         others = (each for each in self._author.statements if each is not statement)
         simple = (each for each in others if not isinstance(each, ast.FunctionDef | ast.ClassDef | ast.Assert))
         return any(isinstance(node, ast.Name) and node.id == name for each in simple for node in ast.walk(each))

@@ -169,3 +169,11 @@ def test_what_was_imported_is_loaded_again_as_any_assignment(tmp_path: Path) -> 
     assignment: Assignment = load_assignment(tmp_path / "first")
     assert assignment.packages == ("torch", "numpy")
     assert (assignment.title, assignment.name) == ("Squares", "first")
+
+
+def test_code_that_is_nested_too_deeply_is_refused_and_odd_escapes_are_not(tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    imported(tmp_path / "odd", SQUARE, judging("assert square(2) == 4, '\\d'"))
+    for deep in ("(" * 5000, "-" * 50_000 + "1", "+".join("1" * 20_000)):
+        with pytest.raises(InputError, match=r"nested too deeply|is no plain Python"):
+            imported(tmp_path, SQUARE, judging(f"assert square({deep}) == 4"))
