@@ -43,8 +43,9 @@ def as_written(*readable: str) -> Callable[[Test], Callable[[Student], None]]:
 
         @functools.wraps(test)
         def run(student: Student) -> None:
+            given = {name: _local(student.read(name), frozenset(readable)) for name in names}
             try:
-                test(**{name: _local(student.read(name), frozenset(readable)) for name in names})
+                test(**given)
             except StudentFault as fault:
                 raise StudentFault(fault.fault, fault.message, fault.raised) from None
             except (Absent, GraderError, Mismatch, Pending):

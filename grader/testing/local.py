@@ -147,7 +147,9 @@ class LocalRemote:
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Call it with Python's own values, which it may change."""
-        return _itself(self._answer(lambda: self.value(*args, **kwargs)), self._entered), None
+        own = [_given(each) for each in args]
+        named = {name: _given(each) for name, each in kwargs.items()}
+        return _itself(self._answer(lambda: self.value(*own, **named)), self._entered), None
 
     def attribute(self, name: str) -> Any:
         """Return an attribute in Python's own values."""
@@ -219,6 +221,13 @@ class LocalRemote:
                 text = f": {error}" if str(error) else ""
                 name = type(error).__name__
                 raise StudentFault(Fault.RAISED, f"raises {name}{text}", name) from error
+
+
+def _given(value: Any) -> Any:
+    """Return the object that a test gives back, and all else as it is."""
+    while hasattr(value, "remote"):
+        value = value.remote
+    return value.value if isinstance(value, LocalRemote) else value
 
 
 def _itself(value: Any, entered: Entered) -> Any:

@@ -15,6 +15,7 @@ from grader.sandbox.sandbox import Zygote
 from grader.student import Fault, StudentFault
 from grader.testing.answers import Listener
 from grader.testing.as_written import as_written
+from grader.testing.local import LocalStudent
 from grader.testing.outcome import Mismatch, Pending
 from tests.sandbox.running import ran
 
@@ -195,3 +196,19 @@ def test_a_name_that_is_not_defined_is_missing(run: Run) -> None:
     with pytest.raises(StudentFault) as raised:
         run(asks)
     assert raised.value.fault is Fault.MISSING
+
+
+def test_a_namespace_of_this_process_answers_as_the_sandbox_does() -> None:
+    @as_written("owner", "deposit")
+    def right(Account: Any, numbers: Any, rename: Any, sort: Any) -> None:
+        account, mine, names = Account("Kim"), [3, 1, 2], {"new": "Lee"}
+        sort(mine)
+        rename(account, names)
+        assert (numbers, mine, names) == ([1, 2], [1, 2, 3], {"new": "Lee", "old": "Kim"})
+        assert (account.owner, account.deposit(2), len(account), repr(account)) == ("Lee", 2, 1, "Account('Lee')")
+        with pytest.raises(ValueError, match="negative"):
+            account.deposit(-1)
+
+    namespace: dict[str, Any] = {"__name__": "homework"}
+    exec(CELL, namespace)
+    right(Listener(LocalStudent(namespace)))
