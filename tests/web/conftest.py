@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from grader.report import Report
 from grader.store.leases import Lease, finish
@@ -23,6 +23,7 @@ __all__ = ["TITLE", "Class", "Visitor", "as_written", "taught"]
 collect_ignore_glob = ["reflected/*"]
 
 TITLE = "과제 2 <b>"
+SECONDS = 30  # after which a test gives up; nothing is decided by how long it takes
 CHROMIUM = "/usr/bin/chromium"  # Debian's; nothing is downloaded
 
 
@@ -45,7 +46,8 @@ class Visitor:
         """Sign in as anybody does, on the way to a page."""
         self.open(path)
         self.page.get_by_label("Token").fill(secret)
-        self.page.get_by_role("button", name="Sign in").click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Sign in").click()
         return self.page
 
     def strangers(self) -> list[str]:
@@ -56,6 +58,7 @@ class Visitor:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "no chromium on this machine: sudo apt-get install chromium"
+    expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic"])
         yield launched
@@ -69,7 +72,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
 
     def opened(url: str, **options: object) -> Visitor:
         context = browser.new_context(**options)  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(SECONDS * 1000)
         contexts.append(context)
         visitor = Visitor(context.new_page(), url)
 
