@@ -47,6 +47,7 @@ class Replay:
         self.inputs: tuple[Any, ...] = ()
         self._names = names
         self._made: dict[int, Any] = {}
+        self._left_open = False  # whether some model was made with defaults of its own
         self._again: dict[int, Callable[[], Any]] = {}  # makes for real what was made without numbers
         self._lined_up: dict[int, dict[str, str]] = {}  # the recorded names of parameters, and the student's
 
@@ -67,8 +68,13 @@ class Replay:
             "shapes": self._shapes,
             "sketch": self._sketch,
         }
-        with torch.random.fork_rng(devices=[]):
-            questions[step["do"]](step)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                questions[step["do"]](step)
+        except Wrong as wrong:
+            if self._left_open and wrong.__cause__ is not None:  # with a size of its own that the book's does not have
+                raise Unclear(f"made as the book makes it, it {wrong}") from None
+            raise
 
     def _call(self, step: Mapping[str, Any]) -> None:
         thing, args, named = self._question(step)
@@ -161,7 +167,8 @@ class Replay:
         if not callable(thing):
             raise Wrong(f"expected something to call, found a {type(thing).__name__}")
         if not isinstance(thing, nn.Module):
-            _refuse_other_arguments(thing, args, named)
+            left_open = _parameters_left(thing, args, named)
+            self._left_open = self._left_open or (left_open and step.get("kind") == "module")
         layer = next((each for each in (thing, *args) if isinstance(each, nn.Module)), None)
         if layer is not None:
             args = tuple(_as_its(layer, each) for each in args)
@@ -236,13 +243,21 @@ def layer_of(name: str, shape: Sequence[int]) -> tuple[str, list[int]]:
     return _LAYERS.get(name, pooling), of_one
 
 
-def _refuse_other_arguments(thing: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> None:
+def _parameters_left(thing: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    """Tell whether a callable has parameters that these arguments leave to their defaults.
+
+    Raises:
+        Unclear: it cannot be called with them.
+    """
     try:
-        inspect.signature(thing).bind(*args, **named)
+        signature = inspect.signature(thing)
+        bound = signature.bind(*args, **named).arguments
     except TypeError as error:
         raise Unclear(f"it is not called as the book's is: {error}") from None
     except ValueError:
-        return  # some callables have no signature
+        return False  # some callables have no signature
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return any(name not in bound and each.kind not in variadic for name, each in signature.parameters.items())
 
 
 def _outcome(question: Callable[[], Any]) -> Any:
