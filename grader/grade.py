@@ -64,7 +64,7 @@ def grade(
     inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
     with closing(Execution()) as execution, inside as sandbox:
         folders = {folder.parent.name: str(folder) for folder in shown}
-        watch = Watch(assignment.names, seed, mode, folders, assignment.variables)
+        watch = Watch(_asked_for(assignment, only), seed, mode, folders, assignment.variables)
         for notebook in submission.notebooks:
             progress(f"running {notebook.name}")
             run_notebook(sandbox, notebook, watch, limits, started + limits.submission_seconds, execution)
@@ -107,6 +107,12 @@ def _report(
             ],
         },
     )
+
+
+def _asked_for(assignment: Assignment, only: Collection[str] | None) -> tuple[str, ...]:
+    """Return the names whose definitions matter: each moment at which one of them is made costs a fork."""
+    judged = (item for item in assignment.items if only is None or item.id in only)
+    return tuple(sorted({name for item in judged for name in item.names}))
 
 
 def limits_in(mode: Mode, limits: Limits, notebooks: int) -> Limits:

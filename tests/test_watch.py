@@ -189,6 +189,18 @@ def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
     assert following(events).judged == frozenset()
 
 
+def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: Assignment, zygote: Zygote) -> None:
+    example = read_submission([Path(__file__).parents[1] / "examples" / "hw2.ipynb"])
+    whole = {item.id: item for item in grade(example, hw2, zygote).items}
+    for only in (
+        {"pool2d.max", "edge_detection"},
+        {"equivalence_1x1", "lenet.params", "resnet18.shapes"},
+        {"residual"},
+    ):
+        alone = {item.id: item for item in grade(example, hw2, zygote, only=only).items}
+        assert alone == {name: whole[name] for name in only}
+
+
 @pytest.mark.slow
 def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
     path = tmp_path / "homework.ipynb"
