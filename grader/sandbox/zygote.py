@@ -56,6 +56,7 @@ def main(descriptor: int) -> None:
     except (OSError, RuntimeError) as error:
         compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
     _read_files()
+    importlib.import_module("grader.sandbox.kernel").prepare_kernel()
     signal.signal(signal.SIGCHLD, _reap)
     gc.collect()
     gc.freeze()
