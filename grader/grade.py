@@ -16,7 +16,7 @@ from grader.recipe import Mode
 from grader.report import File, ItemResult, LayerStatus, Report, Verdict
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Zygote
-from grader.sandbox.student import SnapshotWork
+from grader.sandbox.work import SnapshotWork
 from grader.submission import Submission
 from grader.testing.judge import judge
 from grader.training.datasets import find_data_set, shown_folder
@@ -70,8 +70,8 @@ def grade(
             run_notebook(sandbox, notebook, watch, limits, started + limits.submission_seconds, execution)
         ran = time.monotonic()
         progress("judging")
-        work = SnapshotWork(execution, assignment.names, limits, seed)
-        items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
+        with closing(SnapshotWork(execution, assignment.names, limits, seed)) as work:
+            items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
         if any(item.verdict is not Verdict.PASSED for item in items):
             sandbox.require_alive()
     seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}

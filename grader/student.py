@@ -224,7 +224,14 @@ class Remote(Protocol):
 
 
 class Student(Protocol):
-    """One state of a student's notebook, in a process of its own that nothing else shares."""
+    """One state of a student's notebook, in a process of its own.
+
+    Attributes:
+        used: whether another test asked the same process before; a test that goes wrong in it is to be tried in a
+            fresh one.
+    """
+
+    used: bool
 
     def __getattr__(self, name: str) -> Any:
         """Return the function, class or model of that name, which must be among those that some item asks for.
@@ -273,10 +280,17 @@ class Work(Protocol):
         """
 
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> AbstractContextManager[Student]:
         """Open a state in a fresh process; None opens one that offers recorded values only.
 
         `aliases` maps the name a test asks for to the student's own name. `seconds` is how long the process may live
         where it trains: a training is waited for so long, and the time that all tests have together stands still.
+        `shared` allows the process of an earlier opening of the same state that was shared too, and in which nothing
+        went wrong and no model was changed.
         """

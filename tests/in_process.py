@@ -102,7 +102,12 @@ class InProcessWork:
 
     @contextmanager
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[LocalStudent]:
         self.opened += 1
         state = State()

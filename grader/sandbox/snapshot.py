@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import re
 import resource
 import select
@@ -18,7 +17,6 @@ import sys
 import time
 from typing import Any
 
-import numpy
 import torch
 from torch import nn
 
@@ -28,6 +26,7 @@ from grader.fit import trained_in_place
 from grader.probe import probed
 from grader.recipe import Recipe
 from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
+from grader.sandbox.seeding import seed_generators, seed_torch
 from grader.sandbox.values import packed, unpacked
 from grader.sandbox.wire import Channel, Closed, Failure, Handle, Packets
 
@@ -90,18 +89,14 @@ def _reap_tests(deadlines: dict[int, float]) -> None:
 
 
 class _Test:
-    """One test's process: answers operations on the student's objects until it is hung up on."""
+    """A process of tests: answers operations on the student's objects until it is hung up on."""
 
     def __init__(self, connection: socket.socket, namespace: dict[str, Any], request: dict[str, Any]) -> None:
         self._channel = Channel(connection)
         self._namespace = namespace
-        self._objects = Objects()
-        self._aliases: dict[str, str] = request["aliases"]
+        self._seed: int = request["seed"]
         _bound_memory(request["memory_bytes"])
-        seed = request["seed"]
-        random.seed(seed)
-        numpy.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        self._do_begin(request)
 
     def serve(self) -> None:
         while True:
@@ -129,6 +124,12 @@ class _Test:
             return Failure("Missing", f"{name} is not defined")
         thing = self._namespace[name]
         return self._objects.keep(thing) if callable(thing) else self._objects.outgoing(thing)
+
+    def _do_begin(self, request: dict[str, Any]) -> None:
+        """Be as a new process is: no objects kept, the generators at their seed."""
+        self._aliases: dict[str, str] = request["aliases"]
+        self._objects = Objects()
+        seed_generators(self._seed)
 
     def _do_names(self, request: dict[str, Any]) -> Any:
         """Return the student's own callables and models, those most likely to build a model first."""
@@ -166,7 +167,7 @@ class _Test:
 
     def _do_layer(self, request: dict[str, Any]) -> Handle:
         arguments = self._objects.incoming((request["args"], request["kwargs"]))
-        torch.manual_seed(0)
+        seed_torch(0)
         return self._objects.keep(getattr(nn, request["kind"])(*arguments[0], **arguments[1]))
 
     def _do_signature(self, request: dict[str, Any]) -> Any:

@@ -6,28 +6,32 @@ comparison.
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from grader.assignment import Limits
 from grader.recipe import Recipe
 from grader.sandbox.answers import fault_of, plain_data, tensor_of, tensors
-from grader.sandbox.execution import Execution, Snapshot
 from grader.sandbox.values import packed, unpacked
 from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
-from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
+from grader.student import Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 
-__all__ = ["SnapshotStudent", "SnapshotWork"]
+__all__ = ["SnapshotRemote", "SnapshotStudent"]
 
 _SECONDS_OF_GRACE = 1.0
 _LONG = ("train", "answers")  # operations that may take longer than a test
+_CHANGING = (
+    "answers",
+    "apply",
+    "load",
+    "probe",
+    "train",
+    "trained",
+)  # a model, or what is read, may be another after these
 _MAX_CANDIDATES = 32
 _IMAGES_AT_ONCE = 1000
 
@@ -38,7 +42,7 @@ def outgoing(value: Any) -> Any:
         plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
         data = bytes(plain.reshape(-1).view(torch.uint8).numpy().data) if plain.numel() else b""
         return Array(str(plain.dtype).removeprefix("torch."), tuple(plain.shape), data)
-    if isinstance(value, _SnapshotRemote):
+    if isinstance(value, SnapshotRemote):
         return value.handle
     if isinstance(value, tuple | list):
         return tuple(outgoing(entry) for entry in value)
@@ -48,14 +52,21 @@ def outgoing(value: Any) -> Any:
 
 
 class SnapshotStudent:
-    """One test's view of a snapshot, over a process that was forked for this test.
+    """One test's view of a snapshot, over a process that was forked from it.
 
     `seconds` is for all that is asked together, but for trainings and what trained models answer: these are waited for
-    until `end` (monotonic seconds), and `waited` is how long that took.
+    until `end` (monotonic seconds), and `waited` is how long that took. `used` tells whether the process served other
+    tests before, `changed` whether it can serve no other: a model was changed in it, or it did not answer as it should.
     """
 
     def __init__(
-        self, channel: Channel, seconds: float, end: float, names: frozenset[str], recorded: Sequence[Recorded]
+        self,
+        channel: Channel,
+        seconds: float,
+        end: float,
+        names: frozenset[str],
+        recorded: Sequence[Recorded],
+        used: bool = False,
     ) -> None:
         self._channel = channel
         self._names = names
@@ -64,26 +75,31 @@ class SnapshotStudent:
         self._deadline = self._started + seconds
         self._end = end
         self._recorded = recorded
+        self._found: dict[str, SnapshotRemote] = {}
         self.waited = 0.0
+        self.used = used
+        self.changed = False
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
             raise AttributeError(f"{name} is among the names of no item in rubric.toml")
-        found = self.ask({"operation": "get", "name": name})
-        if not isinstance(found, _SnapshotRemote):
-            raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
-        return found
+        if name not in self._found:
+            found = self.ask({"operation": "get", "name": name})
+            if not isinstance(found, SnapshotRemote):
+                raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
+            self._found[name] = found
+        return self._found[name]
 
     def read(self, name: str) -> Any:
         """Return what a name stands for, in Python's own values."""
         with plain_data():
             return unpacked(self.ask({"operation": "read", "name": name}), _remote)
 
-    def layer(self, kind: str, *args: Any, **kwargs: Any) -> _SnapshotRemote:
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
         request = {"operation": "layer", "kind": kind, "args": outgoing(args), "kwargs": outgoing(kwargs)}
         layer = self.ask(request)
-        if not isinstance(layer, _SnapshotRemote):
+        if not isinstance(layer, SnapshotRemote):
             raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
         return layer
 
@@ -104,6 +120,7 @@ class SnapshotStudent:
         """
         started, long = time.monotonic(), request["operation"] in _LONG
         deadline = max(self._end, self._deadline) if long else self._deadline
+        before, self.changed = self.changed, True
         try:
             self._channel.send(request, seconds=max(0.01, deadline - time.monotonic()))
             answer = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
@@ -121,6 +138,7 @@ class SnapshotStudent:
                 taken = time.monotonic() - started
                 self.waited += taken
                 self._deadline += taken
+        self.changed = before or request["operation"] in _CHANGING
         return self._incoming(answer)
 
     def _incoming(self, answer: Any) -> Any:
@@ -129,7 +147,7 @@ class SnapshotStudent:
         if isinstance(answer, Array):
             return tensor_of(answer)
         if isinstance(answer, Handle):
-            return _SnapshotRemote(self, answer)
+            return SnapshotRemote(self, answer)
         if isinstance(answer, tuple):
             return tuple(self._incoming(entry) for entry in answer)
         if isinstance(answer, dict):
@@ -137,7 +155,7 @@ class SnapshotStudent:
         return answer
 
 
-class _SnapshotRemote:
+class SnapshotRemote:
     """An object that stays in the student's process."""
 
     def __init__(self, student: SnapshotStudent, handle: Handle) -> None:
@@ -241,134 +259,14 @@ class _SnapshotRemote:
 
 def _handle(thing: Any) -> Handle:
     """Return the handle of what a test gives back to the student's process."""
-    while not isinstance(thing, _SnapshotRemote):
+    while not isinstance(thing, SnapshotRemote):
         if not hasattr(thing, "remote"):
             raise TypeError(f"a {type(thing).__name__} cannot be given to the student's code")
         thing = thing.remote
     return thing.handle
 
 
-def _remote(thing: Any) -> _SnapshotRemote:
-    if not isinstance(thing, _SnapshotRemote):
+def _remote(thing: Any) -> SnapshotRemote:
+    if not isinstance(thing, SnapshotRemote):
         raise TypeError("no object of the student's")
     return thing
-
-
-class SnapshotWork:
-    """A submission whose cells have been run: its definitions, values, and a way into each state."""
-
-    def __init__(self, execution: Execution, names: Sequence[str], limits: Limits, seed: int) -> None:
-        self._execution = execution
-        self._names = frozenset(names)
-        self._limits = limits
-        self._seed = seed
-        self._deadline = time.monotonic() + limits.judge_seconds
-        self._recorded = tuple(_recorded(execution))
-        self._snapshots = _definitions(execution)
-
-    def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
-        """Return the moments at which one of these names was bound to something the student wrote, in order."""
-        wanted = frozenset(names)
-        return [definition for definition in self._snapshots if definition.names & wanted]
-
-    def imported_from(self, name: str) -> str | None:
-        """Return the package a name was merely imported from."""
-        return self._execution.imported.get(name)
-
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return callables and models of each notebook's last state."""
-        last = {
-            snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names, snapshot.part)
-            for snapshot in self._execution.snapshots
-        }
-        found: list[tuple[Definition, str]] = []
-        for definition in last.values():
-            try:
-                with self.open(definition) as student:
-                    found += [(definition, name) for name in student.names(filled_in)]
-            except StudentFault:
-                continue  # a state that cannot even list its names has nothing to offer
-        return found
-
-    def trainings(self) -> Sequence[OwnTraining]:
-        """Return what the notebooks' own training loops did, in order."""
-        return tuple(self._execution.trainings)
-
-    @contextmanager
-    def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
-    ) -> Iterator[SnapshotStudent]:
-        """Open a state in a fresh process; None opens one that offers recorded values only."""
-        snapshot = None if definition is None else self._snapshots[definition]
-        with self._opened(snapshot, aliases or {}, seconds) as student:
-            yield student
-
-    @contextmanager
-    def trained(self, training: OwnTraining, seconds: float | None = None) -> Iterator[_SnapshotRemote]:
-        """Open the model as a training left it."""
-        place = (training.file, training.cell, training.part)
-        snapshot = next((s for s in self._execution.snapshots if (s.file, s.cell, s.part) == place), None)
-        if snapshot is None:
-            raise StudentFault(Fault.MISSING, "the trained model is not there")
-        with self._opened(snapshot, {}, seconds) as student:
-            model = student.ask({"operation": "trained", "number": training.number})
-            if not isinstance(model, _SnapshotRemote):
-                raise StudentFault(Fault.MALFORMED, "the trained model is no model")
-            yield model
-
-    @contextmanager
-    def _opened(
-        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float | None
-    ) -> Iterator[SnapshotStudent]:
-        granted = min(self._limits.test_seconds, self._deadline - time.monotonic())
-        if granted <= 0:
-            raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
-        with self._process(snapshot, aliases, granted, max(granted, seconds or 0)) as student:
-            try:
-                yield student
-            finally:
-                self._deadline += student.waited
-
-    @contextmanager
-    def _process(
-        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float, life: float
-    ) -> Iterator[SnapshotStudent]:
-        """Fork a process of a snapshot that lives as long as the context, and no longer than `life` in seconds."""
-        ours, theirs = socket.socketpair()
-        channel = Channel(ours)
-        with ours, theirs:
-            if snapshot is not None:
-                request = {
-                    "seconds": life + _SECONDS_OF_GRACE,
-                    "memory_bytes": self._limits.test_memory_bytes,
-                    "seed": self._seed,
-                    "aliases": dict(aliases),
-                }
-                try:
-                    snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)
-                except (Closed, TimeoutError):
-                    raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
-            theirs.close()
-            yield SnapshotStudent(channel, seconds, time.monotonic() + life, self._names, self._recorded)
-
-
-def _definitions(execution: Execution) -> dict[Definition, Snapshot]:
-    """Return each definition's snapshot: as it stood when it was made, and after that as it stood at the end."""
-    when_made = {Definition(s.file, s.cell, s.names, s.part): s for s in execution.snapshots}
-    at_end = {
-        Definition(s.file, cell, frozenset(n for n, at in s.at_end.items() if at == cell), at_end=True): s
-        for s in execution.snapshots
-        for cell in sorted(set(s.at_end.values()))
-    }
-    return when_made | at_end
-
-
-def _recorded(execution: Execution) -> Iterator[Recorded]:
-    for note in execution.notes:
-        value = note.value
-        if isinstance(value, Array):
-            yield Recorded(note.file, note.cell, note.name, tensor_of(value))
-        elif isinstance(value, tuple) and all(type(entry) is int for entry in value):
-            yield Recorded(note.file, note.cell, note.name, value)
-        elif isinstance(value, dict) and all(isinstance(entry, Array) for entry in value.values()):
-            yield Recorded(note.file, note.cell, note.name, {name: tensor_of(a) for name, a in value.items()})

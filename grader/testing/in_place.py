@@ -68,7 +68,12 @@ class NamespaceWork:
 
     @contextmanager
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[LocalStudent]:
         """Give the names, with copies of models."""
         own = {name: copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing for name, thing in self._written()}

@@ -43,6 +43,7 @@ class LocalStudent:
         self._namespace = namespace
         self._entered = entered
         self._recorded = recorded
+        self.used = False
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._namespace:
@@ -101,7 +102,12 @@ class LocalWork:
 
     @contextmanager
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[LocalStudent]:
         """Give a fresh namespace of its definitions."""
         yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)

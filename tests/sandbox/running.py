@@ -14,7 +14,8 @@ from grader.assignment import Limits
 from grader.recipe import Mode
 from grader.sandbox.execution import Execution, Watch, run_notebook
 from grader.sandbox.sandbox import Sandbox, Zygote
-from grader.sandbox.student import SnapshotStudent, SnapshotWork
+from grader.sandbox.student import SnapshotStudent
+from grader.sandbox.work import SnapshotWork
 from grader.student import Definition, Fault, StudentFault
 from grader.submission import Notebook
 from tests.notebooks import submission
@@ -111,7 +112,8 @@ def ran_notebooks(
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
         sources = " ".join(cell.source for notebook in notebooks for cell in notebook.cells)
         every = tuple(sorted(set(re.findall(r"[A-Za-z]\w*", sources)) | {*names, "no_such_name"}))
-        yield Ran(sandbox, execution, SnapshotWork(execution, every, limits, SEED), every)
+        with closing(SnapshotWork(execution, every, limits, SEED)) as work:
+            yield Ran(sandbox, execution, work, every)
 
 
 def fault_of(function: Any, *args: Any, **kwargs: Mapping[str, Any]) -> tuple[Fault, str]:

@@ -14,7 +14,8 @@ import torch
 
 from grader.recipe import Recipe
 from grader.sandbox.sandbox import Zygote
-from grader.sandbox.student import SnapshotStudent, SnapshotWork
+from grader.sandbox.student import SnapshotStudent
+from grader.sandbox.work import SnapshotWork
 from grader.student import Fault, Parameter, StudentFault
 from tests.sandbox.running import LIMITS, SEED, Ran, fault_of, ran
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from grader.sandbox.sandbox import Zygote
-from grader.sandbox.student import SnapshotStudent, SnapshotWork
+from grader.sandbox.student import SnapshotStudent
+from grader.sandbox.work import SnapshotWork
 from grader.student import Fault, Operation
 from tests.sandbox.running import LIMITS, SEED, Ran, fault_of, ran
 

@@ -244,7 +244,12 @@ class OpenedOnce(InProcessWork):
 
     @contextmanager
     def open(
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[LocalStudent]:
         if self.opened:
             raise StudentFault(Fault.TIMED_OUT, "all tests together ran past their time")

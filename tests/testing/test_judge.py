@@ -261,7 +261,12 @@ class BrokenWork(InProcessWork):
 
     @contextmanager
     def open(  # type: ignore[override]
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[Student]:
         raise SandboxFault("the fork failed")
         yield
@@ -272,7 +277,12 @@ class InterruptedWork(InProcessWork):
 
     @contextmanager
     def open(  # type: ignore[override]
-        self, definition: Definition | None, aliases: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[Student]:
         raise KeyboardInterrupt
         yield

@@ -1,0 +1,145 @@
+"""Processes that tests share: what they see of each other, and when a process is shared no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import torch
+
+from grader.assignment import load_assignment
+from grader.report import Verdict
+from grader.sandbox.sandbox import Zygote
+from grader.student import Fault
+from grader.testing.judge import judge
+from tests.sandbox.running import Ran, fault_of, ran
+
+HOMEWORK = """
+import os
+import torch
+from torch import nn
+
+calls = 0
+
+def count():
+    global calls
+    calls += 1
+    return calls
+
+def double(x):
+    if count() > 7:
+        raise RuntimeError("worn out")
+    return 2 * x
+
+def leave():
+    os._exit(0)
+
+def draw():
+    return torch.rand(3)
+
+def make():
+    return nn.Linear(2, 2)
+"""
+NAMES = ("count", "double", "leave", "draw", "make")
+
+RUBRIC = """
+    title = "T"
+    points = 2
+    [sections]
+    1 = "One"
+    [[items]]
+    id = "first"
+    section = "1"
+    title = "Doubles"
+    points = 1
+    names = ["double"]
+    [[items]]
+    id = "second"
+    section = "1"
+    title = "Doubles again"
+    points = 1
+    names = ["double"]
+"""
+TESTS = """
+    from grader.testing import Case, assert_close, given, item
+
+    def numbers(draw):
+        for number in range(5):
+            yield Case(f"the number {number}", number=float(number))
+
+    @item("first")
+    @given(numbers)
+    def test_first(student, case):
+        assert_close(student.double(case.number), 2 * case.number)
+
+    @item("second")
+    @given(numbers)
+    def test_second(student, case):
+        assert_close(student.double(case.number), 2 * case.number)
+"""
+
+
+@pytest.fixture(scope="module")
+def homework(zygote: Zygote) -> Iterator[Ran]:
+    with ran(zygote, HOMEWORK, "calls = 8  # double is worn out at the end of the notebook", names=NAMES) as run:
+        yield run
+
+
+def test_an_opening_has_a_process_of_its_own(homework: Ran) -> None:
+    for _ in range(2):
+        with homework.student("count") as student:
+            assert (student.used, student.count()) == (False, 1)
+
+
+def test_openings_that_are_shared_ask_one_process(homework: Ran) -> None:
+    definition = homework.definition("count")
+    seen = []
+    for _ in range(3):
+        with homework.work.open(definition, shared=True) as student:
+            seen.append((student.used, student.count()))
+    assert seen == [(False, 1), (True, 2), (True, 3)]
+    with homework.work.open(definition) as student:
+        assert (student.used, student.count()) == (False, 1)
+
+
+def test_the_generators_begin_anew_in_a_shared_process(homework: Ran) -> None:
+    drawn = []
+    for _ in range(2):
+        with homework.work.open(homework.definition("draw"), shared=True) as student:
+            drawn.append(student.draw())
+    assert torch.equal(*drawn)
+
+
+def test_a_shared_process_takes_the_names_of_the_test_that_asks(homework: Ran) -> None:
+    definition = homework.definition("make")
+    with homework.work.open(definition, {"double": "make"}, shared=True) as student:
+        assert student.double().kind == "module"
+    with homework.work.open(definition, {"draw": "make"}, shared=True) as student:
+        assert student.used
+        assert student.draw().kind == "module"
+
+
+def test_a_process_in_which_a_model_was_filled_is_shared_no_more(homework: Ran) -> None:
+    definition = homework.definition("make")
+    with homework.work.open(definition, shared=True) as student:
+        model = student.make()
+        model.load({name: torch.zeros(shape) for name, shape in model.parameter_shapes().items()})
+    with homework.work.open(definition, shared=True) as student:
+        assert not student.used
+
+
+def test_a_process_that_did_not_answer_is_shared_no_more(homework: Ran) -> None:
+    definition = homework.definition("leave")
+    with homework.work.open(definition, shared=True) as student:
+        assert fault_of(student.leave)[0] is Fault.CRASHED
+    with homework.work.open(definition, shared=True) as student:
+        assert not student.used
+
+
+def test_what_earlier_tests_left_behind_costs_an_item_nothing(homework: Ran, tmp_path: Path) -> None:
+    (tmp_path / "rubric.toml").write_text(dedent(RUBRIC))
+    (tmp_path / "test_doubles.py").write_text(dedent(TESTS))
+    results = judge(load_assignment(tmp_path), homework.work, "a submission")
+    assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
