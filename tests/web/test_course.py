@@ -72,11 +72,13 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     page.get_by_role("link", name="Marking").click()
     page.get_by_role("link", name="Mark the next").click()
     expect(page.get_by_text("제곱은 곱셈이다.")).to_be_visible()
+    page.wait_for_load_state()  # of the script that hears keys
     page.keyboard.press("2")
     page.keyboard.press("c")
     page.keyboard.type("좋다")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("because")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("3")
     page.keyboard.press("Enter")
     expect(page.get_by_text("All 2 marked")).to_be_visible()

@@ -18,6 +18,7 @@ ITEM = "discussion.7.2"
 
 def heading(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=2)).to_have_text(f"{name} Report")
+    page.wait_for_load_state()  # of the script that hears keys
 
 
 def test_a_class_is_marked_by_keyboard_alone(own_course: Class, visit: Callable[..., Visitor]) -> None:
