@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from markupsafe import Markup
 
 from grader.api import submissions
 from grader.api.access import Anyone, submission_of
@@ -30,12 +31,14 @@ router = APIRouter(prefix="/submissions/{submission}/notebooks/{number}")
 def one(token: Anyone, service: Given, submission: str, number: int) -> Response:
     """Show a notebook as it was handed in, without the outputs that it brought with it."""
     found, name, sha256 = _notebook(token, service, submission, number)
+    body: Markup | None = None
+    message = ""
     try:
-        cells = parse(name, service.store.blobs.get(sha256), DEFAULT_BOUNDS).cells
+        with service.unpacking:
+            cells = parse(name, service.store.blobs.get(sha256), DEFAULT_BOUNDS).cells
+            body = notebook_body({"cells": [{**cell, "outputs": []} for cell in cells]})
     except SubmissionError as error:
-        body, message = None, str(error)
-    else:
-        body, message = notebook_body({"cells": [{**cell, "outputs": []} for cell in cells]}), ""
+        message = str(error)
     headers = {"Content-Security-Policy": _POLICY}
     return page("notebook", token, headers=headers, found=found, name=name, body=body, message=message, number=number)
 

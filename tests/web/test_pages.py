@@ -15,6 +15,7 @@ from grader.recipe import Mode
 from grader.report import Report
 from grader.store.accepting import NewSubmission, accept
 from grader.store.leases import Lease, finish
+from grader.store.reports import regrade
 from grader.store.tokens import find_token
 from tests.api.work import claimed, graded, hand_in, zipped
 from tests.notebooks import notebook_bytes
@@ -124,6 +125,20 @@ def test_a_report_appears_while_its_student_waits(own_course: Class, visit: Call
     page.get_by_role("link", name="Your submissions").click()
     assert page.get_by_role("rowheader").all_inner_texts() == ["내 과제.ipynb", "hw2.ipynb"]
     assert kim.strangers() == kim.complaints == []
+
+
+def test_what_a_reader_opened_stays_open_while_the_page_is_kept_up(
+    own_course: Class, visit: Callable[..., Visitor]
+) -> None:
+    assert regrade(own_course.api.store, own_course.batch, "r2", Mode.NONE) == 3
+    page = visit(own_course.url).sign_in(own_course.secret("staff"), f"/submissions/{own_course.ids['kim']}")
+    page.locator("summary", has_text="Discussion").click()
+    for _ in range(2):
+        with page.expect_response("**/submissions/*"):
+            pass
+    expect(page.get_by_text("because")).to_be_visible()
+    graded(own_course.api.store, points=6, revision="r2", written=True)
+    expect(page.get_by_text("There is a newer report that is not published")).to_be_visible()
 
 
 def test_a_class_is_dropped_onto_the_page(own_course: Class, visit: Callable[..., Visitor]) -> None:

@@ -5,10 +5,17 @@ const EVERY = 1500; // milliseconds
 const SLOWEST = 30000;
 let pause = EVERY;
 
+// As the server had them: what the reader has opened since is no reason to renew a part.
+const seen = new Map();
+for (const part of document.querySelectorAll("[data-live]")) {
+  seen.set(part.id, part.innerHTML);
+}
+
 function renew(page) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const now = page.getElementById(part.id);
-    if (now && now.innerHTML !== part.innerHTML) {
+    if (now && now.innerHTML !== seen.get(part.id)) {
+      seen.set(part.id, now.innerHTML);
       part.replaceChildren(...now.childNodes);
     }
   }
