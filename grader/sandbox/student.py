@@ -24,14 +24,8 @@ __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
 _SECONDS_OF_GRACE = 1.0
 _LONG = ("train", "answers")  # operations that may take longer than a test
-_CHANGING = (
-    "answers",
-    "apply",
-    "load",
-    "probe",
-    "train",
-    "trained",
-)  # a model, or what is read, may be another after these
+_CHANGING = ("apply", "trained")  # operations after which the notebook's own things may be others
+_LOOKING = ("parameter_shapes", "parameters", "signature", "sketch")  # those after which its models are what they were
 _MAX_CANDIDATES = 32
 _IMAGES_AT_ONCE = 1000
 
@@ -56,7 +50,8 @@ class SnapshotStudent:
 
     `seconds` is for all that is asked together, but for trainings and what trained models answer: these are waited for
     until `end` (monotonic seconds), and `waited` is how long that took. `used` tells whether the process served other
-    tests before, `changed` whether it can serve no other: a model was changed in it, or it did not answer as it should.
+    tests before, `changed` whether it can serve no other: a model of the notebook's was changed in it, or it did not answer
+    as it should.
     """
 
     def __init__(
@@ -138,8 +133,13 @@ class SnapshotStudent:
                 taken = time.monotonic() - started
                 self.waited += taken
                 self._deadline += taken
-        self.changed = before or request["operation"] in _CHANGING
+        self.changed = before or self._changes(request)
         return self._incoming(answer)
+
+    def _changes(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether an operation leaves a model of the notebook's changed: filled, initialised, in another mode."""
+        own = any(found.kind == "module" and found.handle == request.get("target") for found in self._found.values())
+        return request["operation"] in _CHANGING or (own and request["operation"] not in _LOOKING)
 
     def _incoming(self, answer: Any) -> Any:
         if isinstance(answer, Failure):

@@ -103,7 +103,11 @@ def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer |
 def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
     if not item.names:
         return [Opening(None)]
-    found = [Opening(definition) for definition in _definitions(item, work)]
+    definitions = _definitions(item, work)
+    if not item.recipes:
+        # The end of the notebook first: there one process serves all items, and most that are right are right there.
+        definitions.sort(key=lambda definition: not definition.at_end)
+    found = [Opening(definition) for definition in definitions]
     if not found and item.search:
         filled_in = _filled_in(item, modules)
         return [Opening(where, {item.names[0]: name}, name) for where, name in work.candidates(filled_in)]

@@ -211,24 +211,18 @@ class RubricPlugin:
         self.error = excinfo.value
 
     def _try(self, each: Item) -> None:
-        hung: set[tuple[str, int]] = set()
         for number, opening in enumerate(self.openings[each.id]):
             where = opening.definition
-            # What did not end when it was made is not waited for once more at the end of the notebook.
-            if where and where.at_end and (where.file, where.cell) in hung:
-                continue
             # What was found, or not found, for one item is not searched for again by the next: a search opens much.
             if opening.found_as and self._searched.get(each.names, opening) != opening:
                 continue
             trial = self._trial(each, number, shared=not each.recipes)
-            if self._used and not trial.passed:
+            if self._used and not trial.passed and opening.found_as is None:
                 # What others left behind may be why: it is tried once more where nobody was before.
                 trial = self._trial(each, number, shared=False)
             self.trials[each.id].append(trial)
             if trial.passed or self._enough(each):
                 break
-            if where and trial.hung:
-                hung.add((where.file, where.cell))
         if any(opening.found_as for opening in self.openings[each.id]):
             last = self.trials[each.id][-1:]
             found = bool(last) and (last[0].passed or last[0].pending is not None)
