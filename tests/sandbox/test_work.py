@@ -39,10 +39,15 @@ def leave():
 def draw():
     return torch.rand(3)
 
+class Net(nn.Linear):
+    pass
+
 def make():
-    return nn.Linear(2, 2)
+    return Net(2, 2)
+
+net = make()
 """
-NAMES = ("count", "double", "leave", "draw", "make")
+NAMES = ("count", "double", "leave", "draw", "make", "net")
 
 RUBRIC = """
     title = "T"
@@ -121,11 +126,26 @@ def test_a_shared_process_takes_the_names_of_the_test_that_asks(homework: Ran) -
         assert student.draw().kind == "module"
 
 
-def test_a_process_in_which_a_model_was_filled_is_shared_no_more(homework: Ran) -> None:
-    definition = homework.definition("make")
+@pytest.mark.parametrize(("name", "shared"), [("net", False), ("make", True)])
+def test_a_process_is_shared_until_a_model_of_the_notebook_s_own_is_changed(
+    homework: Ran, name: str, shared: bool
+) -> None:
+    definition = homework.definition("net")
     with homework.work.open(definition, shared=True) as student:
-        model = student.make()
-        model.load({name: torch.zeros(shape) for name, shape in model.parameter_shapes().items()})
+        model = student.make() if name == "make" else student.net
+        model.load({each: torch.zeros(shape) for each, shape in model.parameter_shapes().items()})
+    with homework.work.open(definition, shared=True) as student:
+        assert student.used is shared
+
+
+def test_looking_at_a_model_leaves_its_process_shared(homework: Ran) -> None:
+    definition = homework.definition("net")
+    for used in (False, True):
+        with homework.work.open(definition, shared=True) as student:
+            assert list(student.net.parameters()) == ["weight", "bias"]
+            assert student.used is used
+    with homework.work.open(definition, shared=True) as student:
+        student.net(torch.zeros(1, 2))
     with homework.work.open(definition, shared=True) as student:
         assert not student.used
 
