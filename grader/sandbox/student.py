@@ -50,8 +50,8 @@ class SnapshotStudent:
 
     `seconds` is for all that is asked together, but for trainings and what trained models answer: these are waited for
     until `end` (monotonic seconds), and `waited` is how long that took. `used` tells whether the process served other
-    tests before, `changed` whether it can serve no other: a model of the notebook's was changed in it, or it did not answer
-    as it should.
+    tests before, `changed` whether it can serve no other: a model of the notebook's own was changed in it, or it did
+    not answer as it should.
     """
 
     def __init__(
