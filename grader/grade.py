@@ -12,9 +12,11 @@ from pathlib import Path
 
 from grader.assignment import RUBRICS, Assignment, Limits
 from grader.discussion import with_discussions
+from grader.executed import ExecutedNotebook, executed_notebook
 from grader.recipe import Mode
 from grader.report import File, ItemResult, LayerStatus, Report, Verdict
 from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.work import SnapshotWork
 from grader.submission import Submission
@@ -41,6 +43,7 @@ def grade(
     only: Collection[str] | None = None,
     left_out: frozenset[str] = frozenset(),
     progress: Callable[[str], None] = lambda _: None,
+    executed: Callable[[Sequence[ExecutedNotebook]], None] | None = None,
 ) -> Report:
     """Run a submission's cells in a sandbox, judge what they defined, train what is to be trained, and report.
 
@@ -53,6 +56,7 @@ def grade(
         only: ids of the items that are judged; None for all.
         left_out: names of sandbox layers that are not applied; for showing that a layer is needed.
         progress: told in a few words what is being done.
+        executed: handed the notebooks as they ran; None where nobody wants them.
 
     Raises:
         AssignmentError: the rubric contradicts itself.
@@ -62,7 +66,8 @@ def grade(
     seed, limits = _seed(submission, assignment), limits_in(mode, assignment.limits, len(submission.notebooks))
     shown = _shown(trainer)
     inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
-    with closing(Execution()) as execution, inside as sandbox:
+    outputs = KeptOutputs(limits) if executed else None
+    with closing(Execution(outputs=outputs)) as execution, inside as sandbox:
         folders = {folder.parent.name: str(folder) for folder in shown}
         watch = Watch(_asked_for(assignment, only), seed, mode, folders, assignment.variables)
         for notebook in submission.notebooks:
@@ -76,6 +81,8 @@ def grade(
             sandbox.require_alive()
     seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}
     items = with_discussions(items, submission, assignment, only)
+    if executed and outputs:
+        executed([executed_notebook(each, execution.cells, outputs.cells) for each in submission.notebooks])
     return _report(submission, assignment, items, execution, sandbox.layers, seconds)
 
 

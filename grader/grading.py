@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.assignment import Assignment, find_assignment, revision_of
 from grader.errors import InputError
+from grader.executed import ExecutedNotebook
 from grader.recipe import Mode
 from grader.report import Report
 from grader.sandbox.sandbox import Zygote
@@ -114,6 +115,7 @@ class Grading:
         mode: Mode = Mode.NONE,
         only: Collection[str] | None = None,
         progress: Callable[[str], None] = lambda _: None,
+        executed: Callable[[Sequence[ExecutedNotebook]], None] | None = None,
     ) -> Report:
         """Grade a submission; after a fault of ours the next one is given new processes.
 
@@ -123,6 +125,7 @@ class Grading:
             mode: what is done with trainings.
             only: ids of the items that are judged; None for all.
             progress: told in a few words what is being done.
+            executed: handed the notebooks as they ran; None where nobody wants them.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
@@ -135,7 +138,16 @@ class Grading:
 
         try:
             trainer = self._trainer_for(mode)
-            return grade(submission, assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress)
+            return grade(
+                submission,
+                assignment,
+                zygote,
+                mode=mode,
+                trainer=trainer,
+                only=only,
+                progress=progress,
+                executed=executed,
+            )
         except InputError:
             raise
         except BaseException:

@@ -16,7 +16,8 @@ LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
 DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "changes", "collection", "discussion", "errors", "gradebook",
+    "assignment", "cache_folder", "calibration", "changes", "collection", "discussion", "errors", "executed",
+    "gradebook",
     "hints", "installs", "journal", "marks", "notebook_json", "overview", "recipe", "report", "selection", "settings",
     "student", "submission", "verification",
 )}  # fmt: skip

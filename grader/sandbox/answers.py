@@ -13,7 +13,7 @@ from torch import Tensor
 from grader.sandbox.wire import Array, Failure
 from grader.student import Fault, StudentFault
 
-__all__ = ["fault_of", "plain_data", "tensor_of", "tensors"]
+__all__ = ["fault_of", "plain_data", "size_of", "tensor_of", "tensors"]
 
 _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
@@ -29,6 +29,18 @@ def tensor_of(array: Array) -> Tensor:
     if not array.data:
         return torch.empty(array.shape, dtype=dtype)
     return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
+
+
+def size_of(value: Any) -> int:
+    """Return about how much memory a small value takes; raises TypeError for what is none."""
+    match value:
+        case Array():
+            return len(value.data) + 200
+        case tuple() if all(type(entry) is int for entry in value):
+            return 50 * len(value) + 100
+        case dict() if all(isinstance(entry, Array) for entry in value.values()):
+            return sum(len(name) + size_of(entry) for name, entry in value.items()) + 200
+    raise TypeError("a value that is none of a tensor, a shape and a layer")
 
 
 def fault_of(failure: Failure) -> StudentFault:

@@ -18,9 +18,11 @@ from grader.assignment import Limits
 from grader.errors import SandboxFault
 from grader.recipe import Mode
 from grader.report import CellResult
+from grader.sandbox.answers import size_of
+from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import Sandbox
 from grader.sandbox.training_notes import own_training
-from grader.sandbox.wire import Array, Channel, Closed, Malformed, Packets
+from grader.sandbox.wire import Channel, Closed, Malformed, Packets
 from grader.student import OwnTraining
 from grader.submission import Cell, Notebook
 
@@ -92,7 +94,7 @@ class Note:
 
 @dataclass
 class Execution:
-    """What running the notebooks of a submission came to so far."""
+    """What running the notebooks of a submission came to so far; what cells showed is kept where it is asked for."""
 
     snapshots: list[Snapshot] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Execution:
     cells: dict[tuple[str, int], CellResult] = field(default_factory=dict)
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     limits_hit: list[str] = field(default_factory=list)
+    outputs: KeptOutputs | None = None
 
     def close(self) -> None:
         """Hang up on every snapshot."""
@@ -276,6 +279,8 @@ class _Attempt:
                 # The runner interrupts at the limit itself; this is for a kernel that does not listen.
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
+                if self._execution.outputs is not None and self._current is not None:
+                    self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
                 self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
                 if event["cut"]:
                     self._execution.hit(
@@ -349,7 +354,7 @@ class _Attempt:
 
     def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
         value = note["value"]
-        self._note_bytes += _size(value)
+        self._note_bytes += size_of(value)
         if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
             self._execution.hit("more values than can be kept; later ones are not judged")
             lines.pop(agent.socket, None)
@@ -386,15 +391,3 @@ class _Attempt:
         self._current = self._last_started  # between two cells it was the one before
         self._end_cell(status, message)
         return self._last_started
-
-
-def _size(value: Any) -> int:
-    """Return about how much memory a small value takes; raises TypeError for what is none."""
-    match value:
-        case Array():
-            return len(value.data) + 200
-        case tuple() if all(type(entry) is int for entry in value):
-            return 50 * len(value) + 100
-        case dict() if all(isinstance(entry, Array) for entry in value.values()):
-            return sum(len(name) + _size(entry) for name, entry in value.items()) + 200
-    raise TypeError("a value that is none of a tensor, a shape and a layer")

@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from grader.assignment import Limits
 from grader.sandbox.kernel import PORTS, KernelAddress
+from grader.sandbox.outputs import CUT, KeptOutputs
 from grader.sandbox.wire import Channel
 
 __all__ = ["run_cells"]
@@ -54,6 +55,7 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
     cell_bytes = 0
     notebook_bytes = 0
     cut = False
+    dropped = False
     flooded = False
     _excess_since: float | None = None
 
@@ -63,7 +65,7 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def begin_cell(self) -> None:
         """Start counting a cell's output."""
-        self.cell_bytes, self.cut, self.flooded, self._excess_since = 0, False, False, None
+        self.cell_bytes, self.cut, self.dropped, self.flooded, self._excess_since = 0, False, False, False, None
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Keep an output while it is within bounds; end the cell when it goes on and on."""
@@ -73,8 +75,8 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
         self.cut = self.cut or self.notebook_bytes > self._limits.notebook_output_bytes
         if self.cell_bytes > 2 * self._limits.cell_output_bytes:
             self._end_flood()
-            return None
-        return None if self.cut else super().output(outs, msg, display_id, cell_index)
+        self.dropped = self.dropped or self.cut or self.cell_bytes > 2 * self._limits.cell_output_bytes
+        return None if self.dropped else super().output(outs, msg, display_id, cell_index)
 
     def _end_flood(self) -> None:
         # Not at once: one large output is over already, and an interrupt between cells would hit ipykernel itself.
@@ -118,6 +120,7 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
     runner.reset_execution_trackers()
     replies: list[dict[str, Any]] = []
     runner.on_cell_executed = lambda cell, cell_index, execute_reply: replies.append(execute_reply)
+    shown = KeptOutputs(limits)
     await _until_ready(client, channel)
     for position, (index, _) in enumerate(cells):
         last = position == len(cells) - 1
@@ -133,7 +136,8 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
         seconds = time.monotonic() - started
         status, message = _status(replies[0] if replies else None, seconds, limits, runner)
         finished = {"cell": index, "status": status, "message": message, "seconds": seconds, "cut": runner.cut}
-        channel.send({"event": "finished", **finished})
+        outputs = [*notebook.cells[position].outputs, *([CUT] if runner.dropped else ())]
+        channel.send({"event": "finished", **finished, "outputs": shown.keep("", index, outputs)})
         channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
     channel.send({"event": "done"})
 

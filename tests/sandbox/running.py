@@ -13,6 +13,7 @@ from typing import Any
 from grader.assignment import Limits
 from grader.recipe import Mode
 from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import Sandbox, Zygote
 from grader.sandbox.student import SnapshotStudent
 from grader.sandbox.work import SnapshotWork
@@ -53,6 +54,11 @@ class Ran:
     def messages(self, file: str = FILE) -> list[str]:
         """Return what is said about each code cell, in order."""
         return [result.message for place, result in sorted(self.execution.cells.items()) if place[0] == file]
+
+    def showed(self, cell: int, file: str = FILE) -> list[Mapping[str, Any]]:
+        """Return the outputs of a code cell that were kept."""
+        assert self.execution.outputs
+        return list(self.execution.outputs.cells.get((file, cell), ()))
 
     def defined(self, name: str) -> list[int]:
         """Return the cells in which a name was defined, leaving out the states at the end."""
@@ -106,7 +112,10 @@ def ran_notebooks(
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
     watch = Watch(tuple(names), SEED, mode, inside)
-    with closing(Execution()) as execution, zygote.sandbox(limits, hidden, left_out, shown) as sandbox:
+    with (
+        closing(Execution(outputs=KeptOutputs(limits))) as execution,
+        zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
+    ):
         for notebook in notebooks:
             run_notebook(sandbox, notebook, watch, limits, deadline, execution)
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
