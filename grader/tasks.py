@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +22,7 @@ from celery import Celery
 
 from grader.broker import TASK
 from grader.errors import InputError, SubmissionError, SystemFault
+from grader.executed import ExecutedNotebook
 from grader.grading import Grading, joined
 from grader.publishing import dispatch_and_send
 from grader.recipe import Mode
@@ -103,11 +104,12 @@ class Workplace:
                 self._lease = lease
                 try:
                     self._tell("grading", lease)
-                    report = self._report(lease, submission, heartbeat.told)
+                    executed: list[ExecutedNotebook] = []
+                    report = self._report(lease, submission, heartbeat.told, executed)
                     self._tell("graded", lease)
                 finally:
                     self._lease = None  # `leave` must not wait for a transaction that it interrupts
-                return str(self._finished(lease, report))
+                return str(self._finished(lease, report, executed))
         except SubmissionError as error:
             refuse(self._store, lease, str(error))
             return "refused"
@@ -125,14 +127,19 @@ class Workplace:
         """Return after how many seconds without a word a grading hangs."""
         return 2 * self.grading.longest_silence(lease.assignment, lease.mode, len(lease.files))
 
-    def _report(self, lease: Lease, submission: Submission, progress: Callable[[str], None]) -> Report:
-        """Grade a stage; the first one of mode full is a grading without trainings, whose items are pending then."""
+    def _report(
+        self, lease: Lease, submission: Submission, progress: Callable[[str], None], executed: list[ExecutedNotebook]
+    ) -> Report:
+        """Grade a stage; the first one of mode full is a grading without trainings, whose items are pending then.
+
+        Its notebooks as they were run are those that are kept; `executed` is where they go.
+        """
         grading, name = self.grading, lease.assignment
         if lease.mode is not Mode.FULL:
-            return grading.grade(submission, name, lease.mode, progress=progress)
+            return grading.grade(submission, name, lease.mode, progress=progress, executed=executed.extend)
         part = self._part(lease)
         if part is None:
-            part = grading.grade(submission, name, Mode.NONE, progress=progress)
+            part = grading.grade(submission, name, Mode.NONE, progress=progress, executed=executed.extend)
         trained = {item.id for item in grading.assignment(name).trained}
         if lease.stage is Stage.DEFINITIONS or not trained:
             return part
@@ -151,12 +158,12 @@ class Workplace:
             return None
         return part if part.revision == self.grading.revision(lease.assignment) else None
 
-    def _finished(self, lease: Lease, report: Report) -> Finish:
+    def _finished(self, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook]) -> Finish:
         """Hand the report in; where the database is away, try for as long as the lease may last."""
         deadline = time.monotonic() + self._settings.lease_seconds
         while True:
             try:
-                return finish(self._store, lease, report)
+                return finish(self._store, lease, report, executed)
             except SystemFault:
                 if time.monotonic() > deadline:
                     raise

@@ -20,6 +20,7 @@ from grader.recipe import Mode
 from grader.report import Verdict
 from grader.settings import Settings
 from grader.store.columns import now
+from grader.store.executed import executed_notebook_of
 from grader.store.leases import Finish, Lease, cancel, claim, finish, reconcile
 from grader.store.schema import GradingRow, Stage, State
 from grader.submission import Submission, read_notebook
@@ -83,6 +84,15 @@ def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Ser
         workplace.grade(grading_of(service, batch).id, "cpu")
     assert [report.score for report in service.reports(batch)["one"]] == [3]
     assert (grading_of(service, batch).state, grading_of(service, batch).attempts) == (State.GRADED, 1)
+
+
+def test_notebooks_are_kept_as_they_were_run(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service, notebook_bytes("def double(X): return X + X", "print(double(21))"))
+    row = grading_of(service, batch)
+    workplace.grade(row.id, "cpu")
+    executed = executed_notebook_of(service.store, row.submission, "homework.ipynb")
+    assert executed
+    assert executed.cells[1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
 
 
 def test_what_waits_for_another_queue_is_left_alone(service: Service, workplace: Workplace) -> None:
@@ -240,6 +250,7 @@ def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_com
     whole = workplace.grading.grade(Submission((read_notebook("homework.ipynb", data),)), learned, Mode.FULL)
     assert [item.verdict for item in report.items] == [Verdict.PASSED] * 2, [item.message for item in report.items]
     assert report.canonical() == whole.canonical()
+    assert executed_notebook_of(service.store, between.submission, "homework.ipynb")
 
 
 def test_a_rubric_that_changed_between_the_stages_judges_both(

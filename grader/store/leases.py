@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from grader.executed import ExecutedNotebook, executed_notebooks_to_json
 from grader.recipe import Mode
 from grader.report import Report
 from grader.settings import Settings
@@ -70,6 +71,7 @@ class Lease:
         number: of the attempt at this stage, from 1.
         files: the notebooks' names and the sha256 of each, in order.
         part: the sha256 of the first stage's report, None in the first stage.
+        executed: the sha256 of its notebooks as they were run, None where they were not kept.
     """
 
     grading: str
@@ -82,6 +84,7 @@ class Lease:
     fence: int
     files: tuple[tuple[str, str], ...]
     part: str | None
+    executed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -148,39 +151,42 @@ def renew(store: Store, lease: Lease, seconds: float) -> bool:
         return _change(session, lease, lease_until=now() + seconds)
 
 
-def finish(store: Store, lease: Lease, report: Report) -> Finish:
+def finish(store: Store, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook] = ()) -> Finish:
     """Hand in what a stage came to: the report, or in the first stage of mode full the part that is joined later.
 
     Args:
         store: where to.
         lease: of the stage.
         report: of the stage `trainings`, the one that is joined already.
+        executed: the notebooks as they were run; where there are none, those of the first stage stay.
 
     Raises:
         SystemFault: the database or the blobs cannot be reached; nothing was handed in.
     """
     sha256 = store.blobs.put(report.to_json().encode())
+    kept = store.blobs.put(executed_notebooks_to_json(executed).encode()) if executed else lease.executed
     with store.session() as session:
         if lease.mode is Mode.FULL and lease.stage is Stage.DEFINITIONS:
-            kept = _change(
+            part_kept = _change(
                 session,
                 lease,
                 stage=Stage.TRAININGS,
                 state=State.WAITING,
                 attempts=0,
                 part=sha256,
+                executed=kept,
                 message="",
                 lease_until=None,
                 **_NEVER_ASKED_FOR,
             )
-            if not kept:
+            if not part_kept:
                 return Finish.REFUSED
             _end_attempts(session, [lease.grading], Outcome.PART_KEPT)
             record(session, lease.batch, lease.submission, Kind.PART_GRADED)
             return Finish.PART_KEPT
         if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), message=""):
             return Finish.REFUSED
-        published = _insert_report(session, lease, report, sha256)
+        published = _insert_report(session, lease, report, sha256, kept)
         _end_attempts(session, [lease.grading], Outcome.EXISTED if published is None else Outcome.REPORTED)
         record(session, lease.batch, lease.submission, Kind.GRADED, {"published": bool(published)})
     return Finish.EXISTED if published is None else Finish.REPORTED
@@ -305,6 +311,7 @@ def _lease_of(session: Session, grading: GradingRow) -> Lease:
         fence=grading.fence,
         files=tuple((name, sha256) for name, sha256 in files),
         part=grading.part,
+        executed=grading.executed,
     )
 
 
@@ -340,7 +347,7 @@ def _end_attempts(session: Session, gradings: Sequence[str], outcome: Outcome, m
     )
 
 
-def _insert_report(session: Session, lease: Lease, report: Report, sha256: str) -> bool | None:
+def _insert_report(session: Session, lease: Lease, report: Report, sha256: str, executed: str | None) -> bool | None:
     """Insert a report and tell whether it is published; None where there is one of this revision."""
     first = ~select(ReportRow.id).where(ReportRow.submission == lease.submission).exists()
     insert_or_not: Any = sqlite.insert if session.connection().dialect.name == "sqlite" else postgresql.insert
@@ -351,6 +358,7 @@ def _insert_report(session: Session, lease: Lease, report: Report, sha256: str) 
             grading=lease.grading,
             revision=report.revision,
             sha256=sha256,
+            executed=executed,
             score=report.score,
             max_score=report.max_score,
             pending_points=report.pending_points,

@@ -191,6 +191,7 @@ class GradingRow(Row, kw_only=True):
     published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # its message, or when it met a fault
     publications: Mapped[int] = mapped_column(default=0)  # messages that nobody took up, and the last
     part: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the first stage's report
+    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of its notebooks as they were run
     message: Mapped[str] = mapped_column(Line, default="")  # why it failed
     refused: Mapped[bool] = mapped_column(default=False)  # it failed because of its input; the message is the student's
     created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
@@ -231,6 +232,7 @@ class ReportRow(Row, kw_only=True):
     pending_points: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
     published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # None for a draft
+    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the notebooks as they were run
 
 
 class WaitingItemRow(Row, kw_only=True):
