@@ -20,6 +20,7 @@ from grader.api.service import Given
 from grader.recipe import Mode
 from grader.render import render_html, render_terminal
 from grader.report import Report
+from grader.store.executed import executed_notebook_of
 from grader.store.leases import cancel
 from grader.store.reports import PastAttempt, SubmissionStatus, attempts, report_text
 from grader.store.schema import Outcome, Stage, State
@@ -34,6 +35,7 @@ PAGE_POLICY = (
 )
 _FORMATS = {"json": "application/json", "html": "text/html", "text": "text/plain"}
 _BYTES = "application/octet-stream"  # what a student calls a notebook may be no JSON
+_NOTEBOOK = "application/x-ipynb+json"
 _WIDTH = 100  # columns of a report as text
 
 router = APIRouter(
@@ -188,9 +190,35 @@ def notebook(token: Anyone, service: Given, submission: Id, name: str) -> Respon
     sha256 = dict(found.files).get(name)
     if sha256 is None:
         raise not_found()
-    disposition = f"attachment; filename*=UTF-8''{quote(Path(name).name, safe='')}"
-    headers = {"Content-Disposition": disposition}
-    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=headers)
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_attached(name))
+
+
+@router.get(
+    "/{submission}/executed/{name:path}",
+    summary="A notebook as it was run",
+    response_class=Response,
+    responses={
+        200: {"content": {_NOTEBOOK: {"schema": {"type": "object"}}}},
+        **documented("forbidden", "not-found", "no-report"),
+    },
+)
+def executed(
+    token: Anyone,
+    service: Given,
+    submission: Id,
+    name: str,
+    draft: Annotated[bool, Query(description="Of the newest report, published or not; for staff.")] = False,
+) -> Response:
+    """Send a notebook with what its cells showed when the published report was made."""
+    found = submission_of(service, token, submission)
+    if draft and token.role is not Role.INSTRUCTOR:
+        raise Problem("forbidden", "drafts are for instructors")
+    if name not in dict(found.files):
+        raise not_found()
+    notebook = executed_notebook_of(service.store, found.id, name, draft)
+    if notebook is None:
+        raise Problem("no-report", _nothing_kept(token, found))
+    return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_attached(name))
 
 
 def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
@@ -221,6 +249,17 @@ def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
         ],
         report=f"{place}/report",
     )
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(Path(name).name, safe='')}"}
+
+
+def _nothing_kept(token: Token, found: SubmissionStatus) -> str:
+    """Say why there is no notebook as it was run."""
+    if found.revision is None:
+        return _where(token, found)
+    return "this report was made without keeping the notebooks as they were run"
 
 
 def _where(token: Token, found: SubmissionStatus) -> str:

@@ -12,6 +12,7 @@ from grader.api.service import Given, Service
 from grader.errors import SubmissionError
 from grader.notebook_json import DEFAULT_BOUNDS, parse
 from grader.render.notebook import notebook_body
+from grader.store.executed import executed_notebook_of
 from grader.store.reports import SubmissionStatus
 from grader.store.tokens import Token
 from grader.web.page import page
@@ -19,9 +20,10 @@ from grader.web.page import page
 __all__ = ["router"]
 
 # `allow-same-origin` is for our style sheet alone: without it the page's origin is none, and so not ours.
+# `allow-downloads` is for the page's own links, which lead nowhere without it.
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "sandbox allow-same-origin"
+    "sandbox allow-same-origin allow-downloads"
 )
 
 router = APIRouter(prefix="/submissions/{submission}/notebooks/{number}")
@@ -29,18 +31,32 @@ router = APIRouter(prefix="/submissions/{submission}/notebooks/{number}")
 
 @router.get("")
 def one(token: Anyone, service: Given, submission: str, number: int) -> Response:
-    """Show a notebook as it was handed in, without the outputs that it brought with it."""
+    """Show a notebook with what its cells showed when it was graded, not with the outputs that it brought with it."""
     found, name, sha256 = _notebook(token, service, submission, number)
+    executed = executed_notebook_of(service.store, found.id, name)
+    shown = {place: cell.get("outputs", []) for place, cell in enumerate(executed.cells if executed else ())}
     body: Markup | None = None
     message = ""
     try:
         with service.unpacking:
             cells = parse(name, service.store.blobs.get(sha256), DEFAULT_BOUNDS).cells
-            body = notebook_body({"cells": [{**cell, "outputs": []} for cell in cells]})
+            # The text is from the file, which may have pictures in it.
+            joined = [{**cell, "outputs": shown.get(place, [])} for place, cell in enumerate(cells)]
+            body = notebook_body({"cells": joined})
     except SubmissionError as error:
         message = str(error)
     headers = {"Content-Security-Policy": _POLICY}
-    return page("notebook", token, headers=headers, found=found, name=name, body=body, message=message, number=number)
+    return page(
+        "notebook",
+        token,
+        headers=headers,
+        found=found,
+        name=name,
+        body=body,
+        message=message,
+        number=number,
+        was_run=executed is not None,
+    )
 
 
 @router.get("/file")
@@ -48,6 +64,13 @@ def file(token: Anyone, service: Given, submission: str, number: int) -> Respons
     """Send a notebook as it was handed in, byte for byte."""
     _, name, _ = _notebook(token, service, submission, number)
     return submissions.notebook(token, service, submission, name)
+
+
+@router.get("/executed")
+def as_it_was_run(token: Anyone, service: Given, submission: str, number: int) -> Response:
+    """Send a notebook with what its cells showed when it was graded."""
+    _, name, _ = _notebook(token, service, submission, number)
+    return submissions.executed(token, service, submission, name)
 
 
 def _notebook(token: Token, service: Service, submission: str, number: int) -> tuple[SubmissionStatus, str, str]:
