@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -19,6 +20,7 @@ from grader.cli.console import (
     shown_progress,
     write_text,
 )
+from grader.cli.executed import refuse_folder, write_executed
 from grader.cli.formats import Format, Graded, fill_step_files, rendered
 from grader.cli.minimum_score import MinimumScore
 from grader.cli.self_check import Asked, show_items, watch_notebooks
@@ -54,6 +56,10 @@ def check(
             show_default="every item passes",
         ),
     ] = "",
+    executed: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write the notebooks here as they ran, with what their cells showed."),
+    ] = None,
     item: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,7 +88,7 @@ def check(
 ) -> None:
     """Check one submission of one or more notebooks."""
     if item or watch or hint > 1:
-        reports = bool(json_file or html_file or form or out or min_score)
+        reports = bool(json_file or html_file or form or out or min_score or executed)
         with exit_codes():
             _self_check(Asked(notebooks, assignment, item or [], hint, training, data), watch, reports)
     with exit_codes(), shown_progress() as progress:
@@ -97,6 +103,8 @@ def check(
             raise InputError("--out says where --format goes: give --format as well, or --json FILE or --html FILE")
         targets = (json_file, html_file, (out or "-") if form else "")
         refuse_unwritable(*targets)
+        if executed:
+            refuse_folder(executed, notebooks)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
             # Imported here, so that the warm process imports the same packages meanwhile.
@@ -107,7 +115,8 @@ def check(
 
             mode = training or default_mode()
             with offered_trainer(mode, data) as trainer:
-                report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress)
+                keep = partial(write_executed, executed) if executed else None
+                report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
         if html_file:
             from grader.render.html import render_html
 
