@@ -138,7 +138,8 @@ def test_where_items_are_hidden_no_expected_value_and_no_input_is_told(zygote: Z
     for made in MADE.values():
         report, shown = grade(made, hidden, zygote), grade(made, hw2, zygote)
         assert [item.verdict for item in report.items] == [item.verdict for item in shown.items]
-        for item in report.items:
+        by_person = {item.id for item in hw2.by_person}  # these show what the student wrote
+        for item in (item for item in report.items if item.id not in by_person):
             assert item.evidence == {}
             assert not any(word in item.message for word in ("expected", "found", "image of", "book's"))
 
