@@ -119,7 +119,7 @@ def test_a_notebook_s_page_runs_nothing_at_all(course: Class) -> None:
         answer = kim.get(f"/submissions/{course.ids['kim']}/notebooks/0")
     policy = answer.headers["Content-Security-Policy"].split("; ")
     assert "script-src 'self'" not in policy
-    assert "sandbox allow-same-origin" in policy
+    assert "sandbox allow-same-origin allow-downloads" in policy
 
 
 def test_a_student_sees_what_is_theirs_and_nothing_else(course: Class) -> None:
