@@ -40,6 +40,8 @@ CHECKS = [
     status_code_conformance,
     unsupported_method,
 ]
+# Who asks is ours to say; where a body ends is between the client and uvicorn, which answers nonsense itself.
+NOT_DRAWN = {"authorization", "content-length", "transfer-encoding"}
 NAMES = {"name": ["hw2.ipynb", "hw2"], "slug": ["not-found"], "item": [WRITTEN]}
 
 
@@ -98,7 +100,7 @@ def _ask(
         for name in case.path_parameters or {}:
             if data.draw(st.booleans()):
                 case.path_parameters[name] = data.draw(st.sampled_from(known[name]))
-        case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "authorization"}
+        case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() not in NOT_DRAWN}
         token = {name: value for name, value in api[who].headers.items() if name == "authorization"}
         answer = case.call(base_url=api.url, headers=token)
         case.validate_response(answer, checks=CHECKS)
