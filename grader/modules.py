@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -14,8 +15,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
-    "StayingPut", "answers", "fill", "gradients", "kind_of", "learnable", "operations", "signature_of", "sketched",
+    "PACKAGES_PATTERN",
+    "StayingPut", "answers", "fill", "gradients", "kind_of", "learnable", "module_of", "operations", "signature_of",
+    "sketched",
 ]  # fmt: skip
+
+# What is merely imported from these was not written here; a model put together by nn.Sequential was.
+PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)"
 
 _MAX_OPERATIONS = 5000
 _PIXELS = 400_000  # of the images that a model sees at once: eight of 224x224
@@ -29,6 +35,14 @@ def kind_of(thing: Any) -> str:
     if isinstance(thing, type):
         return "class"
     return "function" if callable(thing) else "object"
+
+
+def module_of(thing: Any) -> str:
+    """Return the module in which a function or class, or an object's class, was written."""
+    module = getattr(thing, "__module__", None)
+    if not isinstance(module, str) or not isinstance(thing, type | FunctionType):
+        module = getattr(type(thing), "__module__", "")
+    return module if isinstance(module, str) else ""
 
 
 def signature_of(thing: Callable[..., Any]) -> tuple[tuple[str, bool, bool], ...]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
+from grader.modules import module_of
 from grader.recipe import Mode
 from grader.sandbox.cutoff import TrainingCut
 from grader.sandbox.diagnosis import diagnosed
@@ -131,7 +132,7 @@ class Agent:
             if name in self._variables:
                 written += [name] if thing is not _NOTHING else []
                 continue
-            module = _module_of(thing)
+            module = module_of(thing)
             if self._packages.match(module):
                 imported[name] = module
             elif callable(thing):
@@ -206,11 +207,3 @@ def _mark(thing: Any) -> Any:
         own = [c for c in thing.__mro__ if c.__module__ == "__main__"]
         return (id(thing), thing, tuple((name, id(value)) for c in own for name, value in list(vars(c).items())))
     return (id(thing), thing)
-
-
-def _module_of(thing: Any) -> str:
-    """Return the module in which a function or class, or an object's class, was written."""
-    module = getattr(thing, "__module__", None)
-    if not isinstance(module, str) or not isinstance(thing, type | type(_mark)):
-        module = getattr(type(thing), "__module__", "")
-    return module if isinstance(module, str) else ""

@@ -22,7 +22,6 @@ from grader.student import Fault, Operation, OwnRun, OwnTraining, Parameter, Rec
 
 __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
-_SECONDS_OF_GRACE = 1.0
 _LONG = ("train", "answers")  # operations that may take longer than a test
 _CHANGING = ("apply", "trained")  # operations after which the notebook's own things may be others
 _LOOKING = ("parameter_shapes", "parameters", "signature", "sketch")  # those after which its models are what they were

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from grader.modules import PACKAGES_PATTERN, module_of
 from grader.student import Definition, Fault, OwnTraining, StudentFault
 from grader.testing.local import LocalRemote, LocalStudent
 
 __all__ = ["NamespaceWork"]
 
-_PACKAGES = re.compile(r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)")
+_PACKAGES = re.compile(PACKAGES_PATTERN)
 
 
 class _RanOut(BaseException):
@@ -51,7 +52,7 @@ class NamespaceWork:
 
     def imported_from(self, name: str) -> str | None:
         """Return the package a name was merely imported from."""
-        module = _module_of(self._namespace.get(name))
+        module = module_of(self._namespace.get(name))
         return module if _PACKAGES.match(module) else None
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
@@ -86,15 +87,7 @@ class NamespaceWork:
 
     def _is_written(self, name: str) -> bool:
         thing = self._namespace.get(name)
-        return callable(thing) and not _PACKAGES.match(_module_of(thing))
-
-
-def _module_of(thing: Any) -> str:
-    """Return the module in which a function or class, or an object's class, was written."""
-    module = getattr(thing, "__module__", None)
-    if not isinstance(module, str) or not isinstance(thing, type | type(_module_of)):
-        module = getattr(type(thing), "__module__", "")
-    return module if isinstance(module, str) else ""
+        return callable(thing) and not _PACKAGES.match(module_of(thing))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import ast
 import contextlib
-import inspect
 import io
 import json
 import re
@@ -17,13 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from grader import modules
+
 __all__ = ["Cell", "Moment", "TimeUp", "bounded", "read_cells", "run_cells"]
 
 # A cell's index among all cells, and its source.
 Cell = tuple[int, str]
 
-# What is merely imported from these was not written here; a model put together by nn.Sequential was.
-_PACKAGES = re.compile(r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)")
+_PACKAGES = re.compile(modules.PACKAGES_PATTERN)
 _CELL_MAGIC = re.compile(r"\s*%%(time|timeit|capture|prun)\b.*\n")
 _MAGIC = re.compile(r"^(\s*)[%!]")
 
@@ -138,8 +138,7 @@ def _without_magics(source: str) -> str:
 
 def _mark(thing: Any) -> Any:
     """Return what changes when a name is bound anew or its class is patched; None for what is not written here."""
-    own = thing if inspect.isfunction(thing) or inspect.isclass(thing) else type(thing)
-    if not callable(thing) or _PACKAGES.match(str(own.__module__)):
+    if not callable(thing) or _PACKAGES.match(modules.module_of(thing)):
         return None
     classes = [each for each in getattr(thing, "__mro__", ()) if each.__module__ == "__main__"]
     return (id(thing), *((name, id(value)) for each in classes for name, value in list(vars(each).items())))
