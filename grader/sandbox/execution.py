@@ -16,6 +16,7 @@ from typing import Any
 
 from grader.assignment import Limits
 from grader.errors import SandboxFault
+from grader.modules import PACKAGES_PATTERN
 from grader.recipe import Mode
 from grader.report import CellResult
 from grader.sandbox.answers import size_of
@@ -39,8 +40,6 @@ _MAX_TRAININGS = 100
 _MAX_NOTICES = 20
 _MOST = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
-# What merely importing a name from these packages leaves behind is no work of the student's.
-PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torchvision|numpy|scipy)(\.|$)"
 
 
 @dataclass
@@ -224,7 +223,8 @@ class _Attempt:
         agent, runner, self._kernel = self._sandbox.start(order)
         channel = Channel(runner)
         try:
-            channel.send({"cells": tuple((cell.index, cell.source) for cell in self._cells)}, seconds=30)
+            cells = tuple((cell.index, cell.source) for cell in self._cells)
+            channel.send({"cells": cells, "shown": self._execution.outputs is not None}, seconds=30)
         except (Closed, TimeoutError, TypeError) as error:
             raise SandboxFault(f"the runner took no cells: {error}") from None
         try:

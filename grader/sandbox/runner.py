@@ -94,7 +94,8 @@ def run_cells(address: KernelAddress, kernel_pid: int, connection: socket.socket
 
 
 async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits: Limits) -> None:
-    cells = [(index, source) for index, source in channel.receive()["cells"]]
+    order = channel.receive()
+    cells = [(index, source) for index, source in order["cells"]]
     context = zmq.asyncio.Context()
     context.maxmsgsize = _MAX_MESSAGE_BYTES
     context.rcvhwm = 100
@@ -136,8 +137,10 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
         seconds = time.monotonic() - started
         status, message = _status(replies[0] if replies else None, seconds, limits, runner)
         finished = {"cell": index, "status": status, "message": message, "seconds": seconds, "cut": runner.cut}
-        outputs = [*notebook.cells[position].outputs, *([CUT] if runner.dropped else ())]
-        channel.send({"event": "finished", **finished, "outputs": shown.keep("", index, outputs)})
+        if order["shown"]:
+            outputs = [*notebook.cells[position].outputs, *([CUT] if runner.dropped else ())]
+            finished["outputs"] = shown.keep("", index, outputs)
+        channel.send({"event": "finished", **finished})
         channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
     channel.send({"event": "done"})
 
