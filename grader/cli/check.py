@@ -117,17 +117,12 @@ def check(
             with offered_trainer(mode, data) as trainer:
                 keep = partial(write_executed, executed) if executed else None
                 report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
-        if html_file:
-            from grader.render.html import render_html
-
-            write_text(html_file, render_html(report))
-        if json_file:
-            write_text(json_file, report.to_json())
-        if form:
-            graded = Graded(report, submission, notebooks, found, visibility)
-            write_text(out or "-", rendered(form, graded))
-            if form is Format.GITHUB:
-                fill_step_files(graded)
+        graded = Graded(report, submission, notebooks, found, visibility)
+        for where, wanted in zip(targets, (Format.JSON, Format.HTML, form), strict=True):
+            if where and wanted:
+                write_text(where, rendered(wanted, graded))
+        if form is Format.GITHUB:
+            fill_step_files(graded)
         progress("")
         if "-" not in targets:
             from grader.render.terminal import render_terminal
