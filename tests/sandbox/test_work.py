@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +15,10 @@ import torch
 from grader.assignment import load_assignment
 from grader.report import Verdict
 from grader.sandbox.sandbox import Zygote
-from grader.student import Fault
+from grader.sandbox.work import SnapshotWork
+from grader.student import Definition, Fault, Student
 from grader.testing.judge import judge
-from tests.sandbox.running import Ran, fault_of, ran
+from tests.sandbox.running import LIMITS, Ran, fault_of, ran
 
 HOMEWORK = """
 import os
@@ -162,3 +166,29 @@ def test_what_earlier_tests_left_behind_costs_an_item_nothing(homework: Ran, tmp
     (tmp_path / "test_doubles.py").write_text(dedent(TESTS))
     results = judge(load_assignment(tmp_path), homework.work, "a submission")
     assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
+
+
+class Noting:
+    """A submission's work that notes which states are opened: whether each is the notebook's end."""
+
+    def __init__(self, work: SnapshotWork) -> None:
+        self._work = work
+        self.ends: list[bool] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._work, name)
+
+    def open(self, definition: Definition | None, *args: Any, **kwargs: Any) -> AbstractContextManager[Student]:
+        self.ends.append(definition is not None and definition.at_end)
+        return self._work.open(definition, *args, **kwargs)
+
+
+def test_what_hangs_at_the_end_is_waited_for_there_by_one_item_alone(zygote: Zygote, tmp_path: Path) -> None:
+    (tmp_path / "rubric.toml").write_text(dedent(RUBRIC))
+    (tmp_path / "test_doubles.py").write_text(dedent(TESTS))
+    cells = ("hangs = False\ndef double(x):\n    while hangs: pass\n    return 2 * x", "hangs = True")
+    with ran(zygote, *cells, names=("double",), limits=dataclasses.replace(LIMITS, test_seconds=1.0)) as run:
+        work = Noting(run.work)
+        results = judge(load_assignment(tmp_path), work, "a submission")
+    assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
+    assert work.ends == [True, False, False]
