@@ -17,6 +17,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from grader.sandbox import linux
@@ -49,6 +50,7 @@ _OWN_PACKAGES = (
 def main(descriptor: int) -> None:
     """Serve fork requests until the trusted side goes away."""
     linux.die_with_parent()
+    gc.disable()
     packets = Packets(socket.socket(fileno=descriptor))
     missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
     try:
@@ -58,10 +60,10 @@ def main(descriptor: int) -> None:
     _read_files()
     importlib.import_module("grader.sandbox.kernel").prepare_kernel()
     signal.signal(signal.SIGCHLD, _reap)
-    gc.collect()
     gc.freeze()
-    linux.use_huge_pages()
+    gc.enable()
     packets.send({"ready": os.getpid(), "missing": missing})
+    settled = False
     while True:
         try:
             request, descriptors = packets.receive()
@@ -75,6 +77,22 @@ def main(descriptor: int) -> None:
             _become_sandbox(request, descriptors[0], compiled)
         os.close(descriptors[0])
         packets.send({"pid": pid})
+        if not settled:
+            _settle()
+            settled = True
+
+
+def _settle() -> None:
+    """Do what makes later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it.
+
+    torch's optimisers and what reads a model's graph load the compiler.
+    """
+    if "torch" in sys.modules:
+        importlib.import_module("torch._dynamo")
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    linux.use_huge_pages()
 
 
 def _read_files() -> None:
@@ -98,7 +116,7 @@ def _reap(*_: object) -> None:
 def _import_packages(names: list[str]) -> dict[str, str]:
     """Import what can be imported; return the reason for each package that cannot."""
     missing: dict[str, str] = {}
-    with _no_cuda_during_import():
+    with _no_cuda_during_import(), _no_compiler_during_import():
         for name in [*names, *_OWN_PACKAGES]:
             try:
                 importlib.import_module(name)
@@ -137,6 +155,27 @@ def _no_cuda_during_import() -> Iterator[None]:
         yield
     finally:
         torch.cuda.device_count = count
+
+
+@contextmanager
+def _no_compiler_during_import() -> Iterator[None]:
+    """Stand in for the one function of torch's compiler for which torchvision.ops loads it: 800 modules, 1 s, 70 MB.
+
+    Asked, it loads the compiler.
+    """
+    name = "torch._dynamo.utils"
+    stand_in = ModuleType(name)
+
+    def is_compile_supported(device_type: str) -> bool:
+        return bool(importlib.import_module(name).is_compile_supported(device_type))
+
+    stand_in.is_compile_supported = is_compile_supported  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
 
 
 def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from grader.recipe import Recipe
 from grader.training.graph import Graph
@@ -17,6 +16,9 @@ def operations_of(graph: Graph, recipe: Recipe) -> float:
 
     A backward pass counts as two forward ones, and an optimiser's step as ten operations for each parameter.
     """
+    # Imported here: it loads Triton, which takes as long as a submission.
+    from torch.utils.flop_counter import FlopCounterMode
+
     network = Network(graph, "meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(2, *graph.image, device="meta"))
