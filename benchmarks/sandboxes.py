@@ -10,7 +10,8 @@ from contextlib import ExitStack, closing, contextmanager
 from benchmarks.assignment import path_of
 from benchmarks.measuring import proportional_memory
 from grader.assignment import Assignment, find_assignment
-from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.execution import Execution, Watch
+from grader.sandbox.notebook import run_notebook
 from grader.sandbox.sandbox import Zygote
 from grader.submission import Cell, Notebook, read_submission
 from tests.processes import descendants

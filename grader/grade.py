@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from grader.discussion import with_discussions
 from grader.executed import ExecutedNotebook, executed_notebook
 from grader.recipe import Mode
 from grader.report import File, ItemResult, LayerStatus, Report, Verdict
-from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.execution import Execution, Watch
+from grader.sandbox.notebook import run_notebook
 from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import Zygote
 from grader.sandbox.work import SnapshotWork
@@ -65,25 +66,55 @@ def grade(
     started = time.monotonic()
     seed, limits = _seed(submission, assignment), limits_in(mode, assignment.limits, len(submission.notebooks))
     shown = _shown(trainer)
-    inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
-    outputs = KeptOutputs(limits) if executed else None
-    with closing(Execution(outputs=outputs)) as execution, inside as sandbox:
-        folders = {folder.parent.name: str(folder) for folder in shown}
-        watch = Watch(_asked_for(assignment, only), seed, mode, folders, assignment.variables)
-        for notebook in submission.notebooks:
-            progress(f"running {notebook.name}")
-            run_notebook(sandbox, notebook, watch, limits, started + limits.submission_seconds, execution)
-        ran = time.monotonic()
-        progress("judging")
-        with closing(SnapshotWork(execution, assignment.names, limits, seed)) as work:
-            items = judge(assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress)
-        if any(item.verdict is not Verdict.PASSED for item in items):
-            sandbox.require_alive()
-    seconds = {"cells_seconds": round(ran - started, 4), "total_seconds": round(time.monotonic() - started, 4)}
-    items = with_discussions(items, submission, assignment, only)
-    if executed and outputs:
-        executed([executed_notebook(each, execution.cells, outputs.cells) for each in submission.notebooks])
-    return _report(submission, assignment, items, execution, sandbox.layers, seconds)
+    folders = {folder.parent.name: str(folder) for folder in shown}
+    # Where trainings run, a second run for what moments cannot tell would cost more than snapshots do.
+    watch = Watch(_asked_for(assignment, only), seed, mode, folders, assignment.variables, moments=mode is Mode.NONE)
+
+    def run(watch: Watch, only: Collection[str] | None) -> _Run:
+        inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
+        begun = time.monotonic()
+        with closing(Execution(outputs=KeptOutputs(limits) if executed else None)) as execution, inside as sandbox:
+            for notebook in submission.notebooks:
+                progress(f"running {notebook.name}")
+                run_notebook(sandbox, notebook, watch, limits, begun + limits.submission_seconds, execution)
+            ran = time.monotonic()
+            progress("judging")
+            with closing(SnapshotWork(execution, assignment.names, limits, seed)) as work:
+                items = judge(
+                    assignment, work, submission.identity, only, mode=mode, trainer=trainer, progress=progress
+                )
+            if any(item.verdict is not Verdict.PASSED for item in items):
+                sandbox.require_alive()
+        return _Run(items, execution, sandbox.layers, ran - begun)
+
+    first = run(watch, only)
+    items = {item.id: item for item in first.items}
+    if doubted := first.doubted(assignment):
+        items |= {item.id: item for item in run(replace(watch, moments=False), doubted).items}
+    seconds = {"cells_seconds": round(first.seconds, 4), "total_seconds": round(time.monotonic() - started, 4)}
+    found = with_discussions(list(items.values()), submission, assignment, only)
+    if executed and (kept := first.execution.outputs):
+        ran = first.execution.cells
+        executed([executed_notebook(each, ran, kept.cells) for each in submission.notebooks])
+    return _report(submission, assignment, found, first.execution, first.layers, seconds)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What running and judging a submission came to; `seconds` are those of its cells."""
+
+    items: Sequence[ItemResult]
+    execution: Execution
+    layers: tuple[LayerStatus, ...]
+    seconds: float
+
+    def doubted(self, assignment: Assignment) -> list[str]:
+        """Return the items to judge once more with real snapshots: none where each stood surely as it was judged."""
+        names = {each.id: frozenset(each.names) for each in assignment.items}
+        unsure: frozenset[str] = frozenset().union(*(s.names for s in self.execution.snapshots if not s.same))
+        wrong = [item.id for item in self.items if item.verdict not in (Verdict.PASSED, Verdict.PENDING)]
+        # All of them, because what explains one item is told for the next as well.
+        return wrong if any(names[each] & unsure for each in wrong) else []
 
 
 def _report(

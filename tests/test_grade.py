@@ -89,6 +89,43 @@ def test_the_points_of_the_items_add_up(made: Submission, zygote: Zygote, hw2: A
         assert item.points == 0 or item.verdict in {Verdict.PASSED, Verdict.PARTIAL}
 
 
+SCALED = "import torch\nscale = torch.ones(1)\n" + CORR2D.replace("return Y", "return scale * Y")
+SPOILED = {
+    "a tensor that is changed in place": (SCALED, "scale.zero_()"),
+    "a list that is changed in place": (
+        SCALED.replace("torch.ones(1)", "[1]").replace("scale *", "scale[0] *"),
+        "scale[0] = 0",
+    ),
+    "torch itself": (CORR2D, "torch.set_default_dtype(torch.float16)"),
+}
+
+
+@pytest.mark.parametrize(("defined", "spoiler"), SPOILED.values(), ids=SPOILED)
+def test_what_a_later_cell_spoils_in_place_is_judged_as_it_stood(
+    defined: str, spoiler: str, zygote: Zygote, hw2: Assignment
+) -> None:
+    told: list[str] = []
+    report = grade(submission(defined, spoiler, "x = 1"), hw2, zygote, progress=told.append)
+    assert report.score == CORR2D_POINTS
+    assert sum(each.startswith("running") for each in told) == 2
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (CORR2D, "def corr2d(X, K): return X"),
+        ("def corr2d(X, K): return helper(X, K)", CORR2D.replace("corr2d", "helper"), "def helper(X, K): return X"),
+        ("def corr2d(X, K): return X", "def pool2d(X, pool_size, mode='max'): raise ValueError"),
+        ("x = 1",),
+    ],
+    ids=["right at first", "with a helper that changes", "wrong", "nothing"],
+)
+def test_what_names_alone_can_put_back_is_run_once(cells: tuple[str, ...], zygote: Zygote, hw2: Assignment) -> None:
+    told: list[str] = []
+    grade(submission(*cells), hw2, zygote, progress=told.append)
+    assert sum(each.startswith("running") for each in told) == 1
+
+
 def test_files_are_named_with_the_hash_of_their_bytes(tmp_path: Path, zygote: Zygote, hw2: Assignment) -> None:
     paths = [tmp_path / "b.ipynb", tmp_path / "a.ipynb"]
     for number, path in enumerate(paths):

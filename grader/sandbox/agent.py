@@ -21,6 +21,7 @@ from grader.recipe import Mode
 from grader.sandbox.cutoff import TrainingCut
 from grader.sandbox.diagnosis import diagnosed
 from grader.sandbox.loop import Loop
+from grader.sandbox.moment import Moment, mark_of
 from grader.sandbox.objects import small_value
 from grader.sandbox.recorder import Recorder
 from grader.sandbox.snapshot import TRAINED, serve_snapshot
@@ -47,6 +48,7 @@ class Agent:
         self._variables = frozenset(order["variables"])
         self._packages = re.compile(order["packages_pattern"])
         self._kept = {tuple(place) for place in order["kept"]}
+        self._moments: dict[tuple[int, int], tuple[tuple[str, ...], Moment]] | None = {} if order["moments"] else None
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
@@ -111,7 +113,9 @@ class Agent:
             kept_trained = [loop.module for loop in trained if self._mode is Mode.FULL]
             if written or last or kept_trained:
                 self._part += 1
-                if last or (cell, self._part) not in self._kept:
+                if self._moments is not None and not last:
+                    self._moments[cell, self._part] = (written, Moment(self._names, self._shell.user_ns))
+                elif last or (cell, self._part) not in self._kept:
                     self._snapshot(cell, written, self._defined_in if last else {}, kept_trained)
             for number, loop in enumerate(trained):
                 self._packets.send(self._training(cell, number, loop))
@@ -124,8 +128,8 @@ class Agent:
         imported: dict[str, str] = {}
         for name in self._names:
             thing = self._shell.user_ns.get(name, _NOTHING)
-            mark = _mark(thing)
-            if self._seen.get(name, _mark(_NOTHING)) == mark:
+            mark = mark_of(thing)
+            if self._seen.get(name, mark_of(_NOTHING)) == mark:
                 continue
             self._seen[name] = mark
             self._defined_in.pop(name, None)
@@ -182,15 +186,19 @@ class Agent:
     def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int], trained: Sequence[Any] = ()) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
+        moments = self._moments or {}
+        told = tuple((*place, names_then, moment.same()) for place, (names_then, moment) in moments.items())
         pid = os.fork()
         if pid == 0:
             try:
-                serve_snapshot(theirs, {**self._shell.user_ns, TRAINED: trained} if trained else self._shell.user_ns)
+                namespace = self._shell.user_ns
+                kept = {place: moment for place, (_, moment) in moments.items()}
+                serve_snapshot(theirs, {**namespace, TRAINED: trained} if trained else namespace, kept)
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         theirs.close()
         note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
-        self._packets.send(note, (ours.fileno(),))
+        self._packets.send({**note, "moments": told}, (ours.fileno(),))
         ours.close()
 
 
@@ -199,11 +207,3 @@ def _say(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> Non
 
 
 _SHELL_NAMES = {"In", "Out", "exit", "quit", "get_ipython", "open"}
-
-
-def _mark(thing: Any) -> Any:
-    """Return what changes when a name is rebound, or when its class is patched later (`d2l.add_to_class`)."""
-    if isinstance(thing, type):
-        own = [c for c in thing.__mro__ if c.__module__ == "__main__"]
-        return (id(thing), thing, tuple((name, id(value)) for c in own for name, value in list(vars(c).items())))
-    return (id(thing), thing)

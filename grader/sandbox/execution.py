@@ -1,45 +1,24 @@
-"""Running a submission's cells: the trusted side of runner, agent and supervisor, and what is left when one breaks.
-
-A cell that kills the kernel, hangs past its interrupt, or takes snapshots down with it is blamed: everything but the
-snapshots is cleared away, and the cells before are replayed in a new kernel without it.
-"""
+"""What running a submission's cells comes to: snapshots, notes, and how each cell ended."""
 
 from __future__ import annotations
 
-import os
-import select
-import socket
+import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from grader.assignment import Limits
-from grader.errors import SandboxFault
-from grader.modules import PACKAGES_PATTERN
 from grader.recipe import Mode
 from grader.report import CellResult
-from grader.sandbox.answers import size_of
 from grader.sandbox.outputs import KeptOutputs
-from grader.sandbox.sandbox import Sandbox
-from grader.sandbox.training_notes import own_training
-from grader.sandbox.wire import Channel, Closed, Malformed, Packets
+from grader.sandbox.wire import Closed, Malformed, Packets
 from grader.student import OwnTraining
-from grader.submission import Cell, Notebook
 
-__all__ = ["Execution", "Note", "Snapshot", "Watch", "run_notebook"]
+__all__ = ["Execution", "Note", "Snapshot", "Watch", "running"]
 
-_SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replaced
-_SECONDS_TO_START = 60.0
 _SECONDS_TO_ASK = 0.01
 _SECONDS_TO_ANSWER = 2.0
-_MAX_SOURCE = 4_000_000  # characters of code that a notebook may have
-_MAX_SNAPSHOTS = 100
-_MAX_NOTES = 5_000
-_MAX_TRAININGS = 100
 _MAX_NOTICES = 20
-_MOST = 2**22  # no process number of Linux is larger
-_MAX_NOTE_BYTES = 32 * 2**20
 
 
 @dataclass
@@ -47,6 +26,8 @@ class Snapshot:
     """A waiting copy of the kernel as it stood at one moment (`part`) of a cell.
 
     `names` were bound there; `at_end`, after the last cell, tells for every name in which cell it was bound.
+    `moment` is the cell and part whose names are put back in a copy that was taken later, None for a copy that is used
+    as it is; `same` tells whether that is surely the state as it stood.
     """
 
     file: str
@@ -56,6 +37,8 @@ class Snapshot:
     at_end: dict[str, int]
     pid: int
     packets: Packets
+    moment: tuple[int, int] | None = None
+    same: bool = True
 
     def asked(self) -> bool:
         """Ask whether the process is there and running; False where it cannot even be asked."""
@@ -76,9 +59,11 @@ class Snapshot:
 
 def running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     """Return those whose process is there and running; all are given the same two seconds."""
-    asked = [snapshot for snapshot in snapshots if snapshot.asked()]
+    processes = {id(snapshot.packets): snapshot for snapshot in snapshots}
+    asked = [number for number, snapshot in processes.items() if snapshot.asked()]
     deadline = time.monotonic() + _SECONDS_TO_ANSWER
-    return [snapshot for snapshot in asked if snapshot.answered(deadline)]
+    answered = {number for number in asked if processes[number].answered(deadline)}
+    return [snapshot for snapshot in snapshots if id(snapshot.packets) in answered]
 
 
 @dataclass(frozen=True)
@@ -104,6 +89,15 @@ class Execution:
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     limits_hit: list[str] = field(default_factory=list)
     outputs: KeptOutputs | None = None
+
+    def copied(self) -> Execution:
+        """Return another one, to which can be added without adding to this one."""
+        copies = {each.name: copy.copy(getattr(self, each.name)) for each in fields(self)}
+        return Execution(**{**copies, "outputs": copy.deepcopy(self.outputs)})
+
+    def become(self, other: Execution) -> None:
+        """Take over all of a copy that was added to."""
+        vars(self).update(vars(other))
 
     def close(self) -> None:
         """Hang up on every snapshot."""
@@ -135,7 +129,8 @@ class Watch:
 
     `names` are those that items ask for, `variables` those of them that may be any value. `seed` is that of the
     kernel's generators, `mode` what is done with trainings, `data_sets` the folders inside the sandbox with the files
-    of each data set by torchvision's name ("FashionMNIST").
+    of each data set by torchvision's name ("FashionMNIST"). `moments` tells that what is defined need not be forked at
+    once, but can be put back at the end.
     """
 
     names: tuple[str, ...]
@@ -143,251 +138,4 @@ class Watch:
     mode: Mode = Mode.NONE
     data_sets: Mapping[str, str] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
-
-
-def run_notebook(
-    sandbox: Sandbox, notebook: Notebook, watch: Watch, limits: Limits, deadline: float, execution: Execution
-) -> None:
-    """Run a notebook's code cells and add what came of it to `execution`.
-
-    `deadline` (monotonic seconds) bounds the whole submission.
-
-    Raises SandboxFault where our side of the sandbox broke.
-    """
-    cells = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
-    blamed: set[int] = set()
-    replacements = 0
-    small = sum(len(cell.source) for cell in cells) <= _MAX_SOURCE
-    if not small:
-        execution.hit(f"{notebook.name}: more than {_MAX_SOURCE:,} characters of code; it was not run")
-    while cells and small:
-        guilty = _Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution).run()
-        sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
-        execution.drop_lost_snapshots()
-        if guilty is None or time.monotonic() > deadline:
-            break
-        blamed.add(guilty)
-        replacements += 1
-        if replacements > limits.replacements:
-            execution.hit(f"{notebook.name}: the kernel was replaced {limits.replacements} times, and no more")
-            break
-    for cell in cells:
-        place = (notebook.name, cell.index)
-        execution.cells.setdefault(place, CellResult(notebook.name, cell.index, "not run", "the run had ended"))
-
-
-class _Attempt:
-    """One kernel's life: every cell that is not blamed, until the end or until the next one to blame."""
-
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        file: str,
-        cells: Sequence[Cell],
-        blamed: set[int],
-        watch: Watch,
-        limits: Limits,
-        deadline: float,
-        execution: Execution,
-    ) -> None:
-        self._sandbox = sandbox
-        self._file = file
-        self._cells = [cell for cell in cells if cell.index not in blamed]
-        self._indexes = {cell.index for cell in self._cells}
-        self._watch = watch
-        self._limits = limits
-        self._deadline = deadline
-        self._execution = execution
-        self._known = set(execution.cells)
-        self._current: int | None = None
-        self._last_started: int | None = None
-        self._cell_deadline = time.monotonic() + _SECONDS_TO_START
-        self._memory_kills = sandbox.memory_kills()
-        self._note_bytes = 0
-        self._finished = False
-
-    def run(self) -> int | None:
-        """Return the cell to blame, None when there is none."""
-        if not self._cells:
-            return None
-        order = {
-            "names": self._watch.names,
-            "variables": self._watch.variables,
-            "packages_pattern": PACKAGES_PATTERN,
-            "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
-            "seed": self._watch.seed,
-            "mode": str(self._watch.mode),
-            "data_sets": dict(self._watch.data_sets),
-            "cell_seconds": self._limits.cell_seconds,
-        }
-        agent, runner, self._kernel = self._sandbox.start(order)
-        channel = Channel(runner)
-        try:
-            cells = tuple((cell.index, cell.source) for cell in self._cells)
-            channel.send({"cells": cells, "shown": self._execution.outputs is not None}, seconds=30)
-        except (Closed, TimeoutError, TypeError) as error:
-            raise SandboxFault(f"the runner took no cells: {error}") from None
-        try:
-            return self._follow(agent, channel)
-        finally:
-            self._drain(agent)
-            agent.close()
-            channel.close()
-
-    def _follow(self, agent: Packets, channel: Channel) -> int | None:
-        lines: dict[socket.socket, Any] = {
-            agent.socket: lambda: self._take_note(agent, lines),
-            channel.socket: lambda: self._take_event(channel),
-            self._sandbox.orders.socket: self._take_end,
-        }
-        while not self._finished:
-            now = time.monotonic()
-            if now >= self._deadline:
-                self._execution.hit(f"the submission ran past its {self._limits.submission_seconds:g} s")
-                self._end_cell("timed out", "the submission's time was used up")
-                return None
-            if now >= self._cell_deadline:
-                return self._blame(
-                    "timed out", f"ran past {self._limits.cell_seconds:g} s and could not be interrupted"
-                )
-            wait = min(self._deadline, self._cell_deadline) - now
-            ready, _, _ = select.select(list(lines), [], [], wait)
-            # The agent's word about a cell comes before the runner's word that the cell is over.
-            for line in sorted(ready, key=list(lines).index):
-                try:
-                    end = lines[line]()
-                except (Closed, Malformed, TimeoutError, ArithmeticError, KeyError, TypeError, ValueError):
-                    end = self._lost_line(line, lines, agent)
-                if end is not None:
-                    return self._blame(*end)
-        return None
-
-    def _lost_line(self, line: socket.socket, lines: dict[socket.socket, Any], agent: Packets) -> Any:
-        """Decide what a broken line means: without the agent the cells go on, without the runner they cannot."""
-        if line is agent.socket:
-            del lines[line]
-            return None
-        if line is self._sandbox.orders.socket:
-            raise SandboxFault("the sandbox's first process is gone")
-        return "broke the run", "broke the process that runs the cells"
-
-    def _take_event(self, channel: Channel) -> tuple[str, str] | None:
-        event = channel.receive(seconds=5)
-        match event["event"]:
-            case "started":
-                self._current = self._last_started = int(event["cell"])
-                # The runner interrupts at the limit itself; this is for a kernel that does not listen.
-                self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
-            case "finished":
-                if self._execution.outputs is not None and self._current is not None:
-                    self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
-                self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
-                if event["cut"]:
-                    self._execution.hit(
-                        f"{self._file}: more than {self._limits.notebook_output_bytes} bytes of output; the rest is cut"
-                    )
-                # One stands for all: who sweeps the process numbers hits it too.
-                self._current = None
-                first = self._execution.snapshots[:1]
-                if running(first) != first:
-                    return "broke the run", "killed or stopped other processes of the run"
-                channel.send({"next": True}, seconds=5)
-            case "done":
-                self._finished = True
-        return None
-
-    def _take_end(self) -> tuple[str, str] | None:
-        message, _ = self._sandbox.orders.receive(seconds=5)
-        # Of the runner's end its own line tells, after everything that it had to say.
-        if message.get("ended") != self._kernel:
-            return None
-        if self._sandbox.memory_kills() > self._memory_kills:
-            return "out of memory", f"needed more than {self._limits.memory_bytes / 2**30:g} GiB"
-        status = int(message["status"])
-        how = f"exit status {status}" if status >= 0 else f"signal {-status}"
-        return "ended the kernel", f"ended the kernel ({how})"
-
-    def _take_note(self, agent: Packets, lines: dict[socket.socket, Any]) -> None:
-        """Keep what the agent says; anybody in the kernel can speak on its line."""
-        note, descriptors = agent.receive(seconds=5)
-        try:
-            cell = int(note["cell"])
-            if cell not in self._indexes:
-                raise ValueError("no such cell")
-            match note["note"]:
-                case "snapshot" if len(descriptors) == 1:
-                    self._add_snapshot(cell, note, descriptors)
-                case "imported":
-                    for name in set(note["names"]) & set(self._watch.names):
-                        self._execution.imported[name] = str(note["names"][name])[:100]
-                case "training" if (self._file, cell) not in self._known:
-                    if len(self._execution.trainings) < _MAX_TRAININGS:
-                        self._execution.trainings.append(own_training(self._file, cell, note))
-                case "notice":
-                    self._execution.notice(f"{self._file}: {str(note['text'])[:200]}")
-                case "value" if (self._file, cell) not in self._known:
-                    self._add_value(cell, note, lines, agent)
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Malformed(f"a note of the wrong form: {error}") from None
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-    def _add_snapshot(self, cell: int, note: dict[str, Any], descriptors: list[int]) -> None:
-        names = frozenset(note["names"]) & frozenset(self._watch.names)
-        at_end = {name: int(at) for name, at in note["at_end"].items() if name in self._watch.names}
-        part, pid = int(note["part"]), int(note["pid"])
-        if not (0 < part < _MOST and 0 < pid < _MOST):
-            raise ValueError("no such moment or process")
-        if len(self._execution.snapshots) >= _MAX_SNAPSHOTS:
-            self._execution.hit(f"more than {_MAX_SNAPSHOTS} definitions; later ones are not judged")
-            return
-        try:
-            line = socket.socket(fileno=descriptors[0])
-        except OSError:
-            raise Malformed("a snapshot's line is no socket") from None
-        descriptors.clear()
-        if line.family != socket.AF_UNIX or line.type != socket.SOCK_SEQPACKET:
-            line.close()
-            raise Malformed("a snapshot's line is a socket of another kind")
-        self._execution.snapshots.append(Snapshot(self._file, cell, part, names, at_end, pid, Packets(line)))
-
-    def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
-        value = note["value"]
-        self._note_bytes += size_of(value)
-        if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
-            self._execution.hit("more values than can be kept; later ones are not judged")
-            lines.pop(agent.socket, None)
-            return
-        self._execution.notes.append(Note(self._file, cell, str(note["name"])[:200], value))
-
-    def _drain(self, agent: Packets) -> None:
-        """Take what the agent sent before the end was noticed."""
-        for _ in range(_MAX_SNAPSHOTS):
-            try:
-                if not select.select([agent.socket], [], [], 0)[0]:
-                    return
-                self._take_note(agent, {})
-            except (Closed, Malformed, TimeoutError):
-                return
-
-    def _end_cell(self, status: str, message: str, seconds: float = 0.0) -> None:
-        if self._current is None:
-            return
-        place = (self._file, self._current)
-        if place not in self._known or status in ("ended the kernel", "broke the run"):
-            self._execution.cells[place] = CellResult(self._file, self._current, status, message)
-            self._execution.seconds[place] = seconds
-        if status in ("timed out", "out of memory", "flooded"):
-            self._execution.hit(f"{self._file}, cell {self._current}: {status}")
-
-    def _blame(self, status: str, message: str) -> int | None:
-        if self._last_started is None and self._known:
-            # The first one did start, so it is what a cell left behind that keeps this one from it.
-            self._execution.hit(f"{self._file}: no other kernel could be started after what a cell left behind")
-            return None
-        if self._last_started is None:
-            raise SandboxFault(f"the kernel did not start: {message}")
-        self._current = self._last_started  # between two cells it was the one before
-        self._end_cell(status, message)
-        return self._last_started
+    moments: bool = False

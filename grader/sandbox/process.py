@@ -44,6 +44,7 @@ class SnapshotProcess:
                 "memory_bytes": limits.test_memory_bytes,
                 "seed": seed,
                 "aliases": dict(aliases),
+                "moment": snapshot.moment,
             }
             try:
                 snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)
@@ -51,12 +52,20 @@ class SnapshotProcess:
                 ours.close()
                 raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
 
-    def begins(self, aliases: Mapping[str, str], seconds: float) -> bool:
-        """Have it be as a new one for the next test; False where it cannot, or would not live for so many seconds."""
+    def begins(self, snapshot: Snapshot, aliases: Mapping[str, str], seconds: float) -> bool:
+        """Have it be as a new one for the next test; False where it cannot, or would not live for so many seconds.
+
+        Args:
+            snapshot: the state; another moment of the same process will do.
+            aliases: as for a new one.
+            seconds: how long the test may take.
+        """
         if time.monotonic() + seconds > self._end:
             return False
         try:
-            self.channel.send({"operation": "begin", "aliases": dict(aliases)}, seconds=_SECONDS_OF_GRACE)
+            self.channel.send(
+                {"operation": "begin", "aliases": dict(aliases), "moment": snapshot.moment}, seconds=_SECONDS_OF_GRACE
+            )
             return self.channel.receive(seconds=_SECONDS_OF_GRACE) is None
         except (Closed, Malformed, TimeoutError):
             return False

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from grader.export import NotExportable, exported
 from grader.fit import trained_in_place
 from grader.probe import probed
 from grader.recipe import Recipe
+from grader.sandbox.moment import Moment
 from grader.sandbox.objects import Objects, array_of, tensor_of, unchanged
 from grader.sandbox.seeding import seed_generators, seed_torch
 from grader.sandbox.values import packed, unpacked
@@ -35,8 +37,16 @@ __all__ = ["TRAINED", "serve_snapshot"]
 TRAINED = "__trained__"  # the name of the models that the statement before a snapshot trained
 
 
-def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None:
-    """Wait for tests and fork for each, until the trusted side hangs up."""
+def serve_snapshot(
+    connection: socket.socket, namespace: dict[str, Any], moments: Mapping[tuple[int, int], Moment]
+) -> None:
+    """Wait for tests and fork for each, until the trusted side hangs up.
+
+    Args:
+        connection: where tests are asked for.
+        namespace: the kernel's.
+        moments: earlier ones of the same kernel, by cell and part.
+    """
     connection = _keep_only(connection)
     packets = Packets(connection)
     deadlines: dict[int, float] = {}
@@ -57,7 +67,7 @@ def serve_snapshot(connection: socket.socket, namespace: dict[str, Any]) -> None
         if pid == 0:
             connection.close()
             try:
-                _Test(socket.socket(fileno=descriptors[0]), namespace, request).serve()
+                _Test(socket.socket(fileno=descriptors[0]), namespace, moments, request).serve()
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         os.close(descriptors[0])
@@ -91,9 +101,18 @@ def _reap_tests(deadlines: dict[int, float]) -> None:
 class _Test:
     """A process of tests: answers operations on the student's objects until it is hung up on."""
 
-    def __init__(self, connection: socket.socket, namespace: dict[str, Any], request: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        namespace: dict[str, Any],
+        moments: Mapping[tuple[int, int], Moment],
+        request: dict[str, Any],
+    ) -> None:
         self._channel = Channel(connection)
         self._namespace = namespace
+        self._at_end = dict(namespace)
+        self._moments = moments
+        self._moment: tuple[int, int] | None = None
         self._seed: int = request["seed"]
         _bound_memory(request["memory_bytes"])
         self._do_begin(request)
@@ -127,6 +146,12 @@ class _Test:
 
     def _do_begin(self, request: dict[str, Any]) -> None:
         """Be as a new process is: no objects kept, the generators at their seed."""
+        if request["moment"] != self._moment:
+            self._namespace.clear()
+            self._namespace.update(self._at_end)
+            if request["moment"]:
+                self._moments[request["moment"]].put_back(self._namespace)
+            self._moment = request["moment"]
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)

@@ -30,7 +30,7 @@ class SnapshotWork:
         self._deadline = time.monotonic() + limits.judge_seconds
         self._recorded = tuple(_recorded(execution))
         self._snapshots = _definitions(execution)
-        self._shared: dict[int, SnapshotProcess] = {}  # by the snapshot's number, the latest last
+        self._shared: dict[int, SnapshotProcess] = {}  # by the number of the snapshot's line, the latest last
 
     def close(self) -> None:
         """End the processes that tests shared."""
@@ -122,14 +122,14 @@ class SnapshotWork:
         self, snapshot: Snapshot | None, aliases: Mapping[str, str], life: float, shared: bool
     ) -> SnapshotProcess | None:
         """Return a shared process of this state that may live for so many seconds, None where there is none."""
-        found = self._shared.pop(id(snapshot), None) if shared else None
-        if found is not None and not found.begins(aliases, life):
+        found = self._shared.pop(id(snapshot.packets), None) if shared and snapshot else None
+        if found and snapshot and not found.begins(snapshot, aliases, life):
             found.close()
             return None
         return found
 
     def _keep(self, snapshot: Snapshot, process: SnapshotProcess) -> None:
-        self._shared[id(snapshot)] = process
+        self._shared[id(snapshot.packets)] = process
         if len(self._shared) > _MOST_SHARED:
             self._shared.pop(next(iter(self._shared))).close()
 

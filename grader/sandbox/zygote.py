@@ -83,7 +83,7 @@ def main(descriptor: int) -> None:
 
 
 def _settle() -> None:
-    """Do what makes later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it.
+    """Make later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it.
 
     torch's optimisers and what reads a model's graph load the compiler.
     """

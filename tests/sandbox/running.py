@@ -12,7 +12,8 @@ from typing import Any
 
 from grader.assignment import Limits
 from grader.recipe import Mode
-from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.execution import Execution, Watch
+from grader.sandbox.notebook import run_notebook
 from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import Sandbox, Zygote
 from grader.sandbox.student import SnapshotStudent
@@ -103,15 +104,17 @@ def ran_notebooks(
     data_sets: Mapping[str, Path] | None = None,
     hidden: Sequence[Path] = (),
     left_out: frozenset[str] = frozenset(),
+    moments: bool = False,
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
-    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names.
+    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names;
+    `moments` tells that definitions are put back at the end where that will do.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
-    watch = Watch(tuple(names), SEED, mode, inside)
+    watch = Watch(tuple(names), SEED, mode, inside, moments=moments)
     with (
         closing(Execution(outputs=KeptOutputs(limits))) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,

@@ -19,8 +19,9 @@ import pytest
 import grader
 from grader.assignment import Limits
 from grader.errors import SandboxFault
-from grader.sandbox.execution import Execution, Watch, run_notebook
+from grader.sandbox.execution import Execution, Watch
 from grader.sandbox.isolation import LAYERS
+from grader.sandbox.notebook import run_notebook
 from grader.sandbox.sandbox import Zygote
 from tests.notebooks import submission
 from tests.sandbox.running import LIMITS, ran

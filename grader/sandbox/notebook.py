@@ -1,0 +1,97 @@
+"""Running one notebook in a sandbox, and what is done where a cell breaks it.
+
+At first nothing is forked before the end: of the moments at which something was defined only the names are kept. Where
+that does not come to its end, all is run again with a snapshot of each such moment. From then on a cell that kills the
+kernel, hangs past its interrupt, or takes snapshots down with it is blamed: everything but the snapshots is cleared
+away, and the cells before are replayed in a new kernel without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from grader.assignment import Limits
+from grader.report import CellResult
+from grader.sandbox.attempt import MOST_SNAPSHOTS, Attempt
+from grader.sandbox.execution import Execution, Watch
+from grader.sandbox.sandbox import Sandbox
+from grader.submission import Cell, Notebook
+
+__all__ = ["run_notebook"]
+
+_MAX_SOURCE = 4_000_000  # characters of code that a notebook may have
+_SECONDS_WITHOUT_SNAPSHOTS = 20.0  # more would be lost with a kernel that dies
+
+
+def run_notebook(
+    sandbox: Sandbox, notebook: Notebook, watch: Watch, limits: Limits, deadline: float, execution: Execution
+) -> None:
+    """Run a notebook's code cells and add what came of it to `execution`.
+
+    `deadline` (monotonic seconds) bounds the whole submission; a run that has to be made again does not count.
+
+    Raises SandboxFault where our side of the sandbox broke.
+    """
+    started = time.monotonic()
+    cells = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
+    small = sum(len(cell.source) for cell in cells) <= _MAX_SOURCE
+    if not small:
+        execution.hit(f"{notebook.name}: more than {_MAX_SOURCE:,} characters of code; it was not run")
+    elif not (watch.moments and _runs_through(sandbox, notebook, cells, watch, limits, deadline, execution)):
+        deadline += time.monotonic() - started  # what was tried takes nothing from the submission's time
+        _run_with_replacements(sandbox, notebook, cells, replace(watch, moments=False), limits, deadline, execution)
+    for cell in cells:
+        place = (notebook.name, cell.index)
+        execution.cells.setdefault(place, CellResult(notebook.name, cell.index, "not run", "the run had ended"))
+
+
+def _runs_through(
+    sandbox: Sandbox,
+    notebook: Notebook,
+    cells: Sequence[Cell],
+    watch: Watch,
+    limits: Limits,
+    deadline: float,
+    execution: Execution,
+) -> bool:
+    """Run all cells with one snapshot, at their end; False, with nothing added, where there is none that answers."""
+    tried = execution.copied()
+    deadline = min(deadline, time.monotonic() + _SECONDS_WITHOUT_SNAPSHOTS)
+    guilty = Attempt(sandbox, notebook.name, cells, set(), watch, limits, deadline, tried).run()
+    sandbox.clear([snapshot.pid for snapshot in tried.snapshots])
+    tried.drop_lost_snapshots()
+    own = [snapshot for snapshot in tried.snapshots if snapshot.file == notebook.name]
+    if guilty is None and time.monotonic() < deadline and own and len(tried.snapshots) < MOST_SNAPSHOTS:
+        execution.become(tried)
+        return True
+    for snapshot in own:
+        snapshot.packets.close()
+    sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
+    return False
+
+
+def _run_with_replacements(
+    sandbox: Sandbox,
+    notebook: Notebook,
+    cells: Sequence[Cell],
+    watch: Watch,
+    limits: Limits,
+    deadline: float,
+    execution: Execution,
+) -> None:
+    """Run all cells with a snapshot of each moment, those which no kernel survives left out."""
+    blamed: set[int] = set()
+    replacements = 0
+    while cells:
+        guilty = Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution).run()
+        sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
+        execution.drop_lost_snapshots()
+        if guilty is None or time.monotonic() > deadline:
+            break
+        blamed.add(guilty)
+        replacements += 1
+        if replacements > limits.replacements:
+            execution.hit(f"{notebook.name}: the kernel was replaced {limits.replacements} times, and no more")
+            break
