@@ -17,8 +17,8 @@ from grader.testing.loading import Rubric
 from grader.testing.local import LocalStudent
 from grader.testing.misconceptions import Misconception
 from grader.testing.outcome import Absent, Mismatch, Outcome, WrongCases, case_evidence
-from grader.testing.plugin import RubricPlugin, Trial
 from grader.testing.smallest import smallest_failing
+from grader.testing.trials import Trial, Trials
 
 __all__ = ["explained"]
 
@@ -30,14 +30,14 @@ class Heard(NamedTuple):
     evidence: Mapping[str, Any]
 
 
-def explained(item: Item, name: str, trial: Trial, plugin: RubricPlugin, rubric: Rubric) -> Outcome:
+def explained(item: Item, name: str, trial: Trial, trials: Trials, rubric: Rubric) -> Outcome:
     """Return the outcome of a test that went wrong, with the reason where one is found.
 
     Args:
         item: what was judged.
         name: of the first test that went wrong.
         trial: the state that counts, with what its tests came to.
-        plugin: what ran them.
+        trials: what was tried.
         rubric: where the misconceptions are.
 
     Raises:
@@ -46,20 +46,20 @@ def explained(item: Item, name: str, trial: Trial, plugin: RubricPlugin, rubric:
     outcome = trial.outcomes[name]
     if outcome.verdict is Verdict.ABSENT:
         return outcome
-    test = plugin.functions(item.id)[name]
-    mistake = _same_mistake(item, test, Heard(trial.answers[name], outcome.evidence), plugin, rubric)
+    test = trials.functions(item.id)[name]
+    mistake = _same_mistake(item, test, Heard(trial.answers[name], outcome.evidence), trials, rubric)
     if mistake is not None:
-        plugin.named.append(mistake.id)
+        trials.named.append(mistake.id)
         why = f"{mistake.says}; {mistake.look} (section {item.section})"
         message = f"{why}. {outcome.message[:1].upper()}{outcome.message[1:]}"
         return replace(outcome, message=message, misconception=mistake.id)
     if item.visible and outcome.verdict is Verdict.FAILED:
-        return _with_the_smallest(outcome, test, trial, plugin)
+        return _with_the_smallest(outcome, test, trial, trials)
     return outcome
 
 
 def _same_mistake(
-    item: Item, test: Callable[..., None], heard: Heard, plugin: RubricPlugin, rubric: Rubric
+    item: Item, test: Callable[..., None], heard: Heard, trials: Trials, rubric: Rubric
 ) -> Misconception | None:
     """Return the misconception that answers the test as the student's work did.
 
@@ -68,8 +68,8 @@ def _same_mistake(
     if not heard.answers:
         return None
     able = [mistake for mistake in rubric.misconceptions if item.id in mistake.breaks]
-    able.sort(key=lambda mistake: mistake.id not in plugin.named)
-    return next((each for each in able if _answers(each, test, plugin.draw_for(item.id), rubric, heard)), None)
+    able.sort(key=lambda mistake: mistake.id not in trials.named)
+    return next((each for each in able if _answers(each, test, trials.draw_for(item.id), rubric, heard)), None)
 
 
 def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Heard) -> bool:
@@ -95,13 +95,13 @@ def _seen(evidence: Mapping[str, Any]) -> Any:
     return None if isinstance(found, dict) else found
 
 
-def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial, plugin: RubricPlugin) -> Outcome:
+def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial, trials: Trials) -> Outcome:
     """Show the smallest input that goes wrong, where the test says among which to look."""
     case_test, one = getattr(test, "case_test", None), getattr(test, "one", None)
     if case_test is None or one is None:
         return outcome
     try:
-        with plugin.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
+        with trials.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
             found = smallest_failing(case_test, one, student)
     except StudentFault:
         return outcome

@@ -13,12 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import pytest
 import torch
-from _pytest.config import default_plugins
 
 from grader.assignment import Assignment, Item
-from grader.errors import SystemFault
 from grader.recipe import Mode
 from grader.report import ItemResult, Verdict
 from grader.student import Definition, Work
@@ -26,17 +23,14 @@ from grader.testing.explain import explained
 from grader.testing.learning import Training
 from grader.testing.loading import Rubric, load_rubric
 from grader.testing.outcome import Outcome
-from grader.testing.plugin import Opening, RubricPlugin, Trial
 from grader.testing.trained import decided
+from grader.testing.trials import Opening, Trial, Trials
 from grader.training.trainer import Trainer
 
 __all__ = ["judge"]
 
 # pytest sets environment variables while it runs a test: one run at a time in a process.
 _one_at_a_time = threading.Lock()
-
-# Of pytest only what collects and calls; what pytest adds in a later version is not wanted either.
-_UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
 
 
 def judge(
@@ -69,24 +63,14 @@ def judge(
     openings = {item.id: _openings(item, work, rubric.tests) for item in items}
     draws = f"{seed}\n{assignment.revision}"
     told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
-    plugin = RubricPlugin(assignment, work, rubric.tests, openings, draws, told)
-    folder = str(assignment.folder)
-    arguments = [
-        *map(str, rubric.tests),
-        *("--rootdir", folder, "--confcutdir", folder, "-c", os.devnull, "--noconftest"),
-        *("--import-mode=importlib", "--disable-plugin-autoload"),
-        *(part for name in _UNUSED for part in ("-p", f"no:{name}")),
-    ]
     # What a rubric prints is for its author; standard output may be carrying the report.
     with _one_at_a_time, _without_pytest_variables(), _one_thread(), contextlib.redirect_stdout(sys.stderr):
-        code = pytest.main(arguments, plugins=[plugin])
-        if plugin.error is not None:
-            raise plugin.error
-        if not plugin.finished:
-            raise SystemFault(f"pytest ended with {code} before it had run the rubric")
-        results = {item.id: _result(item, plugin, work, rubric) for item in items}
+        with rubric.collected() as plugin:
+            trials = Trials(plugin, assignment, work, openings, draws, told)
+            trials.run()
+        results = {item.id: _result(item, trials, work, rubric) for item in items}
     if trainer is not None:
-        waiting = {item: plugin.trials[item.id] for item in items if item.recipes}
+        waiting = {item: trials.tried[item.id] for item in items if item.recipes}
         results |= decided(waiting, results, mode, trainer, work, progress)
     return [results[item.id] for item in items]
 
@@ -133,13 +117,13 @@ def _definitions(item: Item, work: Work) -> list[Definition]:
     return found
 
 
-def _result(item: Item, plugin: RubricPlugin, work: Work, rubric: Rubric) -> ItemResult:
-    trials = plugin.trials[item.id]
+def _result(item: Item, trials: Trials, work: Work, rubric: Rubric) -> ItemResult:
+    tried = trials.tried[item.id]
     if item.search:
-        trials = [trial for trial in trials if trial.passed or trial.pending or trial.opening.found_as is None]
-    if not trials:
+        tried = [trial for trial in tried if trial.passed or trial.pending or trial.opening.found_as is None]
+    if not tried:
         return _item_result(item, 0, Outcome(Verdict.ABSENT, _absence(item, work)), None)
-    judged = [(*_points(item, trial), trial) for trial in trials]
+    judged = [(*_points(item, trial), trial) for trial in tried]
     # The best counts; among equals the last, because that is where the student left it.
     points, name, trial = max(
         reversed(judged), key=lambda each: (each[0], each[2].pending is not None, not _is_absent(each[2]))
@@ -150,7 +134,7 @@ def _result(item: Item, plugin: RubricPlugin, work: Work, rubric: Rubric) -> Ite
         return _item_result(item, points, Outcome(Verdict.PASSED, message), trial)
     if trial.pending:
         return _item_result(item, 0, trial.outcomes[name], trial)
-    outcome = explained(item, name, trial, plugin, rubric)
+    outcome = explained(item, name, trial, trials, rubric)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)
     return _item_result(item, points, outcome, trial)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ from typing import Any
 from grader.assignment import Assignment, revision_of
 from grader.errors import AssignmentError
 from grader.testing.misconceptions import Misconception, find_misconceptions
+from grader.testing.plugin import RubricPlugin
 from grader.testing.solution import Solution, load_solution, own_packages
 
 __all__ = ["Rubric", "load_rubric"]
@@ -30,6 +33,7 @@ class Rubric:
         self.assignment = assignment
         self._package = package
         self._namespaces: dict[str, dict[str, Any]] = {}
+        self._plugin: RubricPlugin | None = None
         self.tests = _load(assignment.folder, package, "test_*.py")
         mistakes = _load(assignment.folder / "misconceptions", f"{package}.misconceptions", "*.py")
         self.misconceptions = find_misconceptions(assignment, mistakes.values())
@@ -43,6 +47,17 @@ class Rubric:
     def solution(self) -> Solution:
         """The model solution."""
         return load_solution(self.assignment)
+
+    @contextmanager
+    def collected(self) -> Iterator[RubricPlugin]:
+        """Lend the collected tests, collected anew after something went wrong in the midst of a test.
+
+        Raises:
+            AssignmentError: a test cannot be collected, or can judge nothing.
+        """
+        plugin, self._plugin = self._plugin or RubricPlugin(self.assignment.folder, self.tests), None
+        yield plugin
+        self._plugin = plugin
 
     def namespace(self, misconception: Misconception) -> dict[str, Any]:
         """Return the model solution's definitions with a misconception among them."""

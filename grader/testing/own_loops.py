@@ -12,7 +12,7 @@ from grader.report import ItemResult
 from grader.student import OwnTraining, StudentFault, Work
 from grader.testing.learning import perturbed
 from grader.testing.outcome import ToTrain
-from grader.testing.plugin import Trial
+from grader.testing.trials import Trial
 from grader.training.datasets import DataSet
 
 __all__ = ["with_own_loops"]

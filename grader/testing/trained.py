@@ -12,7 +12,7 @@ from grader.report import ItemResult, Verdict
 from grader.student import Work
 from grader.testing.outcome import Learned, ToTrain
 from grader.testing.own_loops import with_own_loops
-from grader.testing.plugin import Trial
+from grader.testing.trials import Trial
 from grader.training.cache import Attempt, Run
 from grader.training.trainer import Trainer
 

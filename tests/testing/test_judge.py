@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -294,6 +295,52 @@ def test_a_fault_of_ours_is_raised_and_no_verdict(tmp_path: Path) -> None:
         judge(assignment, BrokenWork("def double(x): return x"), "a submission")
     with pytest.raises(KeyboardInterrupt):
         judge(assignment, InterruptedWork("def double(x): return x"), "a submission")
+
+
+class InterruptedAtTheEnd(InProcessWork):
+    """Somebody presses Ctrl-C while a state is closed."""
+
+    @contextmanager
+    def open(  # type: ignore[override]
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
+    ) -> Iterator[Student]:
+        with super().open(definition, aliases, seconds, shared=shared) as student:
+            yield student
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_test_does_not_touch_the_next_submission(tmp_path: Path) -> None:
+    triple = '\n[[items]]\nid = "triple"\nsection = "1"\ntitle = "Triples"\npoints = 3\nnames = ["triple"]'
+    rubric(
+        tmp_path, DOUBLE, DOUBLE.replace("double", "triple").replace("2 *", "3 *"), item='names = ["double"]' + triple
+    )
+    declared = (tmp_path / "rubric.toml").read_text()
+    (tmp_path / "rubric.toml").write_text(declared.replace("points = 3", "points = 6", 1))
+    assignment = load_assignment(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        judge(assignment, InterruptedAtTheEnd("def double(x): return 2 * x"), "a submission", {"double"})
+    (result,) = judge(assignment, InProcessWork("def triple(x): return 3 * x"), "a submission", {"triple"})
+    assert result.verdict is Verdict.PASSED
+
+
+def test_a_rubric_is_collected_once_for_all_submissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collect, started = pytest.main, []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        started.append(given)
+        return collect(*given, **named)
+
+    monkeypatch.setattr("pytest.main", counted)
+    assignment = load_assignment(rubric(tmp_path, DOUBLE))
+    for factor, verdict in ((2, Verdict.PASSED), (3, Verdict.FAILED), (2, Verdict.PASSED)):
+        (result,) = judge(assignment, InProcessWork(f"def double(x): return {factor} * x"), "a submission")
+        assert result.verdict is verdict
+    assert len(started) == 1
 
 
 def test_neither_the_callers_pytest_nor_a_conftest_has_a_say(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
