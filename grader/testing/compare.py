@@ -46,6 +46,9 @@ def assert_close(found: Any, expected: Tensor | float) -> None:
     assert_shape(found, expected.shape, expected=expected)
     tolerance = max(_tolerance(found.dtype), _tolerance(expected.dtype))
     a, b = found.to(torch.float64), expected.to(torch.float64)
+    # Nearly all that is compared is right, and this says so in a third of the operations. NaN is less than nothing.
+    if b.numel() == 0 or float(torch.dist(a, b, math.inf)) <= tolerance:
+        return
     finite = b[b.isfinite()].abs()
     scale = max(1.0, float(finite.max())) if finite.numel() else 1.0
     same = ((a - b).abs() <= tolerance * scale) | (a == b) | (a.isnan() & b.isnan())
