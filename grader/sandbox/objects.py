@@ -19,11 +19,8 @@ _SMALL = 1024
 _MAX_ENTRIES = 10_000
 # Kept from before any student's code ran, so that an innocent `torch.equal = ...` breaks nothing here.
 _Tensor, _from_numpy, _frombuffer = torch.Tensor, torch.from_numpy, torch.frombuffer
-_detach, _as_subclass, _contiguous, _reshape, _view = (
-    _Tensor.detach, _Tensor.as_subclass, _Tensor.contiguous, _Tensor.reshape, _Tensor.view,
-)  # fmt: skip
-_to_dense, _to_cpu = _Tensor.to_dense, _Tensor.cpu
-_resolve_conj, _resolve_neg = _Tensor.resolve_conj, _Tensor.resolve_neg
+_detach, _as_subclass, _reshape, _view = _Tensor.detach, _Tensor.as_subclass, _Tensor.reshape, _Tensor.view
+_to_dense, _numpy = _Tensor.to_dense, _Tensor.numpy
 _WithoutSubclasses = torch._C.DisableTorchFunctionSubclass
 
 
@@ -33,12 +30,14 @@ def array_of(tensor: torch.Tensor) -> Array | Failure:
         plain = _detach(tensor)
         if plain.layout is not torch.strided:
             plain = _to_dense(plain)
-        plain = _resolve_neg(_resolve_conj(_to_cpu(_as_subclass(plain, _Tensor))))
-        if plain.dtype not in _DTYPES:
+        plain = _as_subclass(plain, _Tensor)
+        name = _DTYPES.get(plain.dtype)
+        if name is None:
             return Failure("Malformed", f"a tensor of dtype {plain.dtype} is no plain data")
-        flat = _reshape(_contiguous(plain), (-1,))
-        data = bytes(_view(flat, torch.uint8).numpy().data) if flat.numel() else b""
-        return Array(_DTYPES[plain.dtype], tuple(int(n) for n in plain.shape), data)
+        if name == "bfloat16":  # which numpy has not
+            plain = _view(plain, torch.int16)
+        values = _numpy(plain, force=True)
+        return Array(name, values.shape, values.tobytes())
 
 
 def tensor_of(array: Array) -> torch.Tensor:

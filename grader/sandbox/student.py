@@ -16,6 +16,7 @@ from torch import Tensor
 
 from grader.recipe import Recipe
 from grader.sandbox.answers import fault_of, plain_data, tensor_of, tensors
+from grader.sandbox.objects import array_of
 from grader.sandbox.values import packed, unpacked
 from grader.sandbox.wire import Array, Channel, Closed, Failure, Handle, Malformed
 from grader.student import Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
@@ -32,9 +33,10 @@ _IMAGES_AT_ONCE = 1000
 def outgoing(value: Any) -> Any:
     """Return what a test passes to the student as plain data."""
     if isinstance(value, Tensor):
-        plain = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
-        data = bytes(plain.reshape(-1).view(torch.uint8).numpy().data) if plain.numel() else b""
-        return Array(str(plain.dtype).removeprefix("torch."), tuple(plain.shape), data)
+        found = array_of(value)
+        if isinstance(found, Failure):
+            raise TypeError(found.message)
+        return found
     if isinstance(value, SnapshotRemote):
         return value.handle
     if isinstance(value, tuple | list):
