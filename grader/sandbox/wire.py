@@ -13,8 +13,9 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 __all__ = ["ITEM_BYTES", "Array", "Channel", "Closed", "Failure", "Handle", "Malformed", "Packets", "decode", "encode"]
@@ -24,6 +25,8 @@ ITEM_BYTES = {
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16,
 }  # fmt: skip
 _DTYPES = list(ITEM_BYTES)
+_CODES = {name: code for code, name in enumerate(_DTYPES)}
+_COUNT, _COUNTED, _FLOAT = struct.Struct(">I"), struct.Struct(">cI"), struct.Struct(">d")
 _MAX_DIMENSIONS = 16
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
@@ -79,7 +82,22 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise TypeError("the value is nested too deeply")
     kind = type(value)
-    if value is None:
+    if kind is str:
+        out += b"s"
+        _encode_text(value, out)
+    elif kind is tuple or kind is list:
+        out += _COUNTED.pack(b"(", len(value))
+        for entry in value:
+            _encode(entry, out, depth + 1)
+    elif kind is Array:
+        shape, data = value.shape, value.data
+        out += _array_head(len(shape)).pack(b"a", _CODES[value.dtype], len(shape), *shape, len(data))
+        out += data
+    elif kind is Handle:
+        out += _COUNTED.pack(b"h", value.number)
+        _encode_text(value.kind, out)
+        _encode_text(value.type_name, out)
+    elif value is None:
         out += b"N"
     elif kind is bool:
         out += b"T" if value else b"F"
@@ -89,43 +107,32 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:
             raise TypeError("the integer is too large")
         out += b"i" + bytes([len(body)]) + body
     elif kind is float:
-        out += b"f" + struct.pack(">d", value)
-    elif kind is str:
-        _encode_text(b"s", value, out)
-    elif kind in (tuple, list):
-        out += b"(" + struct.pack(">I", len(value))
-        for entry in value:
-            _encode(entry, out, depth + 1)
+        out += b"f" + _FLOAT.pack(value)
+    elif kind is Failure:
+        out += b"!"
+        _encode_text(value.name, out)
+        _encode_text(value.message, out)
     elif isinstance(value, Mapping):
-        out += b"{" + struct.pack(">I", len(value))
+        out += _COUNTED.pack(b"{", len(value))
         for key, entry in value.items():
             if type(key) is not str:
                 raise TypeError("a dict's keys must be strings")
-            _encode_text(b"", key, out)
+            _encode_text(key, out)
             _encode(entry, out, depth + 1)
-    elif kind is Array:
-        _encode_array(value, out)
-    elif kind is Handle:
-        out += b"h" + struct.pack(">I", value.number)
-        _encode_text(b"", value.kind, out)
-        _encode_text(b"", value.type_name, out)
-    elif kind is Failure:
-        out += b"!"
-        _encode_text(b"", value.name, out)
-        _encode_text(b"", value.message, out)
     else:
         raise TypeError(f"{kind.__name__} is not plain data")
 
 
-def _encode_text(tag: bytes, text: str, out: bytearray) -> None:
+def _encode_text(text: str, out: bytearray) -> None:
     body = text.encode("utf-8", "surrogatepass")
-    out += tag + struct.pack(">I", len(body)) + body
+    out += _COUNT.pack(len(body))
+    out += body
 
 
-def _encode_array(array: Array, out: bytearray) -> None:
-    out += b"a" + bytes([_DTYPES.index(array.dtype), len(array.shape)])
-    out += struct.pack(f">{len(array.shape)}Q", *array.shape)
-    out += struct.pack(">Q", len(array.data)) + array.data
+@cache
+def _array_head(dimensions: int) -> struct.Struct:
+    """Return the form of an array's tag, dtype, number of dimensions, shape and length."""
+    return struct.Struct(f">cBB{dimensions + 1}Q")
 
 
 def decode(frame: bytes) -> Any:
@@ -135,7 +142,10 @@ def decode(frame: bytes) -> Any:
     that do not match their bytes, more than 100,000 nodes or 32 levels, bytes left over.
     """
     reader = _Reader(frame)
-    value = reader.value(0)
+    try:
+        value = reader.value(0)
+    except (IndexError, struct.error):  # both of them from reading past the end
+        raise Malformed("a length points past the end") from None
     if reader.at != len(frame):
         raise Malformed("bytes follow the value")
     return value
@@ -147,77 +157,93 @@ class _Reader:
         self.at = 0
         self.nodes = 0
 
-    def take(self, count: int) -> bytes:
-        if count > len(self.frame) - self.at:
-            raise Malformed("a length points past the end")
-        taken = self.frame[self.at : self.at + count]
-        self.at += count
-        return taken
-
-    def number(self, form: str) -> int:
-        (number,) = struct.unpack(form, self.take(struct.calcsize(form)))
-        return int(number)
-
-    def text(self) -> str:
-        try:
-            return self.take(self.number(">I")).decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            raise Malformed("text that is no UTF-8") from None
-
     def value(self, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > _MAX_NODES or depth > _MAX_DEPTH:
             raise Malformed("too many or too deeply nested values")
-        tag = self.take(1)
-        match tag:
-            case b"N":
-                return None
-            case b"T" | b"F":
-                return tag == b"T"
-            case b"i":
-                return self.integer()
-            case b"f":
-                return struct.unpack(">d", self.take(8))[0]
-            case b"s":
-                return self.text()
-            case b"(":
-                return tuple(self.value(depth + 1) for _ in range(self.count(1)))
-            case b"{":
-                return {self.text(): self.value(depth + 1) for _ in range(self.count(5))}
-            case b"a":
-                return self.array()
-            case b"h":
-                return Handle(self.number(">I"), self.text(), self.text())
-            case b"!":
-                return Failure(self.text(), self.text())
-        raise Malformed(f"unknown tag {tag!r}")
+        tag = self.frame[self.at]
+        self.at += 1
+        read = _READERS.get(tag)
+        if read is None:
+            raise Malformed(f"unknown tag {bytes([tag])!r}")
+        return read(self, depth)
 
-    def integer(self) -> int:
-        length = self.number(">B")
+    def take(self, count: int) -> bytes:
+        start, self.at = self.at, self.at + count
+        if self.at > len(self.frame):
+            raise Malformed("a length points past the end")
+        return self.frame[start : self.at]
+
+    def number(self) -> int:
+        number: int = _COUNT.unpack_from(self.frame, self.at)[0]
+        self.at += 4
+        return number
+
+    def text(self, depth: int = 0) -> str:
+        try:
+            return self.take(self.number()).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise Malformed("text that is no UTF-8") from None
+
+    def integer(self, depth: int) -> int:
+        length = self.frame[self.at]
+        self.at += 1
         # One less than what is written, because the same number may need a byte more to be written again.
         if length >= _MAX_INTEGER_BYTES:
             raise Malformed("an integer that is too large")
         return int.from_bytes(self.take(length), "big", signed=True)
 
+    def real(self, depth: int) -> float:
+        number: float = _FLOAT.unpack(self.take(8))[0]
+        return number
+
     def count(self, least_bytes_each: int) -> int:
-        count = self.number(">I")
+        count = self.number()
         if count * least_bytes_each > len(self.frame) - self.at:
             raise Malformed("more entries than bytes")
         return count
 
-    def array(self) -> Array:
-        code, dimensions = self.number(">B"), self.number(">B")
+    def sequence(self, depth: int) -> tuple[Any, ...]:
+        return tuple([self.value(depth + 1) for _ in range(self.count(1))])
+
+    def mapping(self, depth: int) -> dict[str, Any]:
+        return {self.text(): self.value(depth + 1) for _ in range(self.count(5))}
+
+    def handle(self, depth: int) -> Handle:
+        return Handle(self.number(), self.text(), self.text())
+
+    def failure(self, depth: int) -> Failure:
+        return Failure(self.text(), self.text())
+
+    def array(self, depth: int) -> Array:
+        code, dimensions = self.frame[self.at], self.frame[self.at + 1]
         if code >= len(_DTYPES) or dimensions > _MAX_DIMENSIONS:
             raise Malformed("unknown dtype or too many dimensions")
-        shape = tuple(self.number(">Q") for _ in range(dimensions))
-        length = self.number(">Q")
+        head = _array_head(dimensions)
+        _, _, _, *shape, length = head.unpack_from(self.frame, self.at - 1)
+        self.at += head.size - 1
         size = ITEM_BYTES[_DTYPES[code]]
         if math.prod(shape) * size != length:
             raise Malformed("an array's shape and bytes disagree")
         # Nothing has to be allocated for (0, 2**60), but its strides overflow all the same.
-        if math.prod(max(n, 1) for n in shape) * size > MAX_FRAME_BYTES:
+        if not length and math.prod(max(n, 1) for n in shape) * size > MAX_FRAME_BYTES:
             raise Malformed("an empty array of a shape that no array has")
-        return Array(_DTYPES[code], shape, self.take(length))
+        return Array(_DTYPES[code], tuple(shape), self.take(length))
+
+
+_READERS: dict[int, Callable[[_Reader, int], Any]] = {
+    ord("N"): lambda reader, depth: None,
+    ord("T"): lambda reader, depth: True,
+    ord("F"): lambda reader, depth: False,
+    ord("i"): _Reader.integer,
+    ord("f"): _Reader.real,
+    ord("s"): _Reader.text,
+    ord("("): _Reader.sequence,
+    ord("{"): _Reader.mapping,
+    ord("a"): _Reader.array,
+    ord("h"): _Reader.handle,
+    ord("!"): _Reader.failure,
+}
 
 
 class Channel:
@@ -237,7 +263,7 @@ class Channel:
             raise TypeError(f"the value takes {len(body)} bytes, more than {self.max_frame_bytes}")
         try:
             self.socket.settimeout(seconds)
-            self.socket.sendall(struct.pack(">I", len(body)) + body)
+            self.socket.sendall(_COUNT.pack(len(body)) + body)
         except TimeoutError:
             raise
         except OSError as error:
@@ -249,7 +275,7 @@ class Channel:
         Raises Closed at the end, TimeoutError when it is not there within the time, Malformed for anything else.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        (length,) = struct.unpack(">I", self._exactly(4, deadline))
+        (length,) = _COUNT.unpack(self._exactly(4, deadline))
         if length > self.max_frame_bytes:
             raise Malformed(f"a frame of {length} bytes, more than {self.max_frame_bytes}")
         return decode(self._exactly(length, deadline))
@@ -269,6 +295,8 @@ class Channel:
                 raise Closed(str(error)) from None
             if not part:
                 raise Closed("the other side is gone")
+            if len(part) == count:  # as nearly always: nothing to put together
+                return part
             parts += part
         return bytes(parts)
 
