@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -59,7 +61,9 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
 
     try:
         sketches = ({name: _sketch(value) for name, value in each.items()} for each in (parameters, buffers))
-        traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(*sketches, X)
+        # Without a context torch makes a mode, with a stack trace of its own, for each tensor that it notes.
+        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
+            traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(*sketches, X)
     except Exception as error:  # whatever keeps the model from being traced
         raise NotExportable(f"{type(error).__name__}: {error}") from error
     names: dict[Node, dict[str, int]] = {}
