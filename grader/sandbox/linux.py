@@ -19,6 +19,7 @@ __all__ = [
     "clone_tree",
     "die_with_parent",
     "drop_capabilities",
+    "filter_system_calls",
     "landlock_abi",
     "landlock_restrict",
     "make_private",
@@ -49,7 +50,8 @@ _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 1, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER = 22, 36
+_SECCOMP_MODE_FILTER = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SIGKILL = 9
 _MADV_COLLAPSE, _HUGE_PAGE = 25, 2 * 2**20
@@ -162,6 +164,17 @@ def set_dumpable(dumpable: bool) -> None:
 def no_new_privileges() -> None:
     """Give up gaining privileges by executing files, for ever."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def filter_system_calls(instructions: bytes) -> None:
+    """Have every system call of this process and its children pass through a seccomp filter of 8-byte instructions."""
+    program = _Program(len(instructions) // 8, instructions)
+    done = _libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(program), _long(0), _long(0))
+    _checked(done, "seccomp")
 
 
 def drop_capabilities() -> None:
