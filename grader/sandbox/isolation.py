@@ -125,7 +125,10 @@ def _readable_paths() -> tuple[Path, ...]:
 
 
 class Confinement:
-    """One process's way into the sandbox: `leave_host`, a fork, `settle_as_first_process`, then `confine` per child."""
+    """One process's way into the sandbox: `leave_host`, a fork, `settle_as_first_process`, `confine`.
+
+    Its forks inherit all of that; each calls `confine_files` before it runs anything of a student's.
+    """
 
     def __init__(
         self,
@@ -302,23 +305,35 @@ class Confinement:
         scratch.rmdir()
         (root / _HOME.relative_to("/")).mkdir()
 
-    def confine(self, *, scoped: bool) -> None:
-        """Lock the calling process in for good: resource limits, Landlock, seccomp."""
+    def confine(self) -> None:
+        """Lock the first process in for good, and so all that it forks: resource limits, Landlock, seccomp."""
         with self._layers.layer("resource limits") as wanted:
             if wanted:
                 _limit_resources(self._limits)
         with self._layers.layer("landlock") as wanted:
             if wanted:
-                private = self._layers.holds("private file system")
-                readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
-                folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
-                writable = [*folders, *self._view.devices()]
-                linux.landlock_restrict(readable, writable, scoped=scoped)
+                # Every file for now: forks write to /proc before they give their own files up.
+                linux.landlock_restrict([], [Path("/")], scoped=True)
         with self._layers.layer("seccomp") as wanted:
             if wanted:
                 if isinstance(self._filter, str):
                     raise OSError(self._filter)
                 self._filter.load()
+
+    def confine_files(self, *, scoped: bool) -> None:
+        """Take from a fork of the first process, for good, what it is not to reach, where Landlock holds.
+
+        Args:
+            scoped: whether signals and abstract sockets of all but its own children are out of its reach, too.
+
+        Raises:
+            OSError: no such fork may run.
+        """
+        if self._layers.holds("landlock"):
+            private = self._layers.holds("private file system")
+            readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
+            folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
+            linux.landlock_restrict(readable, [*folders, *self._view.devices()], scoped=scoped)
 
 
 _SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswitch.conf")]

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     linux.die_with_parent()
     linux.adopt_orphans()
     confinement.settle_as_first_process()
+    confinement.confine()
     os.environ["TMPDIR"] = str(confinement.scratch)
     _Supervisor(orders, layers, confinement, limits, _own_processes(host_processes)).serve()
 
@@ -91,7 +93,7 @@ class _Supervisor:
             self._kill_all_but(set())
 
     def _serve(self) -> None:
-        self._orders.send({"layers": self._probe_layers(), "home": str(self._confinement.home)})
+        self._orders.send({"layers": tuple(asdict(layer) for layer in self._layers.status())})
         while True:
             ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
             if self._wake in ready:
@@ -99,23 +101,6 @@ class _Supervisor:
                 self._reap()
             if self._orders.socket.fileno() in ready:
                 self._obey(*self._orders.receive())
-
-    def _probe_layers(self) -> tuple[dict[str, Any], ...]:
-        """Confine one fork to learn which of the last layers hold, before any student's code runs."""
-        reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-        def report_layers() -> None:
-            self._confinement.confine(scoped=True)
-            status = tuple({"name": s.name, "on": s.on, "reason": s.reason} for s in self._layers.status())
-            Packets(writer).send(status)
-
-        self._fork(report_layers, keep=[writer.fileno()])
-        writer.close()
-        try:
-            layers, _ = Packets(reader).receive(seconds=10)
-        finally:
-            reader.close()
-        return tuple(layers)
 
     def _obey(self, order: dict[str, Any], descriptors: list[int]) -> None:
         if order["order"] == "start":
@@ -130,12 +115,12 @@ class _Supervisor:
         address = KernelAddress(f"@grader-{secrets.token_hex(16)}", secrets.token_bytes(32))
 
         def kernel() -> None:
-            self._confinement.confine(scoped=True)
+            self._confinement.confine_files(scoped=True)
             run_kernel(address, socket.socket(fileno=agent), order, self._limits)
 
         def run() -> None:
             # The runner connects to the kernel and interrupts it, which a scope of its own would forbid.
-            self._confinement.confine(scoped=False)
+            self._confinement.confine_files(scoped=False)
             run_cells(address, self._kernel, socket.socket(fileno=runner), self._limits)
 
         try:

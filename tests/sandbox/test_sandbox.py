@@ -220,6 +220,18 @@ def test_as_root_every_layer_holds(bare: Zygote) -> None:
         assert [layer.name for layer in sandbox.layers] == list(LAYERS)
 
 
+@pytest.mark.parametrize(("off", "mode"), [((), "2"), (("seccomp",), "0")])
+def test_layers_are_told_of_when_the_first_process_is_bound_by_them(
+    bare: Zygote, off: tuple[str, ...], mode: str
+) -> None:
+    with bare.sandbox(LIMITS, left_out=frozenset(off)) as sandbox:
+        first = _descendants(bare._process.pid)[-1]
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{first}/status").read_text().splitlines())
+        assert fields["Seccomp"].strip() == mode
+        held = next(layer for layer in sandbox.layers if layer.name == "seccomp")
+        assert held.on is (mode == "2")
+
+
 def test_a_layer_that_is_left_out_is_reported_as_switched_off(bare: Zygote) -> None:
     for name in LAYERS:
         with bare.sandbox(LIMITS, left_out=frozenset({name})) as sandbox:
