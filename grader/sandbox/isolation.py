@@ -168,7 +168,7 @@ class Confinement:
                 if wanted and not place.startswith("/"):
                     raise OSError(place)
                 if wanted:
-                    (Path(place) / "cgroup.procs").write_text(str(os.getpid()))
+                    _write(f"{place}/cgroup.procs", str(os.getpid()))
         root = os.geteuid() == 0
         namespaces = self._layers.wanted("user namespace") and self._layers.wanted("mount namespace")
         if root and namespaces:
@@ -291,7 +291,7 @@ class Confinement:
         }
         (root / "etc").mkdir(exist_ok=True)
         for name, text in settings.items():
-            (root / "etc" / name).write_text(text)
+            _write(f"{root}/etc/{name}", text)
 
     def _mount_scratch(self, root: Path) -> None:
         # One file system behind all writable folders, so that one bound holds for all of them together.
@@ -344,9 +344,18 @@ _SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswi
 
 
 def _map_user(user: int, group: int) -> None:
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"1000 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"1000 {group} 1")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"1000 {user} 1")
+    _write("/proc/self/gid_map", f"1000 {group} 1")
+
+
+def _write(path: str, text: str) -> None:
+    # Not by open(), whose layers are many pages of memory to copy in a fork.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _limit_resources(limits: Limits) -> None:
