@@ -125,7 +125,7 @@ def _readable_paths() -> tuple[Path, ...]:
 
 
 # Found once, in the warm process: looking at the paths takes 2 ms in a fork.
-_READABLE = _readable_paths()
+_READABLE: tuple[Path, ...] = _readable_paths()
 
 
 class Confinement:
@@ -150,6 +150,12 @@ class Confinement:
         self._filter = compiled
         self._fallback_folder = fallback_folder
         self._trees: list[tuple[Path, int]] = []
+        self._first = os.getpid() == 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process was forked as the first of a pid namespace; else its next fork is to be that."""
+        return self._first
 
     @property
     def home(self) -> Path:
@@ -162,24 +168,25 @@ class Confinement:
         return Path("/tmp") if self._layers.holds("private file system") else self._fallback_folder
 
     def leave_host(self) -> None:
-        """Join the control groups, give up root, and unshare the namespaces; the next fork is their first process."""
+        """Join the control groups, give up root, and unshare the namespaces."""
         for kind, place in self._control_groups.items():
             with self._layers.layer(f"{kind} cgroup") as wanted:
                 if wanted and not place.startswith("/"):
                     raise OSError(place)
                 if wanted:
-                    _write(f"{place}/cgroup.procs", str(os.getpid()))
+                    _write(f"{place}/cgroup.procs", "0")  # whoever writes
         root = os.geteuid() == 0
         namespaces = self._layers.wanted("user namespace") and self._layers.wanted("mount namespace")
         if root and namespaces:
             self._clone_trees()
         with self._layers.layer("unprivileged user") as wanted:
             if wanted and root:
-                self._become(_FIRST_USER_ID + os.getpid())
+                # By the number that /proc shows: a first process's own is always 1.
+                self._become(_FIRST_USER_ID + int(Path("/proc/self").readlink().name))
         user, group = os.geteuid(), os.getegid()
         for name, flag in _NAMESPACES.items():
             with self._layers.layer(name) as wanted:
-                if wanted:
+                if wanted and not (name == "pid namespace" and self._first):
                     linux.unshare(flag)
                     if name == "user namespace":
                         _map_user(user, group)
@@ -206,6 +213,16 @@ class Confinement:
                 tree = linux.clone_tree(path)
                 linux.restrict_mount(tree, read_only=True)
                 self._trees.append((inside, tree))
+            if self._first:
+                # The user namespace that comes next has no say over a pid namespace which is older.
+                self._make_proc()
+
+    def _make_proc(self) -> None:
+        try:
+            self._trees.append((Path("/proc"), linux.new_proc()))
+        except OSError as error:
+            # Needs a pid namespace of its own, and many containers forbid it.
+            self._layers.remark("private file system", f"without /proc: {error.strerror}")
 
     def settle_as_first_process(self) -> None:
         """Build the file system, then drop what was needed to build it."""
@@ -230,6 +247,8 @@ class Confinement:
 
     def _build_file_system(self) -> None:
         linux.make_private()
+        if not self._first:
+            self._make_proc()
         root = Path("/tmp")
         linux.mount("tmpfs", root, "size=16m,mode=755")
         # First, because Python's environment may itself lie below /tmp or /home.
@@ -244,14 +263,9 @@ class Confinement:
         self._copy_links(root)
         self._cover_hidden(root)
         self._write_settings(root)
-        proc, old = root / "proc", root / "old"
-        proc.mkdir()
+        (root / "proc").mkdir(exist_ok=True)
+        old = root / "old"
         old.mkdir()
-        try:
-            linux.mount("proc", proc)
-        except OSError as error:
-            # Needs a pid namespace of its own, and many containers forbid it.
-            self._layers.remark("private file system", f"without /proc: {error.strerror}")
         self._mount_terminals(root / "dev")
         linux.pivot_root(root, old)
         os.chdir("/")

@@ -20,11 +20,13 @@ __all__ = [
     "die_with_parent",
     "drop_capabilities",
     "filter_system_calls",
+    "join_namespace",
     "landlock_abi",
     "landlock_restrict",
     "make_private",
     "mount",
     "move_mount",
+    "new_proc",
     "no_new_privileges",
     "pivot_root",
     "restrict_mount",
@@ -48,7 +50,8 @@ _MNT_DETACH = 2
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
-_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 1, 2, 4
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+_FSCONFIG_CMD_CREATE, _FS_CLOEXEC = 6, 1
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER = 22, 36
 _SECCOMP_MODE_FILTER = 2
@@ -58,6 +61,7 @@ _MADV_COLLAPSE, _HUGE_PAGE = 25, 2 * 2**20
 
 # Numbers above 423 are the same on every architecture.
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _PIVOT_ROOT, _CAPSET = {"x86_64": (155, 126), "aarch64": (41, 91)}.get(platform.machine(), (-1, -1))
 
@@ -81,14 +85,19 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
 
 
+def join_namespace(descriptor: int, flag: int) -> None:
+    """Enter the namespace that a descriptor of /proc/PID/ns names, of the kind of a CLONE_NEW* flag."""
+    _checked(_libc.setns(descriptor, flag), "setns")
+
+
 def make_private() -> None:
     """Keep mounts made from here on out of the namespace this one was copied from."""
     _checked(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "mount / private")
 
 
 def mount(kind: str, target: Path, options: str = "") -> None:
-    """Mount a new file system of a kernel-made kind (tmpfs, proc, devpts) without setuid files and foreign devices."""
-    flags = ctypes.c_ulong(_MS_NOSUID | {"proc": _MS_NODEV | _MS_NOEXEC, "devpts": _MS_NOEXEC}.get(kind, _MS_NODEV))
+    """Mount a new file system of a kernel-made kind (tmpfs, devpts) without setuid files and foreign devices."""
+    flags = ctypes.c_ulong(_MS_NOSUID | {"devpts": _MS_NOEXEC}.get(kind, _MS_NODEV))
     done = _libc.mount(kind.encode(), os.fsencode(target), kind.encode(), flags, options.encode() or None)
     _checked(done, f"mount {kind} on {target}")
 
@@ -103,6 +112,20 @@ def clone_tree(path: Path) -> int:
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
     done = _libc.syscall(_long(_OPEN_TREE), _long(_AT_FDCWD), os.fsencode(path), _long(flags))
     return _checked(done, f"open_tree {path}")
+
+
+def new_proc() -> int:
+    """Return a descriptor of a detached /proc of this process's own pid namespace."""
+    kind = _checked(_libc.syscall(_long(_FSOPEN), b"proc", _long(_FS_CLOEXEC)), "fsopen proc")
+    try:
+        create = (_long(_FSCONFIG_CMD_CREATE), None, None, _long(0))
+        _checked(_libc.syscall(_long(_FSCONFIG), _long(kind), *create), "fsconfig proc")
+        attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
+        return _checked(
+            _libc.syscall(_long(_FSMOUNT), _long(kind), _long(_FS_CLOEXEC), _long(attributes)), "fsmount proc"
+        )
+    finally:
+        os.close(kind)
 
 
 class _MountAttributes(ctypes.Structure):

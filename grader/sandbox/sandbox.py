@@ -119,15 +119,15 @@ class Zygote:
             }
             try:
                 with theirs:
-                    pid = self._ask(request, (theirs.fileno(),))["pid"]
-                watcher = os.pidfd_open(pid)
+                    forked = self._ask(request, (theirs.fileno(),))
+                outermost = os.pidfd_open(forked["pid"])
             except ProcessLookupError:
                 orders.close()
                 raise SandboxFault(f"the sandbox ended while it was started:\n{self.log()}") from None
             except SandboxFault:
                 orders.close()
                 raise
-            sandbox = Sandbox(orders, watcher, places.get("memory", ""))
+            sandbox = Sandbox(orders, outermost, places.get("memory", ""), first=forked["first"])
             try:
                 sandbox.enter(self.log)
                 yield sandbox
@@ -178,10 +178,12 @@ def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
 class Sandbox:
     """One submission's process tree, seen from outside."""
 
-    def __init__(self, orders: Packets, watcher: int, memory_group: str) -> None:
+    def __init__(self, orders: Packets, outermost: int, memory_group: str, *, first: bool) -> None:
         self.orders = orders
         self.layers: tuple[LayerStatus, ...] = ()
-        self._watcher = watcher
+        self._outermost = outermost
+        # The first process of a pid namespace takes the others with it, and is not to be ended by SIGTERM.
+        self._signals = (signal.SIGKILL,) if first else (signal.SIGTERM, signal.SIGKILL)
         self._memory_group = Path(memory_group) if memory_group.startswith("/") else None
 
     def enter(self, log: Any) -> None:
@@ -251,12 +253,12 @@ class Sandbox:
             # Nothing but the first process itself can find the others then, and it does so when it is hung up on.
             self.orders.close()
             self._ended(_SECONDS_TO_END)
-        for sign in (signal.SIGTERM, signal.SIGKILL):
+        for sign in self._signals:
             if not self._ended(0):
-                signal.pidfd_send_signal(self._watcher, sign)
+                signal.pidfd_send_signal(self._outermost, sign)
                 self._ended(_SECONDS_TO_END)
         self.orders.close()
-        os.close(self._watcher)
+        os.close(self._outermost)
 
     def _ended(self, seconds: float) -> bool:
-        return bool(select.select([self._watcher], [], [], seconds)[0])
+        return bool(select.select([self._outermost], [], [], seconds)[0])

@@ -36,10 +36,10 @@ _SECONDS_TO_CLEAR = 3.0
 def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
     """Enter isolation and serve orders until the trusted side hangs up."""
     os.setsid()
-    zygote = os.getppid()
     orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
     os.closerange(4, 65536)
     host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    zygote = _parent(host_processes)
     limits = Limits(**request["limits"])
     layers = Layers(frozenset(request["left_out"]))
     shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
@@ -49,12 +49,13 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     )
     confinement.leave_host()
     linux.die_with_parent()  # only now: a change of user would make the kernel forget it
-    if os.getppid() != zygote:
+    if _parent(host_processes) != zygote:
         return
-    first = os.fork()
-    if first:
-        _watch(first)
-    linux.die_with_parent()
+    if not confinement.first:
+        first = os.fork()
+        if first:
+            _watch(first)
+        linux.die_with_parent()
     linux.adopt_orphans()
     confinement.settle_as_first_process()
     confinement.confine()
@@ -63,7 +64,7 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
 
 
 def _watch(first: int) -> None:
-    """Outlive the first process: told to stop, kill it, and end only when all of its namespace is gone."""
+    """Outlive a first process that is not the zygote's own fork: told to stop, kill it, and end when all is gone."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
     os.closerange(0, 65536)
     os.waitpid(first, 0)
@@ -184,6 +185,11 @@ class _Supervisor:
             self._reap()
             time.sleep(0.001)
         self._reap()
+
+
+def _parent(processes: int) -> int:
+    """Return the parent's number as a /proc shows it: to a first process itself, every parent is 0."""
+    return int(_read(processes, "self/stat").rpartition(b")")[2].split()[1])
 
 
 def _own_processes(host_processes: int) -> int:

@@ -15,7 +15,7 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -46,6 +46,9 @@ _OWN_PACKAGES = (
     "nbclient",
 )
 
+# What root's way into a new pid namespace rests on; where one is left out, it goes the way of an ordinary user.
+_WITH_FIRST = frozenset({"user namespace", "mount namespace", "pid namespace", "private file system"})
+
 
 def main(descriptor: int) -> None:
     """Serve fork requests until the trusted side goes away."""
@@ -72,11 +75,12 @@ def main(descriptor: int) -> None:
         if "cpu_seconds" in request:
             packets.send({"cpu_seconds": sum(os.times()[:4])})
             continue
-        pid = os.fork()
-        if pid == 0:
-            _become_sandbox(request, descriptors[0], compiled)
+        with _next_fork_comes_first(request["left_out"]) as first:
+            pid = os.fork()
+            if pid == 0:
+                _become_sandbox(request, descriptors[0], compiled)
         os.close(descriptors[0])
-        packets.send({"pid": pid})
+        packets.send({"pid": pid, "first": first})
         if not settled:
             _settle()
             settled = True
@@ -176,6 +180,35 @@ def _no_compiler_during_import() -> Iterator[None]:
     finally:
         if sys.modules.get(name) is stand_in:
             del sys.modules[name]
+
+
+@contextmanager
+def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
+    """Have what this process forks in the body be the first of a pid namespace, where it may; tell whether it is.
+
+    An ordinary user may not: its forks make a user namespace of their own first, and then fork once more.
+
+    Args:
+        left_out: names of layers that are not applied.
+
+    Raises:
+        OSError: this process cannot get back its own namespace for what it forks later.
+    """
+    if os.geteuid() != 0 or _WITH_FIRST & set(left_out):
+        yield False
+        return
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        linux.unshare(linux.CLONE_NEWPID)
+    except OSError:  # in a container, root may have no right to
+        os.close(own)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        linux.join_namespace(own, linux.CLONE_NEWPID)
+        os.close(own)
 
 
 def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:

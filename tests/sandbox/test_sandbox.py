@@ -94,12 +94,15 @@ def test_nothing_is_left_where_a_layer_is_missing(bare: Zygote, layer: str) -> N
     assert _folders() == folders
 
 
-def test_the_first_process_killed_from_outside_is_our_fault_and_no_more(bare: Zygote) -> None:
-    with bare.sandbox(LIMITS) as sandbox:
-        (watcher,) = _children(bare._process.pid)
-        (first,) = _children(watcher)
-        os.kill(first, signal.SIGKILL)
-        assert _waited_for(lambda: not Path(f"/proc/{watcher}").exists())
+@pytest.mark.parametrize("left_out", [(), ("private file system",)], ids=["forked once", "forked twice"])
+def test_the_first_process_killed_from_outside_is_our_fault_and_no_more(
+    bare: Zygote, left_out: tuple[str, ...]
+) -> None:
+    with bare.sandbox(LIMITS, left_out=frozenset(left_out)) as sandbox:
+        inside = _descendants(bare._process.pid)
+        assert len(inside) == (2 if left_out or os.geteuid() else 1)
+        os.kill(inside[-1], signal.SIGKILL)
+        assert _waited_for(lambda: not Path(f"/proc/{inside[0]}").exists())
         with pytest.raises(SandboxFault):
             sandbox.clear(())
     assert _groups() == set()
@@ -124,6 +127,15 @@ def test_many_sandboxes_in_a_row_leave_no_descriptor_and_no_zombie(bare: Zygote)
     assert len(os.listdir(f"/proc/{bare._process.pid}/fd")) == inside
     assert _waited_for(lambda: not _children(bare._process.pid))
     assert _groups() == set()
+
+
+def test_two_sandboxes_at_a_time_have_a_user_each(bare: Zygote) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has user ids to give away")
+    with bare.sandbox(LIMITS), bare.sandbox(LIMITS):
+        users = [Path(f"/proc/{pid}/status").read_text().split("Uid:")[1].split()[0] for pid in _children(bare.pid)]
+    assert len(set(users)) == 2
+    assert "0" not in users
 
 
 def test_two_threads_have_a_sandbox_each(bare: Zygote) -> None:
