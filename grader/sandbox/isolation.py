@@ -174,7 +174,7 @@ class Confinement:
                 if wanted and not place.startswith("/"):
                     raise OSError(place)
                 if wanted:
-                    _write(f"{place}/cgroup.procs", "0")  # whoever writes
+                    linux.write_file(f"{place}/cgroup.procs", "0")  # whoever writes
         root = os.geteuid() == 0
         namespaces = self._layers.wanted("user namespace") and self._layers.wanted("mount namespace")
         if root and namespaces:
@@ -305,7 +305,7 @@ class Confinement:
         }
         (root / "etc").mkdir(exist_ok=True)
         for name, text in settings.items():
-            _write(f"{root}/etc/{name}", text)
+            linux.write_file(f"{root}/etc/{name}", text)
 
     def _mount_scratch(self, root: Path) -> None:
         # One file system behind all writable folders, so that one bound holds for all of them together.
@@ -358,18 +358,9 @@ _SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswi
 
 
 def _map_user(user: int, group: int) -> None:
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"1000 {user} 1")
-    _write("/proc/self/gid_map", f"1000 {group} 1")
-
-
-def _write(path: str, text: str) -> None:
-    # Not by open(), whose layers are many pages of memory to copy in a fork.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
+    linux.write_file("/proc/self/setgroups", "deny")
+    linux.write_file("/proc/self/uid_map", f"1000 {user} 1")
+    linux.write_file("/proc/self/gid_map", f"1000 {group} 1")
 
 
 def _limit_resources(limits: Limits) -> None:

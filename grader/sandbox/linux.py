@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import stat
 from pathlib import Path
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "unmount",
     "unshare",
     "use_huge_pages",
+    "write_file",
 ]
 
 CLONE_NEWNS = 0x00020000
@@ -260,12 +262,21 @@ def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
     except OSError:
         return
     try:
-        allowed = rights if path.is_dir() else rights & _FILE_RIGHTS
+        allowed = rights if stat.S_ISDIR(os.fstat(parent).st_mode) else rights & _FILE_RIGHTS
         rule = _PathBeneath(allowed=allowed, parent=parent)
         done = _libc.syscall(_long(_LANDLOCK_ADD_RULE), _long(ruleset), _long(1), ctypes.byref(rule), _long(0))
         _checked(done, f"landlock_add_rule {path}")
     finally:
         os.close(parent)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a small file as open() would, without its layers: in a fork, each is pages of memory to copy."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def use_huge_pages() -> None:

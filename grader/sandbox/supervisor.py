@@ -245,7 +245,7 @@ def _die_first() -> None:
     """Have the kernel kill this process and its children, not the supervisor, when memory runs out."""
     linux.set_dumpable(True)  # else the file is root's
     with contextlib.suppress(OSError):  # a sandbox without /proc
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        linux.write_file("/proc/self/oom_score_adj", "1000")
     linux.set_dumpable(False)
 
 
