@@ -192,7 +192,7 @@ class Sandbox:
             entered, _ = self.orders.receive(_SECONDS_TO_ENTER)
         except (Closed, Malformed, TimeoutError) as error:
             raise SandboxFault(f"the sandbox could not be entered ({error}):\n{log()}") from None
-        self.layers = tuple(LayerStatus(**layer) for layer in entered["layers"])
+        self.layers = tuple(LayerStatus(*layer) for layer in entered["layers"])
 
     def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int]:
         """Start a kernel and its runner; return the agent's line, the runner's socket, and the kernel's number."""

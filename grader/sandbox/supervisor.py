@@ -16,7 +16,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,7 @@ class _Supervisor:
             self._kill_all_but(set())
 
     def _serve(self) -> None:
-        self._orders.send({"layers": tuple(asdict(layer) for layer in self._layers.status())})
+        self._orders.send({"layers": tuple((each.name, each.on, each.reason) for each in self._layers.status())})
         while True:
             ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
             if self._wake in ready:
