@@ -1,4 +1,4 @@
-"""The student's kernel: ipykernel inside an already forked and confined process, over unix sockets only.
+"""The student's kernel: ipykernel inside an already forked and confined process, on one line to its runner.
 
 What needs no sockets is made once, in the warm process: the application, the kernel and its shell. Made anew in each
 fork it costs 50 ms, nearly all of it for the 9,000 pages that are copied because something in them is touched.
@@ -11,57 +11,144 @@ import signal
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
-import zmq
-from ipykernel.iostream import IOPubThread
+from ipykernel.iostream import IOPubThread, OutStream
+from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.application import BaseIPythonApplication
+from jupyter_client.session import Session
+from tornado.ioloop import IOLoop
+from traitlets import Any as AnyTrait
 from traitlets.config import Config
-from zmq.eventloop.zmqstream import ZMQStream
 
 from grader.assignment import Limits
 from grader.recipe import Mode
 from grader.sandbox import devices, surroundings
 from grader.sandbox.agent import Agent
+from grader.sandbox.messages import MessageLine
 from grader.sandbox.recorder import Recorder
 from grader.sandbox.seeding import seed_generators
 
-__all__ = ["PORTS", "KernelAddress", "prepare_kernel", "run_kernel"]
+__all__ = ["prepare_kernel", "run_kernel"]
 
-PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
-
-
-@dataclass(frozen=True)
-class KernelAddress:
-    """Where a kernel's sockets are, and the key that signs its messages; the student can read both."""
-
-    path: str
-    key: bytes
+_OUTPUT_KEPT = 2**16  # characters of printed text that wait for the end of the cell
 
 
-class _SocketIOPubThread(IOPubThread):  # type: ignore[misc]
-    """Takes the output of forked children over a unix socket instead of TCP."""
+class _Outlet(IOPubThread):  # type: ignore[misc]
+    """One of Jupyter's channels: what stands in for its socket, its stream and its thread, and sends at once."""
 
-    def __init__(self, socket: Any, session: Any, pipe_path: str) -> None:
-        self._pipe_path = pipe_path
-        super().__init__(socket, pipe=True, session=session)
+    thread = io_loop = None
 
-    def _setup_pipe_in(self) -> None:
-        self._pipe_uuid = os.urandom(16)
-        pipe = self.socket.context.socket(zmq.PULL)
-        pipe.linger = 0
-        pipe.bind(f"ipc://{self._pipe_path}")
-        self._pipe_in = ZMQStream(pipe, self.io_loop)
-        self._pipe_in.on_recv(self._handle_pipe_msg)
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
 
-    def _setup_pipe_out(self) -> tuple[zmq.Context[Any], zmq.Socket[Any]]:
-        context = zmq.Context()
-        pipe = context.socket(zmq.PUSH)
-        pipe.linger = 3000
-        pipe.connect(f"ipc://{self._pipe_path}")
-        return context, pipe
+    def schedule(self, f: Callable[[], Any]) -> None:
+        """Do something at once that a thread would do."""
+        f()
+
+
+class _Session(Session):  # type: ignore[misc]
+    """Packs messages for our line instead of ZeroMQ's sockets; one pair of processes needs no signature."""
+
+    line: MessageLine
+    _owner = 0
+
+    def connect(self, line: MessageLine) -> None:
+        """Send everything on this line from now on."""
+        self.line, self._owner = line, os.getpid()
+
+    def send(
+        self,
+        stream: _Outlet,
+        msg_or_type: dict[str, Any] | str,
+        content: dict[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
+        ident: Any = None,
+        buffers: Any = None,
+        track: bool = False,
+        header: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Send a message and return it; binary buffers are those of widgets, which nobody looks at."""
+        message: dict[str, Any] = (
+            msg_or_type
+            if isinstance(msg_or_type, dict)
+            else self.msg(msg_or_type, content, parent=parent, header=header, metadata=metadata)
+        )
+        request = message["parent_header"].get("msg_id")
+        try:
+            self.line.send(stream.channel, message["header"]["msg_type"], request, message["content"])
+        except OSError:
+            # Who closed the line in a child has only left the notebook; without it here, no cell could end.
+            if os.getpid() == self._owner:
+                os._exit(1)
+        return message
+
+    def feed_identities(self, msg_list: Any, copy: bool = True) -> Any:
+        """Return that nobody is named as a request's sender: there is one."""
+        return [], msg_list
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> Any:
+        """Return the request, which came as one."""
+        return msg_list[0]
+
+
+class Stream(OutStream):  # type: ignore[misc]
+    """What a cell prints, sent with its next other output, at its end, or when it is much."""
+
+    _kept = 0
+
+    def write(self, string: str) -> int | None:
+        """Keep a text, or send it with those before."""
+        written: int | None = super().write(string)
+        self._kept += len(string)
+        if self._kept > _OUTPUT_KEPT:
+            self._flush()
+        return written
+
+    def _flush(self) -> None:
+        self._kept = 0
+        super()._flush()
+
+    def _schedule_flush(self) -> None:
+        """Leave out the timer, for nobody watches."""
+
+
+class _LineKernel(IPythonKernel):  # type: ignore[misc]
+    """ipykernel's kernel without its threads: requests come one by one on the main one."""
+
+    shell_stream = control_stream = AnyTrait()
+    _supports_kernel_subshells = False
+
+    def start(self) -> None:
+        """Begin to serve requests once the loop runs."""
+        self.shell.exit_now = False
+        self.io_loop = IOLoop.current()
+        # Asked for by a cell that awaits something, to know whether it runs on the main thread.
+        self.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
+        self.io_loop.add_callback(self._serve)
+
+    async def _serve(self) -> None:
+        self._publish_status("starting", "shell")
+        while message := await self.session.line.receive():
+            _, kind, number, content = message
+            header = {"msg_id": number, "msg_type": kind, "session": ""}
+            request = {"header": header, "parent_header": {}, "metadata": content.pop("place"), "content": content}
+            try:
+                await self.dispatch_shell((request, None))
+            except Exception:  # a student's stream may raise where it is flushed; the next cell is served all the same
+                self.log.exception("a request was not served")
+
+    def _publish_status(self, status: str, channel: str, parent: Any = None) -> None:
+        if status != "busy":  # nobody watches
+            super()._publish_status(status, channel, parent)
+
+    def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
+        """Leave out what was asked: the runner knows it."""
 
 
 class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
@@ -83,23 +170,16 @@ class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
         self.init_gui_pylab()
         self.init_code()
 
-    def connect(self) -> None:
-        """Open the sockets and hand them to the kernel."""
-        self.session.pid = os.getpid()
+    def connect(self, line: MessageLine) -> None:
+        """Hand the line to the kernel, and have what is printed go there."""
+        kernel, shell = self.kernel, self.kernel.shell
+        self.session.connect(line)
+        self.iopub_thread = self.iopub_socket = _Outlet("iopub")
         self.init_blackhole()
-        self.init_sockets()
         self.init_io()
         self.init_signal()
-        kernel, shell = self.kernel, self.kernel.shell
-        shell_stream = ZMQStream(self.shell_socket, self.shell_channel_thread.io_loop)
-        self.shell_channel_thread.shell_stream = shell_stream
-        self.control_thread.start()
-        self.shell_channel_thread.start()
-        kernel.shell_stream = shell_stream
-        kernel.control_stream = ZMQStream(self.control_socket, self.control_thread.io_loop)
-        kernel.control_thread, kernel.shell_channel_thread = self.control_thread, self.shell_channel_thread
+        kernel.shell_stream = _Outlet("shell")
         kernel.iopub_thread, kernel.iopub_socket = self.iopub_thread, self.iopub_socket
-        kernel.stdin_socket = self.stdin_socket
         kernel._stdout, kernel._stderr = sys.stdout, sys.stderr
         shell.displayhook.pub_socket = shell.display_pub.pub_socket = self.iopub_socket
         self.displayhook.get_execution_count = lambda: kernel.execution_count
@@ -116,21 +196,8 @@ class _WarmKernelApp(IPKernelApp):  # type: ignore[misc]
     def init_config_files(self) -> None:
         """Leave out the files that a new profile is made of: the environment may be out of reach."""
 
-    def init_heartbeat(self) -> None:
-        """Leave out the heartbeat: the supervisor knows when the kernel ends."""
-
     def init_crash_handler(self) -> None:
         """Leave out the crash report."""
-
-    def init_iopub(self, context: zmq.Context[Any]) -> None:
-        """Open the output socket, and the pipe on which forked children send theirs."""
-        self.iopub_socket = context.socket(zmq.XPUB)
-        self.iopub_socket.linger = 1000
-        self._bind_socket(self.iopub_socket, PORTS["iopub_port"])
-        self.configure_tornado_logger()
-        self.iopub_thread = _SocketIOPubThread(self.iopub_socket, self.session, f"{self.ip}-children")
-        self.iopub_thread.start()
-        self.iopub_socket = self.iopub_thread.background_socket
 
 
 def prepare_kernel() -> None:
@@ -143,20 +210,24 @@ def prepare_kernel() -> None:
     with tempfile.TemporaryDirectory(prefix="grader-profile-") as folder:
         config.BaseIPythonApplication.ipython_dir = folder
         app = _WarmKernelApp.instance(
-            config=config, transport="ipc", ip="@", capture_fd_output=False, log_level=50, **PORTS
+            config=config,
+            session=_Session(username="student"),
+            kernel_class=_LineKernel,
+            outstream_class=f"{__name__}.Stream",
+            capture_fd_output=False,
+            log_level=50,
         )
         app.prepare()
 
 
-def run_kernel(address: KernelAddress, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:
-    """Run a kernel at this address until it is told to stop; `order` is what `execution.Watch` says."""
+def run_kernel(line: socket.socket, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:
+    """Serve the requests on a line until it is told to stop; `order` is what `execution.Watch` says."""
     _reset_inherited_state(order["seed"])
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     app = _WarmKernelApp.instance()
-    app.ip, app.session.key = address.path, address.key
-    app.connect()
+    app.connect(MessageLine(line))
     surroundings.install(app.shell, limits.cell_output_bytes, order)
     agent = Agent(app.shell, agent_socket, order)
     agent.watch(_recorder(Mode(order["mode"])))

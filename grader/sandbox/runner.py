@@ -9,23 +9,22 @@ import signal
 import socket
 import sys
 import time
+from queue import Empty
+from types import SimpleNamespace
 from typing import Any
 
-import zmq
-import zmq.asyncio
-from jupyter_client.asynchronous import AsyncKernelClient
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grader.assignment import Limits
-from grader.sandbox.kernel import PORTS, KernelAddress
+from grader.sandbox.messages import TOO_LARGE, MessageLine
 from grader.sandbox.outputs import CUT, KeptOutputs
 from grader.sandbox.wire import Channel
 
 __all__ = ["run_cells"]
 
-_MAX_MESSAGE_BYTES = 8 * 2**20
+_WAITING = 100  # messages, before the kernel has to wait
 _SECONDS_OF_EXCESS = 0.5
 _STATUS_OF = {
     "TrainingDataWithheld": "training withheld",
@@ -49,6 +48,49 @@ class _Kernel:
         os.kill(self._pid, signal.SIGINT)
 
 
+class _Client:
+    """What nbclient asks of a kernel's client: to send a cell, and to wait for what comes of it."""
+
+    def __init__(self, line: MessageLine) -> None:
+        self._line = line
+        self._requests = 0
+        self._waiting: dict[str, asyncio.Queue[Any]] = {name: asyncio.Queue(_WAITING) for name in ("shell", "iopub")}
+        self.shell_channel = SimpleNamespace(get_msg=self._reply)
+        self.iopub_channel = SimpleNamespace(get_msg=self._output)
+        self.place: dict[str, Any] = {}
+
+    async def listen(self) -> None:
+        """Take in what the kernel sends; at its end there is nothing to be done, for the supervisor tells of it."""
+        while message := await self._line.receive():
+            channel, kind, request, content = message
+            if channel in self._waiting:
+                header = {"msg_type": kind}
+                await self._waiting[channel].put(
+                    {"header": header, "msg_type": kind, "parent_header": {"msg_id": request}, "content": content}
+                )
+
+    def execute(self, code: str, store_history: bool = True, stop_on_error: bool = True) -> int:
+        """Ask for a cell, and return the request's number."""
+        self._requests += 1
+        content = {"code": code, "store_history": store_history, "stop_on_error": stop_on_error, "place": self.place}
+        self._line.send("shell", "execute_request", self._requests, content)
+        return self._requests
+
+    def is_alive(self) -> bool:
+        """Return that the kernel lives: of its end the supervisor tells."""
+        return True
+
+    async def _output(self, timeout: float | None = None) -> Any:
+        return await self._waiting["iopub"].get()
+
+    async def _reply(self, timeout: float | None = None) -> Any:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._waiting["shell"].get()
+        except TimeoutError:
+            raise Empty from None
+
+
 class _BoundedClient(NotebookClient):  # type: ignore[misc]
     """nbclient with a bound on what a cell and a notebook may send."""
 
@@ -69,6 +111,9 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Keep an output while it is within bounds; end the cell when it goes on and on."""
+        if msg["msg_type"] == TOO_LARGE:
+            self.dropped = True
+            return None
         size = len(str(msg.get("content", "")))
         self.cell_bytes += size
         self.notebook_bytes += size
@@ -87,23 +132,17 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
         self.flooded = self.flooded or now - self._excess_since > _SECONDS_OF_EXCESS
 
 
-def run_cells(address: KernelAddress, kernel_pid: int, connection: socket.socket, limits: Limits) -> None:
+def run_cells(line: socket.socket, kernel_pid: int, connection: socket.socket, limits: Limits) -> None:
     """Take cells from the trusted side, run them, and report how each ended."""
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    asyncio.run(_run(address, kernel_pid, Channel(connection), limits))
+    asyncio.run(_run(MessageLine(line), kernel_pid, Channel(connection), limits))
 
 
-async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits: Limits) -> None:
+async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Limits) -> None:
     order = channel.receive()
     cells = [(index, source) for index, source in order["cells"]]
-    context = zmq.asyncio.Context()
-    context.maxmsgsize = _MAX_MESSAGE_BYTES
-    context.rcvhwm = 100
-    # The kernel binds its sockets a moment after the first attempt; the default is to wait 100 ms between attempts.
-    context.reconnect_ivl = 2
-    client = AsyncKernelClient(context=context, transport="ipc", ip=address.path, **PORTS)
-    client.session.key = address.key
-    client.start_channels(stdin=False, hb=False, control=False)
+    client = _Client(line)
+    listening = asyncio.create_task(client.listen())
     notebook = new_notebook(cells=[new_code_cell(source) for _, source in cells])
     runner = _BoundedClient(
         notebook,
@@ -122,10 +161,11 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
     replies: list[dict[str, Any]] = []
     runner.on_cell_executed = lambda cell, cell_index, execute_reply: replies.append(execute_reply)
     shown = KeptOutputs(limits)
-    await _until_ready(client, channel)
+    await client.iopub_channel.get_msg()  # the kernel's word that it starts
+    channel.send({"event": "ready"})
     for position, (index, _) in enumerate(cells):
         last = position == len(cells) - 1
-        client.session.metadata = {"cell": index, "last": last}
+        client.place = {"cell": index, "last": last}
         channel.send({"event": "started", "cell": index})
         runner.begin_cell()
         replies.clear()
@@ -143,22 +183,7 @@ async def _run(address: KernelAddress, kernel_pid: int, channel: Channel, limits
         channel.send({"event": "finished", **finished})
         channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
     channel.send({"event": "done"})
-
-
-async def _until_ready(client: AsyncKernelClient, channel: Channel) -> None:
-    """Wait until the kernel answers and its output arrives, without jupyter_client's fixed waits."""
-    message = None
-    while message is None or message["msg_type"] != "status":
-        client.kernel_info()
-        await client.get_shell_msg(timeout=60)
-        try:
-            message = await client.get_iopub_msg(timeout=0.02)
-            while message["msg_type"] == "iopub_welcome":
-                message = await client.get_iopub_msg(timeout=0.2)
-        except Exception as error:  # queue.Empty under whichever name this version raises it
-            if type(error).__name__ != "Empty":
-                raise
-    channel.send({"event": "ready"})
+    listening.cancel()
 
 
 def _status(reply: dict[str, Any] | None, seconds: float, limits: Limits, runner: _BoundedClient) -> tuple[str, str]:

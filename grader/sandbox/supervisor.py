@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import signal
 import socket
@@ -22,7 +21,8 @@ from typing import Any
 from grader.assignment import Limits
 from grader.sandbox import linux
 from grader.sandbox.isolation import Confinement, FileView, Layers
-from grader.sandbox.kernel import KernelAddress, run_kernel
+from grader.sandbox.kernel import run_kernel
+from grader.sandbox.messages import MessageLine
 from grader.sandbox.runner import run_cells
 from grader.sandbox.seccomp import SystemCallFilter
 from grader.sandbox.wire import Closed, Packets
@@ -111,26 +111,27 @@ class _Supervisor:
             os.close(descriptor)
 
     def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
-        # Abstract sockets: there is no file that a student could have put in their place.
-        address = KernelAddress(f"@grader-{secrets.token_hex(16)}", secrets.token_bytes(32))
+        asked, asking = MessageLine.pair()
 
         def kernel() -> None:
             self._confinement.confine_files(scoped=True)
-            run_kernel(address, socket.socket(fileno=agent), order, self._limits)
+            run_kernel(asked, socket.socket(fileno=agent), order, self._limits)
 
         def run() -> None:
-            # The runner connects to the kernel and interrupts it, which a scope of its own would forbid.
+            # The runner interrupts the kernel, which a scope of its own would forbid.
             self._confinement.confine_files(scoped=False)
-            run_cells(address, self._kernel, socket.socket(fileno=runner), self._limits)
+            run_cells(asking, self._kernel, socket.socket(fileno=runner), self._limits)
 
         try:
-            self._kernel = self._fork(kernel, keep=[agent])
-            self._fork(run, keep=[runner])
+            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
+            self._fork(run, keep=[runner, asking.fileno()])
         except OSError:
             # What a student left behind takes all processes there may be; then not even snapshots are spared.
             self._kill_all_but(set())
-            self._kernel = self._fork(kernel, keep=[agent])
-            self._fork(run, keep=[runner])
+            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
+            self._fork(run, keep=[runner, asking.fileno()])
+        asked.close()
+        asking.close()
         self._orders.send({"kernel": self._kernel})
 
     def _fork(self, body: Callable[[], None], keep: list[int]) -> int:

@@ -11,36 +11,38 @@ from tests.attacks.conftest import Attack
 from tests.notebooks import CORR2D, CORR2D_POINTS
 
 _KERNEL = """
-import json, os, threading, time
+import json, os, struct
 kernel = get_ipython().kernel
-session, output, shell = kernel.session, kernel.iopub_socket, kernel.shell_stream
-def raw(content, kind="stream", key=None):
-    asked = kernel.get_parent()["header"]
-    header = json.dumps({**asked, "msg_type": kind, "msg_id": os.urandom(8).hex()}, default=str).encode()
-    parts = [header, json.dumps(asked, default=str).encode(), b"{}", content]
-    signature = session.sign(parts) if key is None else key
-    return [b"<IDS|MSG>", signature, *parts]
-ident = kernel._get_shell_context_var(kernel._shell_parent_ident)
+messages = kernel.session.line._socket
+asked = kernel.get_parent()["header"]["msg_id"]
+def packet(body, first=True, last=True, sender=1):
+    messages.send(struct.pack("<I??", sender, first, last) + body)
+def say(kind, content, channel="iopub"):
+    packet(b"%s, %s]" % (json.dumps([channel, kind, asked]).encode()[:-1], content))
 """
 
 _LIES = {
-    "garbage on the output socket": "output.send_multipart([os.urandom(1000) for _ in range(5)])",
-    "garbage on the shell socket": "shell.socket.send_multipart([*ident, *[os.urandom(1000) for _ in range(5)]])",
-    "empty frames": "output.send_multipart([b''] * 50); shell.socket.send_multipart([*ident, b''])",
-    "a bad signature": "output.send_multipart(raw(b'{}', key=b'0' * 64))",
-    "a signature repeated": "[output.send_multipart(message) for message in [raw(b'{}')] * 3]",
-    "deep JSON": "output.send_multipart(raw(b'[' * 100_000 + b']' * 100_000))",
-    "deep JSON as the reply": "shell.socket.send_multipart([*ident, *raw(b'[' * 100_000, 'execute_reply')])",
-    "a reply without its status": "shell.socket.send_multipart([*ident, *raw(b'{}', 'execute_reply')])",
-    "a reply that is a list": "shell.socket.send_multipart([*ident, *raw(b'[]', 'execute_reply')])",
-    "output without its text": "output.send_multipart(raw(b'{}'))",
-    "output that is a number": "output.send_multipart(raw(b'5', 'display_data'))",
-    "an unknown kind": "output.send_multipart(raw(b'{}', 'x' * 10_000))",
-    "a huge frame": "output.send(bytes(100 * 2**20))",
-    "idle before the end": "output.send_multipart(raw(b'{\"execution_state\": \"idle\"}', 'status'))",
-    "no more sockets": "output.close(); shell.socket.close()",
-    "another key": "session.key = b'x'",
-    "widgets": '[output.send_multipart(raw(b\'{"comm_id": "1", "data": {}}\', \'comm_open\')) for _ in range(999)]',
+    "garbage": "[messages.send(os.urandom(length)) for length in (1, 5, 6, 7, 1000, 100_000)]",
+    "an empty packet": "messages.send(b'')",
+    "half a message": "packet(b'[', last=False)",
+    "a message that never ends": """
+kernel.session.line._socket.setblocking(True)
+for sender in range(2000): packet(bytes(100_000), last=False, sender=sender)""",
+    "the largest packet": "messages.setsockopt(1, 7, 2**20); packet(bytes(200_000))",
+    "deep JSON": "say('stream', b'[' * 50_000 + b']' * 50_000)",
+    "deep JSON as the reply": "say('execute_reply', b'[' * 100_000, 'shell')",
+    "a reply without its status": "say('execute_reply', b'{}', 'shell')",
+    "a reply that is a list": "say('execute_reply', b'[]', 'shell')",
+    "output without its text": "say('stream', b'{}')",
+    "output that is a number": "say('display_data', b'5')",
+    "an unknown kind": "say('x' * 10_000, b'{}')",
+    "an unknown channel": "say('stream', b'{}', 'control')",
+    "a request that is a list": 'asked = []; say(\'stream\', b\'{"name": "stdout", "text": "x"}\')',
+    "too large, it says": "say('too large', b'{}')",
+    "idle before the end": "say('status', b'{\"execution_state\": \"idle\"}')",
+    "no more socket": "messages.close()",
+    "a socket shut down": "messages.shutdown(2)",
+    "widgets": '[say(\'comm_open\', b\'{"comm_id": "1", "data": {}}\') for _ in range(99)]',
 }
 
 
@@ -55,9 +57,8 @@ def test_a_forged_reply_earns_nothing(attack: Attack) -> None:
     report = attack(
         _KERNEL
         + """
-ok = b'{"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}'
-shell.socket.send_multipart([*ident, *raw(ok, "execute_reply")])
-output.send_multipart(raw(b'{"execution_state": "idle"}', "status"))
+say("execute_reply", b'{"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}', "shell")
+say("status", b'{"execution_state": "idle"}')
 raise RuntimeError("hidden behind a forged reply")
 """
     )
