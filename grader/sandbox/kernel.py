@@ -204,6 +204,7 @@ def prepare_kernel() -> None:
     """Make, in the warm process, the one kernel that its forks run."""
     config = Config()
     config.HistoryManager.enabled = False
+    config.IPythonKernel._execute_sleep = 0  # for clients that might miss output: ours is read in order
     # The default walks and highlights the source of every frame: 0.2 s for one error inside d2l.
     config.InteractiveShell.xmode = "Plain"
     config.InteractiveShell.colors = "nocolor"
@@ -218,6 +219,8 @@ def prepare_kernel() -> None:
             log_level=50,
         )
         app.prepare()
+    # The level that traitlets sets is the handler's: each message for it would be made before it is thrown away.
+    app.log.setLevel(app.log_level)
 
 
 def run_kernel(line: socket.socket, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat import NotebookNode
 
 from grader.assignment import Limits
 from grader.sandbox.messages import TOO_LARGE, MessageLine
@@ -101,9 +101,9 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
     flooded = False
     _excess_since: float | None = None
 
-    def bound(self, limits: Limits) -> None:
-        """Take the assignment's limits."""
-        self._limits = limits
+    def bound(self, limits: Limits, shown: bool) -> None:
+        """Take the assignment's limits, and whether anybody is to see what cells show."""
+        self._limits, self._shown = limits, shown
 
     def begin_cell(self) -> None:
         """Start counting a cell's output."""
@@ -121,7 +121,7 @@ class _BoundedClient(NotebookClient):  # type: ignore[misc]
         if self.cell_bytes > 2 * self._limits.cell_output_bytes:
             self._end_flood()
         self.dropped = self.dropped or self.cut or self.cell_bytes > 2 * self._limits.cell_output_bytes
-        return None if self.dropped else super().output(outs, msg, display_id, cell_index)
+        return None if self.dropped or not self._shown else super().output(outs, msg, display_id, cell_index)
 
     def _end_flood(self) -> None:
         # Not at once: one large output is over already, and an interrupt between cells would hit ipykernel itself.
@@ -143,7 +143,7 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
     cells = [(index, source) for index, source in order["cells"]]
     client = _Client(line)
     listening = asyncio.create_task(client.listen())
-    notebook = new_notebook(cells=[new_code_cell(source) for _, source in cells])
+    notebook = NotebookNode(cells=[_cell(source) for _, source in cells])
     runner = _BoundedClient(
         notebook,
         km=_Kernel(kernel_pid),
@@ -154,9 +154,10 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
         coalesce_streams=False,
         iopub_timeout=2,
         store_widget_state=False,
+        record_timing=False,
     )
     runner.kc = client
-    runner.bound(limits)
+    runner.bound(limits, order["shown"])
     runner.reset_execution_trackers()
     replies: list[dict[str, Any]] = []
     runner.on_cell_executed = lambda cell, cell_index, execute_reply: replies.append(execute_reply)
@@ -184,6 +185,11 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
         channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
     channel.send({"event": "done"})
     listening.cancel()
+
+
+def _cell(source: str) -> NotebookNode:
+    """Return a cell as nbformat's functions do, which check it against the schema besides."""
+    return NotebookNode(cell_type="code", source=source, metadata=NotebookNode(), outputs=[], execution_count=None)
 
 
 def _status(reply: dict[str, Any] | None, seconds: float, limits: Limits, runner: _BoundedClient) -> tuple[str, str]:
