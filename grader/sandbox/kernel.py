@@ -61,6 +61,10 @@ class _Session(Session):  # type: ignore[misc]
         """Send everything on this line from now on."""
         self.line, self._owner = line, os.getpid()
 
+    def in_child(self) -> bool:
+        """Return whether this is a process that a cell forked: what it shows is shown, but it is not the kernel."""
+        return os.getpid() != self._owner
+
     def send(
         self,
         stream: _Outlet,
@@ -79,12 +83,14 @@ class _Session(Session):  # type: ignore[misc]
             if isinstance(msg_or_type, dict)
             else self.msg(msg_or_type, content, parent=parent, header=header, metadata=metadata)
         )
-        request = message["parent_header"].get("msg_id")
+        kind, request = message["header"]["msg_type"], message["parent_header"].get("msg_id")
+        if (stream.channel == "shell" or kind == "status") and self.in_child():
+            return message
         try:
-            self.line.send(stream.channel, message["header"]["msg_type"], request, message["content"])
+            self.line.send(stream.channel, kind, request, message["content"])
         except OSError:
             # Who closed the line in a child has only left the notebook; without it here, no cell could end.
-            if os.getpid() == self._owner:
+            if not self.in_child():
                 os._exit(1)
         return message
 
@@ -142,6 +148,8 @@ class _LineKernel(IPythonKernel):  # type: ignore[misc]
                 await self.dispatch_shell((request, None))
             except Exception:  # a student's stream may raise where it is flushed; the next cell is served all the same
                 self.log.exception("a request was not served")
+            if self.session.in_child():
+                os._exit(0)  # it fell out of its cell; the next one is not for it
 
     def _publish_status(self, status: str, channel: str, parent: Any = None) -> None:
         if status != "busy":  # nobody watches

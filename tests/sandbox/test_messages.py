@@ -111,6 +111,14 @@ print("after")"""
     assert texts[1] == "thread\n"
 
 
+def test_a_forked_child_that_falls_out_of_its_cell_is_not_taken_for_the_kernel(run: Run) -> None:
+    forking = "import os\nif os.fork() == 0: raise RuntimeError('child')\nos.wait()"
+    leaving = "child = os.fork() == 0\nif not child: os.wait()"
+    made = run(forking, leaving, "def f(): return child", names=("f",))
+    assert made.statuses() == ["ok", "ok", "ok"]
+    assert made.call("f") is False
+
+
 def test_a_cell_that_closes_the_line_ends_the_kernel_and_costs_only_itself(run: Run) -> None:
     made = run("def f(): return 1", "import os; os.closerange(3, 1000)", "def g(): return 2", names=("f", "g"))
     assert made.statuses() == ["ok", "ended the kernel", "ok"]
