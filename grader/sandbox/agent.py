@@ -53,6 +53,7 @@ class Agent:
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
         self._part = 0  # of the cell
+        self._looked = False  # at every value, after the cell's last statement
         self._mode = Mode(order["mode"])
         self._cell_seconds: float = order["cell_seconds"]
         self._cell_started = time.monotonic()
@@ -126,8 +127,9 @@ class Agent:
         """Return the asked-for names bound or changed since the last look: the student's own, and mere imports."""
         written: list[str] = []
         imported: dict[str, str] = {}
+        namespace = self._shell.user_ns
         for name in self._names:
-            thing = self._shell.user_ns.get(name, _NOTHING)
+            thing = namespace.get(name, _NOTHING)
             mark = mark_of(thing)
             if self._seen.get(name, mark_of(_NOTHING)) == mark:
                 continue
@@ -149,13 +151,17 @@ class Agent:
         shown = small_value(getattr(result, "result", None))
         if shown is not None:
             found.append(("_", shown))
-        for name in list(self._shell.user_ns):
+        if result is not None and self._looked:
+            return found  # no statement has run since
+        self._looked = True
+        for name, thing in list(self._shell.user_ns.items()):
             if name.startswith("_") or name in _SHELL_NAMES:
                 continue
-            value = small_value(self._shell.user_ns.get(name))
+            value = small_value(thing)
             if value is not None and self._values.get(name) != value:
                 if len(found) == _MAX_VALUES:
-                    break  # the rest is noted after the next statement
+                    self._looked = False
+                    break  # the rest is noted at the next look
                 self._values[name] = value
                 found.append((name, value))
         return found

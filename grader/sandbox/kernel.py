@@ -227,8 +227,34 @@ def prepare_kernel() -> None:
             log_level=50,
         )
         app.prepare()
+        _rehearse(app.shell)
+    # ipykernel asks both of every cell, and so does IPython a moment later.
+    app.shell.transform_cell = _answering_twice(app.shell.transform_cell)
+    app.shell.should_run_async = _answering_twice(app.shell.should_run_async)
     # The level that traitlets sets is the handler's: each message for it would be made before it is thrown away.
     app.log.setLevel(app.log_level)
+
+
+def _answering_twice(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an answer once more, and no more often, where the same is asked again at once."""
+    answered: dict[Any, Any] = {}
+
+    def answer(cell: str, **options: Any) -> Any:
+        asked = cell, *options.values()
+        if asked in answered:
+            return answered.pop(asked)
+        answered.clear()
+        answered[asked] = ask(cell, **options)
+        return answered[asked]
+
+    return answer
+
+
+def _rehearse(shell: Any) -> None:
+    """Have done once what IPython and torch put off until they are first asked: each fork would do it anew."""
+    torch: Any = sys.modules.get("torch")
+    shell.display_formatter.format(torch.zeros(1) if torch else 0)
+    shell.run_cell("None", silent=True)
 
 
 def run_kernel(line: socket.socket, agent_socket: socket.socket, order: dict[str, Any], limits: Limits) -> None:
@@ -259,7 +285,7 @@ def _recorder(mode: Mode) -> Recorder | None:
 def _reset_inherited_state(seed: int) -> None:
     """Undo what all forks of one process share."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    tempfile.tempdir = None
+    tempfile.tempdir = os.environ["TMPDIR"]  # looking for one makes and removes a file
     os.environ.pop("JPY_PARENT_PID", None)
     sources = os.environ.pop("PYTHONPATH", "")  # ours: everything of it that a kernel needs is imported
     sys.path[:] = [entry for entry in sys.path if entry != sources]
