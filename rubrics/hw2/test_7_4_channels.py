@@ -64,10 +64,11 @@ def small_image_and_kernels(draw: Draw) -> Case:
 def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
     """Give an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
 
-    The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round.
+    The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round. No size
+    is larger than it takes to tell sizes apart: a student's loops take 7 microseconds an entry.
     """
     yield Case("the book's sizes", X=draw.whole(3, 3, 3), K=draw.whole(2, 3, 1, 1))
-    for inputs, outputs, h, w in ((3, 2, 3, 3), (1, 4, 2, 5), (4, 1, 5, 3), (5, 5, 4, 6), (2, 3, 1, 1), (6, 4, 9, 8)):
+    for inputs, outputs, h, w in ((3, 2, 3, 3), (1, 4, 2, 5), (4, 1, 5, 3), (5, 5, 3, 4), (2, 3, 1, 1), (6, 4, 3, 2)):
         description = f"{inputs} channels of {h}x{w} and {outputs} kernels of 1x1"
         yield Case(description, X=draw.normal(inputs, h, w), K=draw.normal(outputs, inputs, 1, 1))
 
