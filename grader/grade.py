@@ -18,7 +18,7 @@ from grader.report import File, ItemResult, LayerStatus, Report, Verdict
 from grader.sandbox.execution import Execution, Watch
 from grader.sandbox.notebook import run_notebook
 from grader.sandbox.outputs import KeptOutputs
-from grader.sandbox.sandbox import Zygote
+from grader.sandbox.sandbox import ZygoteLine
 from grader.sandbox.work import SnapshotWork
 from grader.submission import Submission
 from grader.testing.judge import judge
@@ -37,7 +37,7 @@ _TRAININGS = 4  # in a notebook
 def grade(
     submission: Submission,
     assignment: Assignment,
-    zygote: Zygote,
+    zygote: ZygoteLine,
     *,
     mode: Mode = Mode.NONE,
     trainer: Trainer | None = None,

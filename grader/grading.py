@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from grader.errors import InputError
 from grader.executed import ExecutedNotebook
 from grader.recipe import Mode
 from grader.report import Report
-from grader.sandbox.sandbox import Zygote
+from grader.sandbox.sandbox import Zygote, ZygoteLine
 from grader.submission import Submission
 
 if TYPE_CHECKING:
@@ -32,13 +31,18 @@ class Grading:
         data: where Fashion-MNIST must be; None to look for it.
         trainings_at_once: how many processes train on a CPU; 1 where several gradings run on one machine, None for
             one on each core.
+        lent: a line to a warm process of the first assignment's packages that others use too; where that ends, this one
+            starts its own.
     """
 
-    def __init__(self, data: Path | None = None, trainings_at_once: int | None = None) -> None:
+    def __init__(
+        self, data: Path | None = None, trainings_at_once: int | None = None, lent: ZygoteLine | None = None
+    ) -> None:
         self._data = data
         self._trainings_at_once = trainings_at_once
         self._assignments: dict[str, Assignment] = {}
-        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._lent = lent
+        self._zygotes: dict[tuple[str, ...], ZygoteLine] = {}
         self._trainer: Trainer | None = None
 
     def __enter__(self) -> Grading:
@@ -162,15 +166,16 @@ class Grading:
             self._close_trainer()
             raise
 
-    def _zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> Zygote:
+    def _zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> ZygoteLine:
         """Return the warm process of these packages, a new one where there is none or it died."""
         zygote = self._zygotes.get(packages)
-        if zygote is not None and _ended(zygote.pid):
+        if zygote is not None and zygote.ended:
             self._zygotes.pop(packages).close()
             zygote = None
         if zygote is None:
             progress("starting the sandbox")
-            zygote = self._zygotes[packages] = Zygote(packages)
+            zygote = self._zygotes[packages] = self._lent or Zygote(packages)
+            self._lent = None
         return zygote
 
     def _trainer_for(self, mode: Mode) -> Trainer | None:
@@ -222,8 +227,3 @@ def _changed(assignment: Assignment) -> bool:
         return revision_of(assignment.folder, assignment.reference) != assignment.revision
     except OSError:  # it is being replaced, or gone: finding it again says so in words
         return True
-
-
-def _ended(pid: int) -> bool:
-    """Tell whether a child of this process has ended; it is left for its owner to wait for."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -1,5 +1,6 @@
-"""A process that grades one submission after the other: `python -m grader.grading_process`.
+"""A process that grades one submission after the other: `python -m grader.grading_process [FD]`.
 
+The descriptor is a line to a warm process that others use too (`grading.Grading`).
 It reads one JSON object a line on standard input. The first says what all have in common (assignment, mode, data,
 trainings_at_once) and is answered by {"ready": true}; each later one is a submission. Its answer is
 {"patience": seconds}, after which without a word the process hangs, then any number of {"doing": "..."}, and then
@@ -14,6 +15,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any, TextIO
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading import Grading
 from grader.recipe import Mode
+from grader.sandbox.sandbox import ZygoteLine
 from grader.submission import Submission, read_notebook
 
 __all__ = ["main"]
@@ -38,7 +41,8 @@ def main() -> None:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     shared = orders.get()
     data = Path(shared["data"]) if shared["data"] else None
-    with Grading(data, shared["trainings_at_once"]) as grading:
+    lent = ZygoteLine(socket.socket(fileno=int(sys.argv[1]))) if sys.argv[1:] else None
+    with Grading(data, shared["trainings_at_once"], lent) as grading:
         try:
             grading.warm_up([shared["assignment"]])
         except InputError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from grader.journal import JOURNAL, Record, Status, append, read_journal
 from grader.report import Report
 from tests.batches import Noted, handed_in, moody
 from tests.notebooks import notebook_bytes
+from tests.processes import descendants
 
 
 @pytest.fixture
@@ -157,6 +160,47 @@ def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Pa
     assert noted.records["kim"].status is Status.GRADED
     assert len([step for step in noted.steps if step == ("kim", "judging")]) == 2
     assert report_in(out, "kim").score == 1
+
+
+class Looking(Noted):
+    """Looks for warm processes whenever a submission has ended, and kills the first that it sees where told to."""
+
+    def __init__(self, kills: bool) -> None:
+        super().__init__()
+        self.warm: set[int] = set()
+        self._kills = kills
+
+    def ended(self, record: Record, report: Report | None) -> None:
+        super().ended(record, report)
+        below = descendants(os.getpid())
+        forks = {each for one in below if is_warm(one) for each in descendants(one)}
+        found = {one for one in below if is_warm(one)} - forks
+        if self._kills and not self.warm:
+            os.kill(min(found), signal.SIGKILL)
+        self.warm |= found
+
+
+def is_warm(process: int) -> bool:
+    try:
+        return b"grader.sandbox.zygote" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_all_who_grade_share_one_warm_process(assignment: Assignment, out: Path) -> None:
+    noted = Looking(kills=False)
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
+    grade_batch(everybody, assignment, out, noted, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(noted.warm) == 1
+
+
+def test_where_the_shared_warm_process_dies_each_starts_its_own(assignment: Assignment, out: Path) -> None:
+    noted = Looking(kills=True)
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
+    grade_batch(everybody, assignment, out, noted, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(noted.warm) >= 2
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from grader.errors import SandboxFault
 from grader.grading import Grading, joined
 from grader.recipe import Mode
 from grader.report import CellResult, File, ItemResult, Report, Verdict
+from grader.sandbox.sandbox import Zygote
 from tests.notebooks import submission
 
 DOUBLED = str(Path(__file__).parent / "faults" / "doubled")
@@ -33,6 +34,7 @@ def grading() -> Iterator[Grading]:
 
 def warm_process(grading: Grading) -> int:
     (zygote,) = grading._zygotes.values()
+    assert isinstance(zygote, Zygote)
     return zygote.pid
 
 

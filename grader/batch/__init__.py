@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from grader.recipe import Mode
 from grader.render.html import render_html
 from grader.render.overview import render_overview
 from grader.report import Report
+from grader.sandbox.sandbox import Zygote
 
 __all__ = ["GRADEBOOK", "SUMMARY", "Watcher", "apply_marks", "grade_batch"]
 
@@ -79,7 +80,10 @@ def grade_batch(
             "data": str(data or ""),
             "trainings_at_once": 1 if jobs > 1 else None,
         }
-        with closing(Graders(shared, watcher)) as graders:
+        with ExitStack() as stack:
+            # One for all: each would import the same, and have as much memory of its own.
+            lines = stack.enter_context(Zygote(assignment.packages, lines=jobs)).more_lines if alike else []
+            graders = stack.enter_context(closing(Graders(shared, watcher, lines)))
             for same, outcome in graders.graded(alike, jobs):
                 for number, one in enumerate(same):
                     seconds = 0.0 if number else outcome.seconds

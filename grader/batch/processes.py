@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -57,10 +58,16 @@ class Graders:
     """Several processes that grade, each looked after by a thread of its own.
 
     The thread that starts a process outlives it, because the kernel may end a process with that thread.
+
+    Args:
+        shared: what all gradings have in common, as `grading_process` takes it.
+        watcher: who is told how far they are.
+        lines: to a warm process, one for each that grades; where it ends, or one is started anew, that has its own.
     """
 
-    def __init__(self, shared: Mapping[str, Any], watcher: Watcher) -> None:
+    def __init__(self, shared: Mapping[str, Any], watcher: Watcher, lines: Sequence[socket.socket]) -> None:
         self._shared = shared
+        self._lines = list(lines)
         self._watcher = watcher
         self._waiting: queue.SimpleQueue[list[HandedIn]] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[list[HandedIn], Outcome] | Exception] = queue.SimpleQueue()
@@ -96,6 +103,8 @@ class Graders:
                 process.stop()
         for thread in self._threads:
             thread.join()
+        for line in self._lines:
+            line.close()
 
     def _serve(self, number: int) -> None:
         try:
@@ -141,7 +150,7 @@ class Graders:
                     raise SystemFault("the batch was stopped")
                 if number in self._processes:
                     return self._processes[number]
-                process = self._processes[number] = _Process()
+                process = self._processes[number] = _Process(self._lines.pop() if self._lines else None)
             self._watcher.doing(number, key, "starting")
             try:
                 answer = process.ask(self._shared, lambda _: None)
@@ -174,17 +183,21 @@ def _outcome(answer: Mapping[str, str]) -> Outcome:
 class _Process:
     """The trusted end of `grading_process.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: socket.socket | None) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._patience: float = _SECONDS_TO_START
         self._was_silent = False
+        passed = [line.fileno()] if line else []
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "grader.grading_process"],
+            [sys.executable, "-P", "-m", "grader.grading_process", *map(str, passed)],
+            pass_fds=passed,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,  # Ctrl-C is for whoever started us, who then ends this process
         )
+        if line:
+            line.close()
 
     def ask(self, order: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
         """Give an order and return its answer.

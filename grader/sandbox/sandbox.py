@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grader
 from grader.assignment import Limits
@@ -25,7 +25,7 @@ from grader.report import LayerStatus
 from grader.sandbox.control_groups import control_groups
 from grader.sandbox.wire import Closed, Malformed, Packets
 
-__all__ = ["Sandbox", "Zygote"]
+__all__ = ["Sandbox", "Zygote", "ZygoteLine"]
 
 _SECONDS_TO_IMPORT = 180
 _SECONDS_TO_ENTER = 30
@@ -33,29 +33,19 @@ _SECONDS_TO_END = 10
 _PASSED_ON = ("LANG", "LC_ALL", "TZ")
 
 
-class Zygote:
-    """A warm process of the course's packages, from which sandboxes are forked; use as a context manager.
+class ZygoteLine:
+    """A line to a warm process, on which sandboxes are forked; use as a context manager.
 
-    `packages` are imported once; one that cannot be imported is listed in `missing` with the reason.
+    Args:
+        connection: its end of a line that the process was started with.
     """
 
-    def __init__(self, packages: Sequence[str]) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        self._packets, theirs = Packets.pair()
+    def __init__(self, connection: socket.socket) -> None:
+        self._packets = Packets(connection)
         self._lock = threading.Lock()
         self._ready: dict[str, Any] | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "grader.sandbox.zygote", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=_clean_environment(packages),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl-C is for whoever started us, who then closes this process
-        )
-        theirs.close()
 
-    def __enter__(self) -> Zygote:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,9 +58,17 @@ class Zygote:
             return dict(self._wait_until_ready()["missing"])
 
     @property
-    def pid(self) -> int:
-        """The number of the warm process."""
-        return self._process.pid
+    def ended(self) -> bool:
+        """Whether the process is gone, or the line was closed after something went wrong on it."""
+        connection = self._packets.socket
+        if connection.fileno() < 0:
+            return True
+        if not select.select([connection], [], [], 0)[0]:
+            return False
+        try:
+            return not connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def _wait_until_ready(self) -> dict[str, Any]:
         if self._ready is None:
@@ -81,10 +79,8 @@ class Zygote:
         return self._ready
 
     def log(self) -> str:
-        """Return the end of what the process and its sandboxes wrote on stderr."""
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - 4000))
-        return self._log.read().decode(errors="replace")
+        """Return what is known of what the process and its sandboxes wrote on stderr: nothing, where others own it."""
+        return ""
 
     @contextmanager
     def sandbox(
@@ -151,8 +147,50 @@ class Zygote:
         return dict(answer)
 
     def close(self) -> None:
-        """End the process; sandboxes that are still open end with it."""
+        """Hang up."""
         self._packets.close()
+
+
+class Zygote(ZygoteLine):
+    """A warm process of the course's packages, from which sandboxes are forked.
+
+    Args:
+        packages: are imported once; one that cannot be imported is listed in `missing` with the reason.
+        lines: how many more lines to it there are, for other processes: `more_lines`, which the caller closes.
+    """
+
+    def __init__(self, packages: Sequence[str], lines: int = 0) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(1 + lines)]
+        (ours, *self.more_lines), theirs = zip(*pairs, strict=True)
+        super().__init__(ours)
+        numbers = [each.fileno() for each in theirs]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "grader.sandbox.zygote", *map(str, numbers)],
+            pass_fds=numbers,
+            env=_clean_environment(packages),
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C is for whoever started us, who then closes this process
+        )
+        for each in theirs:
+            each.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the warm process."""
+        return self._process.pid
+
+    def log(self) -> str:
+        """Return the end of what the process and its sandboxes wrote on stderr."""
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 4000))
+        return self._log.read().decode(errors="replace")
+
+    def close(self) -> None:
+        """End the process; sandboxes that are still open end with it."""
+        super().close()
         self._process.terminate()
         self._process.wait()
         self._log.close()

@@ -1,6 +1,6 @@
 """The warm process: imports the course's packages once, then forks a sandbox for each submission.
 
-It runs as `python -m grader.sandbox.zygote FD`, takes requests on that descriptor and holds no secret: whatever is in
+It runs as `python -m grader.sandbox.zygote FD...`, takes requests on these lines and holds no secret: whatever is in
 its memory can be read by every student (docs/sandbox.md). It makes no thread and runs no parallel tensor operation,
 because neither survives a fork.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
 import traceback
 import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -50,11 +51,11 @@ _OWN_PACKAGES = (
 _WITH_FIRST = frozenset({"user namespace", "mount namespace", "pid namespace", "private file system"})
 
 
-def main(descriptor: int) -> None:
-    """Serve fork requests until the trusted side goes away."""
+def main(descriptors: list[int]) -> None:
+    """Serve fork requests on each line until nobody is left on the other side of any."""
     linux.die_with_parent()
     gc.disable()
-    packets = Packets(socket.socket(fileno=descriptor))
+    lines = {number: Packets(socket.socket(fileno=number)) for number in descriptors}
     missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
     try:
         compiled: SystemCallFilter | str = SystemCallFilter()
@@ -65,25 +66,35 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, _reap)
     gc.freeze()
     gc.enable()
-    packets.send({"ready": os.getpid(), "missing": missing})
+    for line in lines.values():
+        with suppress(Closed):
+            line.send({"ready": os.getpid(), "missing": missing})
     settled = False
-    while True:
-        try:
-            request, descriptors = packets.receive()
-        except Closed:
-            return
-        if "cpu_seconds" in request:
-            packets.send({"cpu_seconds": sum(os.times()[:4])})
-            continue
-        with _next_fork_comes_first(request["left_out"]) as first:
-            pid = os.fork()
-            if pid == 0:
-                _become_sandbox(request, descriptors[0], compiled)
-        os.close(descriptors[0])
-        packets.send({"pid": pid, "first": first})
-        if not settled:
-            _settle()
-            settled = True
+    while lines:
+        for number in select.select(list(lines), [], [])[0]:
+            try:
+                forked = _serve(lines[number], compiled)
+            except Closed:
+                lines.pop(number).close()
+                continue
+            if forked and not settled:
+                _settle()
+                settled = True
+
+
+def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
+    """Take one request; tell whether a sandbox was forked."""
+    request, descriptors = line.receive()
+    if "cpu_seconds" in request:
+        line.send({"cpu_seconds": sum(os.times()[:4])})
+        return False
+    with _next_fork_comes_first(request["left_out"]) as first:
+        pid = os.fork()
+        if pid == 0:
+            _become_sandbox(request, descriptors[0], compiled)
+    os.close(descriptors[0])
+    line.send({"pid": pid, "first": first})
+    return True
 
 
 def _settle() -> None:
@@ -228,4 +239,4 @@ def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(int(sys.argv[1]))
+    main([int(number) for number in sys.argv[1:]])

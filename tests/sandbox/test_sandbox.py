@@ -22,7 +22,7 @@ from grader.errors import SandboxFault
 from grader.sandbox.execution import Execution, Watch
 from grader.sandbox.isolation import LAYERS
 from grader.sandbox.notebook import run_notebook
-from grader.sandbox.sandbox import Zygote
+from grader.sandbox.sandbox import Zygote, ZygoteLine
 from tests.notebooks import submission
 from tests.sandbox.running import LIMITS, ran
 
@@ -176,6 +176,25 @@ def test_two_threads_may_wait_for_a_warm_process_that_is_just_starting() -> None
         assert len(done) == 3
 
 
+def test_several_processes_fork_from_one_and_one_that_hangs_up_harms_nobody() -> None:
+    with Zygote((), lines=2) as owner, ZygoteLine(owner.more_lines[0]) as first:
+        second = ZygoteLine(owner.more_lines[1])
+        assert first.missing == second.missing == {}
+        with first.sandbox(LIMITS) as one, second.sandbox(LIMITS) as other:
+            assert len(_children(owner.pid)) == 2
+            one.require_alive()
+            other.require_alive()
+        second.close()
+        assert second.ended
+        assert not first.ended
+        with first.sandbox(LIMITS) as one:
+            one.require_alive()
+        owner.close()
+        assert first.ended
+        with pytest.raises(SandboxFault, match="the warm process is gone"), first.sandbox(LIMITS):
+            pass
+
+
 def test_memory_kills_are_counted(zygote: Zygote) -> None:
     with zygote.sandbox(LIMITS) as sandbox:
         assert sandbox.memory_kills() == 0
@@ -277,7 +296,7 @@ def _python(script: str, *before: str, **environment: str) -> str:
 
 def test_variables_of_the_caller_are_not_seen_inside() -> None:
     script = """
-    from grader.sandbox.sandbox import Zygote
+    from grader.sandbox.sandbox import Zygote, ZygoteLine
     from tests.sandbox.running import ran
     cell = '''
     import os, glob
@@ -300,7 +319,7 @@ def test_an_ordinary_user_has_all_layers_but_those_that_only_root_can_give() -> 
     from dataclasses import replace
     from grader.assignment import find_assignment
     from grader.grade import grade
-    from grader.sandbox.sandbox import Zygote
+    from grader.sandbox.sandbox import Zygote, ZygoteLine
     from tests.notebooks import CORR2D, CORR2D_POINTS, submission
     hw2 = find_assignment("hw2")
     with Zygote(hw2.packages) as warm:
