@@ -50,7 +50,7 @@ def first_answers(runs: int) -> float:
 def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, names: Sequence[str]) -> Iterator[None]:
     with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
         deadline = time.monotonic() + _SECONDS
-        run_notebook(sandbox, notebook, Watch(tuple(names), 0), assignment.limits, deadline, execution)
+        run_notebook(sandbox, notebook, Watch(tuple(names), 0, moments=True), assignment.limits, deadline, execution)
         wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
         assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"
         yield

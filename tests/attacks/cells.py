@@ -29,6 +29,6 @@ line = agent._packets.socket
 LINE = """
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 def claim(descriptors, **changes):
-    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": os.getpid(), **changes}
-    socket.send_fds(line, [encode(note)], descriptors)
+    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
+    socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
 """

@@ -114,16 +114,16 @@ def test_no_process_above_the_kernel_can_be_signalled(attack: Attack) -> None:
 
 @pytest.mark.parametrize("sign", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_to_everybody_costs_others_nothing(attack: Attack, sign: str) -> None:
-    """What it does hit, the snapshots of the student's own work, is made again without the cell."""
     report = attack(CORR2D, f"import os, signal\nos.kill(-1, signal.{sign})", "y = (1, 2)")
     assert report.score == CORR2D_POINTS
     assert report.cells[2].status == "ok"
 
 
-def test_the_cell_that_killed_snapshots_is_blamed_and_not_the_next(attack: Attack) -> None:
+def test_a_cell_that_kills_all_it_can_reach_finds_nothing(attack: Attack) -> None:
+    """Where there are snapshots it is blamed for them: tests/sandbox/test_execution.py."""
     killing = "import os, signal\nos.kill(-1, signal.SIGKILL)"
     report = attack("x = 1", CORR2D.replace("corr2d", "pool2d"), killing, CORR2D, "y = (1, 2)")
-    assert [cell.status for cell in report.cells] == ["ok", "ok", "broke the run", "ok", "ok"]
+    assert [cell.status for cell in report.cells] == ["ok"] * 5
     assert report.score == CORR2D_POINTS
 
 
@@ -246,7 +246,7 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
                 except RuntimeError:
                     os.write(told, b"x")
                     time.sleep(3600)
-        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid}
+        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid, "moments": ()}
         socket.send_fds(agent._packets.socket, [encode(note)], [ours.fileno()])
         os.read(ready, 1)
         os._exit(0)
