@@ -18,7 +18,6 @@ import traceback
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from types import ModuleType
 from typing import Any
 
 from grader.sandbox import linux
@@ -98,12 +97,7 @@ def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
 
 
 def _settle() -> None:
-    """Make later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it.
-
-    torch's optimisers and what reads a model's graph load the compiler.
-    """
-    if "torch" in sys.modules:
-        importlib.import_module("torch._dynamo")
+    """Make later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -131,7 +125,7 @@ def _reap(*_: object) -> None:
 def _import_packages(names: list[str]) -> dict[str, str]:
     """Import what can be imported; return the reason for each package that cannot."""
     missing: dict[str, str] = {}
-    with _no_cuda_during_import(), _no_compiler_during_import():
+    with _no_cuda_during_import():
         for name in [*names, *_OWN_PACKAGES]:
             try:
                 importlib.import_module(name)
@@ -170,27 +164,6 @@ def _no_cuda_during_import() -> Iterator[None]:
         yield
     finally:
         torch.cuda.device_count = count
-
-
-@contextmanager
-def _no_compiler_during_import() -> Iterator[None]:
-    """Stand in for the one function of torch's compiler for which torchvision.ops loads it: 800 modules, 1 s, 70 MB.
-
-    Asked, it loads the compiler.
-    """
-    name = "torch._dynamo.utils"
-    stand_in = ModuleType(name)
-
-    def is_compile_supported(device_type: str) -> bool:
-        return bool(importlib.import_module(name).is_compile_supported(device_type))
-
-    stand_in.is_compile_supported = is_compile_supported  # type: ignore[attr-defined]
-    sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        if sys.modules.get(name) is stand_in:
-            del sys.modules[name]
 
 
 @contextmanager
