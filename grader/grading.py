@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,12 +37,12 @@ class Grading:
     """
 
     def __init__(
-        self, data: Path | None = None, trainings_at_once: int | None = None, lent: ZygoteLine | None = None
+        self, data: Path | None = None, trainings_at_once: int | None = None, lent: socket.socket | None = None
     ) -> None:
         self._data = data
         self._trainings_at_once = trainings_at_once
         self._assignments: dict[str, Assignment] = {}
-        self._lent = lent
+        self._lent = ZygoteLine(lent) if lent else None
         self._zygotes: dict[tuple[str, ...], ZygoteLine] = {}
         self._trainer: Trainer | None = None
 

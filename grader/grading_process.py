@@ -24,7 +24,6 @@ from typing import Any, TextIO
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading import Grading
 from grader.recipe import Mode
-from grader.sandbox.sandbox import ZygoteLine
 from grader.submission import Submission, read_notebook
 
 __all__ = ["main"]
@@ -41,7 +40,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     shared = orders.get()
     data = Path(shared["data"]) if shared["data"] else None
-    lent = ZygoteLine(socket.socket(fileno=int(sys.argv[1]))) if sys.argv[1:] else None
+    lent = socket.socket(fileno=int(sys.argv[1])) if sys.argv[1:] else None
     with Grading(data, shared["trainings_at_once"], lent) as grading:
         try:
             grading.warm_up([shared["assignment"]])
