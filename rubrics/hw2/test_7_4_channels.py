@@ -105,5 +105,7 @@ def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> N
     if not isinstance(expected, torch.Tensor):
         raise Mismatch("corr2d_multi_in_out gives no tensor to compare with", found=expected)
     assert_close(found, expected)
-    if torch.equal(expected.nan_to_num(), general(case.X + 1, case.K).nan_to_num()):
+    # Kernels whose weights add up to nothing do give the same for this image and the next.
+    first, second = (reference.corr2d_multi_in_out(X, case.K) for X in (case.X, case.X + 1))
+    if torch.equal(expected.nan_to_num(), general(case.X + 1, case.K).nan_to_num()) and not torch.equal(first, second):
         raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")

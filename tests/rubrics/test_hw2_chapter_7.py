@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+import torch
+
+import reference
+from grader.testing import Case, Mismatch
+from grader.testing.loading import load_rubric
 from tests.rubrics.hw2_book import (
     BOOK,
     COMP,
@@ -370,3 +376,16 @@ def test_padding_ignored_keeps_the_points_of_the_layers_without_padding() -> Non
     result = graded(**changed)["comp_conv2d.shape"]
     assert "rong in 10 of 14 cases, first with an image of 8x8" in result.message  # after what is known of the mistake
     assert result.points == 2.25  # 8 points * 4 / 14, down to a quarter
+
+
+def test_kernels_whose_weights_add_up_to_nothing_cost_a_right_submission_nothing() -> None:
+    (module,) = [each for path, each in load_rubric(HW2).tests.items() if path.name == "test_7_4_channels.py"]
+    agree = module.test_both_ways_to_a_1x1_convolution_agree.case_test
+    right = reference.corr2d_multi_in_out
+    K = torch.tensor([[-5.0, -4, 9], [-3, -4, 7]]).reshape(2, 3, 1, 1)
+    case = Case("kernels that add up to 0", X=torch.arange(27.0).reshape(3, 3, 3), K=K)
+    agree(SimpleNamespace(corr2d_multi_in_out_1x1=right, corr2d_multi_in_out=right), case)
+    case.values["K"] = K + 1
+    with pytest.raises(Mismatch, match="the same whatever the image is"):
+        same = SimpleNamespace(corr2d_multi_in_out_1x1=lambda *_: K, corr2d_multi_in_out=lambda *_: K)
+        agree(same, case)
