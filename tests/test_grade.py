@@ -96,6 +96,7 @@ SPOILED = {
         SCALED.replace("torch.ones(1)", "[1]").replace("scale *", "scale[0] *"),
         "scale[0] = 0",
     ),
+    "a function of torch": (CORR2D, "torch.zeros = torch.ones"),
     "torch itself": (CORR2D, "torch.set_default_dtype(torch.float16)"),
 }
 

@@ -8,6 +8,7 @@ It runs in the student's kernel, where nothing can be relied on: what it says de
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from types import (
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["Moment", "mark_of"]
 
@@ -59,12 +60,14 @@ class Moment:
             if len(self._things) > _MOST_THINGS:
                 self._certain = False
                 break
+        self._lent = self._from_packages()
 
     def same(self) -> bool:
         """Tell whether all that was seen is surely as it was, though other names may stand for it by now."""
         return (
             self._certain
             and self._surroundings == _surroundings()
+            and all(thing is self._lent.get(place) for place, thing in self._from_packages().items())
             and all(mark_of(self._things[number]) == mark for number, mark in self._marks.items())
         )
 
@@ -75,6 +78,20 @@ class Moment:
                 namespace.pop(name, None)
             else:
                 namespace[name] = thing
+
+    def _from_packages(self) -> dict[tuple[int, str], Any]:
+        """Return what packages have under each name that was looked up: a cell may have put something else there."""
+        holders: list[Any] = [builtins, Tensor, nn.Module]
+        holders += [thing for thing in self._things.values() if isinstance(thing, ModuleType)]
+        known, found = set(map(id, holders)), {}
+        while holders:
+            holder = holders.pop()
+            for name in self._seen:
+                value = found[id(holder), name] = vars(holder).get(name, _ABSENT)
+                if isinstance(value, ModuleType) and id(value) not in known:
+                    known.add(id(value))
+                    holders.append(value)
+        return found
 
     def _look_up(self, names: Iterable[str], namespace: dict[str, Any]) -> Iterator[Any]:
         for name in names:

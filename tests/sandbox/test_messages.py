@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import threading
@@ -86,7 +85,9 @@ def test_of_messages_that_never_end_only_so_much_is_kept(ends: _Ends) -> None:
     flooding.join()
 
 
-@pytest.mark.parametrize("garbage", [b"x", os.urandom(1000), b"[1]", b'["iopub", "stream", 7, 5]', b"[" * 50_000])
+@pytest.mark.parametrize(
+    "garbage", [b"x", bytes(range(255, -1, -1)), b"[1]", b'["iopub", "stream", 7, 5]', b"[" * 50_000]
+)
 def test_what_is_no_message_is_passed_over(ends: _Ends, garbage: bytes) -> None:
     sending, receiving, connection = ends
     connection.send(garbage)

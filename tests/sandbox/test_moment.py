@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -142,6 +144,23 @@ def test_other_settings_of_torch_are_not_the_same(change: Callable[[], object], 
         assert not moment.same()
     finally:
         undo()
+    assert moment.same()
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [(torch, "relu"), (torch.nn.functional, "relu"), (torch.nn, "ReLU"), (torch.Tensor, "sum"), (builtins, "range")],
+    ids=["torch", "a module in a module", "a layer", "a method of tensors", "a builtin"],
+)
+def test_what_was_put_in_a_package_s_place_is_not_the_same(
+    holder: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = "torch.relu(X), torch.nn.functional.relu(X), torch.nn.ReLU()(X), X.sum(), range(2)"
+    moment = Moment(["f"], ran(f"def f(X): return {uses}"))
+    assert moment.same()
+    with monkeypatch.context() as patch:
+        patch.setattr(holder, name, functools.partial(getattr(holder, name)))
+        assert not moment.same()
     assert moment.same()
 
 
