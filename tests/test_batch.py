@@ -169,15 +169,20 @@ class Looking(Noted):
         super().__init__()
         self.warm: set[int] = set()
         self._kills = kills
+        self._others = warm_processes()
 
     def ended(self, record: Record, report: Report | None) -> None:
         super().ended(record, report)
-        below = descendants(os.getpid())
-        forks = {each for one in below if is_warm(one) for each in descendants(one)}
-        found = {one for one in below if is_warm(one)} - forks
+        found = warm_processes() - self._others
         if self._kills and not self.warm:
             os.kill(min(found), signal.SIGKILL)
         self.warm |= found
+
+
+def warm_processes() -> set[int]:
+    """Return those below this process, without what was forked from them."""
+    warm = {each for each in descendants(os.getpid()) if is_warm(each)}
+    return warm - {fork for each in warm for fork in descendants(each)}
 
 
 def is_warm(process: int) -> bool:

@@ -54,7 +54,7 @@ EXPORTS = {
         "small_sizes",
     ],
     grader.render: ["render_html", "render_terminal", "report_body"],
-    grader.sandbox.sandbox: ["Sandbox", "Zygote"],
+    grader.sandbox.sandbox: ["Sandbox", "Zygote", "ZygoteLine"],
     grader.student: [
         "Definition",
         "Fault",
