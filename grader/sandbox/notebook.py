@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from grader.assignment import Limits
 from grader.report import CellResult
@@ -39,59 +39,58 @@ def run_notebook(
     small = sum(len(cell.source) for cell in cells) <= _MAX_SOURCE
     if not small:
         execution.hit(f"{notebook.name}: more than {_MAX_SOURCE:,} characters of code; it was not run")
-    elif not (watch.moments and _runs_through(sandbox, notebook, cells, watch, limits, deadline, execution)):
-        deadline += time.monotonic() - started  # what was tried takes nothing from the submission's time
-        _run_with_replacements(sandbox, notebook, cells, replace(watch, moments=False), limits, deadline, execution)
+    else:
+        run = _Run(sandbox, notebook.name, cells, limits)
+        if not (watch.moments and run.through(watch, deadline, execution)):
+            deadline += time.monotonic() - started  # what was tried takes nothing from the submission's time
+            run.with_replacements(replace(watch, moments=False), deadline, execution)
     for cell in cells:
         place = (notebook.name, cell.index)
         execution.cells.setdefault(place, CellResult(notebook.name, cell.index, "not run", "the run had ended"))
 
 
-def _runs_through(
-    sandbox: Sandbox,
-    notebook: Notebook,
-    cells: Sequence[Cell],
-    watch: Watch,
-    limits: Limits,
-    deadline: float,
-    execution: Execution,
-) -> bool:
-    """Run all cells with one snapshot, at their end; False, with nothing added, where there is none that answers."""
-    tried = execution.copied()
-    deadline = min(deadline, time.monotonic() + _SECONDS_WITHOUT_SNAPSHOTS)
-    guilty = Attempt(sandbox, notebook.name, cells, set(), watch, limits, deadline, tried).run()
-    sandbox.clear([snapshot.pid for snapshot in tried.snapshots])
-    tried.drop_lost_snapshots()
-    own = [snapshot for snapshot in tried.snapshots if snapshot.file == notebook.name]
-    if guilty is None and time.monotonic() < deadline and own and len(tried.snapshots) < MOST_SNAPSHOTS:
-        execution.become(tried)
-        return True
-    for snapshot in own:
-        snapshot.packets.close()
-    sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
-    return False
+@dataclass(frozen=True)
+class _Run:
+    """A notebook's code cells, to be run in one life of a kernel or in several."""
 
+    sandbox: Sandbox
+    file: str
+    cells: Sequence[Cell]
+    limits: Limits
 
-def _run_with_replacements(
-    sandbox: Sandbox,
-    notebook: Notebook,
-    cells: Sequence[Cell],
-    watch: Watch,
-    limits: Limits,
-    deadline: float,
-    execution: Execution,
-) -> None:
-    """Run all cells with a snapshot of each moment, those which no kernel survives left out."""
-    blamed: set[int] = set()
-    replacements = 0
-    while cells:
-        guilty = Attempt(sandbox, notebook.name, cells, blamed, watch, limits, deadline, execution).run()
-        sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
+    def through(self, watch: Watch, deadline: float, execution: Execution) -> bool:
+        """Run all cells with one snapshot, at the end; False, with nothing added, where there is none that answers."""
+        tried = execution.copied()
+        deadline = min(deadline, time.monotonic() + _SECONDS_WITHOUT_SNAPSHOTS)
+        guilty = self._attempt(set(), watch, deadline, tried)
+        own = [snapshot for snapshot in tried.snapshots if snapshot.file == self.file]
+        if guilty is None and time.monotonic() < deadline and own and len(tried.snapshots) < MOST_SNAPSHOTS:
+            execution.become(tried)
+            return True
+        for snapshot in own:
+            snapshot.packets.close()
+        self._clear_all_but(execution)
+        return False
+
+    def with_replacements(self, watch: Watch, deadline: float, execution: Execution) -> None:
+        """Run all cells with a snapshot of each moment, those which no kernel survives left out."""
+        blamed: set[int] = set()
+        while self.cells:
+            guilty = self._attempt(blamed, watch, deadline, execution)
+            if guilty is None or time.monotonic() > deadline:
+                break
+            blamed.add(guilty)
+            if len(blamed) > self.limits.replacements:
+                execution.hit(f"{self.file}: the kernel was replaced {self.limits.replacements} times, and no more")
+                break
+
+    def _attempt(self, blamed: set[int], watch: Watch, deadline: float, execution: Execution) -> int | None:
+        """Run the cells that are not blamed, leave nothing but snapshots alive, and return the next one to blame."""
+        attempt = Attempt(self.sandbox, self.file, self.cells, blamed, watch, self.limits, deadline, execution)
+        guilty = attempt.run()
+        self._clear_all_but(execution)
         execution.drop_lost_snapshots()
-        if guilty is None or time.monotonic() > deadline:
-            break
-        blamed.add(guilty)
-        replacements += 1
-        if replacements > limits.replacements:
-            execution.hit(f"{notebook.name}: the kernel was replaced {limits.replacements} times, and no more")
-            break
+        return guilty
+
+    def _clear_all_but(self, execution: Execution) -> None:
+        self.sandbox.clear([snapshot.pid for snapshot in execution.snapshots])
