@@ -102,7 +102,7 @@ class ZygoteLine:
             if not folder.is_dir():
                 raise SandboxFault(f"{folder} is to be shown in the sandbox and is not there: fetch the data once more")
         wanted = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
-        fallback = Path(tempfile.gettempdir()) / f"grader-{uuid.uuid4().hex}"
+        fallback = Path(tempfile.gettempdir()) / f"grader-{os.getpid()}-{uuid.uuid4().hex}"
         with control_groups(limits, wanted) as places:
             orders, theirs = Packets.pair()
             request = {

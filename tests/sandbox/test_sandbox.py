@@ -55,7 +55,7 @@ def _groups() -> set[str]:
 
 
 def _folders() -> set[str]:
-    return {str(path) for path in Path("/tmp").glob("grader-*")}
+    return {str(path) for path in Path("/tmp").glob(f"grader-{os.getpid()}-*")}
 
 
 def _waited_for(condition: Callable[[], bool]) -> bool:
