@@ -6,14 +6,16 @@ data about the student's own work, which the student could have made by writing 
 
 from __future__ import annotations
 
+import _thread
 import os
 import re
 import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from grader.modules import module_of
@@ -92,14 +94,14 @@ class Agent:
             self._cell_started = time.monotonic()
 
     def _after_cell(self, result: Any) -> None:
-        self._look(result, last=bool(self._place().get("last")))
+        self._look(result)
         self._part = 0
 
     def _place(self) -> dict[str, Any]:
         place: dict[str, Any] = self._shell.kernel.get_parent().get("metadata", {})
         return place
 
-    def _look(self, result: Any = None, last: bool = False, trained: Sequence[Loop] = ()) -> None:
+    def _look(self, result: Any = None, trained: Sequence[Loop] = ()) -> None:
         """Note what is new, and take a snapshot where it was asked for."""
         if "cell" not in self._place():
             return
@@ -112,12 +114,12 @@ class Agent:
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
             kept_trained = [loop.module for loop in trained if self._mode is Mode.FULL]
-            if written or last or kept_trained:
+            if written or kept_trained:
                 self._part += 1
-                if self._moments is not None and not last:
+                if self._moments is not None:
                     self._moments[cell, self._part] = (written, Moment(self._names, self._shell.user_ns))
-                elif last or (cell, self._part) not in self._kept:
-                    self._snapshot(cell, written, self._defined_in if last else {}, kept_trained)
+                elif (cell, self._part) not in self._kept:
+                    self._snapshot(cell, written, kept_trained)
             for number, loop in enumerate(trained):
                 self._packets.send(self._training(cell, number, loop))
         except (Closed, TimeoutError, TypeError):
@@ -189,23 +191,48 @@ class Agent:
             "losses": tuple(seen.losses[::every]),
         }
 
-    def _snapshot(self, cell: int, names: tuple[str, ...], at_end: dict[str, int], trained: Sequence[Any] = ()) -> None:
+    def _snapshot(self, cell: int, names: tuple[str, ...], trained: Sequence[Any]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
-        moments = self._moments or {}
-        told = tuple((*place, names_then, moment.same()) for place, (names_then, moment) in moments.items())
         pid = os.fork()
         if pid == 0:
-            try:
-                namespace = self._shell.user_ns
-                kept = {place: moment for place, (_, moment) in moments.items()}
-                serve_snapshot(theirs, {**namespace, TRAINED: trained} if trained else namespace, kept)
-            finally:
-                os.kill(os.getpid(), signal.SIGKILL)
+            self._become_snapshot(theirs, trained)
         theirs.close()
+        self._tell_of_snapshot(ours, pid, cell, names, at_end={})
+
+    def end(self, cell: int) -> Callable[[], None]:
+        """Tell of the snapshot of the end, after the last cell; return what makes this process become it.
+
+        A process that still has threads is forked, for only its fork has none.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._part += 1
+        pid = os.fork() if _thread._count() else os.getpid()
+        if pid == 0:
+            self._become_snapshot(theirs)
+        with suppress(Closed, TimeoutError, TypeError):
+            self._tell_of_snapshot(ours, pid, cell, (), self._defined_in)
+        if pid == os.getpid():
+            return partial(self._become_snapshot, theirs)
+        theirs.close()
+        return lambda: None
+
+    def _become_snapshot(self, connection: socket.socket, trained: Sequence[Any] = ()) -> None:
+        try:
+            namespace = self._shell.user_ns
+            kept = {place: moment for place, (_, moment) in (self._moments or {}).items()}
+            serve_snapshot(connection, {**namespace, TRAINED: trained} if trained else namespace, kept)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _tell_of_snapshot(
+        self, line: socket.socket, pid: int, cell: int, names: tuple[str, ...], at_end: dict[str, int]
+    ) -> None:
+        moments = (self._moments or {}).items()
+        told = tuple((*place, names_then, moment.same()) for place, (names_then, moment) in moments)
         note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
-        self._packets.send({**note, "moments": told}, (ours.fileno(),))
-        ours.close()
+        with line:
+            self._packets.send({**note, "moments": told}, (line.fileno(),))
 
 
 def _say(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> None:

@@ -29,7 +29,7 @@ from grader.assignment import Limits
 from grader.recipe import Mode
 from grader.sandbox import devices, surroundings
 from grader.sandbox.agent import Agent
-from grader.sandbox.messages import MessageLine
+from grader.sandbox.messages import END, MessageLine
 from grader.sandbox.recorder import Recorder
 from grader.sandbox.seeding import seed_generators
 
@@ -127,6 +127,7 @@ class Stream(OutStream):  # type: ignore[misc]
 class _LineKernel(IPythonKernel):  # type: ignore[misc]
     """ipykernel's kernel without its threads: requests come one by one on the main one."""
 
+    agent: Agent
     shell_stream = control_stream = AnyTrait()
     _supports_kernel_subshells = False
 
@@ -142,6 +143,11 @@ class _LineKernel(IPythonKernel):  # type: ignore[misc]
         self._publish_status("starting", "shell")
         while message := await self.session.line.receive():
             _, kind, number, content = message
+            if kind == END:
+                become_snapshot = self.agent.end(content["cell"])
+                self.session.send(self.shell_stream, END, {}, parent={"header": {"msg_id": number}})
+                become_snapshot()
+                continue
             header = {"msg_id": number, "msg_type": kind, "session": ""}
             request = {"header": header, "parent_header": {}, "metadata": content.pop("place"), "content": content}
             try:
@@ -266,7 +272,7 @@ def run_kernel(line: socket.socket, agent_socket: socket.socket, order: dict[str
     app = _WarmKernelApp.instance()
     app.connect(MessageLine(line))
     surroundings.install(app.shell, limits.cell_output_bytes, order)
-    agent = Agent(app.shell, agent_socket, order)
+    app.kernel.agent = agent = Agent(app.shell, agent_socket, order)
     agent.watch(_recorder(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, agent.notice)
     app.start()

@@ -15,8 +15,9 @@ from typing import Any
 
 from jupyter_client.session import json_packer, json_unpacker
 
-__all__ = ["TOO_LARGE", "MessageLine"]
+__all__ = ["END", "TOO_LARGE", "MessageLine"]
 
+END = "end"  # the kind of a request that comes after the last cell, and of its reply
 TOO_LARGE = "too large"  # the kind of a message that stands for one which was not sent
 _PACKET_BYTES = 128 * 1024
 _MAX_MESSAGE_BYTES = 8 * 2**20

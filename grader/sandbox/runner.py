@@ -18,7 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from grader.assignment import Limits
-from grader.sandbox.messages import TOO_LARGE, MessageLine
+from grader.sandbox.messages import END, TOO_LARGE, MessageLine
 from grader.sandbox.outputs import CUT, KeptOutputs
 from grader.sandbox.wire import Channel
 
@@ -75,6 +75,12 @@ class _Client:
         content = {"code": code, "store_history": store_history, "stop_on_error": stop_on_error, "place": self.place}
         self._line.send("shell", "execute_request", self._requests, content)
         return self._requests
+
+    async def end(self, cell: int) -> None:
+        """Tell the kernel that this cell was the last, and wait until it knows."""
+        self._line.send("shell", END, None, {"cell": cell})
+        while (await self._reply())["msg_type"] != END:
+            continue
 
     def is_alive(self) -> bool:
         """Return that the kernel lives: of its end the supervisor tells."""
@@ -165,8 +171,7 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
     await client.iopub_channel.get_msg()  # the kernel's word that it starts
     channel.send({"event": "ready"})
     for position, (index, _) in enumerate(cells):
-        last = position == len(cells) - 1
-        client.place = {"cell": index, "last": last}
+        client.place = {"cell": index}
         channel.send({"event": "started", "cell": index})
         runner.begin_cell()
         replies.clear()
@@ -183,6 +188,7 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
             finished["outputs"] = shown.keep("", index, outputs)
         channel.send({"event": "finished", **finished})
         channel.receive()  # the next cell begins when the trusted side has seen what this one left behind
+    await client.end(cells[-1][0])
     channel.send({"event": "done"})
     listening.cancel()
 

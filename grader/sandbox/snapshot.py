@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def serve_snapshot(
     while True:
         wait = max(0.0, min(deadlines.values()) - time.monotonic()) if deadlines else None
         ready, _, _ = select.select([connection], [], [], wait)
-        _reap_tests(deadlines)
+        _reap(deadlines)
         if not ready:
             continue
         try:
@@ -80,6 +81,8 @@ def _keep_only(connection: socket.socket) -> socket.socket:
     os.closerange(4, 65536)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     signal.set_wakeup_fd(-1)
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)  # a fork has none, but the kernel itself may become the snapshot
     for sign in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
         signal.signal(sign, signal.SIG_DFL)
     # The threads of a parallel operation do not survive a fork, and waiting for them never ends.
@@ -88,14 +91,14 @@ def _keep_only(connection: socket.socket) -> socket.socket:
     return socket.socket(fileno=3)
 
 
-def _reap_tests(deadlines: dict[int, float]) -> None:
-    for pid, deadline in list(deadlines.items()):
+def _reap(deadlines: dict[int, float]) -> None:
+    """Kill the tests that are late, and wait for whatever has ended: children of the notebook's among it."""
+    for pid, deadline in deadlines.items():
         if time.monotonic() >= deadline:
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            del deadlines[pid]
-        elif os.waitpid(pid, os.WNOHANG)[0]:
-            del deadlines[pid]
+    with suppress(ChildProcessError):
+        while ended := os.waitpid(-1, os.WNOHANG)[0]:
+            deadlines.pop(ended, None)
 
 
 class _Test:

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -210,13 +210,18 @@ def _descendants(processes: int) -> set[int]:
     for name in os.listdir(processes):
         if name.isdigit():
             fields = _read(processes, f"{name}/stat").rpartition(b")")[2].split()
-            if fields:
+            if fields and not _is_dead(fields):
                 parents[int(name)] = int(fields[1])
     own = int(os.readlink("self", dir_fd=processes))
     found = {own}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return {_innermost(processes, pid) for pid in found - {own}} - {0}
+
+
+def _is_dead(fields: Sequence[bytes]) -> bool:
+    """Tell, by its line in /proc, whether a process only waits for its parent to notice; one with threads runs on."""
+    return fields[0] == b"Z" and fields[17] == b"1"
 
 
 def _innermost(processes: int, pid: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
@@ -90,3 +91,38 @@ def test_what_is_written_further_down_is_missing_until_then(run: Run) -> None:
     made = run("def f(X): return helper(X)", "def helper(X): return X + 1", "done = True", moments=True)
     assert fault_of(made.call, "f", 1)[1] == "raises NameError: name 'helper' is not defined"
     assert made.call("f", 1, at_end=True) == 2
+
+
+def test_the_kernel_itself_is_the_snapshot_of_its_end(run: Run) -> None:
+    made = run("import os\npid = os.getpid()\ndef f(): return os.getppid() == pid", moments=True)
+    assert made.call("f", at_end=True) is True
+
+
+def test_a_thread_that_goes_on_is_in_no_snapshot(run: Run) -> None:
+    made = run(
+        "import threading\nturns = 0",
+        "def turn():\n    global turns\n    while True:\n        turns += 1",
+        "thread = threading.Thread(target=turn)\nthread.start()\ndef f(): return turns",
+        moments=True,
+    )
+    assert made.statuses() == ["ok"] * 3
+    assert made.call("f", at_end=True) == made.call("f", at_end=True) > 0
+
+
+def test_a_timer_that_was_set_does_not_end_the_snapshot(run: Run) -> None:
+    made = run("import signal\nsignal.setitimer(signal.ITIMER_REAL, 0.5)", "def f(): return 1", moments=True)
+    time.sleep(1)
+    assert made.call("f", at_end=True) == 1
+    assert processes(made) == 1
+
+
+@pytest.mark.parametrize("child", ["sleep 1000", "true"])
+def test_children_that_were_left_are_gone_before_the_first_test(run: Run, child: str) -> None:
+    made = run(
+        f"import os, subprocess\nchildren = [subprocess.Popen({child.split()!r}) for _ in range(5)]",
+        "def stat(pid): return open(f'/proc/{pid}/stat').read().split('(')[1].replace(')', ' ').split()",
+        f"def f(): return sum(pid.isdigit() and stat(pid)[0] == {child.split()[0]!r} for pid in os.listdir('/proc'))",
+        moments=True,
+    )
+    assert made.call("f", at_end=True) == 0
+    assert processes(made) == 1
