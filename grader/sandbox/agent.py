@@ -54,6 +54,7 @@ class Agent:
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
+        self._cell: int | None = None
         self._part = 0  # of the cell
         self._looked = False  # at every value, after the cell's last statement
         self._mode = Mode(order["mode"])
@@ -95,7 +96,6 @@ class Agent:
 
     def _after_cell(self, result: Any) -> None:
         self._look(result)
-        self._part = 0
 
     def _place(self) -> dict[str, Any]:
         place: dict[str, Any] = self._shell.kernel.get_parent().get("metadata", {})
@@ -106,10 +106,13 @@ class Agent:
         if "cell" not in self._place():
             return
         cell = self._place()["cell"]
-        written, imported = self._new_definitions()
+        if cell != self._cell:
+            self._cell, self._part = cell, 0
+        nothing_ran = result is not None and self._looked
+        written, imported = ((), {}) if nothing_ran else self._new_definitions()
         self._defined_in.update(dict.fromkeys(written, cell))
         try:
-            for name, value in self._new_values(result):
+            for name, value in self._new_values(result, nothing_ran):
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
@@ -132,8 +135,10 @@ class Agent:
         namespace = self._shell.user_ns
         for name in self._names:
             thing = namespace.get(name, _NOTHING)
+            if thing is _NOTHING and name not in self._seen:
+                continue
             mark = mark_of(thing)
-            if self._seen.get(name, mark_of(_NOTHING)) == mark:
+            if self._seen.get(name) == mark:
                 continue
             self._seen[name] = mark
             self._defined_in.pop(name, None)
@@ -147,14 +152,14 @@ class Agent:
                 written.append(name)
         return tuple(written), imported
 
-    def _new_values(self, result: Any) -> list[tuple[str, Any]]:
+    def _new_values(self, result: Any, nothing_ran: bool) -> list[tuple[str, Any]]:
         """Return the small values that changed since the last look, the displayed one under the name "_"."""
         found: list[tuple[str, Any]] = []
         shown = small_value(getattr(result, "result", None))
         if shown is not None:
             found.append(("_", shown))
-        if result is not None and self._looked:
-            return found  # no statement has run since
+        if nothing_ran:
+            return found
         self._looked = True
         for name, thing in list(self._shell.user_ns.items()):
             if name.startswith("_") or name in _SHELL_NAMES:

@@ -69,6 +69,7 @@ class Attempt:
         """Return the cell to blame, None when there is none."""
         if not self._cells:
             return None
+        shown = self._execution.outputs is not None
         order = {
             "names": self._watch.names,
             "variables": self._watch.variables,
@@ -79,12 +80,13 @@ class Attempt:
             "mode": str(self._watch.mode),
             "data_sets": dict(self._watch.data_sets),
             "cell_seconds": self._limits.cell_seconds,
+            "shown": shown,
         }
         agent, runner, self._kernel = self._sandbox.start(order)
         channel = Channel(runner)
         try:
             cells = tuple((cell.index, cell.source) for cell in self._cells)
-            channel.send({"cells": cells, "shown": self._execution.outputs is not None}, seconds=30)
+            channel.send({"cells": cells, "shown": shown}, seconds=30)
         except (Closed, TimeoutError, TypeError) as error:
             raise SandboxFault(f"the runner took no cells: {error}") from None
         try:

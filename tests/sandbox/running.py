@@ -105,18 +105,20 @@ def ran_notebooks(
     hidden: Sequence[Path] = (),
     left_out: frozenset[str] = frozenset(),
     moments: bool = False,
+    seen: bool = True,
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
     `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names;
-    `moments` tells that definitions are put back at the end where that will do.
+    `moments` tells that definitions are put back at the end where that will do, `seen` that somebody sees what
+    cells show.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
     watch = Watch(tuple(names), SEED, mode, inside, moments=moments)
     with (
-        closing(Execution(outputs=KeptOutputs(limits))) as execution,
+        closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
     ):
         for notebook in notebooks:

@@ -175,3 +175,16 @@ def test_two_runs_show_the_same(run: Run) -> None:
     )
     first, second = (run(*cells) for _ in range(2))
     assert [first.showed(cell) for cell in range(3)] == [second.showed(cell) for cell in range(3)]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_no_text_is_made_of_what_nobody_sees(run: Run, seen: bool) -> None:
+    made = run(
+        "asked = []\nclass Thing:\n    def __repr__(self): return asked.append(1) or 'thing'",
+        "def f(): return len(asked)",
+        "Thing()",
+        "display(Thing(), Thing())\nassert isinstance(_, Thing)",
+        seen=seen,
+    )
+    assert made.statuses() == ["ok"] * 4
+    assert (made.call("f", at_end=True) > 0) is seen
