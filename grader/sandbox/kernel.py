@@ -7,6 +7,7 @@ fork it costs 50 ms, nearly all of it for the 9,000 pages that are copied becaus
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -35,6 +36,8 @@ from grader.sandbox.seeding import seed_generators
 
 __all__ = ["prepare_kernel", "run_kernel"]
 
+# A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
+_LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
 _OUTPUT_KEPT = 2**16  # characters of printed text that wait for the end of the cell
 
 
@@ -237,6 +240,7 @@ def prepare_kernel() -> None:
     # ipykernel asks both of every cell, and so does IPython a moment later.
     app.shell.transform_cell = _answering_twice(app.shell.transform_cell)
     app.shell.should_run_async = _answering_twice(app.shell.should_run_async)
+    _transform_where_needed(app.shell.input_transformer_manager)
     # The level that traitlets sets is the handler's: each message for it would be made before it is thrown away.
     app.log.setLevel(app.log_level)
 
@@ -254,6 +258,18 @@ def _answering_twice(ask: Callable[..., Any]) -> Callable[..., Any]:
         return answered[asked]
 
     return answer
+
+
+def _transform_where_needed(transformers: Any) -> None:
+    """Have no cell read token by token for `%magic`, `!command` and `help?` that has nothing which looks like them."""
+    transform, stock = transformers.do_token_transforms, list(transformers.token_transformers)
+
+    def transform_where_needed(lines: list[str]) -> list[str]:
+        needed = transformers.token_transformers != stock or _LIKE_A_MAGIC.search("".join(lines))
+        transformed: list[str] = transform(lines) if needed else lines
+        return transformed
+
+    transformers.do_token_transforms = transform_where_needed
 
 
 def _rehearse(shell: Any) -> None:
