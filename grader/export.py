@@ -6,22 +6,20 @@ reads it with an allow-list (`training/graph.py`) and compares what the model an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx import Node
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
 
 from grader.modules import StayingPut
+from grader.trace import Trace
 
 __all__ = ["BATCH", "NotExportable", "exported"]
 
 BATCH = 13  # images in the traced batch: a number that is no usual count of channels, so that it can be told apart
 _MAX_NODES = 2000
+_BESIDES = (Tensor, torch.Size, bool, int, float, complex, str, type(None))  # what may come out beside the logits
 
 
 class NotExportable(Exception):
@@ -54,41 +52,28 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         raise NotExportable(f"{type(error).__name__}: {error}") from error
     parameters = {name: value for name, value in module.named_parameters() if _is_built(value)}
     buffers = {name: value for name, value in module.named_buffers() if _is_built(value)}
-
-    def forward(parameters: dict[str, Tensor], buffers: dict[str, Tensor], X: Tensor) -> Any:
-        with torch.device("meta"), StayingPut():
-            return torch.func.functional_call(module, {**parameters, **buffers}, (X,))
-
+    sketches = {name: _sketch(value) for name, value in (parameters | buffers).items()}
+    known = [(sketches[name], ("parameter", number)) for number, name in enumerate(parameters)]
+    known += [(sketches[name], ("buffer", number)) for number, name in enumerate(buffers)]
+    trace = Trace([*known, (X, ("image", 0))])
     try:
-        sketches = ({name: _sketch(value) for name, value in each.items()} for each in (parameters, buffers))
-        # Without a context torch makes a mode, with a stack trace of its own, for each tensor that it notes.
-        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
-            traced = make_fx(forward, tracing_mode="real", pre_dispatch=True)(*sketches, X)
+        with trace.noting(), torch.device("meta"), StayingPut():
+            found = torch.func.functional_call(module, sketches, (X,))
     except Exception as error:  # whatever keeps the model from being traced
         raise NotExportable(f"{type(error).__name__}: {error}") from error
-    names: dict[Node, dict[str, int]] = {}
-    nodes: list[tuple[str, Any, Any]] = []
-    outputs: tuple[Any, ...] = ()
-    places = [("parameter", len(parameters)), ("buffer", len(buffers)), ("image", 1)]
-    free = iter([{kind: number} for kind, count in places for number in range(count)])
-    for node in traced.graph.nodes:
-        if node.op == "placeholder":
-            names[node] = next(free)
-        elif node.op == "output":
-            outputs = _plain(tuple(node.all_input_nodes), names)
-        elif node.op != "call_function" or len(nodes) == _MAX_NODES:
-            raise NotExportable("it uses tensors that are no parameters of the model, or far too many operations")
-        else:
-            nodes.append((str(node.target), _plain(node.args, names), _plain(node.kwargs, names)))
-            names[node] = {"node": len(nodes) - 1}
-    if len(outputs) != 1:
+    given = pytree.tree_leaves(found)
+    places = {trace.place_of(each) for each in given if isinstance(each, Tensor)}
+    outputs = [place for place in places if place is not None]
+    if not trace.complete or None in places or len(trace.nodes) > _MAX_NODES:
+        raise NotExportable("it uses tensors that are no parameters of the model, or far too many operations")
+    if len(outputs) != 1 or not all(isinstance(each, _BESIDES) for each in given):
         raise NotExportable("it gives something else than one tensor made from the images")
     return {
         "image": tuple(image),
         "parameters": tuple((name, tuple(value.shape), value.requires_grad) for name, value in parameters.items()),
         "buffers": tuple((name, tuple(value.shape), False) for name, value in buffers.items()),
-        "nodes": tuple(nodes),
-        "output": outputs[0],
+        "nodes": tuple(trace.nodes),
+        "output": dict(outputs),
     }
 
 
@@ -108,16 +93,3 @@ def _is_built(value: Tensor) -> bool:
 
 def _sketch(value: Tensor) -> Tensor:
     return torch.empty(value.shape, dtype=torch.get_default_dtype(), device="meta")
-
-
-def _plain(value: Any, names: Mapping[Node, dict[str, int]]) -> Any:
-    """Return arguments of a node as plain data."""
-    if isinstance(value, Node):
-        return names[value]
-    if isinstance(value, tuple | list):
-        return tuple(_plain(entry, names) for entry in value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry, names) for key, entry in value.items()}
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    return str(value)  # a dtype or a memory format

@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "PACKAGES_PATTERN",
-    "StayingPut", "answers", "fill", "gradients", "kind_of", "learnable", "module_of", "operations", "signature_of",
-    "sketched",
+    "StayingPut", "answers", "computed", "fill", "gradients", "kind_of", "learnable", "module_of", "operations",
+    "signature_of", "sketched",
 ]  # fmt: skip
 
 # What is merely imported from these was not written here; a model put together by nn.Sequential was.
@@ -25,6 +25,8 @@ PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torc
 
 _MAX_OPERATIONS = 5000
 _PIXELS = 400_000  # of the images that a model sees at once: eight of 224x224
+_aten = torch.ops.aten
+_ELEMENTWISE = {_aten.relu.default, _aten.sigmoid.default, _aten.tanh.default}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -157,7 +159,8 @@ def operations(
     with torch.no_grad(), without_numbers, StayingPut() if sketch else nullcontext():
         if isinstance(module, nn.Module):
             if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
-                module(*inputs)  # building lazy layers is no part of a forward pass
+                with _Computed():  # type: ignore[no-untyped-call]
+                    module(*inputs)  # building lazy layers is no part of a forward pass
             names = {_storage(parameter): name for name, parameter in learnable(module).items()}
         tracer = _Tracer(inputs[0].shape[0], names)
         with tracer:
@@ -165,7 +168,57 @@ def operations(
     return tracer.operations
 
 
-class _Tracer(TorchDispatchMode):
+def computed(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Return what an operation of torch's gives.
+
+    Of tensors without numbers torch finds the shape of a result in Python: that of a batch normalisation takes 3 ms,
+    because all is done that one is made of. Where it is that of the first argument, nothing is done.
+    """
+    if func in _ELEMENTWISE:
+        known = _has_no_numbers(args[0])
+    elif func is _aten.add.Tensor:
+        known = not kwargs and all(map(_has_no_numbers, args)) and args[0].shape == args[1].shape
+        known = known and args[0].dtype == args[1].dtype
+    elif func is _aten.batch_norm.default or func is _aten.native_batch_norm.default:
+        known = _normalises(*args[:6])
+    else:
+        known = False
+    if not known:
+        return func(*args, **kwargs)
+    X = args[0]
+    result = torch.empty(X.shape, dtype=X.dtype, device="meta")
+    if func is not _aten.native_batch_norm.default:
+        return result
+    return result, *(torch.empty(X.shape[1:2], dtype=X.dtype, device="meta") for _ in range(2))
+
+
+def _has_no_numbers(value: Any) -> bool:
+    """Tell whether this is a sketched tensor, laid out as usual, that no gradient goes through."""
+    if type(value) not in (Tensor, nn.Parameter) or not value.is_meta or not value.is_floating_point():
+        return False
+    return value.is_contiguous() and value.numel() > 0 and not (value.requires_grad and torch.is_grad_enabled())
+
+
+def _normalises(X: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool) -> bool:
+    """Tell whether the arguments of a batch normalisation are sketched ones that fit together."""
+    if not _has_no_numbers(X) or X.dim() < 2 or not (training or (mean is not None and variance is not None)):
+        return False
+    given = [each for each in (weight, bias, mean, variance) if each is not None]
+    return all(_has_no_numbers(each) and each.shape == X.shape[1:2] and each.dtype == X.dtype for each in given)
+
+
+class _Computed(TorchDispatchMode):
+    """Has each operation `computed`."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled meanwhile, and what has it skipped takes longer than what is done here
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return computed(func, args, kwargs or {})
+
+
+class _Tracer(_Computed):
     """Notes each tensor operation whose result carries the batch dimension."""
 
     def __init__(self, batch: int, names: Mapping[int, str]) -> None:
@@ -175,7 +228,7 @@ class _Tracer(TorchDispatchMode):
         self._names = names
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        result = computed(func, args, kwargs or {})
         first = result[0] if isinstance(result, tuple | list) and result else result
         carries = isinstance(first, Tensor) and first.dim() and first.shape[0] == self._batch
         if carries and len(self.operations) < _MAX_OPERATIONS:

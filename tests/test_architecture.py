@@ -21,7 +21,7 @@ DATA = {f"grader.{name}" for name in (
     "hints", "installs", "journal", "marks", "notebook_json", "overview", "recipe", "report", "selection", "settings",
     "student", "submission", "verification",
 )}  # fmt: skip
-MODELS = {"grader.modules", "grader.export", "grader.probe", "grader.fit"}
+MODELS = {"grader.modules", "grader.trace", "grader.export", "grader.probe", "grader.fit"}
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
     "grader": {"grader.magic"},
@@ -29,7 +29,8 @@ LAYERS: dict[str, set[str]] = {
     "grader.importing": {*DATA, "grader.authoring"},
     # These run in the student's process and in ours.
     "grader.modules": set(),
-    "grader.export": {"grader.modules"},
+    "grader.trace": {"grader.modules"},
+    "grader.export": {"grader.modules", "grader.trace"},
     "grader.probe": set(),
     "grader.fit": {"grader.recipe"},
     "grader.sandbox": {"grader", *DATA, *MODELS},

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import reference
-from grader.modules import answers, fill, gradients, learnable, operations, sketched
+from grader.modules import answers, computed, fill, gradients, learnable, operations, sketched
 
 VGG11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 
@@ -257,3 +258,69 @@ def test_images_are_given_to_a_model_as_it_learned_them(size: tuple[int, ...]) -
     assert seen[0].shape == (3, *size)
     assert (float(seen[0].min()), float(seen[0].max())) == (-1.0, 1.0)
     assert answers(Model(), images[:0], size, (0.0, 1.0)).shape == (0,)
+
+
+class Seen(TorchDispatchMode):
+    """Counts the operations that reach it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+aten = torch.ops.aten
+X, SCALE = torch.empty(2, 3, 4, 4, device="meta"), torch.empty(3, device="meta")
+COMPUTED: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "relu": (aten.relu.default, (X,)),
+    "add": (aten.add.Tensor, (X, X)),
+    "batch_norm": (aten.batch_norm.default, (X, SCALE, SCALE, SCALE, SCALE, True, 0.1, 1e-5, True)),
+    "in training": (aten.native_batch_norm.default, (X, SCALE, SCALE, SCALE, SCALE, True, 0.1, 1e-5)),
+    "in eval": (aten.native_batch_norm.default, (X, None, None, SCALE, SCALE, False, 0.1, 1e-5)),
+}
+NOT_TOLD: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "numbers": (aten.relu.default, (torch.rand(2, 3),)),
+    "whole numbers": (aten.sigmoid.default, (torch.empty(2, 3, device="meta", dtype=torch.int64),)),
+    "another layout": (aten.relu.default, (X.permute(0, 2, 3, 1),)),
+    "broadcast": (aten.add.Tensor, (X, X[:1])),
+    "two dtypes": (aten.add.Tensor, (X, X.double())),
+    "a number": (aten.add.Tensor, (X, 1)),
+    "no statistics": (aten.native_batch_norm.default, (X, SCALE, SCALE, None, None, True, 0.1, 1e-5)),
+}
+
+
+def described(result: Any) -> list[tuple[Any, ...]]:
+    found = result if isinstance(result, tuple) else (result,)
+    return [(each.shape, each.dtype, each.device, each.stride(), each.requires_grad) for each in found]
+
+
+@pytest.mark.parametrize("case", [*COMPUTED, *NOT_TOLD])
+def test_what_an_operation_gives_is_described_as_torch_describes_it(case: str) -> None:
+    func, args = {**COMPUTED, **NOT_TOLD}[case]
+    assert described(computed(func, args, {})) == described(func(*args))
+
+
+@pytest.mark.parametrize("case", COMPUTED)
+def test_without_numbers_the_shape_of_a_result_is_told_without_torch_s_python(case: str) -> None:
+    func, args = COMPUTED[case]
+    with Seen() as seen:
+        computed(func, args, {})
+    assert set(seen.names) == {"aten.empty.memory_format"}
+
+
+def test_arguments_that_do_not_fit_are_left_to_torch_to_refuse() -> None:
+    wrong = torch.empty(4, device="meta")
+    for func, args in (
+        (aten.native_batch_norm.default, (X, wrong, wrong, wrong, wrong, True, 0.1, 1e-5)),
+        (aten.add.Tensor, (X, torch.empty(5, device="meta"))),
+    ):
+        with pytest.raises(RuntimeError):
+            computed(func, args, {})
+
+
+def test_a_gradient_that_is_wanted_goes_through_torch() -> None:
+    given = X.clone().requires_grad_()
+    assert computed(aten.relu.default, (given,), {}).requires_grad
