@@ -192,11 +192,11 @@ def computed(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     return result, *(torch.empty(X.shape[1:2], dtype=X.dtype, device="meta") for _ in range(2))
 
 
-def _has_no_numbers(value: Any) -> bool:
+def _has_no_numbers(thing: Any) -> bool:
     """Tell whether this is a sketched tensor, laid out as usual, that no gradient goes through."""
-    if type(value) not in (Tensor, nn.Parameter) or not value.is_meta or not value.is_floating_point():
+    if type(thing) not in (Tensor, nn.Parameter) or not thing.is_meta or not thing.is_floating_point():
         return False
-    return value.is_contiguous() and value.numel() > 0 and not (value.requires_grad and torch.is_grad_enabled())
+    return thing.is_contiguous() and thing.numel() > 0 and not (thing.requires_grad and torch.is_grad_enabled())
 
 
 def _normalises(X: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool) -> bool:
