@@ -11,10 +11,10 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from grader.export import BATCH
 from grader.training.graph import IMAGE, Graph, Node, TooLarge, Unsupported, settings_of
@@ -80,9 +80,8 @@ class _Reader:
     def __init__(self, image: tuple[int, ...], parameters: list[tuple[int, ...]]) -> None:
         self._image = image
         self._parameters = parameters
-        self._weights = [torch.empty(shape, device="meta") for shape in parameters]
         self._nodes: list[Node] = []
-        self._shapes: dict[int, Tensor] = {IMAGE: torch.empty(BATCH, *image, device="meta")}
+        self._shapes: dict[int, tuple[int, ...]] = {IMAGE: (BATCH, *image)}
         self._values: list[Any] = []  # of each node as it arrived: what stands for it, or None for what nobody may use
         self._stale: dict[int, int] = {}  # nodes that were changed in place, and what stands for them now
         self._shared: dict[int, set[int]] = {}  # nodes that share memory
@@ -128,7 +127,7 @@ class _Reader:
         """Return the shape of a tensor among the arguments, the batch first; a parameter's is its own."""
         if "parameter" in reference:
             return self._parameters[int(reference["parameter"])]
-        return tuple(self._shapes[self._tensor(reference)].shape)
+        return self._shapes[self._tensor(reference)]
 
     def _add(self, translation: Translation) -> int:
         if isinstance(translation, dict):  # it changes nothing
@@ -136,9 +135,12 @@ class _Reader:
         inputs = tuple(self._tensor(each) for each in translation.inputs)
         parameters = tuple(each["parameter"] for each in translation.parameters)
         node = Node(translation.operation, inputs, parameters, settings_of(translation.settings))
-        result = _computed(node, [self._shapes[each] for each in inputs], [self._weights[each] for each in parameters])
-        node, result = _one_form(node, [self._shapes[each] for each in inputs], result)
-        if result.dim() == 0 or result.shape[0] != BATCH:
+        given = tuple(self._shapes[each] for each in inputs)
+        result = _shape_after(
+            node.operation, node.settings, given, tuple(self._parameters[each] for each in parameters)
+        )
+        node = _one_form(node, given[0], result)
+        if result[:1] != (BATCH,):
             raise Unsupported("its images do not stay apart: the batch is no longer the first dimension")
         self._nodes.append(node)
         number = len(self._nodes) - 1
@@ -158,9 +160,9 @@ class _Reader:
         """Return what was read, up to this output."""
         last = self._tensor(output)
         result = self._shapes[last]
-        if last == IMAGE or result.dim() < 2:
+        if last == IMAGE or len(result) < 2:
             raise Unsupported("it gives no row of logits for each image")
-        if result.dim() > 2:
+        if len(result) > 2:
             self._nodes.append(Node("flatten", (last,)))
             last = len(self._nodes) - 1
         return Graph(self._image, tuple(self._parameters), (*self._nodes[: last + 1],))
@@ -183,28 +185,32 @@ def _by_name(target: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> d
     return {**named, **given, **kwargs}
 
 
-def _computed(node: Node, inputs: list[Tensor], weights: list[Tensor]) -> Tensor:
-    """Return a result of the right shape, without numbers."""
-    if node.operation == "batch_norm":
-        if any(weight.shape != inputs[0].shape[1:2] for weight in weights):
-            raise Unsupported("a batch normalisation has parameters of another size than its input has channels")
-        return torch.empty_like(inputs[0])
-    if node.operation == "dropout":
-        return torch.empty_like(inputs[0])
-    return OPERATIONS[node.operation](inputs, weights, dict(node.settings))
+@lru_cache(maxsize=4096)  # one class's models are made of the same layers
+def _shape_after(
+    operation: str,
+    settings: tuple[tuple[str, Any], ...],
+    inputs: tuple[tuple[int, ...], ...],
+    weights: tuple[tuple[int, ...], ...],
+) -> tuple[int, ...]:
+    """Return the shape of what an operation gives, from those of what it is given."""
+    if operation == "batch_norm" and any(weight != inputs[0][1:2] for weight in weights):
+        raise Unsupported("a batch normalisation has parameters of another size than its input has channels")
+    if operation in ("batch_norm", "dropout"):
+        return inputs[0]
+    sketches, parameters = ([torch.empty(shape, device="meta") for shape in shapes] for shapes in (inputs, weights))
+    return tuple(OPERATIONS[operation](sketches, parameters, dict(settings)).shape)
 
 
-def _one_form(node: Node, inputs: list[Tensor], result: Tensor) -> tuple[Node, Tensor]:
+def _one_form(node: Node, given: tuple[int, ...], result: tuple[int, ...]) -> Node:
     """Return the node in the form in which all nodes stand that do the same."""
-    given = inputs[0]
-    if node.operation == "reshape" and given.dim() > 2 and result.shape == given.flatten(1).shape:
-        return Node("flatten", node.inputs), result
+    if node.operation == "reshape" and len(given) > 2 and result == (given[0], math.prod(given[1:])):
+        return Node("flatten", node.inputs)
     kind = {"avg_pool2d": "adaptive_avg_pool2d", "max_pool2d": "adaptive_max_pool2d"}.get(node.operation)
-    if kind is not None and tuple(node.setting("kernel_size")) == tuple(given.shape[2:]):
+    if kind is not None and tuple(node.setting("kernel_size")) == given[2:]:
         padded = any(node.setting("padding"))
-        if not padded and tuple(result.shape[2:]) == (1, 1):
-            return Node(kind, node.inputs, (), (("output_size", (1, 1)),)), result
-    return node, result
+        if not padded and result[2:] == (1, 1):
+            return Node(kind, node.inputs, (), (("output_size", (1, 1)),))
+    return node
 
 
 def canonical(graph: Graph) -> tuple[Graph, tuple[int, ...]]:
@@ -260,19 +266,19 @@ def resized(graph: Graph, side: int) -> Graph:
         Unsupported: some map would become smaller than the layer after it needs.
     """
     image = (graph.image[0], side, side)
-    shapes: dict[int, Tensor] = {IMAGE: torch.empty(BATCH, *image, device="meta")}
+    shapes: dict[int, tuple[int, ...]] = {IMAGE: (BATCH, *image)}
     parameters, nodes = list(graph.parameters), list[Node]()
     for number, node in enumerate(graph.nodes):
-        inputs = [shapes[each] for each in node.inputs]
-        if node.operation == "linear" and inputs[0].dim() == 2:
+        inputs = tuple(shapes[each] for each in node.inputs)
+        if node.operation == "linear" and len(inputs[0]) == 2:
             wide = node.parameters[0]
-            parameters[wide] = (parameters[wide][0], int(inputs[0].shape[1]))
-        weights = [torch.empty(parameters[each], device="meta") for each in node.parameters]
+            parameters[wide] = (parameters[wide][0], inputs[0][1])
+        weights = tuple(parameters[each] for each in node.parameters)
         try:
-            form, shapes[number] = _one_form(node, inputs, _computed(node, inputs, weights))
+            shapes[number] = _shape_after(node.operation, node.settings, inputs, weights)
         except (ArithmeticError, RuntimeError, ValueError) as error:
             raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only: {error}") from None
-        nodes.append(form)
-    if shapes[len(graph.nodes) - 1].dim() != 2:
+        nodes.append(_one_form(node, inputs[0], shapes[number]))
+    if len(shapes[len(graph.nodes) - 1]) != 2:
         raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only")
     return canonical(Graph(image, tuple(parameters), tuple(nodes)))[0]

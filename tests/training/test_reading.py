@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.export import exported
 from grader.training.graph import Unsupported
@@ -185,3 +186,26 @@ def test_frozen_parameters_are_named_as_the_student_names_them() -> None:
     reading = read_graph(exported(model, IMAGE))
     assert reading.frozen == ("0.weight", "0.bias")
     assert reading.names == ("0.weight", "0.bias", "4.weight", "4.bias")
+
+
+class Unasked(TorchDispatchMode):
+    """Lets no operation pass."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise AssertionError(f"{func} was asked for")
+
+
+def test_the_shapes_within_one_model_are_worked_out_once_for_a_class() -> None:
+    answer = exported(Everything(), IMAGE)
+    first = read_graph(answer)
+    with Unasked():  # type: ignore[no-untyped-call]
+        assert read_graph(answer) == first
+
+
+def test_a_layer_that_does_not_fit_is_refused_each_time() -> None:
+    answer = exported(sequential(), IMAGE)
+    name, _, learnable = answer["parameters"][2]
+    parameters = (*answer["parameters"][:2], (name, (10, 783), learnable), *answer["parameters"][3:])
+    for _ in range(2):
+        with pytest.raises(Unsupported, match="cannot be rebuilt"):
+            read_graph({**answer, "parameters": parameters})
