@@ -26,7 +26,6 @@ PACKAGES_PATTERN = r"(d2l|torch(?!\.jit|\._dynamo|\.nn\.modules\.container)|torc
 _MAX_OPERATIONS = 5000
 _PIXELS = 400_000  # of the images that a model sees at once: eight of 224x224
 _aten = torch.ops.aten
-_ELEMENTWISE = {_aten.relu.default, _aten.sigmoid.default, _aten.tanh.default}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -172,39 +171,64 @@ def computed(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Return what an operation of torch's gives.
 
     Of tensors without numbers torch finds the shape of a result in Python: that of a batch normalisation takes 3 ms,
-    because all is done that one is made of. Where it is that of the first argument, nothing is done.
+    because all is done that one is made of. Where it is plain from the arguments, nothing is done.
     """
-    if func in _ELEMENTWISE:
-        known = _has_no_numbers(args[0])
-    elif func is _aten.add.Tensor:
-        known = not kwargs and all(map(_has_no_numbers, args)) and args[0].shape == args[1].shape
-        known = known and args[0].dtype == args[1].dtype
-    elif func is _aten.batch_norm.default or func is _aten.native_batch_norm.default:
-        known = _normalises(*args[:6])
-    else:
-        known = False
-    if not known:
+    told = _TOLD.get(func)
+    if told is None or kwargs:
         return func(*args, **kwargs)
-    X = args[0]
-    result = torch.empty(X.shape, dtype=X.dtype, device="meta")
-    if func is not _aten.native_batch_norm.default:
-        return result
-    return result, *(torch.empty(X.shape[1:2], dtype=X.dtype, device="meta") for _ in range(2))
+    given = [each for each in args if isinstance(each, Tensor)]
+    same = all(map(_has_no_numbers, given)) and len({each.dtype for each in given}) == 1
+    shape = told(*args) if same else None
+    if shape is None:
+        return func(*args)
+    shapes = (shape, shape[1:2], shape[1:2]) if func is _aten.native_batch_norm.default else (shape,)
+    results = tuple(torch.empty(each, dtype=given[0].dtype, device="meta") for each in shapes)
+    return results if len(results) > 1 else results[0]
 
 
-def _has_no_numbers(thing: Any) -> bool:
-    """Tell whether this is a sketched tensor, laid out as usual, that no gradient goes through."""
-    if type(thing) not in (Tensor, nn.Parameter) or not thing.is_meta or not thing.is_floating_point():
+def _has_no_numbers(tensor: Tensor) -> bool:
+    """Tell whether this is a sketched tensor that no gradient goes through."""
+    if type(tensor) not in (Tensor, nn.Parameter) or not tensor.is_meta or not tensor.is_floating_point():
         return False
-    return thing.is_contiguous() and thing.numel() > 0 and not (thing.requires_grad and torch.is_grad_enabled())
+    return tensor.numel() > 0 and not (tensor.requires_grad and torch.is_grad_enabled())
 
 
-def _normalises(X: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool) -> bool:
-    """Tell whether the arguments of a batch normalisation are sketched ones that fit together."""
-    if not _has_no_numbers(X) or X.dim() < 2 or not (training or (mean is not None and variance is not None)):
-        return False
-    given = [each for each in (weight, bias, mean, variance) if each is not None]
-    return all(_has_no_numbers(each) and each.shape == X.shape[1:2] and each.dtype == X.dtype for each in given)
+# Each takes an operation's arguments and returns the shape of its result, laid out as usual; None where that is not
+# plain, or where torch may refuse them.
+
+
+def _as_given(X: Tensor) -> torch.Size | None:
+    return X.shape if X.is_contiguous() else None
+
+
+def _of_both(X: Tensor, Y: Any) -> torch.Size | None:
+    alike = isinstance(Y, Tensor) and X.shape == Y.shape and Y.is_contiguous()
+    return _as_given(X) if alike else None
+
+
+def _normalised(X: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any) -> Any:
+    each = [entry for entry in (weight, bias, mean, variance) if entry is not None]
+    whole = training or (mean is not None and variance is not None)
+    return _as_given(X) if whole and X.dim() > 1 and all(entry.shape == X.shape[1:2] for entry in each) else None
+
+
+def _linear(X: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[int, ...] | None:
+    fits = X.dim() == weight.dim() == 2 and X.shape[1] == weight.shape[1]
+    return (X.shape[0], weight.shape[0]) if fits and bias is not None and bias.shape == weight.shape[:1] else None
+
+
+def _multiplied(bias: Tensor, X: Tensor, weight: Tensor) -> tuple[int, ...] | None:
+    fits = X.dim() == weight.dim() == 2 and X.shape[1] == weight.shape[0]
+    return (X.shape[0], weight.shape[1]) if fits and bias.shape == weight.shape[1:] else None
+
+
+_TOLD: dict[Any, Callable[..., tuple[int, ...] | None]] = {
+    **dict.fromkeys((_aten.relu.default, _aten.sigmoid.default, _aten.tanh.default), _as_given),
+    **dict.fromkeys((_aten.batch_norm.default, _aten.native_batch_norm.default), _normalised),
+    _aten.add.Tensor: _of_both,
+    _aten.linear.default: _linear,
+    _aten.addmm.default: _multiplied,
+}
 
 
 class _Computed(TorchDispatchMode):

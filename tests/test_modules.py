@@ -274,11 +274,14 @@ class Seen(TorchDispatchMode):
 
 aten = torch.ops.aten
 X, SCALE = torch.empty(2, 3, 4, 4, device="meta"), torch.empty(3, device="meta")
+ROWS, WEIGHT, BIAS = (torch.empty(shape, device="meta") for shape in ((2, 4), (3, 4), (3,)))
 COMPUTED: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "relu": (aten.relu.default, (X,)),
     "add": (aten.add.Tensor, (X, X)),
     "batch_norm": (aten.batch_norm.default, (X, SCALE, SCALE, SCALE, SCALE, True, 0.1, 1e-5, True)),
     "in training": (aten.native_batch_norm.default, (X, SCALE, SCALE, SCALE, SCALE, True, 0.1, 1e-5)),
+    "linear": (aten.linear.default, (ROWS, WEIGHT, BIAS)),
+    "addmm": (aten.addmm.default, (BIAS, ROWS, WEIGHT.t())),
     "in eval": (aten.native_batch_norm.default, (X, None, None, SCALE, SCALE, False, 0.1, 1e-5)),
 }
 NOT_TOLD: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -288,6 +291,9 @@ NOT_TOLD: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "broadcast": (aten.add.Tensor, (X, X[:1])),
     "two dtypes": (aten.add.Tensor, (X, X.double())),
     "a number": (aten.add.Tensor, (X, 1)),
+    "rows of rows": (aten.linear.default, (X, torch.empty(3, 4, device="meta"), BIAS)),
+    "no bias": (aten.linear.default, (ROWS, WEIGHT)),
+    "a bias for each row": (aten.addmm.default, (torch.empty(2, 1, device="meta"), ROWS, WEIGHT.t())),
     "no statistics": (aten.native_batch_norm.default, (X, SCALE, SCALE, None, None, True, 0.1, 1e-5)),
 }
 
@@ -316,6 +322,8 @@ def test_arguments_that_do_not_fit_are_left_to_torch_to_refuse() -> None:
     for func, args in (
         (aten.native_batch_norm.default, (X, wrong, wrong, wrong, wrong, True, 0.1, 1e-5)),
         (aten.add.Tensor, (X, torch.empty(5, device="meta"))),
+        (aten.linear.default, (ROWS, WEIGHT.t(), BIAS)),
+        (aten.addmm.default, (wrong, ROWS, WEIGHT.t())),
     ):
         with pytest.raises(RuntimeError):
             computed(func, args, {})
