@@ -10,8 +10,10 @@ from grader.testing.cases import Case, Cases, Draw, Searchable
 
 __all__ = ["image_and_kernel", "image_and_window", "small_sizes"]
 
-# Every other case has whole-number entries, negative ones among them. None exceeds 8x8, so that each can be shown.
+# Every other case has whole-number entries, negative ones among them. An image is larger than what slides over it by
+# no more than it takes to tell sizes and places apart: a student's loops take 7 microseconds an entry of the output.
 _KERNELS = ((1, 1), (2, 2), (2, 3), (3, 2), (1, 4), (4, 1), (3, 3))
+_MOST_PLACES = 4  # of a kernel, up and down as well as to the side
 
 
 def image_and_kernel() -> Cases:
@@ -25,7 +27,7 @@ def image_and_kernel() -> Cases:
         K = torch.arange(4, dtype=torch.float32).reshape(2, 2)
         yield Case("the book's example", X=X, K=K)
         for number, (h, w) in enumerate(_KERNELS):
-            n_h, n_w = _unequal(draw, max(h, 3), max(w, 3))
+            n_h, n_w = _unequal(draw, h, w)
             yield _image_and_kernel(draw, number, (n_h, n_w), (h, w))
         for number, (h, w) in enumerate(((3, 5), (5, 2), (1, 1))):
             yield _image_and_kernel(draw, number, (h, w), (h, w))
@@ -48,12 +50,12 @@ def image_and_window() -> Cases:
         X = torch.arange(9, dtype=torch.float32).reshape(3, 3)
         yield Case("the book's example", X=X, size=(2, 2))
         for number, (h, w) in enumerate(_KERNELS):
-            n_h, n_w = _unequal(draw, max(h, 3), max(w, 3))
+            n_h, n_w = _unequal(draw, h, w)
             X = draw.whole(n_h, n_w) if number % 2 else draw.normal(n_h, n_w)
             yield Case(f"an image of {n_h}x{n_w} and a window of {h}x{w}", X=X, size=(h, w))
-        for h, w in ((2, 2), (3, 2), (1, 3), (4, 5)):
-            X = draw.whole(4, 5, low=-9, high=-1)
-            yield Case(f"an image of 4x5 negative numbers and a window of {h}x{w}", X=X, size=(h, w))
+        for h, w in ((2, 2), (3, 2), (1, 3), (3, 4)):
+            X = draw.whole(3, 4, low=-9, high=-1)
+            yield Case(f"an image of 3x4 negative numbers and a window of {h}x{w}", X=X, size=(h, w))
 
     def one(draw: Draw) -> Case:
         image, window = small_sizes(draw)
@@ -75,8 +77,8 @@ def _image_and_kernel(draw: Draw, number: int, image: tuple[int, int], kernel: t
     return Case(description, X=entries(*image), K=entries(*kernel))
 
 
-def _unequal(draw: Draw, least_h: int, least_w: int) -> tuple[int, int]:
-    """Draw a height and a width that differ, so that a swap of the two shows."""
-    n_h = draw.size(least_h, 8)
-    n_w = draw.choice([n for n in range(least_w, 9) if n != n_h])
+def _unequal(draw: Draw, h: int, w: int) -> tuple[int, int]:
+    """Draw a height and a width that differ, so that a swap of the two shows; there is more than one place each way."""
+    n_h = draw.size(h + 1, h + _MOST_PLACES - 1)
+    n_w = draw.choice([n for n in range(w + 1, w + _MOST_PLACES) if n != n_h])
     return n_h, n_w

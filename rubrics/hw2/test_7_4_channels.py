@@ -7,15 +7,16 @@ import torch
 import reference
 from grader.testing import Case, Draw, Mismatch, Searchable, Student, assert_close, given, item, small_sizes
 
-# Channels of the image, its height and width, the kernel's.
+# Channels of the image, its height and width, the kernel's. No image is larger than it takes to tell sizes apart: a
+# student's loops take 7 microseconds an entry of each channel's map.
 SIZES = (
-    (1, (4, 6), (2, 3)),
-    (2, (5, 4), (3, 1)),
-    (3, (4, 5), (2, 2)),
-    (4, (3, 6), (1, 4)),
-    (5, (6, 3), (2, 3)),
+    (1, (3, 6), (2, 3)),
+    (2, (4, 3), (3, 1)),
+    (3, (4, 3), (2, 2)),
+    (4, (3, 5), (1, 4)),
+    (5, (4, 3), (2, 3)),
     (3, (4, 3), (4, 3)),
-    (2, (3, 5), (1, 1)),
+    (2, (2, 3), (1, 1)),
 )
 
 
@@ -64,11 +65,10 @@ def small_image_and_kernels(draw: Draw) -> Case:
 def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
     """Give an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
 
-    The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round. No size
-    is larger than it takes to tell sizes apart: a student's loops take 7 microseconds an entry.
+    The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round.
     """
     yield Case("the book's sizes", X=draw.whole(3, 3, 3), K=draw.whole(2, 3, 1, 1))
-    for inputs, outputs, h, w in ((3, 2, 3, 3), (1, 4, 2, 5), (4, 1, 5, 3), (5, 5, 3, 4), (2, 3, 1, 1), (6, 4, 3, 2)):
+    for inputs, outputs, h, w in ((3, 2, 2, 3), (1, 4, 2, 3), (4, 1, 3, 2), (3, 3, 1, 4), (2, 3, 1, 1), (5, 3, 2, 1)):
         description = f"{inputs} channels of {h}x{w} and {outputs} kernels of 1x1"
         yield Case(description, X=draw.normal(inputs, h, w), K=draw.normal(outputs, inputs, 1, 1))
 
@@ -105,7 +105,9 @@ def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> N
     if not isinstance(expected, torch.Tensor):
         raise Mismatch("corr2d_multi_in_out gives no tensor to compare with", found=expected)
     assert_close(found, expected)
-    # Kernels whose weights add up to nothing do give the same for this image and the next.
-    first, second = (reference.corr2d_multi_in_out(X, case.K) for X in (case.X, case.X + 1))
-    if torch.equal(expected.nan_to_num(), general(case.X + 1, case.K).nan_to_num()) and not torch.equal(first, second):
-        raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")
+    # What takes no notice of the image agrees with nothing else, so that one of the two is asked, and the quicker one.
+    if torch.equal(found.nan_to_num(), pointwise(case.X + 1, case.K).nan_to_num()):
+        # Kernels whose weights add up to nothing do give the same for this image and the next.
+        first, second = (reference.corr2d_multi_in_out(X, case.K) for X in (case.X, case.X + 1))
+        if not torch.equal(first, second):
+            raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")

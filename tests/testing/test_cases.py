@@ -82,6 +82,12 @@ def test_images_are_float32_of_many_shapes_with_negative_and_whole_entries(seed:
         assert any((case.X < 0).any() and case.X.frac().any().logical_not() for case in drawn)
         assert any(h != w for h, w in sizes)
         assert (1, 1) in sizes
+        # A student's loops run once for each place, so that there are no more than it takes to tell them apart.
+        places = [
+            [n - k + 1 for n, k in zip(case.X.shape, size, strict=True)]
+            for case, size in zip(drawn, sizes, strict=True)
+        ]
+        assert max(h * w for h, w in places) <= 16
         assert any(tuple(case.X.shape) == size for case, size in zip(drawn, sizes, strict=True))
         assert len({case.description for case in drawn}) == len(drawn)
 
