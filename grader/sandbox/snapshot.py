@@ -160,13 +160,14 @@ class _Test:
         seed_generators(self._seed)
 
     def _do_names(self, request: dict[str, Any]) -> Any:
-        """Return the student's own callables and models, those most likely to build a model first."""
-        own = {
-            name: thing
-            for name, thing in self._namespace.items()
-            if not name.startswith("_") and _may_build_a_model(thing, request["filled_in"])
-        }
-        return tuple(sorted(own, key=lambda name: (not isinstance(own[name], type | nn.Module), name)))
+        """Return the student's own models and callables, those most likely to build a model first.
+
+        Beside each name is what it must be called with.
+        """
+        own = {name: thing for name, thing in self._namespace.items() if not name.startswith("_")}
+        required = {name: needed for name, thing in own.items() if (needed := _required(thing)) is not None}
+        order = sorted(required, key=lambda name: (not isinstance(own[name], type | nn.Module), name))
+        return tuple((name, required[name]) for name in order)
 
     def _do_call(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
@@ -253,21 +254,16 @@ class _Test:
         return tuple(modules.operations(module, self._objects.incoming(request["inputs"])))
 
 
-def _may_build_a_model(thing: Any, filled_in: tuple[str, ...]) -> bool:
-    """Tell whether a thing is a model of the student's, or a callable that requires nothing but these parameters."""
+def _required(thing: Any) -> tuple[str, ...] | None:
+    """Return the parameters a callable of the student's requires, none for a model; None for anything else."""
     if isinstance(thing, nn.Module):
-        return type(thing).__module__ in ("__main__", nn.Sequential.__module__)
+        return () if type(thing).__module__ in ("__main__", nn.Sequential.__module__) else None
     if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
-        return False
+        return None
     try:
-        signature = modules.signature_of(thing)
+        return tuple(name for name, required, _ in modules.signature_of(thing) if required)
     except (TypeError, ValueError):
-        return False
-    return {_plain(name) for name, required, _ in signature if required} <= {_plain(name) for name in filled_in}
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
+        return None
 
 
 def _bound_memory(memory_bytes: int) -> None:

@@ -26,7 +26,7 @@ __all__ = ["SnapshotRemote", "SnapshotStudent"]
 _LONG = ("train", "answers")  # operations that may take longer than a test
 _CHANGING = ("apply", "trained")  # operations after which the notebook's own things may be others
 _LOOKING = ("parameter_shapes", "parameters", "signature", "sketch")  # those after which its models are what they were
-_MAX_CANDIDATES = 32
+_MAX_NAMES = 1000
 _IMAGES_AT_ONCE = 1000
 
 
@@ -99,11 +99,11 @@ class SnapshotStudent:
             raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
         return layer
 
-    def names(self, filled_in: Sequence[str]) -> tuple[str, ...]:
-        """Return the student's own models, and callables that require nothing but these parameters."""
+    def names(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Return the names of the student's own models and callables, each with the parameters it requires."""
         with plain_data():
-            found = self.ask({"operation": "names", "filled_in": tuple(filled_in)})
-            return tuple(str(name)[:100] for name in found[:_MAX_CANDIDATES])
+            found = self.ask({"operation": "names"})[:_MAX_NAMES]
+            return tuple((str(name)[:100], frozenset(map(str, required))) for name, required in found)
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""
@@ -163,6 +163,7 @@ class SnapshotRemote:
         self._student = student
         self.handle = handle
         self.kind = handle.kind
+        self._signature: tuple[Parameter, ...] | None = None
 
     def __repr__(self) -> str:
         return f"a {self.handle.type_name} object"
@@ -188,11 +189,13 @@ class SnapshotRemote:
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
-        with plain_data():
-            return tuple(
-                Parameter(str(name), bool(required), bool(keyword_only))
-                for name, required, keyword_only in self._ask("signature")
-            )
+        if self._signature is None:
+            with plain_data():
+                self._signature = tuple(
+                    Parameter(str(name), bool(required), bool(keyword_only))
+                    for name, required, keyword_only in self._ask("signature")
+                )
+        return self._signature
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""

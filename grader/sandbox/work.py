@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
 
 from grader.assignment import Limits
 from grader.sandbox.answers import tensor_of
@@ -16,6 +18,7 @@ from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFaul
 
 __all__ = ["SnapshotWork"]
 
+_MOST_CANDIDATES = 32  # of one state
 _MOST_SHARED = 3  # processes that wait for the next test; each has some 10 MB of its own
 
 
@@ -49,17 +52,28 @@ class SnapshotWork:
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
         """Return callables and models of each notebook's last state."""
+        given = set(map(_plain, filled_in))
+        return [
+            candidate
+            for definition, names in self._own
+            for candidate in islice(((definition, name) for name, needs in names if needs <= given), _MOST_CANDIDATES)
+        ]
+
+    @cached_property
+    def _own(self) -> Sequence[tuple[Definition, Sequence[tuple[str, frozenset[str]]]]]:
+        """For each notebook's last state the student's own callables and models, with the parameters they require."""
         last = {
             snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names, snapshot.part)
             for snapshot in self._execution.snapshots
         }
-        found: list[tuple[Definition, str]] = []
+        found = []
         for definition in last.values():
             try:
                 with self.open(definition, shared=True) as student:
-                    found += [(definition, name) for name in student.names(filled_in)]
+                    names = [(name, frozenset(map(_plain, required))) for name, required in student.names()]
             except StudentFault:
                 continue  # a state that cannot even list its names has nothing to offer
+            found.append((definition, names))
         return found
 
     def trainings(self) -> Sequence[OwnTraining]:
@@ -154,3 +168,7 @@ def _recorded(execution: Execution) -> Iterator[Recorded]:
             yield Recorded(note.file, note.cell, note.name, value)
         elif isinstance(value, dict) and all(isinstance(entry, Array) for entry in value.values()):
             yield Recorded(note.file, note.cell, note.name, {name: tensor_of(a) for name, a in value.items()})
+
+
+def _plain(parameter: str) -> str:
+    return parameter.replace("_", "").lower()

@@ -8,10 +8,8 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import torch
 
@@ -60,7 +58,7 @@ def judge(
     """
     rubric = load_rubric(assignment)
     items = [item for item in assignment.items if not item.by_person and (only is None or item.id in only)]
-    openings = {item.id: _openings(item, work, rubric.tests) for item in items}
+    openings = {item.id: _openings(item, work, rubric) for item in items}
     draws = f"{seed}\n{assignment.revision}"
     told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
     # What a rubric prints is for its author; standard output may be carrying the report.
@@ -84,7 +82,7 @@ def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer |
     return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
 
 
-def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> list[Opening]:
+def _openings(item: Item, work: Work, rubric: Rubric) -> list[Opening]:
     if not item.names:
         return [Opening(None)]
     definitions = _definitions(item, work)
@@ -93,16 +91,9 @@ def _openings(item: Item, work: Work, modules: Mapping[Path, ModuleType]) -> lis
         definitions.sort(key=lambda definition: not definition.at_end)
     found = [Opening(definition) for definition in definitions]
     if not found and item.search:
-        filled_in = _filled_in(item, modules)
-        return [Opening(where, {item.names[0]: name}, name) for where, name in work.candidates(filled_in)]
+        candidates = work.candidates(rubric.filled_in.get(item.id, ()))
+        return [Opening(where, {item.names[0]: name}, name) for where, name in candidates]
     return found
-
-
-def _filled_in(item: Item, modules: Mapping[Path, ModuleType]) -> list[str]:
-    """Return the names of the parameters that the item's tests can fill in."""
-    tests = [test for module in modules.values() for test in vars(module).values()]
-    mine = [test for test in tests if callable(test) and getattr(test, "item", "") == item.id]
-    return sorted({str(name) for test in mine for name in getattr(test, "filled_in", ())})
 
 
 def _definitions(item: Item, work: Work) -> list[Definition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,15 @@ class Rubric:
     def solution(self) -> Solution:
         """The model solution."""
         return load_solution(self.assignment)
+
+    @cached_property
+    def filled_in(self) -> Mapping[str, Sequence[str]]:
+        """For each item's id the names of the parameters that its tests can fill in."""
+        found: dict[str, set[str]] = {}
+        for test in (value for module in self.tests.values() for value in vars(module).values()):
+            if hasattr(test, "filled_in"):
+                found.setdefault(test.item, set()).update(test.filled_in)
+        return {identifier: sorted(names) for identifier, names in found.items()}
 
     @contextmanager
     def collected(self) -> Iterator[RubricPlugin]:

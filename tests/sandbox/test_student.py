@@ -374,21 +374,7 @@ def test_a_state_of_recorded_values_runs_no_code(homework: Ran) -> None:
         assert fault_of(getattr, student, "f")[0] == Fault.CRASHED
 
 
-def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_filled_in(run: Any) -> None:
-    cells = (
-        "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin",
-        "def make_lenet(num_classes=10): return nn.Linear(1, num_classes)\ndef corr2d(X, K): return X",
-        "class ResNet18(nn.Module): pass\nnet = nn.Sequential(nn.Linear(1, 1))\n_hidden = nn.Linear(1, 1)",
-        "def vgg(Conv_Arch, *rest, lr=0.1, **more): pass\ndef other(conv_arch, size): pass",
-    )
-    made = run(*cells, names=("LeNet",))
-
-    def found(*filled_in: str) -> list[tuple[int, str]]:
-        return [(definition.cell, name) for definition, name in made.work.candidates(filled_in)]
-
-    assert found() == [(3, "ResNet18"), (3, "net"), (3, "make_lenet")]
-    assert found("conv_arch", "K") == [(3, "ResNet18"), (3, "net"), (3, "make_lenet"), (3, "vgg")]
-    assert found("convarch", "size", "X", "k") == [
-        *[(3, "ResNet18"), (3, "net")],
-        *[(3, "corr2d"), (3, "make_lenet"), (3, "other"), (3, "vgg")],
-    ]
+def test_a_signature_is_asked_once_a_test(student: SnapshotStudent, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = student.signed.signature()
+    monkeypatch.setattr(SnapshotStudent, "ask", lambda self, request: pytest.fail("asked again"))
+    assert student.signed.signature() == first

@@ -1,4 +1,4 @@
-"""Processes that tests share: what they see of each other, and when a process is shared no more."""
+"""Processes that tests share: what they see of each other, and when one is shared no more; what a state offers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 from grader.assignment import load_assignment
 from grader.report import Verdict
 from grader.sandbox.sandbox import Zygote
+from grader.sandbox.student import SnapshotStudent
 from grader.sandbox.work import SnapshotWork
 from grader.student import Definition, Fault, Student
 from grader.testing.judge import judge
@@ -192,3 +193,53 @@ def test_what_hangs_at_the_end_is_waited_for_there_by_one_item_alone(zygote: Zyg
         results = judge(load_assignment(tmp_path), work, "a submission")
     assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
     assert work.ends == [True, False, False]
+
+
+def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_filled_in(run: Any) -> None:
+    cells = (
+        "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin",
+        "def make_lenet(num_classes=10): return nn.Linear(1, num_classes)\ndef corr2d(X, K): return X",
+        "class ResNet18(nn.Module): pass\nnet = nn.Sequential(nn.Linear(1, 1))\n_hidden = nn.Linear(1, 1)",
+        "def vgg(Conv_Arch, *rest, lr=0.1, **more): pass\ndef other(conv_arch, size): pass",
+    )
+    made = run(*cells, names=("LeNet",))
+
+    def found(*filled_in: str) -> list[tuple[int, str]]:
+        return [(definition.cell, name) for definition, name in made.work.candidates(filled_in)]
+
+    assert found() == [(3, "ResNet18"), (3, "net"), (3, "make_lenet")]
+    assert found("conv_arch", "K") == [(3, "ResNet18"), (3, "net"), (3, "make_lenet"), (3, "vgg")]
+    assert found("convarch", "size", "X", "k") == [
+        *[(3, "ResNet18"), (3, "net")],
+        *[(3, "corr2d"), (3, "make_lenet"), (3, "other"), (3, "vgg")],
+    ]
+
+
+def test_what_a_state_has_to_offer_is_asked_once_whatever_can_be_filled_in(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ask = SnapshotStudent.ask
+
+    def counted(self: SnapshotStudent, request: dict[str, Any]) -> Any:
+        asked.append(request["operation"])
+        return ask(self, request)
+
+    monkeypatch.setattr(SnapshotStudent, "ask", counted)
+    made = run("def make(): pass\ndef make_of(width): pass", names=("LeNet",))
+    assert [[name for _, name in made.work.candidates(given)] for given in ((), ("width",), ())] == [
+        ["make"],
+        ["make", "make_of"],
+        ["make"],
+    ]
+    assert asked == ["names"]
+
+
+@pytest.mark.parametrize("answer", ["5", "None", "((1, 2, 3),)", "('name',)", "(('make', 5),)", "{'make': ()}"])
+def test_forged_names_offer_nothing(run: Any, answer: str) -> None:
+    forging = f"""
+    from grader.sandbox import snapshot
+    snapshot._Test._do_names = lambda self, request: {answer}
+    def make(): pass
+    """
+    assert run(forging, names=("LeNet",)).work.candidates(()) == []
