@@ -227,8 +227,8 @@ class Student(Protocol):
     """One state of a student's notebook, in a process of its own.
 
     Attributes:
-        used: whether another test asked the same process before; a test that goes wrong in it is to be tried in a
-            fresh one.
+        used: whether another test asked the same process before, or calls were made ahead; a test that goes wrong in
+            it is to be tried in a fresh one.
     """
 
     used: bool
@@ -249,6 +249,12 @@ class Student(Protocol):
         """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`.
 
         Torch's generator is seeded with 0 for it, so that what is drawn next is the same whenever the code is.
+        """
+
+    def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Say which functions will be called with what, each as (name, *arguments), so that all may be called at once.
+
+        Where that does not go well, it raises StudentFault, which says that something is wrong and not what.
         """
 
     def recorded(self) -> Sequence[Recorded]:

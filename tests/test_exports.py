@@ -14,6 +14,7 @@ import grader.testing
 EXPORTS = {
     grader.testing: [
         "Absent",
+        "Ahead",
         "Argument",
         "Case",
         "Cases",

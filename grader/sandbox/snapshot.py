@@ -177,6 +177,9 @@ class _Test:
             return Failure("ChangedArgument", "")
         return self._objects.outgoing(result)
 
+    def _do_calls(self, request: dict[str, Any]) -> Any:
+        return tuple(self._do_call({"kwargs": {}, **call}) for call in request["calls"])
+
     def _do_read(self, request: dict[str, Any]) -> Any:
         name = self._aliases.get(request["name"], request["name"])
         if name not in self._namespace:

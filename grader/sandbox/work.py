@@ -122,7 +122,8 @@ class SnapshotWork:
         else:
             used = True
         end = time.monotonic() + life
-        student = SnapshotStudent(process.channel, granted, end, self._names, self._recorded, used)
+        early = shared and not aliases  # where what goes wrong is tried once more
+        student = SnapshotStudent(process.channel, granted, end, self._names, self._recorded, used, early)
         try:
             yield student
         finally:

@@ -14,7 +14,7 @@ without `given` may ask for the `draw` fixture.
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
 from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes, output_channels
 from grader.testing.as_written import as_written
-from grader.testing.cases import Case, Cases, Draw, Searchable, given
+from grader.testing.cases import Ahead, Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.examples import Shown
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
@@ -35,6 +35,7 @@ from grader.testing.plugin import item
 
 __all__ = [
     "Absent",
+    "Ahead",
     "Argument",
     "Case",
     "Cases",

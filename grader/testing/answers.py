@@ -49,6 +49,10 @@ class Listener:
         """Build a layer of torch.nn in the student's process."""
         return _HeardRemote(self, self._student.layer(kind, *_bare(args), **_bare(kwargs)), built_here=True)
 
+    def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Say which calls will be asked for; their answers are heard when they are."""
+        self._student.ahead(calls)
+
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell."""
         return self._student.recorded()

@@ -14,7 +14,7 @@ from torch import Tensor
 from grader.student import Fault, Student, StudentFault
 from grader.testing.outcome import WrongCases
 
-__all__ = ["Case", "Cases", "Draw", "Searchable", "given"]
+__all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "given"]
 
 Choice = TypeVar("Choice")
 
@@ -60,6 +60,7 @@ class Draw:
 
 
 Cases = Callable[[Draw], Iterable[Case]]
+Ahead = Callable[[Case], Sequence[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,16 @@ class Searchable:
         return self.cases(draw)
 
 
-def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
+def given(
+    cases: Cases, ahead: Ahead | None = None
+) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
     """Run a test for each of the cases, all in one state of the student's notebook.
 
     Args:
         cases: called with a `Draw`, gives the cases.
+        ahead: gives what a test calls for a case first, in order, each as (name, *arguments) with the very objects that
+            it is called with: then the calls of all cases are made together, which spares a right submission the way
+            to and fro. What goes wrong is called one by one, as without it.
 
     Raises:
         WrongCases: from the test, where some case went wrong; the first of them decides the message.
@@ -94,7 +100,11 @@ def given(cases: Cases) -> Callable[[Callable[[Any, Any], None]], Callable[[Stud
             right = total = 0
             first: tuple[Exception, Case] | None = None
             answers = True
-            for case in cases(draw):
+            drawn = cases(draw)
+            if ahead is not None:
+                drawn = list(drawn)
+                student.ahead([call for case in drawn for call in ahead(case)])
+            for case in drawn:
                 total += 1
                 if not answers:
                     continue

@@ -62,6 +62,9 @@ class LocalStudent:
         made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._entered)(*args, **kwargs)
         return made
 
+    def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Call nothing: each call is made when it is asked for."""
+
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had."""
         return self._recorded

@@ -99,7 +99,7 @@ class Trials:
         self._trainings = trainings
         self._limits = assignment.limits
         self._listener: Listener | None = None
-        self._used = False  # whether a process that others have asked was asked since the trial began
+        self._used = False  # whether since the trial began a process was asked that others had asked, or anything ahead
         self._remarks: list[str] = []
         self._hung: set[tuple[str, int]] = set()
         self._searched: dict[tuple[str, ...], Opening | None] = {}
@@ -167,9 +167,11 @@ class Trials:
     def _opened(self, each: Item, opening: Opening, shared: bool) -> Iterator[Student]:
         seconds = self._limits.training_seconds if each.recipes else None
         with self.work.open(opening.definition, opening.aliases or None, seconds, shared=shared) as student:
-            self._used = self._used or student.used
             self._listener = Listener(student)
-            yield self._listener
+            try:
+                yield self._listener
+            finally:
+                self._used = self._used or student.used
 
     def _enough(self, each: Item) -> bool:
         """Tell whether no further definition of a trained item is needed: there are enough, or nothing is trained."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 import reference
-from grader.testing import Case, Draw, Mismatch, Searchable, Student, assert_close, given, item, small_sizes
+from grader.testing import Ahead, Case, Draw, Mismatch, Searchable, Student, assert_close, given, item, small_sizes
 
 # Channels of the image, its height and width, the kernel's. No image is larger than it takes to tell sizes apart: a
 # student's loops take 7 microseconds an entry of each channel's map.
@@ -79,26 +79,34 @@ def small_image_and_1x1_kernels(draw: Draw) -> Case:
     return Case(description, X=draw.whole(inputs, h, w), K=draw.whole(outputs, inputs, 1, 1))
 
 
+def calls(*names: str) -> Ahead:
+    """Return what calls these functions with the case's image and kernels."""
+    return lambda case: [(name, case.X, case.K) for name in names]
+
+
 @item("corr2d_multi_in")
-@given(Searchable(image_and_kernel, small_image_and_kernel))
+@given(Searchable(image_and_kernel, small_image_and_kernel), ahead=calls("corr2d_multi_in"))
 def test_corr2d_multi_in_sums_over_the_channels(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in(case.X, case.K), reference.corr2d_multi_in(case.X, case.K))
 
 
 @item("corr2d_multi_in_out")
-@given(Searchable(image_and_kernels, small_image_and_kernels))
+@given(Searchable(image_and_kernels, small_image_and_kernels), ahead=calls("corr2d_multi_in_out"))
 def test_corr2d_multi_in_out_gives_a_map_for_each_kernel(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in_out(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
 
 
 @item("corr2d_1x1")
-@given(Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels))
+@given(Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels), ahead=calls("corr2d_multi_in_out_1x1"))
 def test_corr2d_multi_in_out_1x1_is_convolution_with_1x1_kernels(student: Student, case: Case) -> None:
     assert_close(student.corr2d_multi_in_out_1x1(case.X, case.K), reference.corr2d_multi_in_out(case.X, case.K))
 
 
 @item("equivalence_1x1")
-@given(Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels))
+@given(
+    Searchable(image_and_1x1_kernels, small_image_and_1x1_kernels),
+    ahead=calls("corr2d_multi_in_out_1x1", "corr2d_multi_in_out"),
+)
 def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> None:
     pointwise, general = student.corr2d_multi_in_out_1x1, student.corr2d_multi_in_out
     found, expected = pointwise(case.X, case.K), general(case.X, case.K)

@@ -195,6 +195,88 @@ def test_what_hangs_at_the_end_is_waited_for_there_by_one_item_alone(zygote: Zyg
     assert work.ends == [True, False, False]
 
 
+TOGETHER = TESTS.replace("@given(numbers)", '@given(numbers, ahead=lambda case: [("double", case.number)])')
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that students' processes are asked for."""
+    operations: list[str] = []
+    ask = SnapshotStudent.ask
+
+    def noted(self: SnapshotStudent, request: dict[str, Any], *bounds: float) -> Any:
+        operations.append(request["operation"])
+        return ask(self, request, *bounds)
+
+    monkeypatch.setattr(SnapshotStudent, "ask", noted)
+    return operations
+
+
+COUNTING = "calls = 0\ndef count(x):\n    global calls\n    calls += 1\n    return calls\ndef double(x): return 2 * x"
+
+
+def test_calls_ahead_are_one_question_and_answer_the_calls_that_follow(run: Any, asked: list[str]) -> None:
+    made = run(COUNTING, names=("count", "double"))
+    one, other = torch.ones(2), torch.ones(2)
+    with made.work.open(made.definition("double"), shared=True) as student:
+        student.ahead([("double", one), ("count", one), ("double", (one, 2.5)), ("count", other)])
+        assert student.used  # so that a test that goes wrong is tried once more
+        assert student.double(one).tolist() == [2, 2]
+        assert student.count(one) == 1
+        assert len(student.double((one, 2.5))) == 4
+        assert asked == ["get", "get", "calls"]
+        assert student.count(one) == 3  # another tensor than the one that was told of, whatever its values are
+        assert student.count(other) == 2
+        assert student.count(other) == 4
+    assert asked == ["get", "get", "calls", "call", "call"]
+
+
+@pytest.mark.parametrize(("aliases", "shared"), [({}, False), ({"double": "count"}, True)])
+def test_nothing_is_called_ahead_where_nothing_is_tried_once_more(
+    run: Any, aliases: dict[str, str], shared: bool
+) -> None:
+    made = run(COUNTING, names=("count", "double"))
+    with made.work.open(made.definition("count"), aliases, shared=shared) as student:
+        student.ahead([("count", 1)] * 3)
+        assert (student.used, student.count(1)) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "return 2 * x",
+        "return 2 * x + (x == 3)",
+        "raise ValueError(f'no {x}')",
+        "os._exit(0)",
+        "return object()",
+        "return {1, x}",
+        "return x.real",
+        "while x == 3: pass",
+    ],
+)
+def test_an_item_comes_to_the_same_whether_it_is_called_ahead_or_not(zygote: Zygote, tmp_path: Path, last: str) -> None:
+    cell = f"import os\ndef double(x):\n    if x < 3: return 2 * x\n    {last}"
+    results = []
+    with ran(zygote, cell, names=("double",), limits=dataclasses.replace(LIMITS, test_seconds=2.0)) as run:
+        for number, tests in enumerate((TESTS, TOGETHER)):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            (folder / "rubric.toml").write_text(dedent(RUBRIC))
+            (folder / "test_doubles.py").write_text(dedent(tests))
+            results.append(judge(load_assignment(folder), run.work, "a submission"))
+    assert results[0] == results[1]
+
+
+def test_what_is_right_is_called_together(run: Any, tmp_path: Path, asked: list[str]) -> None:
+    (tmp_path / "rubric.toml").write_text(dedent(RUBRIC))
+    (tmp_path / "test_doubles.py").write_text(dedent(TOGETHER))
+    results = judge(
+        load_assignment(tmp_path), run("def double(x): return 2 * x", names=("double",)).work, "a submission"
+    )
+    assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
+    assert asked == ["get", "calls"] * 2
+
+
 def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_filled_in(run: Any) -> None:
     cells = (
         "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin",
@@ -215,23 +297,10 @@ def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_fi
     ]
 
 
-def test_what_a_state_has_to_offer_is_asked_once_whatever_can_be_filled_in(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    ask = SnapshotStudent.ask
-
-    def counted(self: SnapshotStudent, request: dict[str, Any]) -> Any:
-        asked.append(request["operation"])
-        return ask(self, request)
-
-    monkeypatch.setattr(SnapshotStudent, "ask", counted)
+def test_what_a_state_has_to_offer_is_asked_once_whatever_can_be_filled_in(run: Any, asked: list[str]) -> None:
     made = run("def make(): pass\ndef make_of(width): pass", names=("LeNet",))
-    assert [[name for _, name in made.work.candidates(given)] for given in ((), ("width",), ())] == [
-        ["make"],
-        ["make", "make_of"],
-        ["make"],
-    ]
+    found = [[name for _, name in made.work.candidates(given)] for given in ((), ("width",), ())]
+    assert found == [["make"], ["make", "make_of"], ["make"]]
     assert asked == ["names"]
 
 
