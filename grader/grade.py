@@ -21,12 +21,12 @@ from grader.sandbox.outputs import KeptOutputs
 from grader.sandbox.sandbox import ZygoteLine
 from grader.sandbox.work import SnapshotWork
 from grader.submission import Submission
-from grader.testing.judge import judge
+from grader.testing.judge import judge, load
 from grader.training.datasets import find_data_set, shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
 
-__all__ = ["grade", "limits_in"]
+__all__ = ["grade", "limits_in", "load"]
 
 # Debian's packages of data sets: training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")

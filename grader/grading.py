@@ -100,22 +100,34 @@ class Grading:
 
         return max(limits.submission_seconds, judging, SECONDS_UNTIL_GIVEN_UP)
 
-    def warm_up(self, assignment_names: Iterable[str]) -> None:
-        """Import all that grading these assignments takes, so that the first submission does not wait for it.
+    def load(self, assignment_names: Iterable[str]) -> None:
+        """Load all that grading these assignments takes and no submission changes; forks of this process have it too.
+
+        Raises:
+            AssignmentError: there is no such assignment, or its rubric contradicts itself.
+        """
+        assignments = [self.assignment(name) for name in assignment_names]
+        # What is loaded stays: to look for garbage in it takes a fifth of the time, and again in each submission.
+        gc.disable()
+        try:
+            from grader.grade import load  # not with this module: it imports torch
+
+            for assignment in assignments:
+                load(assignment)
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    def warm_up(self, assignment_names: Sequence[str]) -> None:
+        """Do all that grading these assignments takes before the first submission, so that it does not wait for it.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
             SandboxFault: a warm process did not start.
         """
+        # First, because a warm process imports torch while this one does.
         zygotes = [self._zygote(self.assignment(name).packages) for name in assignment_names]
-        # What is imported stays: to look for garbage in it takes a fifth of the time, and again in each submission.
-        gc.disable()
-        try:
-            # Not with this module: it imports torch, and a warm process that has been started does so meanwhile.
-            import grader.grade  # noqa: F401
-        finally:
-            gc.freeze()
-            gc.enable()
+        self.load(assignment_names)
         for zygote in zygotes:
             zygote.missing  # noqa: B018 - waits until it has imported its packages
 

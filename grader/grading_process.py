@@ -1,15 +1,21 @@
-"""A process that grades one submission after the other: `python -m grader.grading_process [FD]`.
+"""What a batch is graded by: `python -m grader.grading_process FD`, a process that is loaded once, and its forks.
 
-The descriptor is a line to a warm process that others use too (`grading.Grading`).
-It reads one JSON object a line on standard input. The first says what all have in common (assignment, mode, data,
-trainings_at_once) and is answered by {"ready": true}; each later one is a submission. Its answer is
-{"patience": seconds}, after which without a word the process hangs, then any number of {"doing": "..."}, and then
-{"report": "..."}, {"unreadable": "..."} where there is no notebook to be read, {"fault": "..."} where we or the machine
-broke, or {"wrong": "..."} where the command was. Where standard input ends, the process ends.
+On the line that it is started with it takes `Packets`. The first says what all gradings have in common (assignment,
+mode, data, trainings_at_once) and is answered by {"ready": True} once all is loaded that no submission changes, or by
+{"wrong": "..."} where the command was. Then {} asks for a fork that grades, brings its log, its line and maybe a line
+to a warm process that others use too (`grading.Grading`), and is answered by {"pid": number}; {"ended": number}, once
+that fork is gone, by {"exit_code": number}. It makes no thread, because none survives a fork. Its forks outlive it:
+each ends when nobody is left on the other side of its own line.
+
+A fork grades one submission after the other, and speaks in JSON objects, one a line. It says {"ready": true} when it
+takes submissions, or {"wrong": "..."}. A submission's answer is {"patience": seconds}, after which without a word the
+process hangs, then any number of {"doing": "..."}, and then {"report": "..."}, {"unreadable": "..."} where there is no
+notebook to be read, {"fault": "..."} where we or the machine broke, or {"wrong": "..."} where the command was.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import os
@@ -18,37 +24,104 @@ import signal
 import socket
 import sys
 import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn
 
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading import Grading
 from grader.recipe import Mode
+from grader.sandbox.wire import Closed, Packets
 from grader.submission import Submission, read_notebook
 
 __all__ = ["main"]
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    answers = _own_output()
+def main(descriptor: int) -> None:
+    """Load what gradings have in common, and fork until nobody is left on the other side of the line."""
+    line = Packets(socket.socket(fileno=descriptor))
+    try:
+        shared, _ = line.receive()
+        try:
+            threads = _load(shared)
+        except InputError as error:
+            return line.send({"wrong": str(error)})
+        line.send({"ready": True})
+        while True:
+            order, descriptors = line.receive()
+            if "ended" in order:
+                line.send({"exit_code": os.waitstatus_to_exitcode(os.waitpid(order["ended"], 0)[1])})
+                continue
+            pid = os.fork()
+            if pid == 0:
+                line.close()
+                _become_grader(shared, descriptors, threads)
+            for each in descriptors:
+                os.close(each)
+            line.send({"pid": pid})
+    except Closed:
+        os._exit(0)  # to take torch apart takes longer than a small submission
+
+
+def _load(shared: Mapping[str, Any]) -> int:
+    """Load all that no submission changes; return how many threads a fork computes on.
+
+    Raises:
+        AssignmentError: the assignment is wrong.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _grading(shared).load([shared["assignment"]])
+    return threads
+
+
+def _grading(shared: Mapping[str, Any], lent: socket.socket | None = None) -> Grading:
+    return Grading(Path(shared["data"]) if shared["data"] else None, shared["trainings_at_once"], lent)
+
+
+def _become_grader(shared: Mapping[str, Any], descriptors: Sequence[int], threads: int) -> NoReturn:
+    """Turn this fork into a process that grades."""
+    status = 1
+    try:
+        atexit._clear()  # is the other process's own
+        log, line, *lent = descriptors
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log, stream.fileno())
+        os.close(log)
+        import torch
+
+        torch.set_num_threads(threads)  # first of all: it renews torch's pool, which the first use would not do safely
+        _serve(socket.socket(fileno=line), shared, socket.socket(fileno=lent[0]) if lent else None)
+        status = 0
+    except SystemExit:
+        status = 0
+    except BaseException:  # nothing may come back up into the other process's loop
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _serve(line: socket.socket, shared: Mapping[str, Any], lent: socket.socket | None) -> None:
+    """Grade until the line's other side is gone."""
+    assignment, mode = shared["assignment"], Mode(shared["mode"])
+    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(line, orders), daemon=True).start()
 
     def say(**message: Any) -> None:
-        print(json.dumps(message), file=answers, flush=True)
+        line.sendall(json.dumps(message).encode() + b"\n")
 
-    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
-    shared = orders.get()
-    data = Path(shared["data"]) if shared["data"] else None
-    lent = socket.socket(fileno=int(sys.argv[1])) if sys.argv[1:] else None
-    with Grading(data, shared["trainings_at_once"], lent) as grading:
+    with _grading(shared, lent) as grading:
         try:
-            grading.warm_up([shared["assignment"]])
+            grading.warm_up([assignment])
         except InputError as error:
             return say(wrong=str(error))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that a sandbox is cleared away
         say(ready=True)
-        assignment, mode = shared["assignment"], Mode(shared["mode"])
         while True:
             files = [(each["name"], base64.b64decode(each["base64"])) for each in orders.get()["files"]]
             try:
@@ -64,21 +137,13 @@ def main() -> None:
                 say(fault=f"{type(error).__name__}: {error}")
 
 
-def _listen(orders: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _listen(line: socket.socket, orders: queue.SimpleQueue[dict[str, Any]]) -> None:
     """Pass orders on; whoever gave them may be killed while one is worked on, so their end is heard at once."""
-    # Not sys.stdin, which Python closes when it ends, and cannot while somebody reads it.
-    with open(os.dup(sys.stdin.fileno()), "rb") as lines:
-        for line in lines:
-            orders.put(json.loads(line))
-    os._exit(0)  # the kernel ends the warm process with this one, and sandboxes with that
-
-
-def _own_output() -> TextIO:
-    """Keep standard output to ourselves: what anything else prints goes to standard error."""
-    own = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return own
+    with line.makefile("rb") as lines:
+        for each in lines:
+            orders.put(json.loads(each))
+    os._exit(0)  # the kernel ends a warm process of its own with this one, and sandboxes with that
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -45,6 +45,8 @@ def test_value_gives_a_number(student: Student) -> None:
     if value == 14 and not died.exists():
         died.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if value == 16:
+        os.kill(os.getppid(), signal.SIGKILL)
     if value == 15:
         time.sleep(1000)
     assert value > 0
@@ -52,7 +54,9 @@ def test_value_gives_a_number(student: Student) -> None:
 
 
 def moody(folder: Path, seconds: float = 20) -> Assignment:
-    """Write an assignment: value 13 ends the process that grades, 14 kills it once, 15 silences it for ever.
+    """Write an assignment whose values 13 to 16 break what grades.
+
+    13 ends the process, 14 kills it once, 15 silences it for ever, and 16 kills the one it was forked from.
 
     Args:
         folder: where to; it is made.

@@ -44,7 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "grader.magic": {*DATA, "grader.render", "grader.testing"},
     "grader.watch": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
     "grader.grading": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
-    "grader.grading_process": {*DATA, "grader.grading"},
+    "grader.grading_process": {*DATA, "grader.grading", "grader.sandbox"},
     "grader.batch": {*DATA, "grader.render", "grader.sandbox"},
     "grader.store": DATA,
     "grader.broker": DATA,

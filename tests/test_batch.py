@@ -208,6 +208,32 @@ def test_where_the_shared_warm_process_dies_each_starts_its_own(assignment: Assi
     assert len(noted.warm) >= 2
 
 
+@pytest.fixture
+def loaded(assignment: Assignment) -> Path:
+    """A file in which there is a line for each time that the assignment's tests were loaded: by which process."""
+    test, loaded = assignment.folder / "test_value.py", assignment.folder / "loaded"
+    noting = f"with open({str(loaded)!r}, 'a') as file:\n    print(os.getpid(), file=file)\n"
+    test.write_text(test.read_text() + noting)
+    return loaded
+
+
+def test_what_all_gradings_take_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
+    noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(loaded.read_text().split()) == 1
+
+
+def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
+    assignment: Assignment, loaded: Path, out: Path
+) -> None:
+    everybody = [handed_in("kim", 1), handed_in("orphaned", 16), handed_in("killed once", 14)]
+    noted = graded(everybody, load_assignment(assignment.folder), out)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert noted.steps.count(("orphaned", "judging")) == 1
+    assert len(loaded.read_text().split()) == 2
+
+
 @pytest.mark.slow
 def test_a_process_that_says_nothing_is_killed(out: Path, tmp_path: Path) -> None:
     noted = graded([handed_in("kim", 15), handed_in("lee", 1)], moody(tmp_path / "impatient", seconds=2), out)

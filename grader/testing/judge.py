@@ -25,7 +25,7 @@ from grader.testing.trained import decided
 from grader.testing.trials import Opening, Trial, Trials
 from grader.training.trainer import Trainer
 
-__all__ = ["judge"]
+__all__ = ["judge", "load"]
 
 # pytest sets environment variables while it runs a test: one run at a time in a process.
 _one_at_a_time = threading.Lock()
@@ -61,8 +61,7 @@ def judge(
     openings = {item.id: _openings(item, work, rubric) for item in items}
     draws = f"{seed}\n{assignment.revision}"
     told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
-    # What a rubric prints is for its author; standard output may be carrying the report.
-    with _one_at_a_time, _without_pytest_variables(), _one_thread(), contextlib.redirect_stdout(sys.stderr):
+    with _as_alone():
         with rubric.collected() as plugin:
             trials = Trials(plugin, assignment, work, openings, draws, told)
             trials.run()
@@ -71,6 +70,17 @@ def judge(
         waiting = {item: trials.tried[item.id] for item in items if item.recipes}
         results |= decided(waiting, results, mode, trainer, work, progress)
     return [results[item.id] for item in items]
+
+
+def load(assignment: Assignment) -> None:
+    """Collect an assignment's tests, which `judge` else does for the first submission.
+
+    Raises:
+        AssignmentError: the rubric is wrong.
+    """
+    rubric = load_rubric(assignment)
+    with _as_alone(), rubric.collected():
+        pass
 
 
 def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, draws: str) -> Training:
@@ -178,6 +188,14 @@ def _absence(item: Item, work: Work) -> str:
     if package:
         return f"{name} is imported from {package}, not written here"
     return f"{name} is not defined in this submission"
+
+
+@contextlib.contextmanager
+def _as_alone() -> Iterator[None]:
+    """Have pytest run as if nothing else did in this process."""
+    # What a rubric prints is for its author; standard output may be carrying the report.
+    with _one_at_a_time, _without_pytest_variables(), _one_thread(), contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 @contextlib.contextmanager
