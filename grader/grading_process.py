@@ -1,11 +1,12 @@
 """What a batch is graded by: `python -m grader.grading_process FD`, a process that is loaded once, and its forks.
 
 On the line that it is started with it takes `Packets`. The first says what all gradings have in common (assignment,
-mode, data, trainings_at_once) and is answered by {"ready": True} once all is loaded that no submission changes, or by
-{"wrong": "..."} where the command was. Then {} asks for a fork that grades, brings its log, its line and maybe a line
-to a warm process that others use too (`grading.Grading`), and is answered by {"pid": number}; {"ended": number}, once
-that fork is gone, by {"exit_code": number}. It makes no thread, because none survives a fork. Its forks outlive it:
-each ends when nobody is left on the other side of its own line.
+mode, data, trainings_at_once, and reads_graphs, whether there are models among the submissions) and is answered by
+{"ready": True} once all is loaded that no submission changes, or by {"wrong": "..."} where the command was. Then {}
+asks for a fork that grades, brings its log, its line and maybe a line to a warm process that others use too
+(`grading.Grading`), and is answered by {"pid": number}; {"ended": number}, once that fork is gone, by
+{"exit_code": number}. It makes no thread, because none survives a fork. Its forks outlive it: each ends when nobody is
+left on the other side of its own line.
 
 A fork grades one submission after the other, and speaks in JSON objects, one a line. It says {"ready": true} when it
 takes submissions, or {"wrong": "..."}. A submission's answer is {"patience": seconds}, after which without a word the
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import atexit
 import base64
+import gc
+import importlib
 import json
 import os
 import queue
@@ -70,10 +73,13 @@ def _load(shared: Mapping[str, Any]) -> int:
     Raises:
         AssignmentError: the assignment is wrong.
     """
+    gc.disable()  # until all is loaded, as `load` has it for its part
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    if shared["reads_graphs"]:
+        importlib.import_module("torch._dynamo")  # torch does so when it reads the first, and takes almost a second
     _grading(shared).load([shared["assignment"]])
     return threads
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -222,6 +223,20 @@ def test_what_all_gradings_take_is_loaded_once(assignment: Assignment, loaded: P
     noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
     assert {record.status for record in noted.records.values()} == {Status.GRADED}
     assert len(loaded.read_text().split()) == 1
+
+
+@pytest.mark.parametrize(("cell", "read"), [("def double(x): return x + x", False), ("class Model: pass", True)])
+def test_what_reads_graphs_is_loaded_where_somebody_has_a_model(
+    tmp_path: Path, out: Path, cell: str, read: bool
+) -> None:
+    folder = tmp_path / "learned"
+    shutil.copytree(Path(__file__).parent / "faults" / "learned", folder)
+    test = folder / "test_learned.py"
+    noting = "import sys\nfrom pathlib import Path\nif 'torch._dynamo' in sys.modules:\n    "
+    test.write_text(test.read_text() + f"{noting}Path(__file__).with_name('read').touch()\n")
+    one = HandedIn("kim", "Kim", {}, (("kim.ipynb", notebook_bytes(cell)),))
+    assert graded([one], load_assignment(folder), out).records["kim"].status is Status.GRADED
+    assert (folder / "read").exists() is read
 
 
 def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(

@@ -23,7 +23,7 @@ from tests.notebooks import notebook_bytes
 from tests.processes import descendants
 
 DOUBLED = str(Path(__file__).parent / "faults" / "doubled")
-SHARED = {"assignment": DOUBLED, "mode": "none", "data": "", "trainings_at_once": 1}
+SHARED = {"assignment": DOUBLED, "mode": "none", "data": "", "trainings_at_once": 1, "reads_graphs": False}
 RIGHT = notebook_bytes("def double(X): return X + X", "def halve(X): return X / 2")
 
 

@@ -79,6 +79,7 @@ def grade_batch(
             "mode": str(mode),
             "data": str(data or ""),
             "trainings_at_once": 1 if jobs > 1 else None,
+            "reads_graphs": _has_models(alike, assignment),
         }
         with ExitStack() as stack:
             # One for all: each would import the same, and have as much memory of its own.
@@ -133,6 +134,12 @@ def _alike(waiting: Iterable[HandedIn], begun: Mapping[str, Record]) -> list[lis
         files = begun[one.key].files
         found.setdefault((*files, *files.values()) if files else (one.key,), []).append(one)
     return list(found.values())
+
+
+def _has_models(alike: Iterable[list[HandedIn]], assignment: Assignment) -> bool:
+    """Tell whether anybody wrote of a model that can be trained: the graphs of such are read."""
+    names = {name.encode() for item in assignment.trained for name in item.names}
+    return any(name in content for same in alike for _, content in same[0].files for name in names)
 
 
 def _sum_up(folder: Path) -> Overview:
