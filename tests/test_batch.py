@@ -182,8 +182,16 @@ class Looking(Noted):
 
 def warm_processes() -> set[int]:
     """Return those below this process, without what was forked from them."""
-    warm = {each for each in descendants(os.getpid()) if is_warm(each)}
-    return warm - {fork for each in warm for fork in descendants(each)}
+    parents = {each: parent_of(each) for each in descendants(os.getpid()) if is_warm(each)}
+    return {each for each, parent in parents.items() if parent and parent not in parents}
+
+
+def parent_of(process: int) -> int:
+    """Return a process's parent, 0 where the process is gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def is_warm(process: int) -> bool:
