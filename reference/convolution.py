@@ -19,13 +19,8 @@ def corr2d(X: Tensor, K: Tensor) -> Tensor:
         (n_h - k_h + 1, n_w - k_w + 1), of the inputs' common dtype.
     """
     k_h, k_w = K.shape
-    h, w = X.shape[0] - k_h + 1, X.shape[1] - k_w + 1
-    Y = torch.zeros(h, w, dtype=torch.result_type(X, K))
-    # Each kernel entry weighs the image shifted by the entry's place: k_h * k_w steps instead of h * w.
-    for a in range(k_h):
-        for b in range(k_w):
-            Y = Y + K[a, b] * X[a : a + h, b : b + w]
-    return Y
+    windows = X.unfold(0, k_h, 1).unfold(1, k_w, 1)  # (n_h - k_h + 1, n_w - k_w + 1, k_h, k_w)
+    return (windows * K).sum((2, 3), dtype=torch.result_type(X, K))
 
 
 class Conv2D(nn.Module):

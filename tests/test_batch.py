@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.batch import GRADEBOOK, SUMMARY, grade_batch
+from grader.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
 from grader.batch.submissions import collect_all
 from grader.collection import HandedIn
 from grader.errors import InputError, SystemFault
 from grader.journal import JOURNAL, Record, Status, append, read_journal
+from grader.recipe import Mode
 from grader.report import Report
 from tests.batches import Noted, handed_in, moody
 from tests.notebooks import notebook_bytes
@@ -350,3 +351,15 @@ def test_notebooks_of_one_name_are_called_by_their_folders(tmp_path: Path) -> No
         (tmp_path / student / "hw2.ipynb").write_bytes(b"{}")
     found, _ = collect_all([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
     assert [one.key for one in found] == ["kim", "lee"]
+
+
+@pytest.mark.parametrize(("mode", "on_one", "on_two"), [(Mode.NONE, 2, 3), (Mode.QUICK, 1, 2), (Mode.FULL, 1, 2)])
+def test_where_nothing_is_trained_more_grade_than_there_are_cores(mode: Mode, on_one: int, on_two: int) -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, sorted(cores)[:1])
+        assert _at_once(mode) == on_one
+        os.sched_setaffinity(0, sorted(cores)[:2])
+        assert _at_once(mode) == (on_two if len(cores) > 1 else on_one)
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -56,7 +56,7 @@ def grade_batch(
         watcher: told how far it is.
         mode: what is done with trainings.
         data: where Fashion-MNIST must be; None to look for it.
-        jobs: how many processes grade; None for one on each core.
+        jobs: how many processes grade; None for three on two cores, where nothing is trained, else one on each.
 
     Returns:
         What everything in the folder came to.
@@ -72,7 +72,7 @@ def grade_batch(
         begun = {one.key: _begun(one, assignment, mode) for one in handed_in}
         waiting = [one for one in handed_in if not _is_done(folder, begun[one.key], journal.get(one.key))]
         alike = _alike(waiting, begun)
-        jobs = max(1, min(jobs or len(os.sched_getaffinity(0)), len(alike)))
+        jobs = max(1, min(jobs or _at_once(mode), len(alike)))
         watcher.begins(len(handed_in), len(handed_in) - len(waiting), jobs)
         shared = {
             "assignment": str(assignment.folder),
@@ -125,6 +125,12 @@ def apply_marks(folder: Path, sheet: str, by: str) -> int:
                     _write_report(folder, entry.key, report)
         _sum_up(folder)
     return sum(map(len, new.values()))
+
+
+def _at_once(mode: Mode) -> int:
+    """Return how many processes keep this machine busy: while one waits for its sandbox, another can use its core."""
+    cores = len(os.sched_getaffinity(0))
+    return (3 * cores + 1) // 2 if mode is Mode.NONE else cores
 
 
 def _alike(waiting: Iterable[HandedIn], begun: Mapping[str, Record]) -> list[list[HandedIn]]:

@@ -44,7 +44,11 @@ def batch(
     assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="How many submissions are graded at once.", show_default="one on each core"),
+        typer.Option(
+            min=1,
+            help="How many submissions are graded at once.",
+            show_default="3 on two cores, with trainings 2",
+        ),
     ] = None,
     training: Annotated[
         Mode | None,
