@@ -205,6 +205,7 @@ def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
         "PYTHONPATH": root,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PIP_RETRIES": "0",  # there is no network to wait for
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",

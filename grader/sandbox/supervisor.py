@@ -30,6 +30,7 @@ from grader.sandbox.wire import Closed, Packets
 __all__ = ["supervise"]
 
 _SECONDS_TO_CLEAR = 3.0
+_SECONDS_TO_LOOK_AGAIN = 0.005
 
 
 def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
@@ -97,7 +98,7 @@ class _Supervisor:
         while True:
             ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
             if self._wake in ready:
-                os.read(self._wake, 4096)
+                self._wait_for_an_end()
                 self._reap()
             if self._orders.socket.fileno() in ready:
                 self._obey(*self._orders.receive())
@@ -182,9 +183,14 @@ class _Supervisor:
             for sign in (signal.SIGSTOP, signal.SIGKILL):
                 for pid in others:
                     _kill(pid, sign)
+            self._wait_for_an_end()
             self._reap()
-            time.sleep(0.001)
         self._reap()
+
+    def _wait_for_an_end(self) -> None:
+        """Wait until a child has ended, but not for long: what was killed need not be one of ours yet."""
+        if select.select([self._wake], [], [], _SECONDS_TO_LOOK_AGAIN)[0]:
+            os.read(self._wake, 4096)
 
 
 def _parent(processes: int) -> int:

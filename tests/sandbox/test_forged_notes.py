@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 
@@ -9,7 +10,7 @@ import pytest
 
 from grader.sandbox.sandbox import Zygote
 from tests.sandbox.conftest import Run
-from tests.sandbox.running import ran
+from tests.sandbox.running import LIMITS, ran
 
 LINE = """
 import os, socket, struct
@@ -83,8 +84,9 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
 def test_a_flood_of_large_notes_is_bounded_in_our_memory(run: Run) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     note = "{'note': 'value', 'cell': 1, 'name': 'x', 'value': str(n) + 'x' * 100_000}"
-    flood = f"for n in range(4_000):\n    line.send({note})"
-    made = run("def f(): return 1", LINE + flood, "x = 1")
+    flood = f"for n in range(1_600):\n    line.send({note})"
+    limits = dataclasses.replace(LIMITS, cell_seconds=3)  # nobody reads on, and the cell waits until it is ended
+    made = run("def f(): return 1", LINE + flood, "x = 1", limits=limits)
     assert made.call("f") == 1
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 128 * 1024  # KiB
