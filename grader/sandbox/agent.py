@@ -208,15 +208,18 @@ class Agent:
     def end(self, cell: int) -> Callable[[], None]:
         """Tell of the snapshot of the end, after the last cell; return what makes this process become it.
 
-        A process that still has threads is forked, for only its fork has none.
+        A process that still has threads is forked, for only its fork has none. Where nobody can be told of it there is
+        no snapshot, and this process goes on: its end would be taken for the last cell's doing.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._part += 1
-        pid = os.fork() if _thread._count() else os.getpid()
-        if pid == 0:
-            self._become_snapshot(theirs)
-        with suppress(Closed, TimeoutError, TypeError):
+        try:
+            pid = os.fork() if _thread._count() else os.getpid()
+            if pid == 0:
+                self._become_snapshot(theirs)
             self._tell_of_snapshot(ours, pid, cell, (), self._defined_in)
+        except Exception:  # whatever the student's objects do when they are looked at
+            pid = 0
         if pid == os.getpid():
             return partial(self._become_snapshot, theirs)
         theirs.close()

@@ -126,3 +126,11 @@ def test_children_that_were_left_are_gone_before_the_first_test(run: Run, child:
     )
     assert made.call("f", at_end=True) == 0
     assert processes(made) == 1
+
+
+def test_a_kernel_that_cannot_tell_of_its_end_goes_on(run: Run) -> None:
+    agent = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
+    look = f"agent = {agent}\nagent._packets.socket.shutdown(2)\nbecome = agent.end(0)\nbecome()"
+    made = run("def f(): return 1", look, "x = 1")
+    assert made.statuses() == ["ok"] * 3
+    assert made.call("f") == 1
