@@ -4,7 +4,7 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
-# Keep in step with pyproject.toml (tests/test_deployment.py compares them).
+# Keep in step with pyproject.toml (tests/deploy/test_deployment.py compares them).
 ARG TORCH=2.14.1
 ARG TORCHVISION=0.29.1
 ARG D2L=1.0.3

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.kills import graded_calmly, graded_under_kills
-from tests.faults.service import Service, notebooks
+from tests.support.kills import graded_calmly, graded_under_kills
+from tests.support.running_service import Service, notebooks
 
 
 def main() -> int:

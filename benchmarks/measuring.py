@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import descendants
+from tests.support.processes import descendants
 
 __all__ = ["Usage", "measured", "proportional_memory"]
 

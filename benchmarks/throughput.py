@@ -20,12 +20,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from grader.assignment import find_assignment
-from grader.batch import grade_batch
+from grader.batch.batch import grade_batch
 from grader.collection import HandedIn
-from grader.journal import Record
-from grader.report import Report
-from grader.settings import Settings
-from tests.faults.service import Service
+from grader.results.journal import Record
+from grader.results.report import Report
+from grader.service.settings import Settings
+from tests.support.running_service import Service
 
 REAL = Path("/work/shared/acceptance/real")
 _SECONDS_A_SUBMISSION = 30  # at most
@@ -141,9 +141,9 @@ def locally(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
 
 def in_a_loop(starter: Connection, submissions: list[HandedIn]) -> None:
     """Grade these submissions in this process."""
-    from grader.grade import grade
-    from grader.sandbox.sandbox import Zygote
-    from grader.submission import Submission, read_notebook
+    from grader.grading.grade import grade
+    from grader.sandbox.host.sandbox import Zygote
+    from grader.submission.submission import Submission, read_notebook
 
     assignment = find_assignment("hw2")
     with Zygote(assignment.packages) as zygote:

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 import reference
 from grader.assignment import find_assignment
-from grader.fit import fit, predicted
+from grader.models.fit import fit, predicted
 from grader.recipe import Mode, Recipe
 from grader.testing.learning import graph_of
 from grader.training.cache import Attempt
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph, Node
+from grader.training.graph_reader import resized
 from grader.training.network import Network
-from grader.training.reading import resized
 from grader.training.trainer import Trainer, offered_trainer
 
 NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))

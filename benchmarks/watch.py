@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 from grader.assignment import find_assignment
-from grader.grade import grade
-from grader.report import Report
-from grader.sandbox.sandbox import Zygote
-from grader.submission import Submission
-from grader.watch import Checked, watched
+from grader.grading.grade import grade
+from grader.results.report import Report
+from grader.sandbox.host.sandbox import Zygote
+from grader.self_check.watch import Checked, watched
+from grader.submission.submission import Submission
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hw2.ipynb"
 POLL = 0.1

@@ -9,6 +9,6 @@ __all__ = ["load_ipython_extension"]
 
 def load_ipython_extension(shell: Any) -> None:
     """Answer `%load_ext grader` with the magic `%grader` (docs/checking.md)."""
-    from grader.magic import register
+    from grader.self_check.magic import register
 
     register(shell)

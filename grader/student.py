@@ -210,7 +210,7 @@ class Remote(Protocol):
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return what the module says of its forward pass for images of this shape, (c, h, w).
 
-        It is a claim, to be read by `grader.training.reading`; the module is left in train mode.
+        It is a claim, to be read by `grader.training.graph_reader`; the module is left in train mode.
         """
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:

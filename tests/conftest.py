@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, find_assignment
-from grader.sandbox.sandbox import Zygote
+from grader.sandbox.host.sandbox import Zygote
 from grader.training.cache import Results
 from grader.training.datasets import DataSet, find_data_set
 from grader.training.trainer import Trainer
+
+# Rubrics, collected by the grader and not by pytest.
+collect_ignore_glob = ["assignments/*"]
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-TEMPLATE = ROOT / "grader" / "template"
+from tests.support.paths import ROOT
+
+TEMPLATE = ROOT / "grader" / "authoring" / "template"
 LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
 
@@ -21,58 +22,90 @@ DATA = {f"grader.{name}" for name in (
     "hints", "installs", "journal", "marks", "notebook_json", "overview", "recipe", "report", "selection", "settings",
     "student", "submission", "verification",
 )}  # fmt: skip
-MODELS = {"grader.modules", "grader.trace", "grader.export", "grader.probe", "grader.fit"}
+MODELS = {
+    "grader.models.modules",
+    "grader.models.trace",
+    "grader.models.export",
+    "grader.models.probe",
+    "grader.models.fit",
+}
 # Each layer and what it may import of grader, itself apart.
 LAYERS: dict[str, set[str]] = {
-    "grader": {"grader.magic"},
-    "grader.authoring": DATA,
-    "grader.importing": {*DATA, "grader.authoring"},
+    "grader": {"grader.self_check.magic"},
+    "grader.authoring.new": DATA,
+    "grader.authoring.importing": {*DATA, "grader.authoring.new"},
     # These run in the student's process and in ours.
-    "grader.modules": set(),
-    "grader.trace": {"grader.modules"},
-    "grader.export": {"grader.modules", "grader.trace"},
-    "grader.probe": set(),
-    "grader.fit": {"grader.recipe"},
+    "grader.models.modules": set(),
+    "grader.models.trace": {"grader.models.modules"},
+    "grader.models.export": {"grader.models.modules", "grader.models.trace"},
+    "grader.models.probe": set(),
+    "grader.models.fit": {"grader.recipe"},
     "grader.sandbox": {"grader", *DATA, *MODELS},
     "grader.training": {*DATA, *MODELS},
     "grader.testing": {*DATA, *MODELS, "grader.training"},
     "grader.render": DATA,
-    "grader.bundling": {*DATA, *MODELS, "grader.testing"},
+    "grader.authoring.bundling": {*DATA, *MODELS, "grader.testing"},
     "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
-    "grader.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
-    "grader.calibrate": {*DATA, "grader.grade", "grader.sandbox", "grader.testing", "grader.training", "grader.verify"},
-    "grader.magic": {*DATA, "grader.render", "grader.testing"},
-    "grader.watch": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
-    "grader.grading": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
-    "grader.grading_process": {*DATA, "grader.grading", "grader.sandbox"},
+    "grader.authoring.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
+    "grader.authoring.calibrate": {
+        *DATA,
+        "grader.grade",
+        "grader.sandbox",
+        "grader.testing",
+        "grader.training",
+        "grader.authoring.verify",
+    },
+    "grader.self_check.magic": {*DATA, "grader.render", "grader.testing"},
+    "grader.self_check.watch": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
+    "grader.grading.session": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
+    "grader.batch.child": {*DATA, "grader.grading.session", "grader.sandbox"},
     "grader.batch": {*DATA, "grader.render", "grader.sandbox"},
-    "grader.store": DATA,
-    "grader.broker": DATA,
-    "grader.publishing": {*DATA, "grader.broker", "grader.store"},
-    "grader.tasks": {*DATA, "grader.broker", "grader.grading", "grader.publishing", "grader.store"},
-    "grader.worker": {*DATA, "grader.broker", "grader.publishing", "grader.store", "grader.tasks"},
-    "grader.api": {*DATA, "grader.broker", "grader.publishing", "grader.render", "grader.store", "grader.web"},
-    "grader.web": {*DATA, "grader.api", "grader.render", "grader.store"},
+    "grader.service.store": DATA,
+    "grader.service.broker": DATA,
+    "grader.service.dispatch": {*DATA, "grader.service.broker", "grader.service.store"},
+    "grader.service.tasks": {
+        *DATA,
+        "grader.service.broker",
+        "grader.grading.session",
+        "grader.service.dispatch",
+        "grader.service.store",
+    },
+    "grader.service.worker": {
+        *DATA,
+        "grader.service.broker",
+        "grader.service.dispatch",
+        "grader.service.store",
+        "grader.service.tasks",
+    },
+    "grader.service.api": {
+        *DATA,
+        "grader.service.broker",
+        "grader.service.dispatch",
+        "grader.render",
+        "grader.service.store",
+        "grader.service.web",
+    },
+    "grader.service.web": {*DATA, "grader.service.api", "grader.render", "grader.service.store"},
     "grader.client": DATA,
     "grader.cli": {
         *DATA,
-        "grader.api",
-        "grader.authoring",
+        "grader.service.api",
+        "grader.authoring.new",
         "grader.batch",
-        "grader.broker",
-        "grader.bundling",
-        "grader.calibrate",
+        "grader.service.broker",
+        "grader.authoring.bundling",
+        "grader.authoring.calibrate",
         "grader.client",
         "grader.grade",
-        "grader.grading",
-        "grader.importing",
+        "grader.grading.session",
+        "grader.authoring.importing",
         "grader.render",
         "grader.sandbox",
-        "grader.store",
+        "grader.service.store",
         "grader.training",
-        "grader.verify",
-        "grader.watch",
-        "grader.worker",
+        "grader.authoring.verify",
+        "grader.self_check.watch",
+        "grader.service.worker",
     },
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,15 +11,15 @@ from typer.testing import CliRunner
 
 from grader.assignment import Assignment
 from grader.cli import app
-from grader.grade import grade
+from grader.grading.grade import grade
 from grader.recipe import Mode
 from grader.render import render_terminal
-from grader.sandbox.isolation import LAYERS
-from grader.sandbox.sandbox import Zygote
-from grader.submission import read_submission
+from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.jail.isolation import LAYERS
+from grader.submission.submission import read_submission
 from grader.training.trainer import Trainer
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 
 from grader.assignment import Assignment
 from grader.cli.formats import Format, Graded, rendered
-from grader.grade import grade
+from grader.grading.grade import grade
 from grader.render.html import report_body
-from grader.sandbox.sandbox import Zygote
-from grader.submission import read_submission
-from tests.notebooks import notebook_bytes
+from grader.sandbox.host.sandbox import Zygote
+from grader.submission.submission import read_submission
+from tests.support.notebooks import notebook_bytes
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 WRONG = """
 import torch
 from torch import nn

@@ -17,12 +17,13 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.errors import SubmissionError
-from grader.grade import grade
-from grader.report import report_schema
-from grader.sandbox.sandbox import Zygote
-from grader.submission import read_submission
+from grader.grading.grade import grade
+from grader.results.report import report_schema
+from grader.sandbox.host.sandbox import Zygote
+from grader.submission.submission import read_submission
+from tests.support.paths import SUBMISSIONS
 
-FOLDERS = sorted(path.parent for path in Path(__file__).with_name("submissions").glob("*/expected.json"))
+FOLDERS = sorted(path.parent for path in SUBMISSIONS.glob("*/expected.json"))
 
 
 def expectation(folder: Path) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def test_a_submission_comes_to_what_its_folder_says(folder: Path, zygote: Zygote
     assert {name: messages[name] for name in wanted if found[name] != wanted[name]} == {}, wanted
     assert report.score == expected["score"]
     assert report.passed is (expected["exit"] == 0)
-    # Nothing is trained here: what trainings come to is in tests/test_trainings.py.
+    # Nothing is trained here: what trainings come to is in tests/grading/test_trainings.py.
     assert {found[item.id] for item in hw2.trained} <= {"absent", "error", "failed", "pending"}
     assert {found[item.id] for item in hw2.by_person} == {"pending"}
     statuses = {str(cell.cell): cell.status for cell in report.cells}
@@ -88,6 +89,6 @@ def test_what_a_folder_says_does_not_contradict_itself(folder: Path, hw2: Assign
 
 
 def test_there_are_folders_to_grade() -> None:
-    names = [path.name for path in Path(__file__).with_name("submissions").iterdir()]
+    names = [path.name for path in SUBMISSIONS.iterdir()]
     assert sorted(names) == [folder.name for folder in FOLDERS]
     assert len(names) >= 40

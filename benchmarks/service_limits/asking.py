@@ -16,15 +16,15 @@ from sqlalchemy import select
 from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once, notebooks
 from benchmarks.service_limits.processor import cpu_seconds, postgresql_cpu_seconds
 from benchmarks.service_limits.storing import DURABLE
-from grader.broker import broker_app, send
-from grader.report import Report
-from grader.settings import Settings
-from grader.store.dispatching import Publication
-from grader.store.leases import claim, finish
-from grader.store.schema import GradingRow
-from grader.store.tokens import Role, create_token
-from tests.faults.service import RedisServer, Service
-from tests.store.postgresql import server
+from grader.results.report import Report
+from grader.service.broker import broker_app, send
+from grader.service.settings import Settings
+from grader.service.store.queries.dispatch import Publication
+from grader.service.store.queries.leases import claim, finish
+from grader.service.store.queries.tokens import Role, create_token
+from grader.service.store.schema import GradingRow
+from tests.support.postgresql import server
+from tests.support.running_service import RedisServer, Service
 
 __all__ = ["api", "messages"]
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.service_limits.processor import cpu_seconds
-from grader.grading import Grading
+from grader.grading.session import Grading
 from grader.recipe import Mode
-from grader.report import Report
-from grader.submission import Submission, read_notebook
-from tests.faults.service import descendants
+from grader.results.report import Report
+from grader.submission.submission import Submission, read_notebook
+from tests.support.running_service import descendants
 
 __all__ = ["ASSIGNMENT", "EXAMPLE", "Figures", "definitions", "graded_once", "notebooks", "trainings"]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.service import descendants
+from tests.support.running_service import descendants
 
 __all__ = ["cpu_seconds", "postgresql_cpu_seconds"]
 

@@ -16,16 +16,16 @@ from sqlalchemy import Engine, event, text
 from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once
 from benchmarks.service_limits.processor import postgresql_cpu_seconds
 from grader.recipe import Mode
-from grader.report import Report
-from grader.settings import Settings
-from grader.store.accepting import NewSubmission, accept
-from grader.store.blobs import Blobs
-from grader.store.database import Store, migrate
-from grader.store.dispatching import dispatch
-from grader.store.leases import claim, finish, renew
-from grader.store.reports import totals
-from grader.store.tokens import Role, Token, create_token, find_token
-from tests.store.postgresql import server
+from grader.results.report import Report
+from grader.service.settings import Settings
+from grader.service.store.blobs import Blobs
+from grader.service.store.database import Store, migrate
+from grader.service.store.queries.dispatch import dispatch
+from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.queries.leases import claim, finish, renew
+from grader.service.store.queries.reports import totals
+from grader.service.store.queries.tokens import Role, Token, create_token, find_token
+from tests.support.postgresql import server
 
 __all__ = ["DURABLE", "blobs", "dispatching", "lives"]
 

@@ -39,7 +39,7 @@ def new(
     Exit codes: 0 it is written, 2 the name or the folder will not do.
     """
     with exit_codes():
-        from grader.authoring import new_assignment
+        from grader.authoring.new import new_assignment
         from grader.render.text import plain
 
         for path in new_assignment(name, into):
@@ -71,7 +71,7 @@ def bundle(
         target = out or Path(f"{found.name}-check.zip")
         progress("starting")
         with interrupts_held():
-            from grader.bundling import bundle, write_bundle
+            from grader.authoring.bundling import bundle, write_bundle
 
         made = bundle(found, progress=progress)
         write_bundle(made, target)
@@ -103,7 +103,7 @@ def import_(
     Exit codes: 0 it is written, 2 there is nothing to import, or the name or the folder will not do.
     """
     with exit_codes():
-        from grader.importing import import_assignment
+        from grader.authoring.importing import import_assignment
         from grader.render.text import plain
 
         made = import_assignment(source, name, out, hidden=hidden, strict=strict)
@@ -136,14 +136,14 @@ def verify(
     """
     with exit_codes(), shown_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.sandbox.sandbox import Zygote
+        from grader.sandbox.host.sandbox import Zygote
 
         found = find_assignment(assignment)
         refuse_unwritable(json_file)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
             with interrupts_held():
-                from grader.verify import verify
+                from grader.authoring.verify import verify
 
             verification = verify(found, zygote, jobs=jobs, progress=progress)
         progress("")

@@ -20,10 +20,10 @@ from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_h
 from grader.recipe import Mode
 
 if TYPE_CHECKING:
-    from grader.batch import Watcher
-    from grader.journal import Record
-    from grader.overview import Overview
-    from grader.report import Report
+    from grader.batch.batch import Watcher
+    from grader.results.journal import Record
+    from grader.results.overview import Overview
+    from grader.results.report import Report
 
 __all__ = ["batch"]
 
@@ -73,8 +73,8 @@ def batch(
     """
     with exit_codes():
         from grader.assignment import find_assignment
-        from grader.batch import grade_batch
-        from grader.batch.submissions import collect_all
+        from grader.batch.batch import grade_batch
+        from grader.batch.sources import collect_all
 
         refuse_unwritable(json_file)
         found = find_assignment(assignment)

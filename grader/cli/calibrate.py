@@ -33,14 +33,14 @@ def calibrate(
     """
     with exit_codes(), shown_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.sandbox.sandbox import Zygote
-        from grader.submission import read_submission
+        from grader.sandbox.host.sandbox import Zygote
+        from grader.submission.submission import read_submission
 
         found = find_assignment(assignment)
         others = {path.name: read_submission([path]) for path in notebooks or ()}
         with Zygote(found.packages) as zygote:
             with interrupts_held():
-                from grader.calibrate import calibrate, write_thresholds
+                from grader.authoring.calibrate import calibrate, write_thresholds
                 from grader.training.trainer import offered_trainer
 
             with offered_trainer(training, data) as trainer:

@@ -20,7 +20,7 @@ from grader.cli.console import (
     shown_progress,
     write_text,
 )
-from grader.cli.executed import refuse_folder, write_executed
+from grader.cli.executed_notebooks import refuse_folder, write_executed
 from grader.cli.formats import Format, Graded, fill_step_files, rendered
 from grader.cli.minimum_score import MinimumScore
 from grader.cli.self_check import Asked, show_items, watch_notebooks
@@ -93,8 +93,8 @@ def check(
             _self_check(Asked(notebooks, assignment, item or [], hint, training, data), watch, reports)
     with exit_codes(), shown_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.sandbox.sandbox import Zygote
-        from grader.submission import read_submission
+        from grader.sandbox.host.sandbox import Zygote
+        from grader.submission.submission import read_submission
 
         found = find_assignment(assignment)
         least = MinimumScore.parse(min_score, found.points) if min_score else None
@@ -109,7 +109,7 @@ def check(
         with Zygote(found.packages) as zygote:
             # Imported here, so that the warm process imports the same packages meanwhile.
             with interrupts_held():
-                from grader.grade import grade
+                from grader.grading.grade import grade
                 from grader.training.devices import default_mode
                 from grader.training.trainer import offered_trainer
 
@@ -153,7 +153,7 @@ def doctor(
     with exit_codes(), shown_progress() as progress:
         from grader.assignment import find_assignment
         from grader.render.text import plain
-        from grader.sandbox.sandbox import Zygote
+        from grader.sandbox.host.sandbox import Zygote
 
         found = find_assignment(assignment)
         progress("starting the sandbox")
@@ -178,6 +178,6 @@ def schema() -> None:
     """Print the JSON schema of reports."""
     import json
 
-    from grader.report import report_schema
+    from grader.results.report import report_schema
 
     print(json.dumps(report_schema(), indent=2))

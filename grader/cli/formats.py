@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 from grader.assignment import Assignment
 from grader.errors import InputError
-from grader.report import Report
-from grader.submission import Submission
+from grader.results.report import Report
+from grader.submission.submission import Submission
 
 if TYPE_CHECKING:
     from grader.render.gradescope import Visibility

@@ -41,9 +41,9 @@ def apply(
     Exit codes: 0 nothing waits for a person any more, 1 something does, 2 the sheet is wrong, and nothing was applied.
     """
     with exit_codes():
-        from grader.batch import apply_marks
+        from grader.batch.batch import apply_marks
         from grader.gradebook import entries_of
-        from grader.report import Verdict
+        from grader.results.report import Verdict
 
         count = apply_marks(reports, _text_of(sheet), by)
         found = [item for entry in entries_of(reports) if entry.report for item in entry.report.items if item.by_person]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from grader.errors import InputError
-from grader.report import Report
+from grader.results.report import Report
 
 __all__ = ["MinimumScore"]
 

@@ -315,7 +315,7 @@ def _show_own(client: Client, found: Any) -> None:
     """Show the report of a submission as `grader check` does, or where it stands while there is none."""
     from grader.render.batches import render_own
     from grader.render.terminal import render_terminal
-    from grader.report import Report
+    from grader.results.report import Report
 
     if found["points"]:
         text = client.report(str(found["id"])).decode("utf-8", "replace")

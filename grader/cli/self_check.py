@@ -20,9 +20,9 @@ from grader.errors import SubmissionError
 if TYPE_CHECKING:
     from grader.assignment import Assignment, Item
     from grader.recipe import Mode
-    from grader.report import Report, Verdict
-    from grader.submission import Submission
-    from grader.watch import Checked, Grade
+    from grader.results.report import Report, Verdict
+    from grader.self_check.watch import Checked, Grade
+    from grader.submission.submission import Submission
 
 __all__ = ["Asked", "show_items", "watch_notebooks"]
 
@@ -65,7 +65,7 @@ class Asked:
         Raises:
             InputError: no item is called so.
         """
-        from grader.selection import items_called
+        from grader.self_check.selection import items_called
 
         return items_called(self.assignment, self.wanted) if self.wanted else self.assignment.items
 
@@ -82,7 +82,7 @@ def show_items(asked: Asked) -> NoReturn:
     Raises:
         typer.Exit: with the exit code, whatever came of it.
     """
-    from grader.submission import read_submission
+    from grader.submission.submission import read_submission
 
     wanted = {item.id for item in asked.items}
     submission = read_submission(asked.notebooks)
@@ -100,13 +100,13 @@ def watch_notebooks(asked: Asked) -> NoReturn:
     Raises:
         typer.Exit: with the exit code of the last report.
     """
-    from grader.submission import read_submission
+    from grader.submission.submission import read_submission
 
     read_submission(asked.notebooks)  # what is no notebook is told before the packages are imported
     view = _View(asked)
     try:
         with _grading(asked, trains=False) as grade, view.open():
-            from grader.watch import watched
+            from grader.self_check.watch import watched
 
             for checked in watched(asked.notebooks, asked.items, grade):
                 view.show(checked)
@@ -120,12 +120,12 @@ def watch_notebooks(asked: Asked) -> NoReturn:
 def _grading(asked: Asked, *, trains: bool) -> Iterator[Grade]:
     """Give what grades some items, with one warm process for as long as it is needed."""
     from grader.recipe import Mode
-    from grader.sandbox.sandbox import Zygote
+    from grader.sandbox.host.sandbox import Zygote
 
     with ExitStack() as stack:
         zygote = stack.enter_context(Zygote(asked.assignment.packages))
         with interrupts_held():
-            from grader.grade import grade
+            from grader.grading.grade import grade
             from grader.training.devices import default_mode
             from grader.training.trainer import offered_trainer
 
@@ -179,7 +179,7 @@ class _View:
         self._note = f"{time.strftime('%H:%M:%S')}  {what}"
         self.checked = checked
         if saved or _verdicts(checked.report) != last:
-            from grader.render.watched import in_one_line
+            from grader.render.watch import in_one_line
 
             self._print(in_one_line(checked.report, last, self._note))
 
@@ -191,7 +191,7 @@ class _View:
 
     def _draw(self) -> None:
         from grader.render.text import line
-        from grader.render.watched import live_view
+        from grader.render.watch import live_view
 
         if self.checked is None:
             self._live.update(line(self._note), refresh=True)

@@ -27,9 +27,9 @@ def serve(
     with exit_codes():
         import uvicorn
 
-        from grader.api.application import application
-        from grader.settings import Settings
-        from grader.store.database import Store, check_migrated
+        from grader.service.application import application
+        from grader.service.settings import Settings
+        from grader.service.store.database import Store, check_migrated
 
         settings = Settings.from_environment()
         store = Store.open(settings)
@@ -44,8 +44,8 @@ def serve(
 def upgrade() -> None:
     """Bring the tables of GRADER_DATABASE to what this version expects; safe to run again."""
     with exit_codes():
-        from grader.settings import Settings
-        from grader.store.database import migrate
+        from grader.service.settings import Settings
+        from grader.service.store.database import migrate
 
         migrate(Settings.from_environment())
         print("the database is up to date")
@@ -62,9 +62,9 @@ def create(
     """Make a token and print its secret, which is shown this once and kept as a hash."""
     with exit_codes():
         from grader.errors import InputError
-        from grader.settings import Settings
-        from grader.store.database import Store
-        from grader.store.tokens import Role, create_token
+        from grader.service.settings import Settings
+        from grader.service.store.database import Store
+        from grader.service.store.queries.tokens import Role, create_token
 
         if role not in set(Role):
             raise InputError(f"there is no role {role!r}: give one of {', '.join(Role)}")
@@ -87,9 +87,9 @@ def list_(
 
     with exit_codes():
         from grader.render.text import plain
-        from grader.settings import Settings
-        from grader.store.database import Store
-        from grader.store.tokens import list_tokens
+        from grader.service.settings import Settings
+        from grader.service.store.database import Store
+        from grader.service.store.queries.tokens import list_tokens
 
         store = Store.open(Settings.from_environment())
         try:
@@ -108,9 +108,9 @@ def list_(
 def revoke(name: Annotated[str, typer.Argument(help="The token's name.", show_default=False)]) -> None:
     """Make a token worthless."""
     with exit_codes():
-        from grader.settings import Settings
-        from grader.store.database import Store
-        from grader.store.tokens import revoke_token
+        from grader.service.settings import Settings
+        from grader.service.store.database import Store
+        from grader.service.store.queries.tokens import revoke_token
 
         store = Store.open(Settings.from_environment())
         try:

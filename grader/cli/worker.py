@@ -35,8 +35,8 @@ def worker(
     Exit codes: 0 it was told to stop, 2 a setting is wrong or the database is not migrated, 3 the system failed.
     """
     with exit_codes():
-        from grader.settings import Settings
-        from grader.worker import run_worker
+        from grader.service.settings import Settings
+        from grader.service.worker import run_worker
 
         at_once = processes or (len(os.sched_getaffinity(0)) if _Queue.CPU in queue else 1)
         code = run_worker(Settings.from_environment(), list(dict.fromkeys(map(str, queue))), at_once)

@@ -22,7 +22,7 @@ from typing import Any
 from grader.cache_folder import write_whole
 from grader.client.connection import Client
 from grader.errors import InputError
-from grader.journal import JOURNAL, Record, Status, append, read_journal
+from grader.results.journal import JOURNAL, Record, Status, append, read_journal
 
 __all__ = ["FORMATS", "Fetched", "fetch", "fetch_own"]
 

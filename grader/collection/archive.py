@@ -13,9 +13,9 @@ from functools import partial
 from operator import itemgetter
 from typing import BinaryIO
 
-from grader.collection.found import Found, LeftAside, Listing, is_debris, is_work
+from grader.collection.listing import Found, LeftAside, Listing, is_debris, is_work
 from grader.errors import InputError
-from grader.notebook_json import DEFAULT_BOUNDS
+from grader.submission.notebook_json import DEFAULT_BOUNDS
 
 __all__ = ["DEFAULT_ARCHIVE_BOUNDS", "Allowance", "ArchiveBounds", "ArchiveTooLarge", "list_archive"]
 

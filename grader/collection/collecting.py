@@ -20,12 +20,12 @@ from grader.collection.archive import (
     ArchiveTooLarge,
     list_archive,
 )
+from grader.collection.collected import Collection, HandedIn
 from grader.collection.folder import list_folder, read_file
 from grader.collection.forms import Form, Submitter, form_of, submitters, unwrapped
-from grader.collection.found import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing
-from grader.collection.handed_in import Collection, HandedIn
+from grader.collection.listing import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing
 from grader.errors import InputError
-from grader.notebook_json import DEFAULT_BOUNDS
+from grader.submission.notebook_json import DEFAULT_BOUNDS
 
 __all__ = ["collect", "collect_archive", "collect_notebooks"]
 

@@ -8,9 +8,9 @@ import unicodedata
 from functools import partial
 from pathlib import Path
 
-from grader.collection.found import Found, LeftAside, Listing, is_debris, is_work
+from grader.collection.listing import Found, LeftAside, Listing, is_debris, is_work
 from grader.errors import InputError
-from grader.notebook_json import DEFAULT_BOUNDS
+from grader.submission.notebook_json import DEFAULT_BOUNDS
 
 __all__ = ["list_folder", "read_file"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from grader.collection.found import ARCHIVE, NOTEBOOK, LeftAside, Listing
+from grader.collection.listing import ARCHIVE, NOTEBOOK, LeftAside, Listing
 
 __all__ = ["Form", "Submitter", "form_of", "submitters", "unwrapped"]
 

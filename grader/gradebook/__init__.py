@@ -5,7 +5,7 @@ Who has no report, or points that are still to be decided, gets no grade in what
 
 from grader.gradebook.canvas import canvas_csv
 from grader.gradebook.entries import Entry, FilledIn, entries_of
-from grader.gradebook.marking import marking_csv, read_marking_csv
+from grader.gradebook.marks import marking_csv, read_marking_csv
 from grader.gradebook.moodle import moodle_csv
 from grader.gradebook.plain import plain_csv
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from grader.errors import InputError
 from grader.gradebook.spreadsheet import Sheet
-from grader.journal import Status, read_journal, report_of
-from grader.report import Report
+from grader.results.journal import Status, read_journal, report_of
+from grader.results.report import Report
 
 __all__ = [
     "Entry",

@@ -20,7 +20,7 @@ from grader.gradebook.entries import (
     number_text,
 )
 from grader.gradebook.spreadsheet import Sheet, neutral
-from grader.report import Verdict
+from grader.results.report import Verdict
 
 __all__ = ["moodle_csv"]
 

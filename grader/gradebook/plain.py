@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from grader.gradebook.entries import Entry, number_text
 from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutral
-from grader.report import Report, Verdict
+from grader.results.report import Report, Verdict
 
 __all__ = ["plain_csv"]
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grader.calibration import Calibration
 from grader.render.text import plain
+from grader.results.calibration import Calibration
 
 __all__ = ["render_calibrations"]
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from grader.render.text import line, plain
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_classroom"]
 

@@ -10,7 +10,7 @@ from grader.render.cell_lines import cell_lines
 from grader.render.classroom import render_classroom
 from grader.render.markdown import render_markdown, score_line
 from grader.render.text import line, plain, points
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["SUMMARY_BYTES", "render_github", "step_outputs", "step_summary"]
 

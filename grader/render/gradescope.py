@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from grader.render.text import line, place, plain, points
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_gradescope"]
 

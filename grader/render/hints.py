@@ -7,10 +7,10 @@ from itertools import zip_longest
 from typing import Any
 
 from grader.assignment import Assignment
-from grader.hints import Hint, hints
 from grader.render.evidence import Exhibit, exhibits
 from grader.render.text import MARKS, line, place, plain, points
-from grader.report import ItemResult
+from grader.results.hints import Hint, hints
+from grader.results.report import ItemResult
 
 __all__ = ["hinted"]
 

@@ -15,7 +15,7 @@ from grader.render.stages import stages
 from grader.render.templates import template
 from grader.render.text import MARKS, place
 from grader.render.written import written
-from grader.report import Report, Verdict
+from grader.results.report import Report, Verdict
 
 __all__ = ["render_html", "report_body"]
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from grader.render.text import line, place, plain, points
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_junit"]
 

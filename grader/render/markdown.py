@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from grader.render.text import MARKS, line, place, plain, points
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_markdown", "score_line"]
 

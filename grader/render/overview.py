@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from grader.overview import ItemOverview, Overview, Scores, SubmissionOverview
 from grader.render.chart import scale
 from grader.render.templates import template
 from grader.render.text import MARKS, plain
-from grader.report import Verdict
+from grader.results.overview import ItemOverview, Overview, Scores, SubmissionOverview
+from grader.results.report import Verdict
 
 __all__ = ["overview_body", "render_overview"]
 

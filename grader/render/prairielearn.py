@@ -6,7 +6,7 @@ import json
 
 from grader.render.markdown import score_line
 from grader.render.text import line, plain
-from grader.report import Report, Verdict
+from grader.results.report import Report, Verdict
 
 __all__ = ["render_prairielearn"]
 

@@ -17,7 +17,7 @@ from grader.render.chart import short
 from grader.render.curves import Curves, curves, sparkline, without_curves
 from grader.render.evidence import Exhibit, exhibits
 from grader.render.text import MARKS, line, place, plain, points
-from grader.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["STYLES", "render_terminal"]
 

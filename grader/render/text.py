@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from grader.report import Verdict
+from grader.results.report import Verdict
 
 __all__ = ["MARKS", "line", "place", "plain", "points"]
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from grader.render.text import plain
-from grader.verification import Checked, Verification
+from grader.results.verification import Checked, Verification
 
 __all__ = ["render_verification"]
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from grader.judging.outcome import WrongCases
 from grader.student import Fault, Student, StudentFault
-from grader.testing.outcome import WrongCases
 
 __all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "given"]
 

@@ -12,21 +12,21 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from grader.export import exported
-from grader.fit import Point
-from grader.probe import DEPARTURES, departure, probed
+from grader.judging.outcome import Learned, Mismatch, Pending, ToTrain
+from grader.models.export import exported
+from grader.models.fit import Point
+from grader.models.probe import DEPARTURES, departure, probed
 from grader.recipe import Mode, Recipe
 from grader.student import Fault, OwnRun, Remote, StudentFault
 from grader.testing.arguments import Argument, fitted
 from grader.testing.compare import assert_module
 from grader.testing.models import build
-from grader.testing.outcome import Learned, Mismatch, Pending, ToTrain
 from grader.training.cache import Run
 from grader.training.cost import operations_of
 from grader.training.datasets import DataSet
 from grader.training.graph import Graph, TooLarge, Unsupported
+from grader.training.graph_reader import Reading, read_graph, resized
 from grader.training.network import Network
-from grader.training.reading import Reading, read_graph, resized
 
 __all__ = ["Training", "graph_of", "learn", "perturbed", "remark_on", "unlike_the_book"]
 

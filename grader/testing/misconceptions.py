@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
-from grader.testing.solution import SolutionCell, cells_of
+from grader.judging.solution import SolutionCell, cells_of
 
 __all__ = ["Misconception", "find_misconceptions", "misconception"]
 

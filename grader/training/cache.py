@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from grader.cache_folder import cache_folder, write_whole
-from grader.fit import Point
+from grader.models.fit import Point
 from grader.recipe import Recipe
 from grader.training.graph import Graph
 

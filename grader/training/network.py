@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.fit import xavier
+from grader.models.fit import xavier
 from grader.training.graph import IMAGE, Graph, Node
 
 __all__ = ["ELEMENTWISE", "OPERATIONS", "Network"]

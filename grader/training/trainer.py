@@ -187,7 +187,7 @@ class _Worker:
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "grader.training.worker"],
+            [sys.executable, "-P", "-m", "grader.training.trainer_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -14,11 +14,11 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment, Limits
-from grader.grade import grade
-from grader.report import Report, report_schema
-from grader.sandbox.sandbox import Zygote
-from tests.attacks.traces import remaining, traces
-from tests.notebooks import CORR2D, CORR2D_POINTS, submission
+from grader.grading.grade import grade
+from grader.results.report import Report, report_schema
+from grader.sandbox.host.sandbox import Zygote
+from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
+from tests.support.traces import remaining, traces
 
 _LONGEST = 60  # seconds after which a grading hangs; none comes near it
 _LARGEST_REPORT = 2_000_000  # characters

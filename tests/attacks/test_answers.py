@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grader.report import Report
+from grader.results.report import Report
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOOK_ONLY = """
 import torch
@@ -145,9 +145,9 @@ wire.Channel.send = send""",
     "a snapshot that ends": "agent_module.serve_snapshot = lambda *_: None",
 }
 _PATCH = """
-import grader.sandbox.agent as agent_module
-import grader.sandbox.snapshot as snapshot
-import grader.sandbox.wire as wire
+import grader.sandbox.guest.definition_tracker as agent_module
+import grader.sandbox.guest.snapshot as snapshot
+import grader.sandbox.protocol.encoding as wire
 test = snapshot._Test
 operations = [name for name in vars(test) if name.startswith("_do_")]
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D
+from tests.support.notebooks import CORR2D
 
 
 @pytest.fixture

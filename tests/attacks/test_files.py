@@ -9,9 +9,9 @@ import pytest
 
 import grader
 from grader.assignment import RUBRICS
-from tests.attacks.cells import REACHED
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.attack_cells import REACHED
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _ROOT = Path(grader.__file__).resolve().parent.parent
 _NOTHING = "RuntimeError: LOOT []"

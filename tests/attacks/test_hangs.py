@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _HANGS = {
     "a loop": "while True: pass",

@@ -6,9 +6,9 @@ import resource
 
 import pytest
 
-from tests.attacks.cells import AGENT, LINE
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.attack_cells import AGENT, LINE
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _KERNEL = """
 import json, os, struct

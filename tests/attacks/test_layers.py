@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.report import LayerStatus, Report
-from grader.sandbox.isolation import LAYERS
+from grader.results.report import LayerStatus, Report
+from grader.sandbox.jail.isolation import LAYERS
 from tests.attacks.conftest import Attack
 
 _KEY = 0x67726164  # of a shared memory segment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOMBS = {
     "30 GB at once": "x = bytearray(30 * 10**9)",

@@ -6,9 +6,9 @@ import platform
 
 import pytest
 
-from tests.attacks.cells import REACHED
 from tests.attacks.conftest import Attack
-from tests.notebooks import CORR2D, CORR2D_POINTS
+from tests.support.attack_cells import REACHED
+from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _NOTHING = "RuntimeError: LOOT []"
 x86_only = pytest.mark.skipif(platform.machine() != "x86_64", reason="system calls by their numbers on x86-64")
@@ -120,7 +120,7 @@ def test_a_signal_to_everybody_costs_others_nothing(attack: Attack, sign: str) -
 
 
 def test_a_cell_that_kills_all_it_can_reach_finds_nothing(attack: Attack) -> None:
-    """Where there are snapshots it is blamed for them: tests/sandbox/test_execution.py."""
+    """Where there are snapshots it is blamed for them: tests/sandbox/host/test_execution.py."""
     killing = "import os, signal\nos.kill(-1, signal.SIGKILL)"
     report = attack("x = 1", CORR2D.replace("corr2d", "pool2d"), killing, CORR2D, "y = (1, 2)")
     assert [cell.status for cell in report.cells] == ["ok"] * 5
@@ -234,7 +234,7 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
     report = attack(
         """
         import gc, os, socket, threading, time
-        from grader.sandbox.wire import encode
+        from grader.sandbox.protocol.encoding import encode
         agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ready, told = os.pipe()

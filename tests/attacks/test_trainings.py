@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from grader.assignment import Assignment
-from grader.grade import grade
+from grader.grading.grade import grade
+from grader.judging.local import LocalRemote
+from grader.judging.outcome import Learned
 from grader.recipe import Mode
-from grader.report import ItemResult, Verdict
-from grader.sandbox.sandbox import Zygote
+from grader.results.report import ItemResult, Verdict
+from grader.sandbox.host.sandbox import Zygote
 from grader.student import Remote
 from grader.testing.learning import Training, learn
-from grader.testing.local import LocalRemote
-from grader.testing.outcome import Learned
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer
-from tests.notebooks import submission
-from tests.small_trainings import RECIPE, lenet, with_small_recipes
+from tests.support.notebooks import submission
+from tests.support.small_trainings import RECIPE, lenet, with_small_recipes
 
 CHEATS = {
     "a call counter": lenet(

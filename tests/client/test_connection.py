@@ -1,6 +1,6 @@
 """A connection against a server that answers as it is told: retries, errors as sentences, streams that break.
 
-The real API is asked in tests/test_cli_remote.py.
+The real API is asked in tests/cli/test_remote.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A batch in a folder: whole files, safe names whatever a server says, and nothing fetched twice.
 
-The server is a connection that answers from memory; the real API is asked in tests/test_cli_remote.py.
+The server is a connection that answers from memory; the real API is asked in tests/cli/test_remote.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from grader.client.connection import Client
 from grader.client.fetching import fetch, fetch_own
 from grader.errors import InputError
-from grader.journal import Status, read_journal
+from grader.results.journal import Status, read_journal
 
 
 @dataclass

@@ -10,8 +10,8 @@ import pytest
 from grader.collection import Collection, collect
 from grader.collection.folder import read_file
 from grader.errors import InputError
-from grader.notebook_json import DEFAULT_BOUNDS
-from tests.collection.zips import NOTEBOOK, zipped
+from grader.submission.notebook_json import DEFAULT_BOUNDS
+from tests.support.zips import NOTEBOOK, zipped
 
 
 def write(root: Path, *names: str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from grader.collection import Collection, Form, HandedIn, collect, collect_archive, collect_notebooks
 from grader.errors import InputError
-from tests.collection.zips import NOTEBOOK, zipped
+from tests.support.zips import NOTEBOOK, zipped
 
 
 def collected(*names: str) -> Collection:

@@ -3,4 +3,3 @@
 from __future__ import annotations
 
 # Assignments are run by the grader's own pytest, inside a grading.
-collect_ignore_glob = ["learned/*", "doubled/*", "poisoned/*"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import graded_calmly, graded_under_kills
-from tests.faults.service import Service, notebooks
-from tests.store.postgresql import server
+from tests.support.kills import graded_calmly, graded_under_kills
+from tests.support.postgresql import server
+from tests.support.running_service import Service, notebooks
 
 SUBMISSIONS, KILLS, SEED = 30, 8, 1
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.service import ROOT, Service, notebooks
-from tests.faults.worker_process import TAKEN
-from tests.notebooks import notebook_bytes
+from tests.support.notebooks import notebook_bytes
+from tests.support.paths import ASSIGNMENTS
+from tests.support.running_service import ROOT, Service, notebooks
+from tests.support.worker_process import TAKEN
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +23,11 @@ SCORES = {"student-0000": 2, "student-0001": 3, "student-0002": 3}
 ACCEPT_AND_DIE = """
 import os, signal
 from grader.recipe import Mode
-from grader.settings import Settings
-from grader.store.accepting import NewSubmission, accept
-from grader.store.database import Store
-from grader.store.tokens import find_token
-from tests.faults.service import DOUBLED, notebooks
+from grader.service.settings import Settings
+from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.database import Store
+from grader.service.store.queries.tokens import find_token
+from tests.support.running_service import DOUBLED, notebooks
 store = Store.open(Settings.from_environment())
 owner = find_token(store, os.environ["SECRET"])
 new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in notebooks(3).items()]
@@ -115,7 +116,7 @@ def test_a_warm_process_killed_loses_nothing(service: Service) -> None:
 
 
 def test_a_submission_that_kills_its_grader_fails_and_the_others_go_on(tmp_path: Path) -> None:
-    poisoned = str(Path(__file__).parent / "poisoned")
+    poisoned = str(ASSIGNMENTS / "poisoned")
     with Service(tmp_path, processes=2, assignments=poisoned) as service:
         service.worker()
         values = {"poison": 13, "first": 1, "second": 2}

@@ -6,7 +6,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.gradebook import canvas_csv
-from tests.gradebook.entries import cells, entry
+from tests.support.gradebook_entries import cells, entry
 
 HEADER = "Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (900),Homework 2 (901),Final Score\n"
 EXPORT = (

@@ -10,8 +10,8 @@ import pytest
 
 from grader.errors import InputError
 from grader.gradebook import entries_of
-from grader.journal import Record, Status, append
-from tests.gradebook.entries import cells, report
+from grader.results.journal import Record, Status, append
+from tests.support.gradebook_entries import cells, report
 
 GRADER = Path(sys.executable).with_name("grader")
 

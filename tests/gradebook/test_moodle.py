@@ -6,7 +6,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.gradebook import Entry, moodle_csv
-from tests.gradebook.entries import cells, entry, report
+from tests.support.gradebook_entries import cells, entry, report
 
 WORKSHEET = (
     'Identifier,"Full name","Email address",Status,Grade,"Maximum Grade","Grade can be changed",'

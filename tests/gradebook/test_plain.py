@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.gradebook import Entry, plain_csv
-from tests.gradebook.entries import cells, entry
+from tests.support.gradebook_entries import cells, entry
 
 
 def test_every_entry_has_a_row_with_its_points() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from grader.render import cell_lines as module
 from grader.render.cell_lines import cell_lines
+from tests.support.paths import EXAMPLE
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hw2.ipynb"
 CELLS = [
     {"cell_type": "markdown", "source": 'a "quoted" [text] {with} brackets, \\ and\n: a colon'},
     {"cell_type": "code", "source": ["first\n", "second\n", "third"], "outputs": [{"text": ["source", '"cells": [']}]},

@@ -10,7 +10,7 @@ import pytest
 
 from grader.render import classroom
 from grader.render.classroom import render_classroom
-from grader.report import File, ItemResult, Report, Verdict
+from grader.results.report import File, ItemResult, Report, Verdict
 
 HOSTILE = "wrong\r\n::set-output name=result::x ##[set-output name=result]x\x1b[31m\u202e\ud800 과제"
 

@@ -13,8 +13,8 @@ import pytest
 
 from grader.render import github
 from grader.render.github import SUMMARY_BYTES, render_github, step_outputs, step_summary
-from grader.report import File, ItemResult, Report, Verdict
-from tests.notebooks import notebook_bytes
+from grader.results.report import File, ItemResult, Report, Verdict
+from tests.support.notebooks import notebook_bytes
 
 HOSTILE = "50% :: a,b: c\r\n::error::forged\n::set-output name=result::x ##[error]y\x1b[31m\u202e\ud800"
 DATA = notebook_bytes("a = 1", "def corr2d(X, K):\n    return X")

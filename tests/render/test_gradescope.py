@@ -11,7 +11,7 @@ import pytest
 
 from grader.render import gradescope
 from grader.render.gradescope import Visibility, render_gradescope
-from grader.report import CellResult, File, ItemResult, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 SCHEMA = json.loads(Path(__file__).with_name("gradescope.schema.json").read_text("utf-8"))
 HOSTILE = '<script>\x00\x1b[31m\u202e\ud800 과제 \n"\\'

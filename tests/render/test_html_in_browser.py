@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from grader.render import render_html
-from grader.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
 
 SECONDS = 60
 MARK = "a-script-was-here"

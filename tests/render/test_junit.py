@@ -11,7 +11,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from grader.render import junit
 from grader.render.junit import render_junit
-from grader.report import CellResult, File, ItemResult, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
 HOSTILE = ']]> <failure message="x"/> &lt; &amp; " \' \x00\x08\x1b[31m\u202e\ud800\ufffe\uffff\r\n <!-- <![CDATA[ 제'

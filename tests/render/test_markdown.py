@@ -11,7 +11,7 @@ from cmarkgfm.cmark import Options
 
 from grader.render import markdown
 from grader.render.markdown import render_markdown, score_line
-from grader.report import CellResult, File, ItemResult, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x> | [a](javascript:b) ![i](u) `code` *bold* _it_ ~~s~~ https://evil.example "

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from grader.journal import Record, Status
-from grader.overview import ItemOverview, Overview, overview_of
 from grader.render.overview import render_overview
-from grader.report import ItemResult, Report, Verdict
+from grader.results.journal import Record, Status
+from grader.results.overview import ItemOverview, Overview, overview_of
+from grader.results.report import ItemResult, Report, Verdict
 
 HOSTILE = "</td><script>alert(1)</script>'\"><img src=//evil onerror=x>{{ 7*7 }}\x1b[31m\u202e\x00\ud800"
 

@@ -6,7 +6,7 @@ import json
 
 from grader.render import prairielearn
 from grader.render.prairielearn import render_prairielearn
-from grader.report import File, ItemResult, Report, Verdict
+from grader.results.report import File, ItemResult, Report, Verdict
 
 
 def item(verdict: Verdict, points: float = 0, message: str = "is wrong") -> ItemResult:

@@ -6,7 +6,7 @@ import pytest
 
 from grader.render import text
 from grader.render.text import MARKS, line, place, plain, points
-from grader.report import Verdict
+from grader.results.report import Verdict
 
 
 def test_the_public_names_are_sorted() -> None:

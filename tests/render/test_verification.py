@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from grader.render.verification import render_verification
-from grader.verification import Checked, RubricTest, Verification
+from grader.results.verification import Checked, RubricTest, Verification
 
 VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
 

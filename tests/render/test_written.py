@@ -9,7 +9,7 @@ from rich.console import Console
 
 from grader.render import render_html, render_terminal
 from grader.render.written import written
-from grader.report import File, ItemResult, Report, Verdict
+from grader.results.report import File, ItemResult, Report, Verdict
 from tests.render.test_html import HOSTILE, Page
 
 CELLS = [{"file": "hw2.ipynb", "cell": 3}, {"file": "hw2.ipynb", "cell": 5}, {"file": "둘.ipynb", "cell": 1}]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from grader.report import Verdict
-from grader.testing.judge import judge
-from tests.in_process import InProcessWork
-from tests.rubrics.hw2_book import CHAPTER_7, CHAPTER_8, HW2, IMPORTS, INIT, POOL, graded, lost
+from grader.judging.judge import judge
+from grader.results.report import Verdict
+from tests.support.hw2_book import CHAPTER_7, CHAPTER_8, HW2, IMPORTS, INIT, POOL, graded, lost
+from tests.support.in_process import InProcessWork
 
 
 def test_an_empty_submission_has_nothing_and_is_told_what_is_missing() -> None:

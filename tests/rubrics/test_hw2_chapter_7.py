@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import reference
+from grader.judging.loading import load_rubric
 from grader.testing import Case, Mismatch
-from grader.testing.loading import load_rubric
-from tests.rubrics.hw2_book import (
+from tests.support.hw2_book import (
     BOOK,
     COMP,
     CONV2D,

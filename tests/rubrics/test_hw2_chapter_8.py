@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rubrics.hw2_book import BOOK, RESIDUAL, RESNET, RESNET18, VGG, VGG_BLOCK, graded, lost
+from tests.support.hw2_book import BOOK, RESIDUAL, RESNET, RESNET18, VGG, VGG_BLOCK, graded, lost
 
 EXPLICIT_BLOCK = """
 def vgg_block(num_convs, in_channels, out_channels):

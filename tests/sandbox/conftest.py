@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from grader.sandbox.sandbox import Zygote
-from tests.idx_files import write_data_set
-from tests.sandbox.running import Ran, ran
+from grader.sandbox.host.sandbox import Zygote
+from tests.support.idx_files import write_data_set
+from tests.support.running import Ran, ran
 
 Run = Callable[..., Ran]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from grader.judging.local import LocalRemote
 from grader.student import Parameter, StudentFault
 from grader.testing import Argument, input_channels, learning_rate, number_of_classes
 from grader.testing.arguments import fitted
-from grader.testing.local import LocalRemote
 
 CONVS = Argument(2, ("num_convs", "n_convs"))
 INPUTS = input_channels(3)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 import reference
+from grader.judging.local import LocalRemote
+from grader.judging.outcome import Learned, Mismatch, Pending, ToTrain
 from grader.recipe import Mode, Recipe
 from grader.student import Fault, Remote, StudentFault
 from grader.testing.learning import Training, learn, perturbed, remark_on, unlike_the_book
-from grader.testing.local import LocalRemote
-from grader.testing.outcome import Learned, Mismatch, Pending, ToTrain
 from grader.training.datasets import DataSet
-from tests.models import Branches, BranchesTurned, graph, sequential
+from tests.support.models import Branches, BranchesTurned, graph, sequential
 
 IMAGE = (1, 28, 28)
 RECIPE = Recipe(images=500, epochs=1, batch=50, optimizer="adam", lr=0.01, side=28, threshold=0.4, judged=200)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from grader.judging.local import LocalRemote
 from grader.student import Fault, Operation, StudentFault
 from grader.testing import (
     Argument,
@@ -19,7 +20,6 @@ from grader.testing import (
     number_of_classes,
     run,
 )
-from grader.testing.local import LocalRemote
 
 
 class Classifier(nn.Module):

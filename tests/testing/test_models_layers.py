@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.modules import learnable, operations
+from grader.models.modules import learnable, operations
 from grader.student import Operation
 from grader.testing import Layer, Mismatch, assert_layers
 from grader.testing.models import layers_of, written

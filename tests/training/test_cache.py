@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.fit import Point
+from grader.models.fit import Point
 from grader.recipe import Recipe
 from grader.training.cache import Attempt, Results, Run
-from tests.models import Branches, graph, sequential
+from tests.support.models import Branches, graph, sequential
 
 RECIPE = Recipe(images=1000, epochs=1, batch=100, optimizer="adam", lr=0.01, side=28, threshold=0.5)
 ATTEMPT = Attempt(graph(sequential), RECIPE, 0)

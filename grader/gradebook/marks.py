@@ -1,0 +1,103 @@
+"""The marking sheet: what waits for a person as a CSV file, to be filled in and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from grader.errors import InputError
+from grader.gradebook.entries import Entry, is_number, number_text
+from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutral
+from grader.results.marks import WITHOUT_COMMENT, Mark, check_mark
+from grader.results.report import ItemResult, Report, Verdict
+
+__all__ = ["marking_csv", "read_marking_csv"]
+
+_HEADER = ["key", "name", "item", "text", "points", "comment"]
+_NEEDED = ("key", "item", "points", "comment")
+
+
+def marking_csv(entries: Iterable[Entry]) -> str:
+    """Return a row for each item that a person marks, all answers to one item before the next.
+
+    Points and comment are empty where it waits. It starts with a byte order mark, as the gradebook does.
+    """
+    reports = [(entry, entry.report) for entry in entries if entry.report is not None]
+    order = list(dict.fromkeys(item.id for _, report in reports for item in report.items if item.by_person))
+    rows = [
+        [entry.key, entry.name, item.id, str(item.evidence.get("text", "")).replace("\0", ""), *_given(item)]
+        for name in order
+        for entry, report in reports
+        for item in report.items
+        if item.by_person and item.id == name
+    ]
+    return Sheet([[neutral(cell) for cell in row] for row in [_HEADER, *rows]], BYTE_ORDER_MARK, end="\r\n").text()
+
+
+def read_marking_csv(text: str, entries: Iterable[Entry], by: str, at: datetime) -> dict[str, list[Mark]]:
+    """Return the marks of each submission, by its key; rows without points give none.
+
+    What stands there as it was written, and so was marked before, is left out too.
+
+    Args:
+        text: the CSV file's, whatever separates its cells.
+        entries: the batch's.
+        by: who marked.
+        at: when.
+
+    Raises:
+        InputError: a row names no item that a person marks, or its points do not fit; the message has its line.
+    """
+    reports = {entry.key: entry.report for entry in entries}
+    marks: dict[str, list[Mark]] = {}
+    for where, row in _rows(text):
+        item = _item(reports, row, where)
+        points, comment = row["points"].strip(), row["comment"]
+        if not points and comment.strip():
+            raise InputError(f"{where}: there is a comment and no points; give points, 0 for none")
+        if not points or [points, comment] == [neutral(cell) for cell in _given(item)]:
+            continue
+        if not is_number(points):
+            raise InputError(f"{where}: {points[:50]!r} is no number of points; write it as 0.5")
+        mark = Mark(item.id, float(points.replace(",", ".")), comment, by, at)
+        try:
+            check_mark(mark.item, mark.points, mark.comment, item.max_points)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        marks.setdefault(row["key"], []).append(mark)
+    return marks
+
+
+def _given(item: ItemResult) -> list[str]:
+    """Return the points and the comment that an item has already."""
+    if item.verdict is Verdict.PENDING:
+        return ["", ""]
+    return [number_text(item.points), "" if item.message == WITHOUT_COMMENT else item.message]
+
+
+def _item(reports: Mapping[str, Report | None], row: Mapping[str, str], where: str) -> ItemResult:
+    if row["key"] not in reports:
+        raise InputError(f"{where}: the batch has no such submission; leave the column key as it was exported")
+    report = reports[row["key"]]
+    found = [item for item in report.items if item.by_person and item.id == row["item"]] if report else []
+    if not found:
+        raise InputError(f"{where}: its report has no such item that a person marks; export the sheet again")
+    return found[0]
+
+
+def _rows(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give the rows below the header, each with where it is: texts run over many lines, so its student is told too."""
+    sheet = Sheet.read(text)
+    header = [name.strip() for name in sheet.rows[0]]
+    missing = [name for name in _NEEDED if header.count(name) != 1]
+    if missing:
+        raise InputError(f"line 1: there must be one column {missing[0]}; fill in what `grader marks export` wrote")
+    seen: set[tuple[str, str]] = set()
+    for line, cells in zip(sheet.lines[1:], sheet.rows[1:], strict=True):
+        row = dict(zip(header, cells, strict=True))
+        place = (row["key"], row["item"])
+        where = f"line {line} ({', '.join(part[:100] for part in place)})"
+        if place in seen:
+            raise InputError(f"{where}: this is in an earlier line too; leave one out")
+        seen.add(place)
+        yield where, row

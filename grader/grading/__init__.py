@@ -1,0 +1,1 @@
+"""Grading one submission: run it, judge it, report."""

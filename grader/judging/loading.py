@@ -1,0 +1,131 @@
+"""Loads an assignment's test modules and misconceptions, once for each revision."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from grader.assignment import Assignment, revision_of
+from grader.errors import AssignmentError
+from grader.judging.plugin import RubricPlugin
+from grader.judging.solution import Solution, load_solution, own_packages
+from grader.testing.misconceptions import Misconception, find_misconceptions
+
+__all__ = ["Rubric", "load_rubric"]
+
+
+class Rubric:
+    """The Python side of an assignment.
+
+    Attributes:
+        assignment: what its rubric.toml declares.
+        tests: the modules of its test_*.py by path, sorted.
+    """
+
+    def __init__(self, assignment: Assignment, package: str) -> None:
+        self.assignment = assignment
+        self._package = package
+        self._namespaces: dict[str, dict[str, Any]] = {}
+        self._plugin: RubricPlugin | None = None
+        self.tests = _load(assignment.folder, package, "test_*.py")
+        mistakes = _load(assignment.folder / "misconceptions", f"{package}.misconceptions", "*.py")
+        self.misconceptions = find_misconceptions(assignment, mistakes.values())
+
+    @property
+    def own_packages(self) -> tuple[str, ...]:
+        """The names under which the assignment's own code may import itself; no student has them."""
+        return own_packages(self.assignment)
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The model solution."""
+        return load_solution(self.assignment)
+
+    @cached_property
+    def filled_in(self) -> Mapping[str, Sequence[str]]:
+        """For each item's id the names of the parameters that its tests can fill in."""
+        found: dict[str, set[str]] = {}
+        for test in (value for module in self.tests.values() for value in vars(module).values()):
+            if hasattr(test, "filled_in"):
+                found.setdefault(test.item, set()).update(test.filled_in)
+        return {identifier: sorted(names) for identifier, names in found.items()}
+
+    @contextmanager
+    def collected(self) -> Iterator[RubricPlugin]:
+        """Lend the collected tests, collected anew after something went wrong in the midst of a test.
+
+        Raises:
+            AssignmentError: a test cannot be collected, or can judge nothing.
+        """
+        plugin, self._plugin = self._plugin or RubricPlugin(self.assignment.folder, self.tests), None
+        yield plugin
+        self._plugin = plugin
+
+    def namespace(self, misconception: Misconception) -> dict[str, Any]:
+        """Return the model solution's definitions with a misconception among them."""
+        if misconception.id not in self._namespaces:
+            mutated = self.solution.with_definitions(misconception.cells(self.own_packages))
+            self._namespaces[misconception.id] = mutated.namespace()
+        return self._namespaces[misconception.id]
+
+
+_loaded: dict[str, Rubric] = {}
+
+
+def load_rubric(assignment: Assignment) -> Rubric:
+    """Return an assignment's test modules and misconceptions.
+
+    They are kept for as long as the revision is the same: a worker grades many submissions with one rubric.
+
+    Raises:
+        AssignmentError: a file cannot be imported, or changed since the assignment was loaded.
+    """
+    key = hashlib.sha256(f"{assignment.folder}\n{assignment.revision}".encode()).hexdigest()[:16]
+    if key not in _loaded:
+        if revision_of(assignment.folder, assignment.reference) != assignment.revision:
+            raise AssignmentError(f"{assignment.folder} has changed since it was loaded: load the assignment again")
+        _forget(assignment.reference)
+        _loaded[key] = Rubric(assignment, f"_rubric_{key}")
+    return _loaded[key]
+
+
+def _load(folder: Path, package: str, pattern: str) -> dict[Path, ModuleType]:
+    # A package of its own, so that two assignments may have files of one name, and a test may import a file beside it.
+    parent = ModuleType(package)
+    parent.__path__ = [str(folder)]
+    sys.modules[package] = parent
+    return {path: _import(path, f"{package}.{path.stem}") for path in sorted(folder.glob(pattern))}
+
+
+def _import(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise AssignmentError(f"{path.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise AssignmentError(
+            f"{path.name}{where} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
+        ) from error
+    return module
+
+
+def _forget(reference: Path | None) -> None:
+    """Let a changed reference be imported anew, where an older revision of it was imported before."""
+    if reference is None or not _loaded:
+        return
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(reference):
+            del sys.modules[name]

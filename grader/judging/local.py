@@ -1,0 +1,292 @@
+"""A student whose work lives in this very process: for code that we wrote ourselves, such as mutants of the reference.
+
+It answers as the sandbox does: tensors come back as plain copies, arrays as tensors, all else as a remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from grader.judging.solution import Solution
+from grader.models import modules
+from grader.models.export import NotExportable, exported
+from grader.models.fit import trained_in_place
+from grader.models.probe import probed
+from grader.recipe import Recipe
+from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
+
+__all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
+
+_SMALL = 1024  # entries; as in the sandbox
+
+Entered = Callable[[], AbstractContextManager[Any]]
+
+
+class LocalStudent:
+    """A namespace as a rubric sees it.
+
+    Args:
+        namespace: names and what they are bound to.
+        entered: a context in which all of its code runs.
+        recorded: the small values that names had.
+    """
+
+    def __init__(
+        self, namespace: Mapping[str, Any], entered: Entered = nullcontext, recorded: Sequence[Recorded] = ()
+    ) -> None:
+        self._namespace = namespace
+        self._entered = entered
+        self._recorded = recorded
+        self.used = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._namespace:
+            raise StudentFault(Fault.MISSING, f"{name} is not defined")
+        return _outgoing(self._namespace[name], self._entered)
+
+    def read(self, name: str) -> Any:
+        """Return what a name stands for, in Python's own values."""
+        if name not in self._namespace:
+            raise StudentFault(Fault.MISSING, f"{name} is not defined")
+        return _itself(self._namespace[name], self._entered)
+
+    def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
+        """Build a layer of torch.nn, with torch's generator seeded."""
+        torch.manual_seed(0)
+        made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._entered)(*args, **kwargs)
+        return made
+
+    def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Call nothing: each call is made when it is asked for."""
+
+    def recorded(self) -> Sequence[Recorded]:
+        """Return the small values that names had."""
+        return self._recorded
+
+
+class LocalWork:
+    """A notebook of our own, run in this process: what it defines, as it stands at its end.
+
+    Args:
+        solution: its cells.
+    """
+
+    FILE = "notebook.ipynb"
+
+    def __init__(self, solution: Solution) -> None:
+        self._solution = solution
+        self._recorded = tuple(self._run())
+
+    def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
+        """Return one moment: all of its definitions are there from the beginning."""
+        defined = frozenset(cell.name for cell in self._solution.cells) & frozenset(names)
+        return [Definition(self.FILE, len(self._solution.cells) - 1, defined)] if defined else []
+
+    def imported_from(self, name: str) -> None:
+        """Return None: nothing that is asked for is imported."""
+
+    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+        """Return nothing: every name is the one asked for."""
+        return []
+
+    def trainings(self) -> Sequence[OwnTraining]:
+        """Return nothing: no data set is here, and nothing trains."""
+        return ()
+
+    def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[LocalRemote]:
+        """Raise the fault of a model that is not there."""
+        raise StudentFault(Fault.MISSING, "nothing is trained here")
+
+    @contextmanager
+    def open(
+        self,
+        definition: Definition | None,
+        aliases: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        *,
+        shared: bool = False,
+    ) -> Iterator[LocalStudent]:
+        """Give a fresh namespace of its definitions."""
+        yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)
+
+    def _run(self) -> Iterator[Recorded]:
+        """Run all cells, and give the small values that change."""
+        namespace: dict[str, Any] = {"__name__": "solution"}
+        for number, cell in enumerate(self._solution.cells):
+            before = dict(namespace)
+            with suppress(Exception):  # as in a kernel: the next cell still runs
+                cell.run(namespace)
+            for name, value in namespace.items():
+                small = None if before.get(name) is value else _small(value)
+                if small is not None and not name.startswith("_"):
+                    yield Recorded(self.FILE, number, name, small)
+
+
+def _small(value: Any) -> Tensor | dict[str, Tensor] | None:
+    if isinstance(value, Tensor) and value.numel() <= _SMALL:
+        return _plain(value)
+    if isinstance(value, nn.Module):
+        parameters = {name: _plain(parameter) for name, parameter in modules.learnable(value).items()}
+        small = sum(parameter.numel() for parameter in parameters.values()) <= _SMALL
+        return parameters if parameters and small else None
+    return None
+
+
+class LocalRemote:
+    """A function, class, module or other object of this process."""
+
+    def __init__(self, value: Any, entered: Entered = nullcontext) -> None:
+        self.value = value
+        self.kind = modules.kind_of(value)
+        self._entered = entered
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = _incoming(args), _incoming(kwargs)
+        before = _copies((args, kwargs))
+        result = self._answer(lambda: self.value(*args, **kwargs))
+        if not all(_same(*pair) for pair in zip(before, _copies((args, kwargs)), strict=True)):
+            raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
+        return _outgoing(result, self._entered)
+
+    def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Call it with Python's own values, which it may change."""
+        own = [_given(each) for each in args]
+        named = {name: _given(each) for name, each in kwargs.items()}
+        return _itself(self._answer(lambda: self.value(*own, **named)), self._entered), None
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute in Python's own values."""
+        return _itself(self._answer(lambda: getattr(self.value, name)), self._entered)
+
+    def sketch(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what makes a model so that the model has shapes and no numbers."""
+        made = self._answer(lambda: modules.sketched(self.value, _incoming(args), _incoming(kwargs)))
+        return _outgoing(made, self._entered)
+
+    def signature(self) -> tuple[Parameter, ...]:
+        """Return the parameters it is called with."""
+        return tuple(Parameter(*each) for each in self._answer(lambda: modules.signature_of(self.value)))
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return a module's learnable parameters by name, in order."""
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        return {name: _plain(self._answer(parameter.cpu)) for name, parameter in found.items()}
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of a module's learnable parameters by name, in order."""
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        return {name: tuple(parameter.shape) for name, parameter in found.items()}
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Fill the named parameters of a module."""
+        self._answer(lambda: modules.fill(self.value, values))
+
+    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
+        """Return d(sum(output * cotangent))/d(parameter) by name."""
+        found = self._answer(lambda: modules.gradients(self.value, inputs, cotangent))
+        return {name: None if gradient is None else _plain(gradient) for name, gradient in found.items()}
+
+    def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
+        """Return the tensor operations of one forward pass."""
+        found = self._answer(lambda: modules.operations(self.value, inputs))
+        return tuple(Operation(*each) for each in found)
+
+    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+        """Return the class that a model holds for the likeliest for each image."""
+        found: Tensor = self._answer(lambda: modules.answers(self.value, images, like.size, like.pixels))
+        return found
+
+    def graph(self, image: tuple[int, ...]) -> Any:
+        """Return what the module says of its forward pass."""
+        try:
+            return self._answer(lambda: exported(self.value, image))
+        except StudentFault as fault:
+            if isinstance(fault.__cause__, NotExportable):
+                return {"reason": str(fault.__cause__)}
+            raise
+
+    def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
+        """Return what the module computes with parameters drawn from a seed."""
+        found: dict[str, Tensor] = self._answer(lambda: probed(self.value, names, images, seed))
+        return found
+
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+        """Train the module in this process."""
+        return OwnRun(*self._answer(lambda: trained_in_place(self.value, recipe, seed, images, labels, judged)))
+
+    def _answer(self, question: Callable[[], Any]) -> Any:
+        with self._entered():
+            try:
+                return question()
+            except StudentFault:
+                raise
+            except (Exception, SystemExit) as error:
+                text = f": {error}" if str(error) else ""
+                name = type(error).__name__
+                raise StudentFault(Fault.RAISED, f"raises {name}{text}", name) from error
+
+
+def _given(value: Any) -> Any:
+    """Return the object that a test gives back, and all else as it is."""
+    while hasattr(value, "remote"):
+        value = value.remote
+    return value.value if isinstance(value, LocalRemote) else value
+
+
+def _itself(value: Any, entered: Entered) -> Any:
+    """Return data as it is, and all else as a remote."""
+    if isinstance(value, Tensor):
+        return _plain(value)
+    stays = callable(value) or not (value is ... or type(value).__module__ in ("builtins", "numpy"))
+    return LocalRemote(value, entered) if stays else value
+
+
+def _plain(value: Tensor) -> Tensor:
+    return torch.Tensor.detach(value).as_subclass(Tensor).clone()
+
+
+def _incoming(value: Any) -> Any:
+    if isinstance(value, LocalRemote):
+        return value.value
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, tuple | list):
+        return tuple(_incoming(each) for each in value)
+    if isinstance(value, Mapping):
+        return {name: _incoming(each) for name, each in value.items()}
+    return value
+
+
+def _outgoing(value: Any, entered: Entered) -> Any:
+    if isinstance(value, Tensor):
+        return _plain(value)
+    if isinstance(value, numpy.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(_outgoing(each, entered) for each in value)
+    if isinstance(value, Mapping):
+        return {str(name): _outgoing(each, entered) for name, each in value.items()}
+    return LocalRemote(value, entered)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are the same bit for bit; NaN is the same as itself."""
+    return one.shape == other.shape and one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
+
+
+def _copies(value: Any) -> list[Tensor]:
+    """Return copies of the tensors among arguments, in order."""
+    if isinstance(value, Tensor):
+        return [_plain(value)]
+    entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    return [copy for entry in entries for copy in _copies(entry)]

@@ -1,0 +1,1 @@
+"""What both sides ask of an nn.Module: introspection, the forward trace, the exported graph, the training loop."""

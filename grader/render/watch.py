@@ -1,0 +1,80 @@
+"""What somebody who watches a notebook sees: a line for each item, what changed in bold, what is older dimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from grader.render.terminal import STYLES
+from grader.render.text import MARKS, line, place, points
+from grader.results.report import ItemResult, Report, Verdict
+
+__all__ = ["in_one_line", "live_view"]
+
+_SETTLED = (Verdict.PASSED, Verdict.PENDING)
+_OTHER_LINES = 4
+
+
+def live_view(
+    report: Report, kept: Collection[str], earlier: Mapping[str, Verdict], note: str, more: str, height: int
+) -> RenderableType:
+    """Return a report as a table of one line for each item.
+
+    Args:
+        report: the latest.
+        kept: ids of the items that are still to be judged in this state.
+        earlier: the verdicts before this report.
+        note: what to say of the run.
+        more: hints, which stand below.
+        height: how many lines there are; where they are too few, items that are settled are left out.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, expand=True)
+    for column in ("left", "left", "right"):
+        table.add_column(justify="right" if column == "right" else "left", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    left_out = 0
+    for item in report.items:
+        changed = earlier.get(item.id, item.verdict) is not item.verdict
+        crowded = len(report.items) > height - _OTHER_LINES
+        if item.by_person or (item.verdict in _SETTLED and not changed and crowded):
+            left_out += 1
+        else:
+            _add(table, item, changed, item.id in kept)
+    below = [Text(f"and {left_out} more that are right or wait", "dim")] if left_out else []
+    return Group(_heading(report, note), table, *below, *([Text(f"\n{more}")] if more else []))
+
+
+def _add(table: Table, item: ItemResult, changed: bool, kept: bool) -> None:
+    message = Text(line(item.message), "dim" if item.verdict in _SETTLED else "")
+    if item.verdict not in _SETTLED and item.file:
+        message = Text.assemble((f"{place(item.file, item.cell)}: ", "dim"), message)
+    style = "dim" if kept else "bold" if changed else ""
+    earned = f"{points(item.points)} / {points(item.max_points)}"
+    table.add_row(Text(MARKS[item.verdict], STYLES[item.verdict]), Text(line(item.id)), earned, message, style=style)
+
+
+def _heading(report: Report, note: str) -> Text:
+    return Text.assemble((_score(report), "bold"), (f"  {line(note)}\n", "dim"))
+
+
+def _score(report: Report) -> str:
+    return f"{points(report.score)} / {points(report.max_score)} points"
+
+
+def in_one_line(report: Report, earlier: Mapping[str, Verdict], note: str) -> str:
+    """Return the score and the items whose verdicts are others than before, for where no terminal is.
+
+    Args:
+        report: the latest.
+        earlier: the verdicts before it; empty for the first.
+        note: what to say of the run.
+    """
+    told = [
+        f"{line(item.id)} {earlier[item.id]} -> {item.verdict}" if earlier else f"{line(item.id)} {item.verdict}"
+        for item in report.items
+        if (earlier.get(item.id, item.verdict) is not item.verdict if earlier else item.verdict not in _SETTLED)
+    ]
+    return f"{_score(report)}  {note}: {', '.join(told) or ('no other verdict' if earlier else 'nothing is wrong')}"

@@ -1,0 +1,1 @@
+"""What grading produces: the report, and what is derived from reports."""

@@ -1,0 +1,193 @@
+"""The report of one submission: a verdict for each item, and what led to it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+from grader.errors import InputError
+
+__all__ = ["CellResult", "File", "ItemResult", "LayerStatus", "Report", "Verdict", "report_schema"]
+
+_SCHEMA = "1"
+_PLACES = 4  # of points
+
+
+class Verdict(StrEnum):
+    """What an item came to."""
+
+    PASSED = "passed"  # right in every case
+    FAILED = "failed"  # present and wrong
+    PARTIAL = "partial"  # right in some cases, and the item gives points for that
+    ABSENT = "absent"  # never defined
+    ERROR = "error"  # raises, crashes, or runs past its time or memory
+    PENDING = "pending"  # waits for a person, or for a training that this run left out
+
+
+@dataclass(frozen=True)
+class File:
+    """One notebook of the submission: its name and the sha256 of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """The verdict on one item, with the file and cell it was earned or lost in.
+
+    `misconception` is the id of the known mistake that answers as the student's work does. `tests` has what each of
+    the item's tests came to, in the state that counted; it stays with us, because names of hidden tests tell something.
+    """
+
+    id: str
+    section: str
+    title: str
+    points: float
+    max_points: float
+    verdict: Verdict
+    message: str
+    file: str | None = None
+    cell: int | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # plain JSON values only
+    misconception: str | None = None
+    tests: Mapping[str, Verdict] = field(default_factory=dict, compare=False)
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person marks it: what was written is in its evidence, under `text`, its places under `cells`."""
+        return self.evidence.get("kind") == "discussion"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """How one code cell ended; for display only, the student's process can forge it."""
+
+    file: str
+    cell: int
+    status: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LayerStatus:
+    """One layer of the sandbox: whether it held, and why not."""
+
+    name: str
+    on: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that grading one submission came to."""
+
+    assignment: str
+    title: str
+    revision: str
+    files: tuple[File, ...]
+    items: tuple[ItemResult, ...]
+    cells: tuple[CellResult, ...] = ()
+    layers: tuple[LayerStatus, ...] = ()
+    limits_hit: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    timing: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """The points earned."""
+        return _points(sum(item.points for item in self.items))
+
+    @property
+    def max_score(self) -> float:
+        """The points that all items give together, pending ones included."""
+        return _points(sum(item.max_points for item in self.items))
+
+    @property
+    def pending_points(self) -> float:
+        """The points that are still to be decided."""
+        return _points(sum(item.max_points for item in self.items if item.verdict is Verdict.PENDING))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every item that was judged passed."""
+        return all(item.verdict in {Verdict.PASSED, Verdict.PENDING} for item in self.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values, as `report_schema()` describes them."""
+        sums = {"score": self.score, "max_score": self.max_score, "pending_points": self.pending_points}
+        values: dict[str, Any] = _plain(asdict(self))
+        for item in values["items"]:
+            item.update(points=_points(item["points"]), max_points=_points(item["max_points"]))
+            del item["tests"]
+        return {"schema": _SCHEMA, **sums, **values}
+
+    def to_json(self) -> str:
+        """Return the report as canonical JSON: the same report gives the same text."""
+        return _canonical(self.to_dict())
+
+    def canonical(self) -> str:
+        """Return the JSON without `timing`, in which two runs on the same input agree."""
+        values = self.to_dict()
+        del values["timing"]
+        return _canonical(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Return the report that `to_json` wrote.
+
+        Raises:
+            InputError: the text is no report of this schema.
+        """
+        try:
+            values = json.loads(text)
+            if values["schema"] != _SCHEMA:
+                raise InputError(f"the report has schema {values['schema']!r}; this version reads {_SCHEMA!r}")
+            return cls(
+                assignment=values["assignment"],
+                title=values["title"],
+                revision=values["revision"],
+                files=tuple(File(**each) for each in values["files"]),
+                items=tuple(ItemResult(**{**each, "verdict": Verdict(each["verdict"])}) for each in values["items"]),
+                cells=tuple(CellResult(**each) for each in values["cells"]),
+                layers=tuple(LayerStatus(**each) for each in values["layers"]),
+                limits_hit=tuple(values["limits_hit"]),
+                notices=tuple(values["notices"]),
+                timing=values["timing"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"this is no report that the grader wrote: {error}") from error
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of `Report.to_json`."""
+    schema: dict[str, Any] = json.loads(files("grader.results").joinpath("report.schema.json").read_text("utf-8"))
+    return schema
+
+
+def _points(value: float) -> float:
+    """Round points, and show whole ones as integers."""
+    rounded = round(value, _PLACES)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _plain(value: Any) -> Any:
+    """Return the same value in JSON's own types; JSON has no word for numbers that are not finite, so they are text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, indent=1, separators=(",", ": "), sort_keys=True)
+    # Half of a surrogate pair has no UTF-8; its backslash escape is JSON's escape as well.
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"

@@ -1,0 +1,139 @@
+"""The student's objects as plain data, and plain data as the student's objects; runs in the student's process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+
+from grader.models.modules import kind_of
+from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle
+
+__all__ = ["Objects", "array_of", "small_value", "tensor_of", "unchanged"]
+
+_DTYPES = {getattr(torch, name): name for name in ITEM_BYTES}
+_SMALL = 1024
+_MAX_ENTRIES = 10_000
+# Kept from before any student's code ran, so that an innocent `torch.equal = ...` breaks nothing here.
+_Tensor, _from_numpy, _frombuffer = torch.Tensor, torch.from_numpy, torch.frombuffer
+_detach, _as_subclass, _reshape, _view = _Tensor.detach, _Tensor.as_subclass, _Tensor.reshape, _Tensor.view
+_to_dense, _numpy = _Tensor.to_dense, _Tensor.numpy
+_WithoutSubclasses = torch._C.DisableTorchFunctionSubclass
+
+
+def array_of(tensor: torch.Tensor) -> Array | Failure:
+    """Return a tensor's values, whatever its subclass pretends."""
+    with _WithoutSubclasses():
+        plain = _detach(tensor)
+        if plain.layout is not torch.strided:
+            plain = _to_dense(plain)
+        plain = _as_subclass(plain, _Tensor)
+        name = _DTYPES.get(plain.dtype)
+        if name is None:
+            return Failure("Malformed", f"a tensor of dtype {plain.dtype} is no plain data")
+        if name == "bfloat16":  # which numpy has not
+            plain = _view(plain, torch.int16)
+        values = _numpy(plain, force=True)
+        return Array(name, values.shape, values.tobytes())
+
+
+def tensor_of(array: Array) -> torch.Tensor:
+    """Return a fresh tensor with an array's values; its memory is shared with nothing."""
+    dtype = getattr(torch, array.dtype)
+    if not array.data:
+        return torch.empty(array.shape, dtype=dtype)
+    return _reshape(_frombuffer(bytearray(array.data), dtype=dtype), array.shape)
+
+
+def _native(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+    """Return a copy in row-major order and this machine's byte order."""
+    return numpy.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def small_value(thing: Any) -> Any:
+    """Return a small tensor, a shape, or a small layer's parameters as plain data; None for anything else."""
+    try:
+        if isinstance(thing, nn.Module):
+            return _small_layer(thing)
+        if isinstance(thing, numpy.ndarray) and 0 < thing.size <= _SMALL and thing.dtype.kind in "biuf":
+            thing = _from_numpy(_native(thing))
+        if isinstance(thing, _Tensor) and 0 < _Tensor.numel(thing) <= _SMALL and _Tensor.dim(thing) <= 6:
+            value = array_of(thing)
+            return value if isinstance(value, Array) else None
+        if isinstance(thing, tuple) and 0 < len(thing) <= 8 and all(type(entry) is int for entry in thing):
+            return tuple(thing)
+    except Exception:  # whatever a student's object does when it is looked at, the cell goes on
+        return None
+    return None
+
+
+def _small_layer(layer: nn.Module) -> dict[str, Array] | None:
+    parameters = dict(layer.named_parameters())
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters.values()):
+        return None
+    if not parameters or sum(p.numel() for p in parameters.values()) > _SMALL:
+        return None
+    arrays = {name: array_of(parameter) for name, parameter in parameters.items()}
+    return {name: array for name, array in arrays.items() if isinstance(array, Array)}
+
+
+class Objects:
+    """The objects of one test that stay in the student's process, by number."""
+
+    def __init__(self) -> None:
+        self._things: list[Any] = []
+
+    def outgoing(self, thing: Any, depth: int = 0) -> Any:
+        """Return a thing as plain data where it is data, as a handle where it is not."""
+        kind = type(thing)
+        if thing is None or kind in (bool, float, str) or (kind is int and thing.bit_length() < 2000):
+            return thing
+        if isinstance(thing, _Tensor):
+            return array_of(thing)
+        if isinstance(thing, numpy.ndarray) and thing.dtype.kind in "biufc":
+            return array_of(_from_numpy(_native(thing)))
+        if isinstance(thing, numpy.bool_ | numpy.integer | numpy.floating):
+            return thing.item()
+        if isinstance(thing, tuple | list) and depth < 8 and len(thing) <= _MAX_ENTRIES:
+            return tuple(self.outgoing(entry, depth + 1) for entry in thing)
+        if isinstance(thing, Mapping) and depth < 8 and len(thing) <= _MAX_ENTRIES:
+            return {str(key): self.outgoing(entry, depth + 1) for key, entry in thing.items()}
+        return self.keep(thing)
+
+    def keep(self, thing: Any) -> Handle:
+        """Return a new handle for a thing."""
+        self._things.append(thing)
+        return Handle(len(self._things) - 1, kind_of(thing), type(thing).__name__[:100])
+
+    def handle_of(self, thing: Any) -> Handle:
+        """Return the handle of a thing, the same for the same thing."""
+        known = (number for number, kept in enumerate(self._things) if kept is thing)
+        number = next(known, None)
+        return self.keep(thing) if number is None else Handle(number, kind_of(thing), type(thing).__name__[:100])
+
+    def incoming(self, value: Any) -> Any:
+        """Return what plain data or a handle from the trusted side stands for."""
+        if isinstance(value, Array):
+            return tensor_of(value)
+        if isinstance(value, Handle):
+            return self._things[value.number]
+        if isinstance(value, tuple):
+            return tuple(self.incoming(entry) for entry in value)
+        if isinstance(value, dict):
+            return {key: self.incoming(entry) for key, entry in value.items()}
+        return value
+
+
+def unchanged(sent: Any, kept: Any) -> bool:
+    """Tell whether the tensors made of `sent` still hold what was sent, bit for bit."""
+    if isinstance(sent, Array):
+        now = array_of(kept)
+        return isinstance(now, Array) and now.shape == sent.shape and now.data == sent.data
+    if isinstance(sent, tuple):
+        return all(unchanged(*pair) for pair in zip(sent, kept, strict=True))
+    if isinstance(sent, dict):
+        return sent.keys() == kept.keys() and all(unchanged(entry, kept[key]) for key, entry in sent.items())
+    return True

@@ -1,0 +1,291 @@
+"""A snapshot: a fork of the kernel that waits, and forks once more for each test that asks it something.
+
+Both run in the student's process image, where nothing can be relied on: the trusted side keeps its own deadlines, and
+takes every answer as data.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from grader.models import modules
+from grader.models.export import NotExportable, exported
+from grader.models.fit import trained_in_place
+from grader.models.probe import probed
+from grader.recipe import Recipe
+from grader.sandbox.guest.checkpoint import Moment
+from grader.sandbox.guest.objects import Objects, array_of, tensor_of, unchanged
+from grader.sandbox.guest.seeding import seed_generators, seed_torch
+from grader.sandbox.protocol.encoding import Channel, Closed, Failure, Handle, Packets
+from grader.sandbox.protocol.values import packed, unpacked
+
+__all__ = ["TRAINED", "serve_snapshot"]
+
+TRAINED = "__trained__"  # the name of the models that the statement before a snapshot trained
+
+
+def serve_snapshot(
+    connection: socket.socket, namespace: dict[str, Any], moments: Mapping[tuple[int, int], Moment]
+) -> None:
+    """Wait for tests and fork for each, until the trusted side hangs up.
+
+    Args:
+        connection: where tests are asked for.
+        namespace: the kernel's.
+        moments: earlier ones of the same kernel, by cell and part.
+    """
+    connection = _keep_only(connection)
+    packets = Packets(connection)
+    deadlines: dict[int, float] = {}
+    while True:
+        wait = max(0.0, min(deadlines.values()) - time.monotonic()) if deadlines else None
+        ready, _, _ = select.select([connection], [], [], wait)
+        _reap(deadlines)
+        if not ready:
+            continue
+        try:
+            request, descriptors = packets.receive()
+        except Closed:
+            return
+        if "ping" in request:
+            packets.send({"pong": True})
+            continue
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            try:
+                _Test(socket.socket(fileno=descriptors[0]), namespace, moments, request).serve()
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.close(descriptors[0])
+        deadlines[pid] = time.monotonic() + request["seconds"]
+
+
+def _keep_only(connection: socket.socket) -> socket.socket:
+    """Become quiet: no sockets of the kernel, no output, no handlers, one tensor thread."""
+    os.dup2(connection.fileno(), 3)
+    os.closerange(4, 65536)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    signal.set_wakeup_fd(-1)
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)  # a fork has none, but the kernel itself may become the snapshot
+    for sign in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_DFL)
+    # The threads of a parallel operation do not survive a fork, and waiting for them never ends.
+    torch.set_num_threads(1)
+    gc.freeze()
+    return socket.socket(fileno=3)
+
+
+def _reap(deadlines: dict[int, float]) -> None:
+    """Kill the tests that are late, and wait for whatever has ended: children of the notebook's among it."""
+    for pid, deadline in deadlines.items():
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        while ended := os.waitpid(-1, os.WNOHANG)[0]:
+            deadlines.pop(ended, None)
+
+
+class _Test:
+    """A process of tests: answers operations on the student's objects until it is hung up on."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        namespace: dict[str, Any],
+        moments: Mapping[tuple[int, int], Moment],
+        request: dict[str, Any],
+    ) -> None:
+        self._channel = Channel(connection)
+        self._namespace = namespace
+        self._at_end = dict(namespace)
+        self._moments = moments
+        self._moment: tuple[int, int] | None = None
+        self._seed: int = request["seed"]
+        _bound_memory(request["memory_bytes"])
+        self._do_begin(request)
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request = self._channel.receive()
+            except Closed:
+                return
+            try:
+                answer = getattr(self, "_do_" + request["operation"])(request)
+            except MemoryError:
+                answer = Failure("MemoryError", "ran out of memory")
+            except BaseException as error:  # whatever the student's code raises is an answer
+                answer = Failure(_name_of(error), _text_of(error))
+            self._send(answer)
+
+    def _send(self, answer: Any) -> None:
+        try:
+            self._channel.send(answer)
+        except TypeError as error:
+            self._channel.send(Failure("Malformed", f"the result is no plain data: {error}"))
+
+    def _do_get(self, request: dict[str, Any]) -> Any:
+        name = self._aliases.get(request["name"], request["name"])
+        if name not in self._namespace:
+            return Failure("Missing", f"{name} is not defined")
+        thing = self._namespace[name]
+        return self._objects.keep(thing) if callable(thing) else self._objects.outgoing(thing)
+
+    def _do_begin(self, request: dict[str, Any]) -> None:
+        """Be as a new process is: no objects kept, the generators at their seed."""
+        if request["moment"] != self._moment:
+            self._namespace.clear()
+            self._namespace.update(self._at_end)
+            if request["moment"]:
+                self._moments[request["moment"]].put_back(self._namespace)
+            self._moment = request["moment"]
+        self._aliases: dict[str, str] = request["aliases"]
+        self._objects = Objects()
+        seed_generators(self._seed)
+
+    def _do_names(self, request: dict[str, Any]) -> Any:
+        """Return the student's own models and callables, those most likely to build a model first.
+
+        Beside each name is what it must be called with.
+        """
+        own = {name: thing for name, thing in self._namespace.items() if not name.startswith("_")}
+        required = {name: needed for name, thing in own.items() if (needed := _required(thing)) is not None}
+        order = sorted(required, key=lambda name: (not isinstance(own[name], type | nn.Module), name))
+        return tuple((name, required[name]) for name in order)
+
+    def _do_call(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        given = self._objects.incoming((request["args"], request["kwargs"]))
+        result = target(*given[0], **given[1])
+        if not unchanged((request["args"], request["kwargs"]), given):
+            return Failure("ChangedArgument", "")
+        return self._objects.outgoing(result)
+
+    def _do_calls(self, request: dict[str, Any]) -> Any:
+        return tuple(self._do_call({"kwargs": {}, **call}) for call in request["calls"])
+
+    def _do_read(self, request: dict[str, Any]) -> Any:
+        name = self._aliases.get(request["name"], request["name"])
+        if name not in self._namespace:
+            return Failure("Missing", f"{name} is not defined")
+        return packed(self._namespace[name], self._objects.handle_of)
+
+    def _do_attribute(self, request: dict[str, Any]) -> Any:
+        return packed(getattr(self._objects.incoming(request["target"]), request["name"]), self._objects.handle_of)
+
+    def _do_apply(self, request: dict[str, Any]) -> Any:
+        """Call with Python's own values; what was given comes back too where the call changed it."""
+        target = self._objects.incoming(request["target"])
+        args, kwargs = unpacked(request["given"], self._objects.incoming)
+        result = packed(target(*args, **kwargs), self._objects.handle_of)
+        after = packed((args, kwargs), self._objects.handle_of)
+        return (result, None if after == request["given"] else after)
+
+    def _do_layer(self, request: dict[str, Any]) -> Handle:
+        arguments = self._objects.incoming((request["args"], request["kwargs"]))
+        seed_torch(0)
+        return self._objects.keep(getattr(nn, request["kind"])(*arguments[0], **arguments[1]))
+
+    def _do_signature(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        return modules.signature_of(target)
+
+    def _do_sketch(self, request: dict[str, Any]) -> Any:
+        target = self._objects.incoming(request["target"])
+        given = self._objects.incoming((request["args"], request["kwargs"]))
+        return self._objects.outgoing(modules.sketched(target, *given))
+
+    def _do_parameters(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        return {name: array_of(parameter) for name, parameter in modules.learnable(module).items()}
+
+    def _do_parameter_shapes(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        return {name: tuple(parameter.shape) for name, parameter in modules.learnable(module).items()}
+
+    def _do_load(self, request: dict[str, Any]) -> None:
+        modules.fill(self._objects.incoming(request["target"]), self._objects.incoming(request["values"]))
+
+    def _do_gradients(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        inputs, cotangent = self._objects.incoming((request["inputs"], request["cotangent"]))
+        found = modules.gradients(module, inputs, cotangent)
+        return {name: None if gradient is None else array_of(gradient) for name, gradient in found.items()}
+
+    def _do_graph(self, request: dict[str, Any]) -> Any:
+        try:
+            return exported(self._objects.incoming(request["target"]), request["image"])
+        except NotExportable as error:
+            return {"reason": str(error)[:500]}
+
+    def _do_probe(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        found = probed(module, request["names"], tensor_of(request["images"]), request["seed"])
+        return self._objects.outgoing(found)
+
+    def _do_train(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        given = (tensor_of(request[name]) for name in ("images", "labels", "judged"))
+        finite, classes, points = trained_in_place(module, Recipe(**request["recipe"]), request["seed"], *given)
+        return {"finite": finite, "classes": array_of(classes), "points": points}
+
+    def _do_trained(self, request: dict[str, Any]) -> Any:
+        return self._objects.keep(self._namespace[TRAINED][request["number"]])
+
+    def _do_answers(self, request: dict[str, Any]) -> Any:
+        module, images = self._objects.incoming((request["target"], request["images"]))
+        return array_of(modules.answers(module, images, request["size"], request["pixels"]))
+
+    def _do_operations(self, request: dict[str, Any]) -> Any:
+        module = self._objects.incoming(request["target"])
+        return tuple(modules.operations(module, self._objects.incoming(request["inputs"])))
+
+
+def _required(thing: Any) -> tuple[str, ...] | None:
+    """Return the parameters a callable of the student's requires, none for a model; None for anything else."""
+    if isinstance(thing, nn.Module):
+        return () if type(thing).__module__ in ("__main__", nn.Sequential.__module__) else None
+    if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
+        return None
+    try:
+        return tuple(name for name, required, _ in modules.signature_of(thing) if required)
+    except (TypeError, ValueError):
+        return None
+
+
+def _bound_memory(memory_bytes: int) -> None:
+    try:
+        with open("/proc/self/status") as status:
+            used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
+    except OSError:
+        return  # a sandbox without /proc; the bound of the whole submission is left
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = used + memory_bytes if hard == resource.RLIM_INFINITY else min(used + memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+
+
+def _name_of(error: BaseException) -> str:
+    return re.sub(r"\W", "", type(error).__name__)[:100] or "Exception"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)[:2000]
+    except Exception:  # an exception whose text raises
+        return ""

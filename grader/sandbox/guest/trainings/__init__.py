@@ -1,0 +1,1 @@
+"""What follows a student's training loop while it runs."""

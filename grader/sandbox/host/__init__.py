@@ -1,0 +1,1 @@
+"""The trusted end of the sandbox: starts sandboxes, asks questions, believes nothing."""

@@ -1,0 +1,1 @@
+"""How a process is locked in: namespaces, mounts, control groups, Landlock and seccomp."""

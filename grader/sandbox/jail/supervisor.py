@@ -1,0 +1,274 @@
+"""The sandbox's first process: enters isolation, starts kernels and runners, reaps, and clears up between them.
+
+It takes orders from the trusted side only and reads nothing that a student wrote. When it ends, the kernel ends every
+process of its pid namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import Limits
+from grader.sandbox.guest.kernel import run_kernel
+from grader.sandbox.guest.messages import MessageLine
+from grader.sandbox.guest.runner import run_cells
+from grader.sandbox.jail import linux
+from grader.sandbox.jail.isolation import Confinement, FileView, Layers
+from grader.sandbox.jail.seccomp import SystemCallFilter
+from grader.sandbox.protocol.encoding import Closed, Packets
+
+__all__ = ["supervise"]
+
+_SECONDS_TO_CLEAR = 3.0
+_SECONDS_TO_LOOK_AGAIN = 0.005
+
+
+def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
+    """Enter isolation and serve orders until the trusted side hangs up."""
+    os.setsid()
+    orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
+    os.closerange(4, 65536)
+    host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    zygote = _parent(host_processes)
+    limits = Limits(**request["limits"])
+    layers = Layers(frozenset(request["left_out"]))
+    shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
+    view = FileView(tuple(Path(path) for path in request["hidden"]), shown)
+    confinement = Confinement(
+        layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
+    )
+    confinement.leave_host()
+    linux.die_with_parent()  # only now: a change of user would make the kernel forget it
+    if _parent(host_processes) != zygote:
+        return
+    if not confinement.first:
+        first = os.fork()
+        if first:
+            _watch(first)
+        linux.die_with_parent()
+    linux.adopt_orphans()
+    confinement.settle_as_first_process()
+    confinement.confine()
+    os.environ["TMPDIR"] = str(confinement.scratch)
+    _Supervisor(orders, layers, confinement, limits, _own_processes(host_processes)).serve()
+
+
+def _watch(first: int) -> None:
+    """Outlive a first process that is not the zygote's own fork: told to stop, kill it, and end when all is gone."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
+    os.closerange(0, 65536)
+    os.waitpid(first, 0)
+    os._exit(0)
+
+
+class _Supervisor:
+    def __init__(
+        self, orders: Packets, layers: Layers, confinement: Confinement, limits: Limits, processes: int
+    ) -> None:
+        self._orders = orders
+        self._layers = layers
+        self._confinement = confinement
+        self._limits = limits
+        self._processes = processes
+        self._kernel = 0
+        self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        try:
+            self._serve()
+        except Closed:
+            pass
+        finally:
+            self._kill_all_but(set())
+
+    def _serve(self) -> None:
+        self._orders.send({"layers": tuple((each.name, each.on, each.reason) for each in self._layers.status())})
+        while True:
+            ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
+            if self._wake in ready:
+                self._wait_for_an_end()
+                self._reap()
+            if self._orders.socket.fileno() in ready:
+                self._obey(*self._orders.receive())
+
+    def _obey(self, order: dict[str, Any], descriptors: list[int]) -> None:
+        if order["order"] == "start":
+            self._start(order, *descriptors)
+        elif order["order"] == "clear":
+            self._clear(set(order["keep"]))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
+        asked, asking = MessageLine.pair()
+
+        def kernel() -> None:
+            self._confinement.confine_files(scoped=True)
+            run_kernel(asked, socket.socket(fileno=agent), order, self._limits)
+
+        def run() -> None:
+            # The runner interrupts the kernel, which a scope of its own would forbid.
+            self._confinement.confine_files(scoped=False)
+            run_cells(asking, self._kernel, socket.socket(fileno=runner), self._limits)
+
+        try:
+            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
+            self._fork(run, keep=[runner, asking.fileno()])
+        except OSError:
+            # What a student left behind takes all processes there may be; then not even snapshots are spared.
+            self._kill_all_but(set())
+            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
+            self._fork(run, keep=[runner, asking.fileno()])
+        asked.close()
+        asking.close()
+        self._orders.send({"kernel": self._kernel})
+
+    def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _close_all_but(keep)
+            _die_first()
+            body()
+            status = 0
+        except BaseException:  # a fork must never come back up into the supervisor's loop
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._kernel:
+                self._orders.send({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _clear(self, keep: set[int]) -> None:
+        self._kill_all_but(keep)
+        self._orders.send({"cleared": True})
+
+    def _kill_all_but(self, keep: set[int]) -> None:
+        """Kill every process below this one except those to keep.
+
+        Stopping comes first: what is stopped forks no more, so even a fork bomb is gone after a few rounds. Where it
+        is not, everything goes, and what should have been kept is made again by running the cells once more.
+        """
+        deadline = time.monotonic() + _SECONDS_TO_CLEAR
+        while others := _descendants(self._processes) - keep:
+            late = time.monotonic() > deadline
+            if late and os.getpid() == 1:
+                os.kill(-1, signal.SIGKILL)
+            if late:
+                break
+            for sign in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in others:
+                    _kill(pid, sign)
+            self._wait_for_an_end()
+            self._reap()
+        self._reap()
+
+    def _wait_for_an_end(self) -> None:
+        """Wait until a child has ended, but not for long: what was killed need not be one of ours yet."""
+        if select.select([self._wake], [], [], _SECONDS_TO_LOOK_AGAIN)[0]:
+            os.read(self._wake, 4096)
+
+
+def _parent(processes: int) -> int:
+    """Return the parent's number as a /proc shows it: to a first process itself, every parent is 0."""
+    return int(_read(processes, "self/stat").rpartition(b")")[2].split()[1])
+
+
+def _own_processes(host_processes: int) -> int:
+    """Return a descriptor of the /proc that shows this process's descendants: the sandbox's, else the host's."""
+    try:
+        private = int(Path("/proc/self").readlink().name) == os.getpid()
+    except (OSError, ValueError):
+        private = False
+    return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY) if private else host_processes
+
+
+def _descendants(processes: int) -> set[int]:
+    """Return the processes below this one, by the numbers that this one may signal.
+
+    As a subreaper it is the parent of every orphan among them.
+    """
+    parents: dict[int, int] = {}
+    for name in os.listdir(processes):
+        if name.isdigit():
+            fields = _read(processes, f"{name}/stat").rpartition(b")")[2].split()
+            if fields and not _is_dead(fields):
+                parents[int(name)] = int(fields[1])
+    own = int(os.readlink("self", dir_fd=processes))
+    found = {own}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {_innermost(processes, pid) for pid in found - {own}} - {0}
+
+
+def _is_dead(fields: Sequence[bytes]) -> bool:
+    """Tell, by its line in /proc, whether a process only waits for its parent to notice; one with threads runs on."""
+    return fields[0] == b"Z" and fields[17] == b"1"
+
+
+def _innermost(processes: int, pid: int) -> int:
+    """Return a process's number in its own pid namespace, 0 where it is gone."""
+    for line in _read(processes, f"{pid}/status").splitlines():
+        if line.startswith(b"NSpid:"):
+            return int(line.split()[-1])
+    return 0
+
+
+def _read(folder: int, name: str) -> bytes:
+    """Return a file's bytes, none where the process it tells of has ended meanwhile."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 16384)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _die_first() -> None:
+    """Have the kernel kill this process and its children, not the supervisor, when memory runs out."""
+    linux.set_dumpable(True)  # else the file is root's
+    with contextlib.suppress(OSError):  # a sandbox without /proc
+        linux.write_file("/proc/self/oom_score_adj", "1000")
+    linux.set_dumpable(False)
+
+
+def _kill(pid: int, sign: signal.Signals) -> None:
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return
+
+
+def _close_all_but(keep: list[int]) -> None:
+    start = 3
+    for descriptor in [*sorted(keep), 65536]:
+        os.closerange(start, descriptor)
+        start = descriptor + 1

@@ -1,0 +1,215 @@
+"""The warm process: imports the course's packages once, then forks a sandbox for each submission.
+
+It runs as `python -m grader.sandbox.jail.zygote FD...`, takes requests on these sockets and holds no
+secret: every student can read all of its memory (docs/sandbox.md). It starts no thread and runs no parallel tensor
+operation, because neither survives a fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from grader.sandbox.jail import linux
+from grader.sandbox.jail.seccomp import SystemCallFilter
+from grader.sandbox.protocol.encoding import Closed, Packets
+
+__all__ = ["main"]
+
+# What the runner and the kernel need, so that no submission pays for it.
+_OWN_PACKAGES = (
+    "grader.sandbox.jail.supervisor",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.magics",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "matplotlib_inline.backend_inline",
+    "zmq.asyncio",
+    "zmq.eventloop.zmqstream",
+    "tornado.platform.asyncio",
+    "jupyter_client.asynchronous",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "nbclient",
+)
+
+# What root's way into a new pid namespace rests on; where one is left out, it goes the way of an ordinary user.
+_WITH_FIRST = frozenset({"user namespace", "mount namespace", "pid namespace", "private file system"})
+
+
+def main(descriptors: list[int]) -> None:
+    """Serve fork requests on each line until nobody is left on the other side of any."""
+    linux.die_with_parent()
+    gc.disable()
+    lines = {number: Packets(socket.socket(fileno=number)) for number in descriptors}
+    missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
+    try:
+        compiled: SystemCallFilter | str = SystemCallFilter()
+    except (OSError, RuntimeError) as error:
+        compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
+    _read_files()
+    importlib.import_module("grader.sandbox.guest.kernel").prepare_kernel()
+    signal.signal(signal.SIGCHLD, _reap)
+    gc.freeze()
+    gc.enable()
+    for line in lines.values():
+        with suppress(Closed):
+            line.send({"ready": os.getpid(), "missing": missing})
+    settled = False
+    while lines:
+        for number in select.select(list(lines), [], [])[0]:
+            try:
+                forked = _serve(lines[number], compiled)
+            except Closed:
+                lines.pop(number).close()
+                continue
+            if forked and not settled:
+                _settle()
+                settled = True
+
+
+def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
+    """Take one request; tell whether a sandbox was forked."""
+    request, descriptors = line.receive()
+    if "cpu_seconds" in request:
+        line.send({"cpu_seconds": sum(os.times()[:4])})
+        return False
+    with _next_fork_comes_first(request["left_out"]) as first:
+        pid = os.fork()
+        if pid == 0:
+            _become_sandbox(request, descriptors[0], compiled)
+    os.close(descriptors[0])
+    line.send({"pid": pid, "first": first})
+    return True
+
+
+def _settle() -> None:
+    """Make later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    linux.use_huge_pages()
+
+
+def _read_files() -> None:
+    """Let nbformat read its schema and IPython its theme now: a sandbox may not be able to reach the files."""
+    from IPython.utils.PyColorize import theme_table
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    new_notebook(cells=[new_code_cell("")])
+    theme_table["nocolor"]
+
+
+def _reap(*_: object) -> None:
+    """Wait for finished sandboxes, so that none stays as a zombie and their time is counted."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return
+
+
+def _import_packages(names: list[str]) -> dict[str, str]:
+    """Import what can be imported; return the reason for each package that cannot."""
+    missing: dict[str, str] = {}
+    with _no_cuda_during_import():
+        for name in [*names, *_OWN_PACKAGES]:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a course package may fail in its own way; doctor and report show it
+                if name in _OWN_PACKAGES:
+                    raise
+                missing[name] = f"{type(error).__name__}: {error}"
+        if "torchvision.datasets" in sys.modules:
+            importlib.import_module("grader.sandbox.guest.trainings.loading")
+    if "torch" in sys.modules:
+        _make_forks_safe(sys.modules["torch"])
+    return missing
+
+
+def _make_forks_safe(torch: Any) -> None:
+    """Stay at one thread here, and have every fork renew torch's pool of threads before it does anything else.
+
+    The first use of the pool after a fork replaces it, and not under a lock: the threads that a first backward pass
+    starts would all do so at once, and one that finds no pool ends the process ("Invalid thread pool!").
+    """
+    torch.set_num_threads(1)
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(torch.get_num_threads()))
+
+
+@contextmanager
+def _no_cuda_during_import() -> Iterator[None]:
+    """Answer "no device" while packages are imported: asking the driver before a fork spoils CUDA in every child."""
+    try:
+        import torch
+    except ImportError:
+        yield
+        return
+    count = torch.cuda.device_count
+    torch.cuda.device_count = lambda: 0
+    try:
+        yield
+    finally:
+        torch.cuda.device_count = count
+
+
+@contextmanager
+def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
+    """Have what this process forks in the body be the first of a pid namespace, where it may; tell whether it is.
+
+    An ordinary user may not: its forks make a user namespace of their own first, and then fork once more.
+
+    Args:
+        left_out: names of layers that are not applied.
+
+    Raises:
+        OSError: this process cannot get back its own namespace for what it forks later.
+    """
+    if os.geteuid() != 0 or _WITH_FIRST & set(left_out):
+        yield False
+        return
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        linux.unshare(linux.CLONE_NEWPID)
+    except OSError:  # in a container, root may have no right to
+        os.close(own)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        linux.join_namespace(own, linux.CLONE_NEWPID)
+        os.close(own)
+
+
+def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:
+    """Turn this fork into a submission's process tree; never returns."""
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        from grader.sandbox.jail import supervisor
+
+        supervisor.supervise(request, descriptor, compiled)
+        status = 0
+    except BaseException:  # nothing may come back up into the zygote's loop
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main([int(number) for number in sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""What crosses between the sandbox and the trusted side: plain data in length-checked frames."""

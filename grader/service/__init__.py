@@ -1,0 +1,1 @@
+"""The server and its workers: what the extra `service` installs."""

@@ -1,0 +1,104 @@
+"""Routes of batches: hand in, look, cancel, sum up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from grader.recipe import Mode
+from grader.service.api.access import Anyone, Id, batch_of
+from grader.service.api.pagination import After, AfterId, PageSize, page
+from grader.service.api.problems import documented
+from grader.service.api.routes.submissions import Cancelled, SubmissionView, shown
+from grader.service.api.service import Given
+from grader.service.store.queries.leases import cancel
+from grader.service.store.queries.reports import BatchStatus, batches, submissions
+from grader.service.store.queries.tokens import Role
+from grader.service.store.schema import State
+
+__all__ = ["router"]
+
+router = APIRouter(
+    prefix="/v1/batches",
+    tags=["batches"],
+    responses=documented("unauthorized", "invalid-request", "too-many-requests", "unavailable"),
+)
+
+
+class BatchView(BaseModel):
+    """A batch, and how far it is."""
+
+    id: str
+    title: str
+    owner: str = Field(description="The name of the token that handed it in.")
+    assignment: str
+    training: Mode
+    created_at: datetime
+    submissions: int
+    states: dict[State, int] = Field(description="How many submissions' gradings are in each state.")
+    done: bool = Field(description="Whether every grading has ended.")
+    links: dict[str, str] = Field(description="Where its submissions, events, overview and gradebook are.")
+
+
+class Batches(BaseModel):
+    """A page of batches, newest first."""
+
+    items: list[BatchView]
+    next: str | None = Field(description="`after` of the next page, None on the last one.")
+
+
+class Submissions(BaseModel):
+    """A page of submissions, by key."""
+
+    items: list[SubmissionView]
+    next: str | None = Field(description="`after` of the next page, None on the last one.")
+
+
+@router.get("", summary="Batches")
+def all_of_them(token: Anyone, service: Given, after: AfterId = "", limit: PageSize = 50) -> Batches:
+    """List batches, newest first: all of them for instructors, their own for others."""
+    owner = None if token.role is Role.INSTRUCTOR else token.id
+    found, following = page(batches(service.store, owner, after, limit + 1), limit, lambda each: each.id)
+    return Batches(items=[view(each) for each in found], next=following)
+
+
+@router.get("/{batch}", summary="One batch", responses=documented("not-found"))
+def one(token: Anyone, service: Given, batch: Id) -> BatchView:
+    """Show a batch and how far it is."""
+    return view(batch_of(service, token, batch))
+
+
+@router.get("/{batch}/submissions", summary="The submissions of a batch", responses=documented("not-found"))
+def its_submissions(token: Anyone, service: Given, batch: Id, after: After = "", limit: PageSize = 100) -> Submissions:
+    """List a batch's submissions by key."""
+    all_marks = token.role is Role.INSTRUCTOR
+    found = submissions(service.store, batch_of(service, token, batch).id, after, limit + 1, all_marks=all_marks)
+    rows, following = page(found, limit, lambda each: each.key)
+    return Submissions(items=[shown(token, each) for each in rows], next=following)
+
+
+@router.post("/{batch}/cancel", summary="Cancel a batch", responses=documented("not-found"))
+def stop(token: Anyone, service: Given, batch: Id) -> Cancelled:
+    """End all gradings that have not ended; reports that are there stay."""
+    return Cancelled(cancelled=cancel(service.store, batch_of(service, token, batch).id))
+
+
+def view(found: BatchStatus) -> BatchView:
+    """Return a batch as it is shown."""
+    place = f"/v1/batches/{found.id}"
+    parts = ("submissions", "events", "overview", "gradebook")
+    return BatchView(
+        id=found.id,
+        title=found.title,
+        owner=found.owner_name,
+        assignment=Path(found.assignment).name,
+        training=found.mode,
+        created_at=found.created_at,
+        submissions=found.submissions,
+        states=dict(found.counts),
+        done=found.done,
+        links={"self": place, **{part: f"{place}/{part}" for part in parts}},
+    )

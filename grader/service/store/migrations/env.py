@@ -1,0 +1,48 @@
+"""What Alembic runs: `grader.service.store.database.migrate` passes it a connection and owns the transaction.
+
+After `schema.py` has changed, the next version is written by comparing it with a database of the version before:
+
+    export GRADER_DATABASE=sqlite:////tmp/before.sqlite      # made by `grader database upgrade`
+    .venv/bin/alembic -c grader/service/store/migrations/alembic.ini \\
+        revision --autogenerate --rev-id 2 -m "What changes"
+
+and then read and made tidy by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection, Enum
+
+from grader.service.settings import Settings
+from grader.service.store.columns import Line, Moment
+from grader.service.store.database import engine_of
+from grader.service.store.schema import Row
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Row.metadata,
+        render_as_batch=True,  # SQLite changes a column by copying its table
+        render_item=_type,
+    )
+    context.run_migrations()
+
+
+def _type(kind: str, item: Any, _: object) -> str | Literal[False]:
+    """Write our types into migrations as what a database has: a migration must not change when our code does."""
+    if kind != "type":
+        return False
+    if isinstance(item, Enum):
+        return f"sa.String(length={item.length})"
+    return {Line: "sa.Text()", Moment: "sa.Double()"}.get(type(item), False)
+
+
+if "connection" in context.config.attributes:
+    _run(context.config.attributes["connection"])
+else:
+    with engine_of(Settings.from_environment().database).begin() as developers:
+        _run(developers)

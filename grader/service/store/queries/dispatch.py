@@ -1,0 +1,108 @@
+"""Dispatching: which gradings' messages are sent next, fairly between those who handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+
+from grader.service.store.columns import now
+from grader.service.store.database import Store
+from grader.service.store.schema import ALIVE, BatchRow, GradingRow, Stage, State, SubmissionRow
+
+__all__ = ["Publication", "Queue", "dispatch", "queue_of", "recall"]
+
+Queue = Literal["cpu", "gpu"]
+
+_MOST_WAITS = 30  # of `republish_seconds`, between two messages for one grading
+
+_QUEUES: dict[Stage, Queue] = {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A message to be sent: this grading, on this queue."""
+
+    grading: str
+    queue: Queue
+
+
+def queue_of(stage: Stage) -> Queue:
+    """Return the queue on which a stage is asked for."""
+    return _QUEUES[stage]
+
+
+def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 200) -> list[Publication]:
+    """Mark the gradings whose messages are to be sent now, and return them in the order to send them in.
+
+    Everybody who handed in gets their turn: the first of each, then the second of each. Two that dispatch at once never
+    take the same grading.
+
+    Args:
+        store: where gradings are.
+        share: how many of one owner's, on one queue, are published or leased at once. Each queue has a share of its
+            own: trainings that wait for a GPU which is switched off must not keep definitions waiting.
+        republish_seconds: after how long a message that nobody took up is taken for lost; after the second message
+            twice as long, and so on: where no worker runs for days, the broker would be filled with copies.
+        limit: of messages at once.
+    """
+    waits = case((GradingRow.publications < _MOST_WAITS, GradingRow.publications), else_=_MOST_WAITS)
+    lost = GradingRow.published_at < now() - republish_seconds * waits
+    due = and_(GradingRow.state == State.WAITING, or_(GradingRow.published_at.is_(None), lost))
+    with store.reading() as session:
+        wanted = list(session.scalars(_in_turn(due, share, limit)))
+    if not wanted:
+        return []
+    with store.session() as session:
+        # `due` is asked again of the row that was locked: another dispatcher may have taken it since it was chosen.
+        locked = select(GradingRow.id).where(GradingRow.id.in_(wanted), due)
+        free = session.scalars(locked.with_for_update(skip_locked=True, key_share=True)).all()
+        taken = session.execute(
+            update(GradingRow)
+            .where(GradingRow.id.in_(free))
+            .values(published_at=now(), publications=GradingRow.publications + 1)
+            .returning(GradingRow.id, GradingRow.stage)
+        )
+        stages = {row.id: row.stage for row in taken}
+    return [Publication(grading, queue_of(stages[grading])) for grading in wanted if grading in stages]
+
+
+def recall(store: Store, publications: Sequence[Publication]) -> None:
+    """Mark as not published what could not be sent: it is due again at once, for whoever dispatches next."""
+    with store.session() as session:
+        session.execute(
+            update(GradingRow)
+            .where(GradingRow.id.in_([each.grading for each in publications]), GradingRow.state == State.WAITING)
+            .values(published_at=None, publications=GradingRow.publications - 1)
+        )
+
+
+def _in_turn(due: ColumnElement[bool], share: int, limit: int) -> Select[str]:
+    """Return the query for what is due and within its owner's share, by turns."""
+    unfinished = GradingRow.state.in_(ALIVE)
+    own = [BatchRow.owner, GradingRow.stage]
+    order = [GradingRow.created_at, SubmissionRow.key, GradingRow.id]
+    ranked = (
+        select(
+            GradingRow.id,
+            GradingRow.created_at,
+            SubmissionRow.key,
+            due.label("due"),
+            func.count().filter(~due).over(partition_by=own).label("published"),
+            func.row_number().over(partition_by=[*own, due], order_by=order).label("turn"),
+        )
+        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        .join(BatchRow, BatchRow.id == SubmissionRow.batch)
+        .where(unfinished)
+        .subquery()
+    )
+    # One whose share is half used stands behind one who has nothing yet.
+    place = ranked.c.published + ranked.c.turn
+    return (
+        select(ranked.c.id)
+        .where(ranked.c.due, place <= share)
+        .order_by(place, ranked.c.created_at, ranked.c.key, ranked.c.id)
+        .limit(limit)
+    )

@@ -1,0 +1,168 @@
+"""Submissions: a student's notebooks, read within bounds and made regular. Nothing of them runs here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from grader.errors import SubmissionError
+from grader.submission.installs import without_installs
+from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
+
+__all__ = ["Bounds", "Cell", "Notebook", "Notice", "Submission", "read_notebook", "read_submission"]
+
+CellKind = Literal["code", "markdown", "raw"]
+
+_KINDS: Mapping[str, CellKind] = {
+    "code": "code",
+    "markdown": "markdown",
+    "raw": "raw",
+}
+_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_SHOWN_COMMAND = 120
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a notebook: its index among all cells, and its source without install commands."""
+
+    index: int
+    kind: CellKind
+    source: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about a notebook that its student should know."""
+
+    file: str
+    cell: int | None
+    text: str
+
+    def __str__(self) -> str:
+        place = self.file if self.cell is None else f"{self.file}, cell {self.cell}"
+        return f"{place}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook's cells, whatever its format was; stored outputs are left behind."""
+
+    name: str
+    sha256: str
+    cells: tuple[Cell, ...]
+    metadata: Mapping[str, Any]
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a student hands in: one or more notebooks."""
+
+    notebooks: tuple[Notebook, ...]
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the notebooks' bytes, whatever their names and order."""
+        digests = sorted(notebook.sha256 for notebook in self.notebooks)
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def read_submission(paths: Iterable[str | os.PathLike[str]], bounds: Bounds = DEFAULT_BOUNDS) -> Submission:
+    """Read the notebooks at these paths as one submission.
+
+    Raises:
+        SubmissionError: a file is missing, is past its bounds, or is no notebook.
+    """
+    distinct = {Path(path).absolute(): Path(path) for path in paths}
+    if not distinct:
+        raise SubmissionError("no notebook was given; name one or more .ipynb files")
+    named = zip(_names(list(distinct)), distinct.values(), strict=True)
+    return Submission(tuple(read_notebook(name, _read_file(path, bounds), bounds) for name, path in named))
+
+
+def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Notebook:
+    """Read a notebook's bytes; `name` is what reports call it.
+
+    Raises:
+        SubmissionError: the bytes are past their bounds, or are no notebook.
+    """
+    document = parse(name, data, bounds)
+    notices: list[Notice] = []
+    cells = []
+    for index, stored in enumerate(document.cells):
+        kind = _KINDS.get(str(stored.get("cell_type")))
+        if kind is None:
+            kind = "raw"
+            notices.append(Notice(name, index, "its type is unknown, so it was not run"))
+        source = _regular(stored["source"])
+        if kind == "code":
+            source, removed = without_installs(source)
+            if removed:
+                notices.append(Notice(name, index, _not_installed(removed)))
+        cells.append(Cell(index, kind, source))
+    language = _language(document.metadata)
+    if not language.casefold().startswith(("python", "ipython")):
+        notices.insert(0, Notice(name, None, f"it says that it is written in {language}; it was run as Python"))
+    metadata = {**document.metadata, "kernelspec": _KERNEL}
+    return Notebook(name, hashlib.sha256(data).hexdigest(), tuple(cells), metadata, tuple(notices))
+
+
+def _regular(source: str) -> str:
+    # Half of a surrogate pair can stand in JSON, but in no file and no message to a kernel.
+    text = source.encode("utf-8", "replace").decode()
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _not_installed(removed: tuple[str, ...]) -> str:
+    first = removed[0] if len(removed[0]) <= _SHOWN_COMMAND else f"{removed[0][:_SHOWN_COMMAND]}…"
+    what = f"`{first}` was" if len(removed) == 1 else f"`{first}` and {len(removed) - 1} more were"
+    return f"{what} not run: the course's packages are installed already"
+
+
+def _language(metadata: Mapping[str, Any]) -> str:
+    """Return the language that a notebook says it is written in, Python where it says nothing."""
+    for key, entry in (("kernelspec", "language"), ("language_info", "name")):
+        description = metadata.get(key)
+        if isinstance(description, dict) and isinstance(description.get(entry), str) and description[entry]:
+            return str(description[entry])[:_SHOWN_COMMAND]
+    return "python"
+
+
+def _read_file(path: Path, bounds: Bounds) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            found = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise SubmissionError(f"{path}: this is {found}; name the notebook file itself")
+        if status.st_size <= bounds.file_bytes:
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                return file.read(bounds.file_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SubmissionError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
+    raise SubmissionError(f"{path}: {bounds.past_file_size(status.st_size)}")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open even what became a pipe since it was looked at, which would wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """Return each path's last part, with as many folders before it as tell it apart from the others."""
+    # macOS stores Korean file names decomposed; composed, the same homework is called the same everywhere.
+    parts = [tuple(unicodedata.normalize("NFC", part) for part in path.parts) for path in paths]
+    names = []
+    for own, path in zip(parts, paths, strict=True):
+        endings = (own[-length:] for length in range(1, len(own) + 1))
+        alone = (ending for ending in endings if sum(other[-len(ending) :] == ending for other in parts) == 1)
+        names.append(str(Path(*next(alone, path.parts))))
+    return names

@@ -1,0 +1,366 @@
+"""`grade_batch`: what it writes, what it does not grade twice, and what it does when a process breaks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import Assignment, load_assignment
+from grader.batch.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
+from grader.batch.sources import collect_all
+from grader.collection import HandedIn
+from grader.errors import InputError, SystemFault
+from grader.recipe import Mode
+from grader.results.journal import JOURNAL, Record, Status, append, read_journal
+from grader.results.report import Report
+from tests.support.batches import Noted, handed_in, moody
+from tests.support.notebooks import notebook_bytes
+from tests.support.paths import ASSIGNMENTS
+from tests.support.processes import descendants
+
+
+@pytest.fixture
+def assignment(tmp_path: Path) -> Assignment:
+    """The assignment whose rubric can break the process that grades."""
+    return moody(tmp_path / "moody")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a batch writes."""
+    return tmp_path / "reports"
+
+
+def graded(
+    submissions: Sequence[HandedIn], assignment: Assignment, out: Path, jobs: int = 1, stop_after: int = 0
+) -> Noted:
+    noted = Noted(stop_after)
+    grade_batch(submissions, assignment, out, noted, jobs=jobs)
+    return noted
+
+
+def report_in(out: Path, key: str) -> Report:
+    return Report.from_json((out / f"{key}.json").read_text("utf-8"))
+
+
+def run_by(noted: Noted) -> set[str]:
+    return {key for key, what in noted.steps if what.startswith("running")}
+
+
+def child_processes() -> set[str]:
+    threads = Path("/proc/self/task").iterdir()
+    return {child for thread in threads for child in (thread / "children").read_text().split()}
+
+
+def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: Path) -> None:
+    everybody = [
+        handed_in("kim", 1),
+        handed_in("이서연", -1),
+        HandedIn("park", "Park", {}, (("park.ipynb", b"{"),)),
+        HandedIn("choi", "Choi", notices=("left aside: homework.pdf",)),
+        HandedIn("jung", "Jung"),
+    ]
+    noted = graded(everybody, assignment, out, jobs=2)
+    assert noted.begun == (5, 0, 2)
+    ended = {key: (record.status, record.message) for key, record in read_journal(out).items()}
+    assert ended["kim"] == ended["이서연"] == (Status.GRADED, "")
+    assert ended["park"][0] is ended["choi"][0] is Status.UNREADABLE
+    assert "park.ipynb" in ended["park"][1]
+    assert "homework.pdf" in ended["choi"][1]
+    assert "homework.pdf" not in ended["jung"][1]
+    assert [report_in(out, key).score for key in ("kim", "이서연")] == [1, 0]
+    assert "A number" in (out / "kim.html").read_text("utf-8")
+    assert {path.name for path in out.iterdir()} == {
+        *("kim.json", "kim.html", "이서연.json", "이서연.html", JOURNAL, GRADEBOOK, SUMMARY, ".lock")
+    }
+    assert "Student kim" in (out / SUMMARY).read_text("utf-8")
+    assert "이서연" in (out / GRADEBOOK).read_text("utf-8-sig")
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_graded_again_and_what_changed_is(assignment: Assignment, out: Path) -> None:
+    everybody = [handed_in("kim", 1), handed_in("lee", 2), handed_in("park", 3)]
+    assert run_by(graded(everybody, assignment, out)) == {"kim", "lee", "park"}
+    again = graded(everybody, assignment, out)
+    assert (again.begun, again.steps) == ((3, 3, 1), [])
+
+    (out / "lee.json").unlink()
+    everybody[2] = handed_in("park", -3)
+    changed = graded([*everybody, handed_in("choi", 4)], assignment, out)
+    assert changed.begun[:2] == (4, 1)
+    assert run_by(changed) == {"lee", "park", "choi"}
+    assert report_in(out, "park").score == 0
+
+    (assignment.folder / "test_value.py").write_text((assignment.folder / "test_value.py").read_text() + "# revised\n")
+    revised = graded(everybody, load_assignment(assignment.folder), out)
+    assert run_by(revised) == {"kim", "lee", "park"}
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_stopped_goes_on_and_leaves_no_process(assignment: Assignment, out: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
+    others = child_processes()
+    with pytest.raises(KeyboardInterrupt):
+        graded(everybody, assignment, out, jobs=2, stop_after=2)
+    assert child_processes() <= others
+    done = set(read_journal(out))
+    assert len(done) == 2
+    rest = graded(everybody, assignment, out, jobs=2)
+    assert set(rest.records) == {one.key for one in everybody} - done
+    assert (out / JOURNAL).read_bytes().count(b"\n") == 5
+
+
+@pytest.mark.slow
+def test_a_report_is_the_same_however_many_processes_grade(assignment: Assignment, out: Path, tmp_path: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number - 2) for number in range(5)]
+    for folder, jobs in ((out, 1), (tmp_path / "others", 2)):
+        graded(everybody, assignment, folder, jobs)
+    for one in everybody:
+        assert report_in(out, one.key).canonical() == report_in(tmp_path / "others", one.key).canonical()
+
+
+def test_the_same_files_are_graded_once_and_their_names_count(assignment: Assignment, out: Path) -> None:
+    everybody = [
+        handed_in("kim", 1, "hw.ipynb"),
+        handed_in("lee", 1, "hw.ipynb"),
+        handed_in("park", 1, "homework.ipynb"),
+    ]
+    assert run_by(graded(everybody, assignment, out)) == {"kim", "park"}
+    assert (out / "kim.json").read_bytes() == (out / "lee.json").read_bytes()
+    assert report_in(out, "park").files[0].name == "homework.ipynb"
+    assert set(read_journal(out)) == {"kim", "lee", "park"}
+
+
+@pytest.mark.slow
+def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_go_on(
+    assignment: Assignment, out: Path
+) -> None:
+    everybody = [handed_in("kim", 1), handed_in("poison", 13), handed_in("lee", 2)]
+    noted = graded(everybody, assignment, out)
+    poisoned = noted.records["poison"]
+    assert poisoned.status is Status.FAILED
+    assert "exit code 7" in poisoned.message
+    assert "last words" in poisoned.message
+    assert len([step for step in noted.steps if step == ("poison", "judging")]) == 3
+    assert [noted.records[key].status for key in ("kim", "lee")] == [Status.GRADED] * 2
+    assert not (out / "poison.json").exists()
+
+
+def test_what_broke_is_tried_again(assignment: Assignment, out: Path) -> None:
+    noted = graded([handed_in("kim", 1)], assignment, out)
+    append(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
+    assert run_by(graded([handed_in("kim", 1)], assignment, out)) == {"kim"}
+
+
+def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Path) -> None:
+    noted = graded([handed_in("kim", 14)], assignment, out)
+    assert noted.records["kim"].status is Status.GRADED
+    assert len([step for step in noted.steps if step == ("kim", "judging")]) == 2
+    assert report_in(out, "kim").score == 1
+
+
+class Looking(Noted):
+    """Looks for warm processes whenever a submission has ended, and kills the first that it sees where told to."""
+
+    def __init__(self, kills: bool) -> None:
+        super().__init__()
+        self.warm: set[int] = set()
+        self._kills = kills
+        self._others = warm_processes()
+
+    def ended(self, record: Record, report: Report | None) -> None:
+        super().ended(record, report)
+        found = warm_processes() - self._others
+        if self._kills and not self.warm:
+            os.kill(min(found), signal.SIGKILL)
+        self.warm |= found
+
+
+def warm_processes() -> set[int]:
+    """Return those below this process, without what was forked from them."""
+    parents = {each: parent_of(each) for each in descendants(os.getpid()) if is_warm(each)}
+    return {each for each, parent in parents.items() if parent and parent not in parents}
+
+
+def parent_of(process: int) -> int:
+    """Return a process's parent, 0 where the process is gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def is_warm(process: int) -> bool:
+    try:
+        return b"grader.sandbox.jail.zygote" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_all_who_grade_share_one_warm_process(assignment: Assignment, out: Path) -> None:
+    noted = Looking(kills=False)
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
+    grade_batch(everybody, assignment, out, noted, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(noted.warm) == 1
+
+
+def test_where_the_shared_warm_process_dies_each_starts_its_own(assignment: Assignment, out: Path) -> None:
+    noted = Looking(kills=True)
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
+    grade_batch(everybody, assignment, out, noted, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(noted.warm) >= 2
+
+
+@pytest.fixture
+def loaded(assignment: Assignment) -> Path:
+    """A file in which there is a line for each time that the assignment's tests were loaded: by which process."""
+    test, loaded = assignment.folder / "test_value.py", assignment.folder / "loaded"
+    noting = f"with open({str(loaded)!r}, 'a') as file:\n    print(os.getpid(), file=file)\n"
+    test.write_text(test.read_text() + noting)
+    return loaded
+
+
+def test_what_all_gradings_take_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
+    everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
+    noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert len(loaded.read_text().split()) == 1
+
+
+@pytest.mark.parametrize(("cell", "read"), [("def double(x): return x + x", False), ("class Model: pass", True)])
+def test_what_reads_graphs_is_loaded_where_somebody_has_a_model(
+    tmp_path: Path, out: Path, cell: str, read: bool
+) -> None:
+    folder = tmp_path / "learned"
+    shutil.copytree(ASSIGNMENTS / "learned", folder)
+    test = folder / "test_learned.py"
+    noting = "import sys\nfrom pathlib import Path\nif 'torch._dynamo' in sys.modules:\n    "
+    test.write_text(test.read_text() + f"{noting}Path(__file__).with_name('read').touch()\n")
+    one = HandedIn("kim", "Kim", {}, (("kim.ipynb", notebook_bytes(cell)),))
+    assert graded([one], load_assignment(folder), out).records["kim"].status is Status.GRADED
+    assert (folder / "read").exists() is read
+
+
+def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
+    assignment: Assignment, loaded: Path, out: Path
+) -> None:
+    everybody = [handed_in("kim", 1), handed_in("orphaned", 16), handed_in("killed once", 14)]
+    noted = graded(everybody, load_assignment(assignment.folder), out)
+    assert {record.status for record in noted.records.values()} == {Status.GRADED}
+    assert noted.steps.count(("orphaned", "judging")) == 1
+    assert len(loaded.read_text().split()) == 2
+
+
+@pytest.mark.slow
+def test_a_process_that_says_nothing_is_killed(out: Path, tmp_path: Path) -> None:
+    noted = graded([handed_in("kim", 15), handed_in("lee", 1)], moody(tmp_path / "impatient", seconds=2), out)
+    assert noted.records["kim"].status is Status.FAILED
+    assert "silent for 4 s" in noted.records["kim"].message
+    assert noted.records["lee"].status is Status.GRADED
+
+
+def test_a_process_that_cannot_be_started_ends_the_batch(
+    assignment: Assignment, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os, sys\nprint('no memory', file=sys.stderr)\nos._exit(9)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(SystemFault, match="exit code 9; its last words: no memory"):
+        graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out, jobs=2)
+    assert read_journal(out) == {}
+
+
+def test_two_batches_do_not_write_to_one_folder(assignment: Assignment, out: Path) -> None:
+    class Second(Noted):
+        said = ""
+
+        def begins(self, submissions: int, done: int, jobs: int) -> None:
+            try:
+                graded([], assignment, out)
+            except InputError as error:
+                self.said = str(error)
+
+    first = Second()
+    grade_batch([], assignment, out, first)
+    assert "another `grader batch`" in first.said
+    graded([], assignment, out)  # the first is done
+
+
+def test_a_folder_with_another_assignment_s_reports_is_refused(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    with pytest.raises(InputError, match="has reports of moody"):
+        graded([handed_in("kim", 1)], replace(assignment, name="other"), out)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write reports"):
+        graded([], assignment, tmp_path / "file" / "reports")
+
+
+def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    graded([HandedIn("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
+    assert [path.name for path in out.glob("kim.*")] == []
+    assert read_journal(out)["kim"].status is Status.UNREADABLE
+
+
+def test_a_student_called_summary_does_not_write_over_the_summary(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("Summary", 1)], assignment, out)
+    assert "All submissions" in (out / SUMMARY).read_text("utf-8")
+    assert (out / read_journal(out)["Summary"].report).is_file()
+
+
+def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out)
+    journal = (out / JOURNAL).read_bytes()
+    (out / JOURNAL).write_bytes(journal[:-30])
+    assert len(graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out).records) == 1
+    assert set(read_journal(out)) == {"kim", "lee"}
+
+
+def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out: Path) -> None:
+    graded([handed_in("kim", 1)], assignment, out)
+    append(out, Record("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))
+    append(out, Record("park", "Park", {}, assignment.revision, "none", Status.GRADED, report="park.json"))  # is lost
+    overview = grade_batch([handed_in("kim", 1)], assignment, out, Noted())
+    assert overview.counts == {"graded": 1, "unreadable": 0, "failed": 2}
+    assert [each.key for each in overview.failed] == ["lee", "park"]
+
+
+def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "kim").mkdir(parents=True)
+        (tmp_path / folder / "kim" / "hw2.ipynb").write_bytes(notebook_bytes(f"x = '{folder}'"))
+    (tmp_path / "lee.ipynb").write_bytes(notebook_bytes("x = 3"))
+    found, _ = collect_all([tmp_path / "one", tmp_path / "lee.ipynb", tmp_path / "two"], tmp_path / "out")
+    assert sorted(one.key for one in found) == ["kim", "kim-2", "lee"]
+    with pytest.raises(InputError, match="lies inside"):
+        collect_all([tmp_path / "one"], tmp_path / "one" / "reports")
+
+
+def test_notebooks_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None:
+    for student in ("kim", "lee"):
+        (tmp_path / student).mkdir()
+        (tmp_path / student / "hw2.ipynb").write_bytes(b"{}")
+    found, _ = collect_all([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
+    assert [one.key for one in found] == ["kim", "lee"]
+
+
+@pytest.mark.parametrize(("mode", "on_one", "on_two"), [(Mode.NONE, 2, 3), (Mode.QUICK, 1, 2), (Mode.FULL, 1, 2)])
+def test_where_nothing_is_trained_more_grade_than_there_are_cores(mode: Mode, on_one: int, on_two: int) -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, sorted(cores)[:1])
+        assert _at_once(mode) == on_one
+        os.sched_setaffinity(0, sorted(cores)[:2])
+        assert _at_once(mode) == (on_two if len(cores) > 1 else on_one)
+    finally:
+        os.sched_setaffinity(0, cores)

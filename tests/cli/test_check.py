@@ -1,0 +1,244 @@
+"""The command line as a user meets it: real processes of the installed `grader`, their exit codes and their output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from grader.assignment import Assignment
+from grader.grading.grade import grade
+from grader.results.report import Report, report_schema
+from grader.sandbox.host.sandbox import Zygote
+from grader.submission.submission import read_submission
+from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
+from tests.support.paths import SUBMISSIONS
+from tests.support.processes import descendants, wait_until
+
+GRADER = Path(sys.executable).with_name("grader")
+SECONDS = 120
+
+Ran = subprocess.CompletedProcess[str]
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run the grader in an empty folder of its own, with nobody at the keyboard."""
+
+    def call(*arguments: str | Path, **variables: str) -> Ran:
+        return subprocess.run(
+            [GRADER, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "200", **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+
+    return call
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def refused(ran: Ran, *parts: str) -> None:
+    """Require one clear line on standard error, nothing else, and the exit code of wrong input."""
+    assert ran.returncode == 2, ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("grader: ")
+    assert ran.stderr.count("\n") == 1
+    for part in parts:
+        assert part in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (notebook_bytes(CORR2D)[:400], "no valid JSON"),
+        (b"print('hello')\n", "no valid JSON"),
+        (b"[1, 2]", "its JSON is a list"),
+        (b'{"cells": 3}', "its cells are a number"),
+        (b"\x89PNG\r\n\x1a\n", "no valid text"),
+        (b'{"cells": [], "nbformat": 9}', "its notebook format is 9"),
+        (b"[" * 100_000, "nested deeper"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_named_with_the_reason(
+    run: Run, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    (tmp_path / "과제.ipynb").write_bytes(content)
+    refused(run("check", "과제.ipynb", "--json", "report.json"), "과제.ipynb: ", reason)
+    assert everything_in(tmp_path) == ["과제.ipynb"]
+
+
+def test_what_is_no_file_is_refused_without_waiting(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "folder.ipynb").mkdir()
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    refused(run("check", "folder.ipynb"), "folder.ipynb: ", "a folder")
+    refused(run("check", "pipe.ipynb"), "pipe.ipynb: ", "no regular file")
+    refused(run("check", "missing.ipynb"), "missing.ipynb: ", "No such file")
+    refused(run("check", "/dev/zero"), "/dev/zero: ", "no regular file")
+
+
+def test_one_bad_file_among_good_ones_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
+    (tmp_path / "bad.ipynb").write_bytes(b"{")
+    refused(run("check", "good.ipynb", "bad.ipynb"), "bad.ipynb: ")
+
+
+def test_an_error_about_a_file_is_one_harmless_line_whatever_the_file_is_called(run: Run, tmp_path: Path) -> None:
+    name = "two\nlines \x1b[31m\u202e.ipynb"
+    (tmp_path / name).write_bytes(b"")
+    ran = run("check", name)
+    refused(ran, "the file is empty")
+    assert not set("\x1b\u202e") & set(ran.stderr)
+
+
+def test_an_assignment_that_is_none_or_is_broken_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
+    for folder, content in {"cut": "title = ", "items": 'title = "t"\npoints = 3\n', "empty": ""}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rubric.toml").write_text(content)
+        refused(run("check", "good.ipynb", "--assignment", folder), "rubric.toml")
+    refused(run("check", "good.ipynb", "--assignment", "hw3"), "hw3", "hw2")
+    (tmp_path / "hw4").mkdir()
+    refused(run("check", "good.ipynb", "--assignment", "hw4"), "hw4", "does not exist")
+
+
+def test_a_report_that_has_nowhere_to_go_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
+    for target in ("no/such/folder.json", ".", "good.ipynb/report"):
+        for option in ("--json", "--html"):
+            started = time.monotonic()
+            refused(run("check", "good.ipynb", option, target), target)
+            assert time.monotonic() - started < 5
+    assert everything_in(tmp_path) == ["good.ipynb"]
+
+
+def test_two_reports_do_not_go_to_one_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
+    refused(run("check", "good.ipynb", "--json", "-", "--html", "-"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("check",), "notebooks"),
+        (("check", "good.ipynb", "--colour"), "--colour"),
+        (("check", "good.ipynb", "--training", "all"), "all"),
+        (("check", "good.ipynb", "--json"), "--json"),
+        (("grade", "good.ipynb"), "grade"),
+    ],
+)
+def test_a_wrong_command_is_answered_with_what_is_wrong(run: Run, arguments: tuple[str, ...], named: str) -> None:
+    ran = run(*arguments)
+    assert ran.returncode == 2
+    assert named in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_without_arguments_the_commands_and_exit_codes_are_shown(run: Run) -> None:
+    ran = run()
+    assert ran.returncode == 2
+    assert all(part in ran.stdout + ran.stderr for part in ("check", "doctor", "schema", "0 every automatic item"))
+    assert run("--help").returncode == 0
+    assert "--training" in run("check", "--help").stdout
+
+
+def test_schema_prints_the_schema_of_reports(run: Run) -> None:
+    ran = run("schema")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout) == report_schema()
+
+
+def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal_can_show(
+    run: Run, tmp_path: Path
+) -> None:
+    name = "과제 2 (최종).ipynb"
+    (notebook,) = (SUBMISSIONS / "right_the_whole_homework").glob("*.ipynb")
+    (tmp_path / name).write_bytes(notebook.read_bytes())
+    ran = run(
+        *("check", name, "--json", "보고서.json", "--html", "report.html", "--training", "none"),
+        LANG="C",
+        LC_ALL="C",
+        PYTHONIOENCODING="ascii",
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    assert "76 / 100" in ran.stdout
+    assert "24 pending" in ran.stdout
+    report = Report.from_json((tmp_path / "보고서.json").read_text(encoding="utf-8"))
+    assert report.passed
+    assert [file.name for file in report.files] == [name]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert name in page
+    assert everything_in(tmp_path) == sorted([name, "report.html", "보고서.json"])
+
+
+def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
+    run: Run, tmp_path: Path, zygote: Zygote, hw2: Assignment
+) -> None:
+    (tmp_path / "과제 1.ipynb").write_bytes(notebook_bytes(CORR2D, "print('printed')", "raise ValueError(object())"))
+    (tmp_path / "과제 2.ipynb").write_bytes(notebook_bytes("!pip install d2l", "def pool2d(X, pool_size): return X"))
+    paths = ["과제 1.ipynb", "과제 2.ipynb"]
+    ran = run("check", *paths, "--json", "-", "--training", "none", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+    values = json.loads(ran.stdout)
+    jsonschema.validate(values, report_schema())
+    assert values["score"] == CORR2D_POINTS
+    in_python = grade(read_submission(tmp_path / path for path in paths), hw2, zygote)
+    assert Report.from_json(ran.stdout).canonical() == in_python.canonical()
+
+
+def hear_interrupts() -> None:
+    """Take interrupts again: what a shell starts in the background ignores them, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> None:
+    (tmp_path / "endless.ipynb").write_bytes(notebook_bytes("while True: pass"))
+    command = [str(GRADER), "check", "endless.ipynb", "--json", "report.json"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    ) as process:
+        # The warm process, the sandbox's first one, the runner and the kernel.
+        assert wait_until(lambda: len(descendants(process.pid)) >= 4)
+        time.sleep(0.5)
+        started = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode not in (0, 1, 2)
+    assert "Traceback" not in errors
+    assert output == ""
+    assert wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in started), seconds=10)
+    assert everything_in(tmp_path) == ["endless.ipynb"]
+
+
+def test_doctor_tells_of_every_layer_and_package(run: Run, hw2: Assignment) -> None:
+    ran = run("doctor")
+    lines = ran.stdout.splitlines()
+    layers = [line for line in lines if line.startswith(("on ", "off"))]
+    assert len(layers) >= 8
+    assert ran.returncode == (1 if any(line.startswith("off") for line in layers) else 0)
+    assert all(f"{package}: imported" in lines for package in hw2.packages)
+    assert ran.stderr == ""

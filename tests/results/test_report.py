@@ -1,0 +1,147 @@
+"""Reports: what they add up to, and JSON that is the same for the same report and fits its schema."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import pytest
+
+from grader.errors import InputError
+from grader.results import report
+from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict, report_schema
+
+HOSTILE = "<script>\x00\x1b[31m\u202e\ud800 과제 \n"
+
+
+def item(points: float, max_points: float, verdict: Verdict, **others: Any) -> ItemResult:
+    return ItemResult("corr2d.values", "7.2.1", "Cross-correlation", points, max_points, verdict, "message", **others)
+
+
+def report_of(*items: ItemResult, **others: Any) -> Report:
+    return Report("hw2", "HW2", "revision", (File("hw2.ipynb", "0" * 64),), items, **others)
+
+
+FULL = Report(
+    assignment="hw2",
+    title=HOSTILE,
+    revision="revision",
+    files=(File(HOSTILE, "0" * 64), File("b.ipynb", "f" * 64)),
+    items=(
+        item(6, 6, Verdict.PASSED, file="hw2.ipynb", cell=0),
+        item(0.1, 0.75, Verdict.PARTIAL, evidence={"found": {"shape": [1], "dtype": "float32", "values": ["nan"]}}),
+        item(0, 8, Verdict.PENDING, evidence={HOSTILE: [HOSTILE, None, True, -1.5]}),
+        item(
+            0,
+            1,
+            Verdict.FAILED,
+            misconception="flipped_kernel",
+            tests={"test_a": Verdict.PASSED, HOSTILE: Verdict.ERROR},
+        ),
+    ),
+    cells=(CellResult("hw2.ipynb", 3, "ok"), CellResult("hw2.ipynb", 4, "raised", HOSTILE)),
+    layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
+    limits_hit=("cell 4 ran past 60 s",),
+    notices=(HOSTILE,),
+    timing={"seconds": 0.71},
+)
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert report.__all__ == sorted(report.__all__)
+
+
+def test_points_add_up() -> None:
+    assert (FULL.score, FULL.max_score, FULL.pending_points) == (6.1, 15.75, 8)
+
+
+def test_sums_of_fractions_are_whole_where_they_should_be() -> None:
+    sums = report_of(*[item(0.1, 0.1, Verdict.PASSED)] * 10)
+    assert sums.score == 1
+    assert '"score": 1,' in sums.to_json()
+
+
+def test_a_report_passes_when_all_that_was_judged_passed() -> None:
+    passed, pending = item(1, 1, Verdict.PASSED), item(0, 1, Verdict.PENDING)
+    assert report_of(passed, pending).passed
+    for verdict in (Verdict.FAILED, Verdict.PARTIAL, Verdict.ABSENT, Verdict.ERROR):
+        assert not report_of(passed, pending, item(0, 1, verdict)).passed
+
+
+@pytest.mark.parametrize("each", [FULL, report_of(), report_of(item(1, 1, Verdict.ABSENT))])
+def test_reading_the_json_gives_the_report_again(each: Report) -> None:
+    assert Report.from_json(each.to_json()) == each
+    assert Report.from_json(each.to_json()).to_json() == each.to_json()
+    assert all(isinstance(read.verdict, Verdict) for read in Report.from_json(each.to_json()).items)
+
+
+@pytest.mark.parametrize("each", [FULL, report_of()])
+def test_reports_fit_the_published_schema(each: Report) -> None:
+    schema = report_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(each.to_json()), schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(json.loads(each.canonical()), schema, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_allows_nothing_else_and_describes_everything() -> None:
+    objects = [report_schema(), *report_schema()["$defs"].values()]
+    for each in objects:
+        if each.get("type") == "object":
+            assert each["additionalProperties"] is False
+            assert all("description" in part or "$ref" in part for part in each["properties"].values())
+    assert set(objects[0]["properties"]) == set(FULL.to_dict())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**FULL.to_dict(), "more": 1}, report_schema())
+
+
+def test_the_names_of_tests_stay_with_us() -> None:
+    assert FULL.items[-1].tests
+    assert "test_a" not in FULL.to_json()
+    assert all("tests" not in each for each in FULL.to_dict()["items"])
+
+
+def test_json_is_canonical() -> None:
+    text = FULL.to_json()
+    values = json.loads(text)
+    assert text.encode()
+    assert text.endswith("}\n")
+    assert list(values) == sorted(values)
+    assert "과제" in text
+    assert values["score"] == 6.1
+    assert values["schema"] == "1"
+    other_order = replace(FULL, timing=dict(reversed({**FULL.timing, "a": 1}.items())))
+    assert other_order.to_json() == replace(FULL, timing={"a": 1, **FULL.timing}).to_json()
+
+
+def test_points_are_rounded_and_whole_ones_are_integers() -> None:
+    values = report_of(item(1 / 3, 2.0, Verdict.PARTIAL)).to_dict()["items"][0]
+    assert values["points"] == 0.3333
+    assert values["max_points"] == 2
+    assert isinstance(values["max_points"], int)
+
+
+def test_the_canonical_form_leaves_out_times_only() -> None:
+    later = replace(FULL, timing={"seconds": 9.0})
+    assert later.to_json() != FULL.to_json()
+    assert later.canonical() == FULL.canonical()
+    assert set(json.loads(FULL.canonical())) == set(FULL.to_dict()) - {"timing"}
+
+
+def test_numbers_that_are_not_finite_become_text_in_evidence() -> None:
+    evidence = {"a": [math.nan, math.inf, (-math.inf,)]}
+    assert report_of(item(0, 1, Verdict.FAILED, evidence=evidence)).to_dict()["items"][0]["evidence"] == {
+        "a": ["nan", "inf", ["-inf"]]
+    }
+
+
+@pytest.mark.parametrize("points", [math.nan, math.inf])
+def test_points_that_are_not_finite_are_our_fault(points: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        report_of(item(points, 1, Verdict.PASSED)).to_json()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "2"}', '{"schema": "1"}', "null", FULL.canonical()])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Report.from_json(text)

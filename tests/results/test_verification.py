@@ -1,0 +1,64 @@
+"""What is concluded from grading known submissions."""
+
+from __future__ import annotations
+
+import json
+
+from grader.results.verification import Checked, RubricTest, Verification
+
+VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
+EDGES = RubricTest("values", "test_edges")
+
+
+def checked(
+    name: str, must_lose: tuple[str, ...], *failed: RubricTest, kind: str = "mutant", loses: tuple[str, ...] = ()
+) -> Checked:
+    lost = loses or tuple(dict.fromkeys(test.item for test in failed))
+    return Checked(kind, name, ("f",), must_lose, 0.0, lost, failed, ())
+
+
+def verification(*rows: Checked) -> Verification:
+    return Verification("hw", "0" * 64, 10, rows, (VALUES, EDGES, SHAPE))
+
+
+def test_a_mutant_that_loses_exactly_what_it_breaks_is_caught() -> None:
+    result = verification(checked("a", ("values",), VALUES))
+    assert (result.perfect, result.caught, result.survivors) == (True, 1, ())
+    assert result.checked[0].verdict == "right"
+
+
+def test_a_mutant_that_loses_nothing_survives() -> None:
+    result = verification(checked("a", ("values",)))
+    assert (result.perfect, result.caught) == (False, 0)
+    assert [each.name for each in result.survivors] == ["a"]
+    assert result.checked[0].verdict == "survives"
+
+
+def test_a_mutant_that_loses_more_or_something_else_is_not_right() -> None:
+    more, other = checked("a", ("values",), VALUES, SHAPE), checked("b", ("values",), SHAPE)
+    assert [each.verdict for each in (more, other)] == ["loses too much", "loses other items"]
+    assert not verification(more).perfect
+    assert verification(more, other).caught == 0
+
+
+def test_a_solution_that_loses_a_point_is_not_right_and_no_survivor() -> None:
+    result = verification(checked("solution", (), VALUES, kind="solution"))
+    assert not result.perfect
+    assert (result.mutants, result.survivors) == ((), ())
+
+
+def test_a_test_is_needed_where_it_alone_takes_an_item_from_a_mutant() -> None:
+    both, alone = checked("a", ("values",), VALUES, EDGES), checked("b", ("shape",), SHAPE)
+    assert verification(both, alone).unneeded == (EDGES, VALUES)
+    assert verification(both, alone, checked("c", ("values",), EDGES)).unneeded == (VALUES,)
+
+
+def test_a_test_that_only_an_alternative_fails_is_not_needed() -> None:
+    assert SHAPE in verification(checked("a", (), SHAPE, kind="alternative")).unneeded
+
+
+def test_the_json_has_every_row_and_what_is_concluded() -> None:
+    values = json.loads(verification(checked("a", ("values",), VALUES), checked("b", ("shape",))).to_json())
+    assert (values["perfect"], values["mutants"], values["caught"]) == (False, 2, 1)
+    assert [row["verdict"] for row in values["checked"]] == ["right", "survives"]
+    assert {test["name"] for test in values["unneeded_tests"]} == {"test_edges", "test_shape"}

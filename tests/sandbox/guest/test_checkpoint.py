@@ -1,0 +1,176 @@
+"""Tests of grader.sandbox.guest.checkpoint."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from grader.sandbox.guest.checkpoint import Moment
+
+Namespace = dict[str, Any]
+
+
+def ran(source: str, namespace: Namespace | None = None) -> Namespace:
+    namespace = {"__name__": "__main__", "torch": torch} if namespace is None else namespace
+    exec(source, namespace)
+    return namespace
+
+
+def test_a_function_that_was_rebound_is_put_back() -> None:
+    namespace = ran("def f(): return 1")
+    moment = Moment(["f"], namespace)
+    ran("def f(): return 2", namespace)
+    assert moment.same()
+    moment.put_back(namespace)
+    assert namespace["f"]() == 1
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "def f(): return g()",
+        "def f():\n    def inner(): return g()\n    return inner()",
+        "f = lambda: [g() for _ in range(1)][0]",
+        "def f(given=lambda: g()): return given()",
+        "def wrapped(function):\n    def inner(): return function()\n    return inner\n@wrapped\ndef f(): return g()",
+        "import functools\nf = functools.partial(lambda name: g(), 0)",
+        "class Own:\n    def own(self): return g()\nf = Own().own",
+        "class Own:\n    @staticmethod\n    def own(): return g()\nf = Own.own",
+        "class Own:\n    def own(self): return g()\nclass Child(Own): pass\nf = lambda: Child().own()",
+        "table = {'g': lambda: g()}\nf = lambda: table['g']()",
+        "row = (lambda: g(),)\nf = lambda: row[0]()",
+    ],
+)
+def test_what_a_function_calls_is_put_back_too(before: str) -> None:
+    namespace = ran(f"def g(): return 1\n{before}")
+    moment = Moment(["f"], namespace)
+    ran("def g(): return 2", namespace)
+    assert namespace["f"]() == 2
+    moment.put_back(namespace)
+    assert namespace["f"]() == 1
+
+
+def test_a_number_that_a_function_uses_is_put_back() -> None:
+    namespace = ran("size = 1\ndef f(): return size")
+    moment = Moment(["f"], namespace)
+    ran("size = 2", namespace)
+    assert moment.same()
+    moment.put_back(namespace)
+    assert namespace["f"]() == 1
+
+
+def test_what_was_written_further_down_is_not_there() -> None:
+    namespace = ran("def f(): return g()")
+    moment = Moment(["f"], namespace)
+    ran("def g(): return 1", namespace)
+    moment.put_back(namespace)
+    with pytest.raises(NameError):
+        namespace["f"]()
+
+
+def test_a_builtin_that_was_shadowed_later_is_itself_again() -> None:
+    namespace = ran("def f(): return sum([1, 2])")
+    moment = Moment(["f"], namespace)
+    ran("sum = 3", namespace)
+    assert moment.same()
+    moment.put_back(namespace)
+    assert namespace["f"]() == 3
+
+
+def test_names_out_of_reach_stay_as_they_are() -> None:
+    namespace = ran("def f(): return 1\nother = 1")
+    moment = Moment(["f"], namespace)
+    ran("other = 2", namespace)
+    moment.put_back(namespace)
+    assert namespace["other"] == 2
+
+
+IN_PLACE = {
+    "a class that is patched": ("class f: pass", "f.forward = lambda self: 1"),
+    "a method that is exchanged": ("class f:\n    def g(self): pass", "f.g = lambda self: 1"),
+    "the parent of a class": ("class P: pass\nclass f(P): pass", "P.forward = lambda self: 1"),
+    "a tensor": ("K = torch.zeros(2)\ndef f(): return K", "K[0] = 1"),
+    "a tensor that is a default": ("def f(K=torch.zeros(2)): return K", "f.__defaults__[0].add_(1)"),
+    "a list": ("kept = [1]\ndef f(): return kept", "kept.append(2)"),
+    "a list in a list": ("kept = [[1]]\ndef f(): return kept", "kept[0][0] = 2"),
+    "a set": ("kept = {1}\ndef f(): return kept", "kept.add(2)"),
+    "a dictionary": ("kept = {1: 1}\ndef f(): return kept", "kept[1] = 2"),
+    "an attribute of a function": ("def f(): return f.kept\nf.kept = [1]", "f.kept.append(2)"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(IN_PLACE))
+def test_what_was_changed_in_place_is_not_the_same(case: str) -> None:
+    before, change = IN_PLACE[case]
+    namespace = ran(before)
+    moment = Moment(["f"], namespace)
+    assert moment.same()
+    ran(change, namespace)
+    assert not moment.same()
+
+
+@pytest.mark.parametrize(
+    "unsure",
+    [
+        "def f(): return eval('g')",
+        "def f(): return globals()['g']",
+        "class Own: pass\nown = Own()\ndef f(): return own",
+        "import numpy\nkept = numpy.zeros(2)\ndef f(): return kept",
+        "f = torch.nn.Linear(1, 1)",
+        "f = iter([1])",
+    ],
+)
+def test_what_cannot_be_followed_is_not_surely_the_same(unsure: str) -> None:
+    assert not Moment(["f"], ran(unsure)).same()
+
+
+@pytest.mark.parametrize(
+    ("change", "undo"),
+    [
+        (lambda: torch.set_default_dtype(torch.float64), lambda: torch.set_default_dtype(torch.float32)),
+        (lambda: torch.set_grad_enabled(False), lambda: torch.set_grad_enabled(True)),
+    ],
+    ids=["default dtype", "gradients"],
+)
+def test_other_settings_of_torch_are_not_the_same(change: Callable[[], object], undo: Callable[[], object]) -> None:
+    moment = Moment(["f"], ran("def f(): return torch.ones(1)"))
+    change()
+    try:
+        assert not moment.same()
+    finally:
+        undo()
+    assert moment.same()
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [(torch, "relu"), (torch.nn.functional, "relu"), (torch.nn, "ReLU"), (torch.Tensor, "sum"), (builtins, "range")],
+    ids=["torch", "a module in a module", "a layer", "a method of tensors", "a builtin"],
+)
+def test_what_was_put_in_a_package_s_place_is_not_the_same(
+    holder: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = "torch.relu(X), torch.nn.functional.relu(X), torch.nn.ReLU()(X), X.sum(), range(2)"
+    moment = Moment(["f"], ran(f"def f(X): return {uses}"))
+    assert moment.same()
+    with monkeypatch.context() as patch:
+        patch.setattr(holder, name, functools.partial(getattr(holder, name)))
+        assert not moment.same()
+    assert moment.same()
+
+
+def test_a_package_s_functions_are_not_looked_into() -> None:
+    namespace = ran(
+        "from statistics import mean\ndef f(): return mean([1, 2]), torch.nn.functional.relu(torch.ones(1))"
+    )
+    assert Moment(["f"], namespace).same()
+
+
+def test_a_chain_without_end_is_not_followed_to_its_end() -> None:
+    namespace = ran("chain = ()\nfor _ in range(100_000): chain = (chain,)\ndef f(): return chain")
+    assert not Moment(["f"], namespace).same()

@@ -1,0 +1,226 @@
+"""After a save the verdicts are those of what was saved: at once for what changed, and for all of it a moment later."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.assignment import Assignment
+from grader.errors import SubmissionError
+from grader.grading.grade import grade
+from grader.results.report import Report, Verdict
+from grader.sandbox.host.sandbox import Zygote
+from grader.self_check.watch import Checked, Grade, watched
+from grader.submission.submission import Submission, read_submission
+from tests.support.notebooks import CORR2D, notebook_bytes
+from tests.support.paths import EXAMPLE
+
+GRADER = Path(sys.executable).with_name("grader")
+IMPORTS = "import torch\nfrom torch import nn"
+HELPED = """
+def total(window, K):
+    return (window * K).sum()
+def corr2d(X, K):
+    h, w = K.shape
+    Y = torch.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1))
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = total(X[i:i + h, j:j + w], K)
+    return Y
+"""
+POOL2D = """
+def pool2d(X, pool_size, mode='max'):
+    p_h, p_w = pool_size
+    Y = torch.zeros((X.shape[0] - p_h + 1, X.shape[1] - p_w + 1))
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            window = X[i:i + p_h, j:j + p_w]
+            Y[i, j] = window.max() if mode == 'max' else window.mean()
+    return Y
+"""
+CELLS = (IMPORTS, "pass", HELPED, POOL2D, "pass")
+# Changes that make corr2d wrong, by the number of the cell.
+DISTANT = {
+    "a helper in the same cell": {2: HELPED.replace(".sum()", ".mean()")},
+    "an import of something else under the same name": {0: "import os as torch"},
+    "a patched library": {1: "torch.zeros = None"},
+    "a library that a function patches": {1: "def patch(x):\n    x.zeros = None\npatch(torch)"},
+    "an error before it in its cell": {2: f"1 / 0\n{HELPED}"},
+}
+
+
+class Watching:
+    """A notebook on disk, and what is told of it."""
+
+    def __init__(self, path: Path, assignment: Assignment, zygote: Zygote, names: Collection[str]) -> None:
+        self.path = path
+        self.asked: list[frozenset[str]] = []
+        self.assignment, self.zygote = assignment, zygote
+        self.items = [item for item in assignment.items if item.id.split(".")[0] in names]
+
+    def grade(self, submission: Submission, only: Collection[str], progress: object = None) -> Report:
+        self.asked.append(frozenset(only))
+        return grade(submission, self.assignment, self.zygote, only=only)
+
+    def save(self, *cells: str) -> None:
+        self.path.write_bytes(notebook_bytes(*cells))
+
+    def events(self, quiet: float = 0.0) -> Iterator[Checked | SubmissionError]:
+        graded: Grade = self.grade
+        return watched([self.path], self.items, graded, poll=0.01, quiet=quiet)
+
+
+@pytest.fixture
+def watching(tmp_path: Path, hw2: Assignment, zygote: Zygote) -> Watching:
+    made = Watching(tmp_path / "homework.ipynb", hw2, zygote, {"corr2d", "pool2d", "learned_kernel"})
+    made.save(*CELLS)
+    return made
+
+
+def following(events: Iterator[Checked | SubmissionError]) -> Checked:
+    checked = next(events)
+    assert isinstance(checked, Checked)
+    return checked
+
+
+def verdicts(report: Report) -> dict[str, Verdict]:
+    return {item.id: item.verdict for item in report.items}
+
+
+def test_a_changed_function_is_judged_at_once_and_the_rest_keeps_its_verdicts(watching: Watching) -> None:
+    events = watching.events(quiet=60)
+    first = following(events)
+    assert first.kept == frozenset()
+    watching.save(*CELLS[:3], POOL2D.replace("window.max()", "window.min()"), CELLS[4])
+    second = following(events)
+    assert second.judged == watching.asked[-1] == {"pool2d.max", "pool2d.avg", "pool2d.shape", "learned_kernel"}
+    assert second.kept == {"corr2d.values", "corr2d.shape"}
+    assert verdicts(second.report) == {**verdicts(first.report), "pool2d.max": Verdict.FAILED}
+    assert [item.id for item in second.report.items] == [item.id for item in first.report.items]
+
+
+@pytest.mark.parametrize("distance", DISTANT)
+def test_no_verdict_is_older_than_the_file(watching: Watching, distance: str) -> None:
+    events = watching.events(quiet=60)
+    next(events)
+    watching.save(*(DISTANT[distance].get(number, cell) for number, cell in enumerate(CELLS)))
+    second = following(events)
+    fresh = watching.grade(second.submission, [item.id for item in watching.items])
+    assert verdicts(second.report) == verdicts(fresh)
+    assert verdicts(fresh)["corr2d.values"] is not Verdict.PASSED
+
+
+def test_what_no_reading_finds_is_put_right_a_moment_later(watching: Watching) -> None:
+    events = watching.events()
+    first = following(events)
+    watching.save(CELLS[0], "for each in [torch]:\n    each.zeros = None", *CELLS[2:])
+    second = following(events)
+    assert second.kept == {item.id for item in watching.items} - {"learned_kernel"}
+    assert verdicts(second.report) == verdicts(first.report)
+    third = following(events)
+    assert third.kept == frozenset()
+    assert verdicts(third.report)["corr2d.values"] is Verdict.ERROR
+    assert third.report.canonical() == watching.grade(third.submission, third.judged).canonical()
+
+
+def test_a_half_written_file_is_told_and_waited_for(watching: Watching) -> None:
+    events = watching.events()
+    first = following(events)
+    whole = watching.path.read_bytes()
+    watching.path.write_bytes(whole[:100])
+    told = next(events)
+    assert isinstance(told, SubmissionError)
+    assert "no valid JSON" in str(told)
+    watching.path.unlink()
+    assert "cannot be read" in str(next(events))
+    watching.path.write_bytes(whole)
+    last = following(events)
+    assert verdicts(last.report) == verdicts(first.report)
+    assert last.judged == frozenset()  # what it holds was judged already
+
+
+def test_outputs_alone_are_no_change(watching: Watching) -> None:
+    events = watching.events()
+    next(events)
+    content = json.loads(watching.path.read_bytes())
+    content["cells"][1]["execution_count"] = 7
+    watching.path.write_text(json.dumps(content))
+    assert following(events).judged == frozenset()
+    assert len(watching.asked) == 1
+
+
+def test_what_was_no_notebook_from_the_beginning_is_refused(watching: Watching) -> None:
+    watching.path.write_text("{")
+    with pytest.raises(SubmissionError, match="no valid JSON"):
+        next(watching.events())
+
+
+def test_judging_once_more_is_broken_off_by_a_save(watching: Watching) -> None:
+    saves = iter([CELLS[:4], CELLS[:3]])
+
+    def graded(submission: Submission, only: Collection[str], progress: object) -> Report:
+        assert callable(progress)
+        if len(watching.asked) == 2:  # the third: what was kept is judged, and meanwhile somebody saves
+            watching.asked.append(frozenset())
+            watching.save(*next(saves), "1")
+            progress("judging")
+        return watching.grade(submission, only)
+
+    events = watched([watching.path], watching.items, graded, poll=0.01, quiet=0)
+    next(events)
+    watching.save(*CELLS[:3], POOL2D.replace("window.max()", "window.min()"), CELLS[4])
+    assert following(events).kept
+    third = following(events)
+    assert len(third.submission.notebooks[0].cells) == 5
+    assert third.submission == read_submission([watching.path])
+
+
+def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
+    watching.items = [item for item in watching.items if item.id == "pool2d.max"]
+    events = watching.events(quiet=60)
+    assert following(events).judged == {"pool2d.max"}
+    watching.save(*CELLS[:2], HELPED.replace(".sum()", ".mean()"), *CELLS[3:])
+    assert following(events).judged == frozenset()
+
+
+def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: Assignment, zygote: Zygote) -> None:
+    example = read_submission([EXAMPLE])
+    whole = {item.id: item for item in grade(example, hw2, zygote).items}
+    for only in (
+        {"pool2d.max", "edge_detection"},
+        {"equivalence_1x1", "lenet.params", "resnet18.shapes"},
+        {"residual"},
+    ):
+        alone = {item.id: item for item in grade(example, hw2, zygote, only=only).items}
+        assert alone == {name: whole[name] for name in only}
+
+
+@pytest.mark.slow
+def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "homework.ipynb"
+    path.write_bytes(notebook_bytes(CORR2D))
+    command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+        try:
+            lines = [process.stdout.readline()]
+            path.write_bytes(notebook_bytes(CORR2D.replace("* K", "+ K")))
+            lines.append(process.stdout.readline())
+            os.kill(process.pid, signal.SIGINT)
+            rest, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert lines[0].startswith("9 / 9 points")
+    assert lines[0].endswith(": nothing is wrong\n")
+    assert lines[1].startswith("3 / 9 points")
+    assert lines[1].endswith(": corr2d.values passed -> failed\n")
+    assert process.returncode == 1
+    assert errors == ""
+    assert rest == ""

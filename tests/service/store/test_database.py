@@ -1,0 +1,154 @@
+"""The database: transactions that wait for each other, faults that are named, migrations that can be undone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import func, inspect, select, text, update
+
+from grader.errors import InputError, SystemFault
+from grader.service.settings import Settings
+from grader.service.store.database import MIGRATIONS, Store, check_migrated, engine_of, migrate
+from grader.service.store.queries.tokens import Role
+from grader.service.store.schema import Row, TokenRow
+from tests.service.store.conftest import at_once, token
+
+
+def test_the_migrations_make_the_tables_of_the_code(empty: Settings) -> None:
+    migrate(empty)
+    engine = engine_of(empty.database)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Row.metadata) == []
+        names = {index["name"] for index in inspect(connection).get_indexes("grading")}
+    engine.dispose()
+    assert "uq_grading_newest" in names
+
+
+def test_migrating_again_changes_nothing(settings: Settings, store: Store) -> None:
+    token(store, "Kim's class")
+    migrate(settings)
+    check_migrated(store)
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.name)).all() == ["Kim's class"]
+
+
+def test_a_migration_can_be_undone_and_done_again(empty: Settings) -> None:
+    migrate(empty)
+    engine = engine_of(empty.database)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    engine.dispose()
+    migrate(empty)
+
+
+def test_a_database_without_tables_says_what_to_run(empty: Settings) -> None:
+    store = Store.open(empty)
+    with pytest.raises(InputError, match="run `grader database upgrade`"):
+        check_migrated(store)
+    store.close()
+
+
+def test_a_database_of_a_later_version_is_left_alone(empty: Settings) -> None:
+    migrate(empty)
+    store = Store.open(empty)
+    with store.session() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '999'"))
+    with pytest.raises(InputError, match="version 999"):
+        check_migrated(store)
+    with pytest.raises(InputError, match="version 999"):
+        migrate(empty)
+    store.close()
+
+
+def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
+    def half() -> None:
+        with store.session() as session:
+            session.add(TokenRow(name="half", role=Role.CI, person="", sha256=""))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    with store.reading() as session:
+        assert session.scalars(select(func.count()).select_from(TokenRow)).one() == 0
+
+
+def test_writers_wait_for_each_other(store: Store) -> None:
+    token(store, "counted")
+
+    def count() -> None:
+        for _ in range(10):
+            with store.session() as session:
+                row = session.scalars(select(TokenRow).with_for_update()).one()
+                session.execute(update(TokenRow).values(person=str(int(row.person or 0) + 1)))
+
+    at_once(8, count)
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.person)).one() == "80"
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_who_falls_silent_within_a_transaction_keeps_others_waiting_for_a_while_only(settings: Settings) -> None:
+    shortened = "&options=-c idle_in_transaction_session_timeout=200 -c lock_timeout=5s"
+    silent = Store.open(replace(settings, database=settings.database + shortened))
+    store = Store.open(settings)
+    bounds = ("lock_timeout", "idle_in_transaction_session_timeout")
+    with store.reading() as session:
+        assert [session.scalar(text(f"SHOW {bound}")) for bound in bounds] == ["30s", "30s"]
+    token(store, "held")
+
+    def fall_silent() -> None:
+        with silent.session() as session:
+            session.execute(update(TokenRow).values(person="nobody"))
+            with store.session() as other:
+                other.execute(update(TokenRow).values(person="somebody"))
+
+    with pytest.raises(SystemFault, match="idle-in-transaction"):
+        fall_silent()
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.person)).one() == "somebody"
+    silent.close()
+    store.close()
+
+
+def test_who_reads_waits_for_no_writer_and_keeps_none_waiting(store: Store) -> None:
+    token(store, "before")
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.name)).one() == "before"
+        with store.session() as writing:
+            writing.execute(update(TokenRow).values(name="after"))
+            with store.reading() as other:
+                assert other.scalars(select(TokenRow.name)).one() == "before"
+    with store.reading() as session:
+        assert session.scalars(select(TokenRow.name)).one() == "after"
+
+
+def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    away = "postgresql+psycopg://grader:secret@127.0.0.1:1/grader"
+    store = Store.open(Settings(database=away, blobs=f"file://{tmp_path}"))
+    with pytest.raises(SystemFault, match=r"grader:\*\*\*@127.0.0.1:1/grader") as fault:
+        check_migrated(store)
+    assert "secret" not in str(fault.value)
+    assert "secret" not in store.url
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemFault, match="nowhere"):
+        migrate(Settings(database=f"sqlite:///{tmp_path}/nowhere/grader.sqlite"))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://grader:secret@host/name", "sqlite://", "postgresql://h:secret/"])
+def test_a_url_of_no_database_says_what_to_give(url: str) -> None:
+    with pytest.raises(InputError, match="give sqlite:///file or postgresql") as error:
+        Store.open(Settings(database=url))
+    assert "secret" not in str(error.value)

@@ -1,0 +1,276 @@
+"""`Workplace`: a grading is claimed, graded and handed in; whatever goes wrong has its own end."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import update
+
+from grader.grading.session import Grading
+from grader.recipe import Mode
+from grader.results.report import Verdict
+from grader.service.settings import Settings
+from grader.service.store.columns import now
+from grader.service.store.queries.executed_notebooks import executed_notebook_of
+from grader.service.store.queries.leases import Finish, Lease, cancel, claim, finish, reconcile
+from grader.service.store.schema import GradingRow, Stage, State
+from grader.service.tasks import Workplace
+from grader.submission.submission import Submission, read_notebook
+from grader.training.datasets import DataSet
+from tests.support.notebooks import notebook_bytes
+from tests.support.paths import ASSIGNMENTS
+from tests.support.running_service import DOUBLED, ROOT, Service, notebooks
+
+RIGHT = notebook_bytes("def double(X): return X + X", "def halve(X): return X / 2")
+SLOW = notebook_bytes("import time\ntime.sleep(1.5)", "def double(X): return X + X", "def halve(X): return X / 2")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One without workers; a lease is so short that one who does not renew it loses it."""
+    with Service(tmp_path_factory.mktemp("service"), lease_seconds=0.5) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def workplace(service: Service) -> Iterator[Workplace]:
+    """This process as one of a worker's."""
+    with closing(Workplace(service.settings, service.app)) as made:
+        made.grading.warm_up([DOUBLED])
+        yield made
+
+
+def accepted(service: Service, data: bytes = RIGHT, mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
+    """Return the batch of one submission, whose key is "one"."""
+    return service.accept({"one": data}, mode, assignment)
+
+
+def grading_of(service: Service, batch: str) -> GradingRow:
+    return service.gradings(batch)["one"]
+
+
+@contextmanager
+def at(step: str, call: Callable[[], None]) -> Iterator[None]:
+    """Call something when a workplace comes to a step."""
+
+    class Watching(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == step:
+                call()
+
+    log, watching = logging.getLogger("grader.service.tasks"), Watching()
+    level = log.level
+    log.setLevel(logging.DEBUG)
+    log.addHandler(watching)
+    try:
+        yield
+    finally:
+        log.removeHandler(watching)
+        log.setLevel(level)
+
+
+def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service)
+    for _ in range(3):
+        workplace.grade(grading_of(service, batch).id, "cpu")
+    assert [report.score for report in service.reports(batch)["one"]] == [3]
+    assert (grading_of(service, batch).state, grading_of(service, batch).attempts) == (State.GRADED, 1)
+
+
+def test_notebooks_are_kept_as_they_were_run(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service, notebook_bytes("def double(X): return X + X", "print(double(21))"))
+    row = grading_of(service, batch)
+    workplace.grade(row.id, "cpu")
+    executed = executed_notebook_of(service.store, row.submission, "homework.ipynb")
+    assert executed
+    assert executed.cells[1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
+
+
+def test_what_waits_for_another_queue_is_left_alone(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service)
+    workplace.grade(grading_of(service, batch).id, "gpu")
+    assert grading_of(service, batch).state is State.WAITING
+    cancel(service.store, batch)
+
+
+def test_who_has_graded_asks_for_what_waits(service: Service, workplace: Workplace) -> None:
+    first, second = accepted(service), accepted(service)
+    workplace.grade(grading_of(service, first).id, "cpu")
+    with redis.Redis(port=service.redis.port) as connection:
+        assert str(connection.lrange("cpu", 0, -1)).count(grading_of(service, second).id) >= 1
+    cancel(service.store, second)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [([("homework.ipynb", b"{")], "homework.ipynb"), ([], "no notebook was handed in")],
+    ids=["no notebook in the file", "no file"],
+)
+def test_an_input_that_can_never_be_graded_is_refused_with_a_sentence(
+    service: Service, workplace: Workplace, files: list[tuple[str, bytes]], why: str
+) -> None:
+    batch = service.accept_files({"one": files})
+    workplace.grade(grading_of(service, batch).id, "cpu")
+    ended = grading_of(service, batch)
+    assert (ended.state, ended.refused, ended.attempts) == (State.FAILED, True, 1)
+    assert why in ended.message
+
+
+def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: Service, workplace: Workplace) -> None:
+    data = notebook_bytes("# whose blob is lost")
+    batch = accepted(service, data)
+    for blob in (service.folder / "blobs").rglob("*"):
+        if blob.is_file() and blob.read_bytes() == data:
+            blob.unlink()
+    for attempt in (1, 2, 3):
+        assert grading_of(service, batch).state is State.WAITING
+        workplace.grade(grading_of(service, batch).id, "cpu")
+        assert grading_of(service, batch).attempts == attempt
+    ended = grading_of(service, batch)
+    assert (ended.state, ended.refused) == (State.FAILED, False)
+    assert "blob" in ended.message
+
+
+def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, workplace: Workplace, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(DOUBLED, broken)
+    with open(broken / "test_doubled.py", "a") as file:
+        file.write("raise LookupError('a slip')\n")
+    batch = accepted(service, assignment=str(broken))
+    workplace.grade(grading_of(service, batch).id, "cpu")
+    assert grading_of(service, batch).state is State.WAITING
+    assert "a slip" in grading_of(service, batch).message
+    cancel(service.store, batch)
+
+
+def test_a_lease_is_renewed_while_its_holder_grades(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service, SLOW)
+    ends: list[datetime | None] = []
+
+    def note() -> None:
+        ends.append(grading_of(service, batch).lease_until)
+
+    with at("grading", note), at("graded", note):
+        workplace.grade(grading_of(service, batch).id, "cpu")
+    first, last = ends
+    assert first
+    assert last
+    assert last > first
+
+
+def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Service, workplace: Workplace) -> None:
+    batch = accepted(service)
+    other: list[Lease | None] = []
+
+    def take() -> None:
+        grading = grading_of(service, batch).id
+        with service.store.session() as session:
+            session.execute(update(GradingRow).where(GradingRow.id == grading).values(lease_until=now() - 1))
+        other.append(claim(service.store, grading, "another", 60, "cpu"))
+
+    with at("graded", take):
+        workplace.grade(grading_of(service, batch).id, "cpu")
+    assert service.reports(batch)["one"] == []
+    (lease,) = other
+    assert lease
+    with Grading() as grading:
+        report = grading.grade(Submission((read_notebook("homework.ipynb", RIGHT),)), DOUBLED)
+    assert finish(service.store, lease, report) is Finish.REPORTED
+    assert len(service.reports(batch)["one"]) == 1
+
+
+def test_a_database_that_is_away_is_no_exception(service: Service) -> None:
+    away = Settings(database="postgresql+psycopg://127.0.0.1:1/none", blobs=service.settings.blobs)
+    with closing(Workplace(away, service.app)) as workplace:
+        workplace.grade("a grading", "cpu")
+
+
+HANG = """
+import sys
+from grader.service.broker import broker_app
+from grader.service.settings import Settings
+from grader.service.tasks import Workplace
+settings = Settings.from_environment()
+Workplace(settings, broker_app(settings)).grade(sys.argv[1], "cpu")
+"""
+
+
+def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Service, tmp_path: Path) -> None:
+    hanging = tmp_path / "hanging"
+    shutil.copytree(ASSIGNMENTS / "poisoned", hanging)
+    for file, old, new in (
+        ("test_poisoned.py", "os._exit(1)", "__import__('time').sleep(1000)"),
+        ("rubric.toml", "submission_seconds = 20", "submission_seconds = 3"),
+        ("rubric.toml", "judge_seconds = 20", "judge_seconds = 3"),
+        ("rubric.toml", "cell_seconds = 5", "cell_seconds = 1"),
+    ):
+        text = (hanging / file).read_text()
+        assert old in text
+        (hanging / file).write_text(text.replace(old, new))
+    batch = accepted(service, notebook_bytes("def value(): return 13"), assignment=str(hanging))
+    ended = subprocess.run(
+        [sys.executable, "-c", HANG, grading_of(service, batch).id], cwd=ROOT, env=service.environment(), check=False
+    )
+    assert ended.returncode == 70
+    assert grading_of(service, batch).state is State.WAITING
+    assert "hangs" in grading_of(service, batch).message
+    cancel(service.store, batch)
+
+
+def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_comes_to(
+    service: Service, workplace: Workplace, fashion_mnist: DataSet
+) -> None:
+    learned = str(ASSIGNMENTS / "learned")
+    model = """
+    from torch import nn
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(144, 10))
+        def forward(self, X):
+            return self.net(X)
+    """
+    data = notebook_bytes("def double(X): return X + X", model)
+    batch = accepted(service, data, Mode.FULL, learned)
+    workplace.grade(grading_of(service, batch).id, "cpu")
+    between = grading_of(service, batch)
+    assert (between.stage, between.state) == (Stage.TRAININGS, State.WAITING)
+    assert service.reports(batch)["one"] == []
+    workplace.grade(between.id, "gpu")
+    (report,) = service.reports(batch)["one"]
+    whole = workplace.grading.grade(Submission((read_notebook("homework.ipynb", data),)), learned, Mode.FULL)
+    assert [item.verdict for item in report.items] == [Verdict.PASSED] * 2, [item.message for item in report.items]
+    assert report.canonical() == whole.canonical()
+    assert executed_notebook_of(service.store, between.submission, "homework.ipynb")
+
+
+def test_a_rubric_that_changed_between_the_stages_judges_both(
+    service: Service, workplace: Workplace, tmp_path: Path, fashion_mnist: DataSet
+) -> None:
+    learned = tmp_path / "learned"
+    shutil.copytree(ASSIGNMENTS / "learned", learned)
+    batch = accepted(service, notebook_bytes("def double(X): return X + X"), Mode.FULL, str(learned))
+    workplace.grade(grading_of(service, batch).id, "cpu")
+    tests = learned / "test_learned.py"
+    tests.write_text(tests.read_text().replace("== 42", "== 43"))
+    workplace.grade(grading_of(service, batch).id, "gpu")
+    (report,) = service.reports(batch)["one"]
+    assert [item.verdict for item in report.items] == [Verdict.ABSENT, Verdict.FAILED]
+    assert report.revision == workplace.grading.revision(str(learned))
+
+
+def test_nothing_is_left_for_a_reconciler(service: Service, workplace: Workplace) -> None:
+    batch = service.accept(notebooks(2))
+    for row in service.gradings(batch).values():
+        workplace.grade(row.id, "cpu")
+    reconciled = reconcile(service.store, 3)
+    assert (reconciled.given_back, reconciled.failed) == (0, 0)

@@ -1,0 +1,34 @@
+"""Pieces of hostile cells that several attacks use."""
+
+from __future__ import annotations
+
+__all__ = ["AGENT", "LINE", "REACHED"]
+
+# Collects what an attack got and says it in a way that shows in the report.
+REACHED = """
+import os
+def reached(*attempts):
+    got = []
+    for attempt in attempts:
+        try:
+            got.append(attempt())
+        except OSError:
+            pass
+    raise RuntimeError(f"LOOT {got}")
+"""
+
+# The watcher in the kernel, and its line to the trusted side.
+AGENT = """
+import gc, os, socket
+from grader.sandbox.protocol.encoding import Array, encode
+agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
+line = agent._packets.socket
+"""
+
+# A line of one's own in place of a snapshot's.
+LINE = """
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def claim(descriptors, **changes):
+    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
+    socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
+"""
