@@ -23,8 +23,8 @@ from torch import Tensor, nn
 import reference
 from grader.assignment import find_assignment
 from grader.models.fit import fit, predicted
-from grader.recipe import Mode, Recipe
-from grader.testing.learning import graph_of
+from grader.models.recipe import Mode, Recipe
+from grader.testing.book import graph_of
 from grader.training.cache import Attempt
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph, Node

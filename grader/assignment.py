@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import AssignmentError
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
+from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["Assignment", "Item", "Limits", "find_assignment", "load_assignment", "revision_of"]
+__all__ = ["Assignment", "Item", "find_assignment", "load_assignment", "revision_of"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch")
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
 
-_MIB = 1024**2
 _MOST = 1_000_000
 _REQUIRED = object()
 _WORDS = {
@@ -29,27 +29,6 @@ _WORDS = {
     list: "a list",
     dict: "a table",
 }
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use; past it the sandbox ends the cell, the test or the submission."""
-
-    cell_seconds: float = 60
-    training_cell_seconds: float = 600  # in place of cell_seconds where trainings run as written
-    submission_seconds: float = 600
-    memory_bytes: int = 4096 * _MIB
-    processes: int = 256
-    written_bytes: int = 512 * _MIB
-    cell_output_bytes: int = 1 * _MIB
-    notebook_output_bytes: int = 10 * _MIB
-    replacements: int = 3  # how often a kernel that died or hung is replaced
-    judge_seconds: float = 120  # for all tests of all definitions together
-    test_seconds: float = 10
-    training_seconds: float = 240  # for one item's training where it must run in the student's process
-    training_teraflops: float = 4  # for one training on a CPU: 10**12 operations, told from the model's graph
-    training_teraflops_on_gpu: float = 20_000
-    test_memory_bytes: int = 1024 * _MIB
 
 
 @dataclass(frozen=True)

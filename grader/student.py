@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from grader.recipe import Recipe
+    from grader.models.recipe import Recipe
 
 __all__ = [
     "Definition",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,100 +14,34 @@ from tests.support.paths import ROOT
 
 TEMPLATE = ROOT / "grader" / "authoring" / "template"
 LONGEST = 400
-SAYS_NOTHING = {"base", "common", "helper", "helpers", "managers", "misc", "services", "util", "utils"}
+SAYS_NOTHING = {"base", "common", "helper", "helpers", "manager", "managers", "misc", "services", "util", "utils"}
 
-DATA = {f"grader.{name}" for name in (
-    "assignment", "cache_folder", "calibration", "changes", "collection", "discussion", "errors", "executed",
-    "gradebook",
-    "hints", "installs", "journal", "marks", "notebook_json", "overview", "recipe", "report", "selection", "settings",
-    "student", "submission", "verification",
-)}  # fmt: skip
-MODELS = {
-    "grader.models.modules",
-    "grader.models.trace",
-    "grader.models.export",
-    "grader.models.probe",
-    "grader.models.fit",
+# Rooms by floor, the lowest first: a room imports only what stands on floors below its own (docs/architecture.md).
+FLOORS: Mapping[str, Sequence[set[str]]] = {
+    "grader": [
+        {"errors", "models", "sandbox.protocol"},
+        {"assignment", "student", "cache_folder", "sandbox.guest"},
+        {"results", "training", "sandbox.jail"},
+        {"submission", "render", "gradebook", "testing", "client"},
+        {"collection", "sandbox.host", "judging"},
+        {"grading", "self_check"},
+        {"batch", "authoring", "service"},
+        {"cli"},
+    ],
+    "grader.service": [
+        {"settings"},
+        {"store", "broker"},
+        {"dispatch"},
+        {"tasks", "api"},
+        {"worker", "web"},
+        {"application"},
+    ],
 }
-# Each layer and what it may import of grader, itself apart.
-LAYERS: dict[str, set[str]] = {
-    "grader": {"grader.self_check.magic"},
-    "grader.authoring.new": DATA,
-    "grader.authoring.importing": {*DATA, "grader.authoring.new"},
-    # These run in the student's process and in ours.
-    "grader.models.modules": set(),
-    "grader.models.trace": {"grader.models.modules"},
-    "grader.models.export": {"grader.models.modules", "grader.models.trace"},
-    "grader.models.probe": set(),
-    "grader.models.fit": {"grader.recipe"},
-    "grader.sandbox": {"grader", *DATA, *MODELS},
-    "grader.training": {*DATA, *MODELS},
-    "grader.testing": {*DATA, *MODELS, "grader.training"},
-    "grader.render": DATA,
-    "grader.authoring.bundling": {*DATA, *MODELS, "grader.testing"},
-    "grader.grade": {*DATA, "grader.sandbox", "grader.testing", "grader.training"},
-    "grader.authoring.verify": {*DATA, "grader.grade", "grader.sandbox", "grader.testing"},
-    "grader.authoring.calibrate": {
-        *DATA,
-        "grader.grade",
-        "grader.sandbox",
-        "grader.testing",
-        "grader.training",
-        "grader.authoring.verify",
-    },
-    "grader.self_check.magic": {*DATA, "grader.render", "grader.testing"},
-    "grader.self_check.watch": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
-    "grader.grading.session": {*DATA, "grader.grade", "grader.sandbox", "grader.training"},
-    "grader.batch.child": {*DATA, "grader.grading.session", "grader.sandbox"},
-    "grader.batch": {*DATA, "grader.render", "grader.sandbox"},
-    "grader.service.store": DATA,
-    "grader.service.broker": DATA,
-    "grader.service.dispatch": {*DATA, "grader.service.broker", "grader.service.store"},
-    "grader.service.tasks": {
-        *DATA,
-        "grader.service.broker",
-        "grader.grading.session",
-        "grader.service.dispatch",
-        "grader.service.store",
-    },
-    "grader.service.worker": {
-        *DATA,
-        "grader.service.broker",
-        "grader.service.dispatch",
-        "grader.service.store",
-        "grader.service.tasks",
-    },
-    "grader.service.api": {
-        *DATA,
-        "grader.service.broker",
-        "grader.service.dispatch",
-        "grader.render",
-        "grader.service.store",
-        "grader.service.web",
-    },
-    "grader.service.web": {*DATA, "grader.service.api", "grader.render", "grader.service.store"},
-    "grader.client": DATA,
-    "grader.cli": {
-        *DATA,
-        "grader.service.api",
-        "grader.authoring.new",
-        "grader.batch",
-        "grader.service.broker",
-        "grader.authoring.bundling",
-        "grader.authoring.calibrate",
-        "grader.client",
-        "grader.grade",
-        "grader.grading.session",
-        "grader.authoring.importing",
-        "grader.render",
-        "grader.sandbox",
-        "grader.service.store",
-        "grader.training",
-        "grader.authoring.verify",
-        "grader.self_check.watch",
-        "grader.service.worker",
-    },
-}
+# What the extra `service` installs, and nothing outside grader/service/ and grader/cli/ may need.
+OF_THE_SERVICE = {
+    "alembic", "celery", "fastapi", "fsspec", "kombu", "limits", "prometheus_client", "psycopg", "pydantic", "redis",
+    "sqlalchemy", "sse_starlette", "starlette", "uvicorn",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,14 +52,9 @@ class Source:
     path: Path
     tree: ast.Module
 
-    def imports(self, *, only_at_start: bool = False) -> Iterator[str]:
-        """Give the names of the modules it imports; where `only_at_start`, not those a function imports when called."""
-        pending: list[ast.AST] = [self.tree]
-        while pending:
-            node = pending.pop()
-            if only_at_start and (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types(node)):
-                continue
-            pending += ast.iter_child_nodes(node)
+    def imports(self) -> Iterator[str]:
+        """Give the names of the modules it imports, also for types only and inside functions."""
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -145,10 +74,6 @@ class Source:
         """Return the functions and classes it defines without an underscore."""
         kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
         return {node.name for node in self.tree.body if isinstance(node, kinds) and not node.name.startswith("_")}
-
-
-def _for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def _file_of(module: str) -> Path | None:
@@ -193,17 +118,65 @@ def each(found: list[Source]) -> list[object]:
     return [pytest.param(source, id=str(source.path.relative_to(ROOT))) for source in found]
 
 
-def test_the_layers_are_all_there_is() -> None:
-    known = DATA | set(LAYERS) | {"grader"}
-    assert [source.name for source in GRADER if not within(source.name, known)] == []
+def room_of(module: str, house: str) -> str | None:
+    """Return the room of a house in which a module stands, None if it stands in none."""
+    rooms = [f"{house}.{room}" for floor in FLOORS[house] for room in floor]
+    return next((room for room in rooms if within(module, {room})), None)
 
 
+def floor_of(room: str, house: str) -> int:
+    return next(number for number, floor in enumerate(FLOORS[house]) if room.removeprefix(f"{house}.") in floor)
+
+
+@pytest.mark.parametrize("house", FLOORS)
+def test_every_module_stands_in_a_room(house: str) -> None:
+    outside = [s.name for s in GRADER if within(s.name, {house}) or house == "grader" if not room_of(s.name, house)]
+    packages = {house, "grader.sandbox"}  # whose __init__ only say what is in them
+    assert set(outside) <= packages
+
+
+@pytest.mark.parametrize("house", FLOORS)
 @pytest.mark.parametrize("source", each(GRADER))
-def test_imports_go_one_way(source: Source) -> None:
-    layer = next((name for name in LAYERS if within(source.name, {name})), None)
-    allowed = {*LAYERS[layer], layer} if layer else DATA
-    ours = [name for name in source.imports() if name.partition(".")[0] == "grader"]
-    assert [name for name in ours if not within(name, allowed)] == []
+def test_imports_run_down_the_floors(source: Source, house: str) -> None:
+    room = room_of(source.name, house)
+    if room is None:
+        return
+    others = {found for name in source.imports() if (found := room_of(name, house)) not in (None, room)}
+    assert [other for other in sorted(others) if floor_of(other, house) >= floor_of(room, house)] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "foreign"),
+    [
+        ("grader.sandbox.host", {"grader.sandbox.guest"}),
+        ("grader.sandbox.guest", {"grader.sandbox.host", "grader.sandbox.jail"}),
+        ("grader.sandbox.protocol", {"grader.sandbox.host", "grader.sandbox.jail", "grader.sandbox.guest"}),
+    ],
+)
+def test_trusted_and_untrusted_code_stand_apart(package: str, foreign: set[str]) -> None:
+    crossing = {s.name: [n for n in s.imports() if within(n, foreign)] for s in GRADER if within(s.name, {package})}
+    assert {name: found for name, found in crossing.items() if found} == {}
+
+
+def test_the_guest_needs_only_itself_the_protocol_and_models() -> None:
+    rooms = {"grader.sandbox.guest", "grader.sandbox.protocol", "grader.models"}
+    needed = {n for s in GRADER if within(s.name, rooms) for n in s.imports() if n.partition(".")[0] == "grader"}
+    assert [name for name in sorted(needed) if not within(name, rooms)] == []
+
+
+@pytest.mark.parametrize("source", [s for s in GRADER if not within(s.name, {"grader.service"})], ids=lambda s: s.name)
+def test_only_the_service_needs_what_its_extra_installs(source: Source) -> None:
+    names = list(source.imports())
+    if not within(source.name, {"grader.cli"}):
+        names += [name for name in names if within(name, {"grader.service"})]
+        assert not [name for name in names if within(name, {"grader.service"})]
+        assert not {name.partition(".")[0] for name in names} & OF_THE_SERVICE
+
+
+def test_only_the_application_knows_both_api_and_pages() -> None:
+    of_pages = [s.name for s in GRADER if any(within(n, {"grader.service.web"}) for n in s.imports())]
+    outside = [name for name in of_pages if not within(name, {"grader.service.web"})]
+    assert outside == ["grader.service.application"]
 
 
 @pytest.mark.parametrize("source", each(GRADER))
@@ -224,12 +197,10 @@ def test_reference_and_rubrics_import_next_to_nothing(folder: str, allowed: set[
 
 
 def test_no_import_goes_round_in_a_circle() -> None:
+    """Imports for types and imports inside functions count as well."""
     known = {source.name for source in ALL}
-    edges = {
-        source.name: {name for name in source.imports(only_at_start=True) if name in known and name != source.name}
-        for source in ALL
-    }
-    # Whatever imports nothing that is left is taken away; a circle is what stays.
+    edges = {s.name: {name for name in s.imports() if name in known and name != s.name} for s in ALL}
+    # Take away modules that import nothing that is left; a circle is what stays.
     while free := {name for name, imported in edges.items() if not imported & edges.keys()}:
         for name in free:
             del edges[name]

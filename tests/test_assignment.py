@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import Assignment, Limits, find_assignment, load_assignment
+from grader.assignment import Assignment, find_assignment, load_assignment
 from grader.errors import AssignmentError
+from grader.sandbox.protocol.limits import Limits
 
 RUBRIC = """
 title = "A small assignment"

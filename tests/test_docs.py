@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from grader.assignment import Assignment
 from grader.cli import app
 from grader.grading.grade import grade
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.render import render_terminal
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.jail.isolation import LAYERS

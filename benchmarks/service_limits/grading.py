@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.service_limits.processor import cpu_seconds
 from grader.grading.session import Grading
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.submission.submission import Submission, read_notebook
 from tests.support.running_service import descendants

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, text
 
 from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once
 from benchmarks.service_limits.processor import postgresql_cpu_seconds
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.blobs import Blobs

@@ -21,7 +21,7 @@ from grader.authoring.verify import known_submissions
 from grader.errors import AssignmentError
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.calibration import Calibration, Distribution
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission

@@ -24,6 +24,7 @@ from grader.grading.grade import grade
 from grader.judging.judge import judge
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.local import LocalWork
+from grader.judging.misconceptions import mutant_cells
 from grader.judging.solution import Solution, cells_of
 from grader.results.report import ItemResult, Verdict
 from grader.results.verification import Checked, RubricTest, Verification
@@ -143,7 +144,7 @@ def _judged(folder: Path, revision: str, identifier: str) -> Checked:
     if assignment.revision != revision:
         raise AssignmentError(f"{folder} has changed while it was being verified: verify it again")
     mutant = next(each for each in rubric.misconceptions if each.id == identifier)
-    work = LocalWork(rubric.solution.with_definitions(mutant.cells(rubric.own_packages)))
+    work = LocalWork(rubric.solution.with_definitions(mutant_cells(mutant, rubric.own_packages)))
     # All else is the model solution's, whose points are known.
     changed = rubric.solution.users_of(mutant.replaces)
     affected = [item.id for item in assignment.tested if (set(item.names) or {""}) & changed]

@@ -18,7 +18,7 @@ from grader.cache_folder import write_whole
 from grader.collection import HandedIn
 from grader.errors import InputError
 from grader.gradebook import entries_of, plain_csv, read_marking_csv
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.render.html import render_html
 from grader.render.overview import render_overview
 from grader.results.journal import JOURNAL, Record, Status, append, read_journal, report_of

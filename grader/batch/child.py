@@ -34,8 +34,9 @@ from typing import Any, NoReturn
 
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading.session import Grading
-from grader.recipe import Mode
-from grader.sandbox.protocol.encoding import Closed, Packets
+from grader.models.recipe import Mode
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed
 from grader.submission.submission import Submission, read_notebook
 
 __all__ = ["main"]

@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import IO, Any
 
 from grader.errors import InputError, SystemFault
-from grader.sandbox.protocol.encoding import Closed, Malformed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed, Malformed
 
 __all__ = ["GradingProcess", "LoadedProcess"]
 

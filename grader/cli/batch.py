@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, refuse_unwritable, write_text
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 if TYPE_CHECKING:
     from grader.batch.batch import Watcher

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, shown_progress
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["calibrate"]
 

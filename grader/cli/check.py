@@ -25,7 +25,7 @@ from grader.cli.formats import Format, Graded, fill_step_files, rendered
 from grader.cli.minimum_score import MinimumScore
 from grader.cli.self_check import Asked, show_items, watch_notebooks
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["check", "doctor", "schema"]
 

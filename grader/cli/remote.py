@@ -28,7 +28,7 @@ from grader.cli.console import (
     write_text,
 )
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 if TYPE_CHECKING:
     from grader.client.connection import Client

@@ -19,7 +19,7 @@ from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment, Item
-    from grader.recipe import Mode
+    from grader.models.recipe import Mode
     from grader.results.report import Report, Verdict
     from grader.self_check.watch import Checked, Grade
     from grader.submission.submission import Submission
@@ -119,7 +119,7 @@ def watch_notebooks(asked: Asked) -> NoReturn:
 @contextmanager
 def _grading(asked: Asked, *, trains: bool) -> Iterator[Grade]:
     """Give what grades some items, with one warm process for as long as it is needed."""
-    from grader.recipe import Mode
+    from grader.models.recipe import Mode
     from grader.sandbox.host.sandbox import Zygote
 
     with ExitStack() as stack:

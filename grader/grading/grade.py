@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from grader.assignment import RUBRICS, Assignment, Limits
+from grader.assignment import RUBRICS, Assignment
 from grader.judging.judge import judge, load
-from grader.recipe import Mode
-from grader.results.report import File, ItemResult, LayerStatus, Report, Verdict
+from grader.models.recipe import Mode
+from grader.results.report import File, ItemResult, Report, Verdict
 from grader.sandbox.host.execution import Execution, Watch
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.snapshot_work import SnapshotWork
+from grader.sandbox.protocol.layers import LayerStatus
+from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.submission.discussion import with_discussions
 from grader.submission.executed_notebook import ExecutedNotebook, executed_notebook

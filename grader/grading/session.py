@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.assignment import Assignment, find_assignment, revision_of
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.sandbox.host.sandbox import Zygote, ZygoteLine
 from grader.submission.executed_notebook import ExecutedNotebook

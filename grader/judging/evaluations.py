@@ -9,12 +9,13 @@ from typing import Any
 
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError
-from grader.judging.outcome import Outcome, Pending, ToTrain
+from grader.judging.outcome import Outcome
 from grader.judging.plugin import Given, RubricPlugin, name_of, place_of
 from grader.judging.responses import Listener
 from grader.results.report import Verdict
 from grader.student import Definition, Fault, Student, Work
 from grader.testing.cases import Draw
+from grader.testing.failures import Pending, ToTrain
 from grader.testing.learning import Training
 
 __all__ = ["Opening", "Trial", "Trials"]

@@ -12,12 +12,13 @@ from grader.errors import AssignmentError
 from grader.judging.evaluations import Trial, Trials
 from grader.judging.loading import Rubric
 from grader.judging.local import LocalStudent
-from grader.judging.outcome import Absent, Mismatch, Outcome, WrongCases, case_evidence
+from grader.judging.outcome import Outcome, case_evidence
 from grader.judging.responses import Listener, Unlike
 from grader.judging.smallest import smallest_failing
 from grader.results.report import Verdict
 from grader.student import StudentFault
-from grader.testing.cases import Draw
+from grader.testing.cases import Draw, WrongCases
+from grader.testing.failures import Absent, Mismatch
 from grader.testing.misconceptions import Misconception
 
 __all__ = ["explained"]

@@ -19,7 +19,7 @@ from grader.judging.explain import explained
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.outcome import Outcome
 from grader.judging.training_verdicts import decided
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
 from grader.student import Definition, Work
 from grader.testing.learning import Training

@@ -14,9 +14,10 @@ from typing import Any
 
 from grader.assignment import Assignment, revision_of
 from grader.errors import AssignmentError
+from grader.judging.misconceptions import find_misconceptions, mutant_cells
 from grader.judging.plugin import RubricPlugin
 from grader.judging.solution import Solution, load_solution, own_packages
-from grader.testing.misconceptions import Misconception, find_misconceptions
+from grader.testing.misconceptions import Misconception
 
 __all__ = ["Rubric", "load_rubric"]
 
@@ -71,7 +72,7 @@ class Rubric:
     def namespace(self, misconception: Misconception) -> dict[str, Any]:
         """Return the model solution's definitions with a misconception among them."""
         if misconception.id not in self._namespaces:
-            mutated = self.solution.with_definitions(misconception.cells(self.own_packages))
+            mutated = self.solution.with_definitions(mutant_cells(misconception, self.own_packages))
             self._namespaces[misconception.id] = mutated.namespace()
         return self._namespaces[misconception.id]
 

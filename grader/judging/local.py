@@ -18,7 +18,7 @@ from grader.models import modules
 from grader.models.export import NotExportable, exported
 from grader.models.fit import trained_in_place
 from grader.models.probe import probed
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
 
 import pytest
 from _pytest.config import default_plugins
@@ -17,34 +16,13 @@ from grader.errors import AssignmentError, GraderError, SystemFault
 from grader.judging.outcome import Outcome, outcome_of
 from grader.results.report import Verdict
 from grader.student import Student
-from grader.testing.arguments import Argument
 from grader.testing.cases import Draw
 from grader.testing.learning import Training
 
-__all__ = ["Given", "RubricPlugin", "item", "name_of", "place_of"]
+__all__ = ["Given", "RubricPlugin", "name_of", "place_of"]
 
 # Of pytest only what collects and calls; what pytest adds in a later version is not wanted either.
 _UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
-
-Test = TypeVar("Test", bound=Callable[..., None])
-
-
-def item(identifier: str, arguments: Sequence[Argument] = ()) -> Callable[[Test], Test]:
-    """Say which item of rubric.toml a test judges; where several tests judge one item, all must pass.
-
-    Args:
-        identifier: the item's id.
-        arguments: what the test can call the student's work with; where the item has `search`, what requires
-            nothing else is tried.
-    """
-
-    def decorate(test: Test) -> Test:
-        # An attribute, not a pytest mark: marks are checked against the configuration of whichever pytest runs outside.
-        test.__dict__["item"] = identifier
-        test.__dict__["filled_in"] = tuple(name for argument in arguments for name in argument.names)
-        return test
-
-    return decorate
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.judging.outcome import Mismatch
 from grader.student import Student, StudentFault
 from grader.testing.cases import Case, Choice, Draw
+from grader.testing.failures import Mismatch
 
 __all__ = ["smallest_failing"]
 

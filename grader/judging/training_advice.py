@@ -8,10 +8,10 @@ from typing import Any
 
 from grader.assignment import Item
 from grader.judging.evaluations import Trial
-from grader.judging.outcome import ToTrain
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult
 from grader.student import OwnTraining, StudentFault, Work
+from grader.testing.failures import ToTrain
 from grader.testing.learning import perturbed
 from grader.training.datasets import DataSet
 

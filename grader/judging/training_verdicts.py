@@ -8,11 +8,11 @@ from typing import Any
 
 from grader.assignment import Item
 from grader.judging.evaluations import Trial
-from grader.judging.outcome import Learned, ToTrain
 from grader.judging.training_advice import with_own_loops
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 from grader.results.report import ItemResult, Verdict
 from grader.student import Work
+from grader.testing.failures import Learned, ToTrain
 from grader.training.cache import Attempt, Run
 from grader.training.trainer import Trainer
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 
 __all__ = ["Point", "fit", "initialise", "predicted", "prepared", "trained_in_place", "xavier"]
 

@@ -6,7 +6,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 
 __all__ = ["Calibration", "Distribution"]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from grader.errors import InputError
 from grader.results.report import ItemResult, Report, Verdict
-from grader.submission.discussion import waiting_message
 
-__all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "check_mark", "marked"]
+__all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "check_mark", "marked", "waiting_message"]
 
 LONGEST_COMMENT = 2000  # characters, as many as reports show
 WITHOUT_COMMENT = "marked by a person"  # what a report says then
@@ -71,3 +71,11 @@ def _with(item: ItemResult, mark: Mark | None) -> ItemResult:
         return replace(item, points=0, verdict=Verdict.PENDING, message=waiting_message(item.evidence))
     verdict = Verdict.PASSED if mark.points == item.max_points else Verdict.PARTIAL if mark.points else Verdict.FAILED
     return replace(item, points=mark.points, verdict=verdict, message=mark.comment.strip() or WITHOUT_COMMENT)
+
+
+def waiting_message(evidence: Mapping[str, Any]) -> str:
+    """Return what an item says that waits for a person, by its evidence."""
+    words = evidence.get("words", 0)
+    if not words:
+        return "waits for a person; no discussion found"
+    return f"waits for a person ({words:,} {'word' if words == 1 else 'words'})"

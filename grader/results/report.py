@@ -11,8 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 from grader.errors import InputError
+from grader.sandbox.protocol.layers import LayerStatus
 
-__all__ = ["CellResult", "File", "ItemResult", "LayerStatus", "Report", "Verdict", "report_schema"]
+__all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "report_schema"]
 
 _SCHEMA = "1"
 _PLACES = 4  # of points
@@ -72,15 +73,6 @@ class CellResult:
     cell: int
     status: str
     message: str = ""
-
-
-@dataclass(frozen=True)
-class LayerStatus:
-    """One layer of the sandbox: whether it held, and why not."""
-
-    name: str
-    on: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from celery import Celery
 
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading.session import Grading, joined
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.broker import TASK
 from grader.service.dispatch import dispatch_and_send

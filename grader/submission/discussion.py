@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from grader.assignment import Assignment, Item
+from grader.results.marks import waiting_message
 from grader.results.report import ItemResult, Verdict
 from grader.submission.submission import Notebook, Submission
 
-__all__ = ["Passage", "passages", "waiting_message", "with_discussions"]
+__all__ = ["Passage", "passages", "with_discussions"]
 
 _LONGEST = 20_000  # characters of one section's text
 _MOST_CELLS = 100  # of one section
@@ -86,14 +87,6 @@ def passages(submission: Submission, assignment: Assignment) -> list[Passage]:
     the same or a higher level; code cells do not end it.
     """
     return [passage for each in submission.notebooks for passage in _Reader(each, assignment).passages()]
-
-
-def waiting_message(evidence: Mapping[str, Any]) -> str:
-    """Return what an item says that waits for a person, by its evidence."""
-    words = evidence.get("words", 0)
-    if not words:
-        return "waits for a person; no discussion found"
-    return f"waits for a person ({words:,} {'word' if words == 1 else 'words'})"
 
 
 def _waiting(item: Item, found: Sequence[Passage]) -> ItemResult:

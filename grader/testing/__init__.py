@@ -11,16 +11,17 @@ A rubric test reads like the textbook:
 without `given` may ask for the `draw` fixture.
 """
 
-from grader.judging.outcome import Absent, Mismatch
-from grader.judging.plugin import item
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
 from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes, output_channels
+from grader.testing.book import remark_on
 from grader.testing.cases import Ahead, Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
 from grader.testing.examples import Shown
+from grader.testing.failures import Absent, Mismatch
 from grader.testing.foreign_tests import as_written
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
-from grader.testing.learning import Training, learn, remark_on
+from grader.testing.items import item
+from grader.testing.learning import Training, learn
 from grader.testing.misconceptions import misconception
 from grader.testing.models import (
     Layer,

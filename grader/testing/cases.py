@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from grader.judging.outcome import WrongCases
 from grader.student import Fault, Student, StudentFault
 
-__all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "given"]
+__all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "WrongCases", "given"]
 
 Choice = TypeVar("Choice")
 
@@ -127,3 +126,14 @@ def given(
         return run
 
     return decorate
+
+
+class WrongCases(Exception):
+    """Some cases of `given` went wrong: the first of them, and how many were right."""
+
+    def __init__(self, first: Exception, case: Case, right: int, total: int) -> None:
+        super().__init__(f"{total - right} of {total} cases")
+        self.first = first
+        self.case = case
+        self.right = right
+        self.total = total

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.judging.outcome import Mismatch
 from grader.student import Remote
+from grader.testing.failures import Mismatch
 
 __all__ = ["assert_close", "assert_module", "assert_shape"]
 

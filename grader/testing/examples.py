@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy
 
-from grader.judging.outcome import Mismatch, Pending
 from grader.student import StudentFault
+from grader.testing.failures import Mismatch, Pending
 from grader.testing.quoting import clipped, statement_at
 
 __all__ = ["Shown"]

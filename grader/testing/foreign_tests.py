@@ -17,8 +17,8 @@ import numpy
 import torch
 
 from grader.errors import GraderError
-from grader.judging.outcome import Absent, Mismatch, Pending
 from grader.student import Remote, Student, StudentFault
+from grader.testing.failures import Absent, Mismatch, Pending
 from grader.testing.quoting import quoted
 
 __all__ = ["Thing", "as_written"]

@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from grader.judging.outcome import Learned, Mismatch, Pending, ToTrain
-from grader.models.export import exported
 from grader.models.fit import Point
 from grader.models.probe import DEPARTURES, departure, probed
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 from grader.student import Fault, OwnRun, Remote, StudentFault
 from grader.testing.arguments import Argument, fitted
+from grader.testing.book import _IMAGES_OF_PROBE, unlike_the_book
 from grader.testing.compare import assert_module
+from grader.testing.failures import Learned, Mismatch, Pending, ToTrain
 from grader.testing.models import build
 from grader.training.cache import Run
 from grader.training.cost import operations_of
 from grader.training.datasets import DataSet
-from grader.training.graph import Graph, TooLarge, Unsupported
+from grader.training.graph import TooLarge, Unsupported
 from grader.training.graph_reader import Reading, read_graph, resized
 from grader.training.network import Network
 
-__all__ = ["Training", "graph_of", "learn", "perturbed", "remark_on", "unlike_the_book"]
+__all__ = ["Training", "learn", "perturbed"]
 
-_CALLED = {
-    "add": "additions of a shortcut",
-    "batch_norm": "batch normalisations",
-    "conv2d": "convolutions",
-    "linear": "fully connected layers",
-    "dropout": "dropouts",
-    "relu": "ReLUs",
-    "sigmoid": "sigmoids",
-    "softmax": "softmaxes",
-    "max_pool2d": "maximum poolings",
-    "avg_pool2d": "average poolings",
-    "adaptive_avg_pool2d": "poolings over the whole map",
-}
-_IMAGES_OF_PROBE = 4
 _ALLOWANCE = 0.05  # of accuracy, for images that are moved and noisy
 
 
@@ -228,57 +212,3 @@ def perturbed(images: Tensor, seed: int) -> Tensor:
     )
     noise = torch.randint(-4, 5, images.shape, generator=generator)
     return (moved.long() + noise).clamp(0, 255).to(torch.uint8)
-
-
-@lru_cache(maxsize=64)
-def graph_of(make: Callable[[], nn.Module], image: tuple[int, ...]) -> Graph:
-    """Return the graph of a model of our own for images of this shape."""
-    with torch.device("meta"):
-        model = make()
-    return read_graph(exported(model, image)).graph
-
-
-def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> str:
-    """Say where a model departs from the textbook's model that is nearest to it, "" where it computes the same."""
-    ours = [graph_of(make, graph.image) for make in books]
-    if not ours or graph.key in {each.key for each in ours}:
-        return ""
-    counts = Counter(node.operation for node in graph.nodes)
-    nearest = min(ours, key=lambda each: sum((_count(each) - counts).values()) + sum((counts - _count(each)).values()))
-    wanted = _count(nearest)
-    if counts != wanted:
-        names = [name for name in sorted(wanted.keys() | counts.keys()) if counts[name] != wanted[name]]
-        return ", ".join(
-            f"{_CALLED.get(name, name)}: {counts[name]} (the book's has {wanted[name]})" for name in names[:3]
-        )
-    if graph.parameters != nearest.parameters:
-        same = sorted(graph.parameters) == sorted(nearest.parameters)
-        return "its layers are put together in another way" if same else "some layers have weights of other shapes"
-    images = torch.randn(_IMAGES_OF_PROBE, *graph.image, generator=torch.Generator().manual_seed(0))
-    networks = [Network(each) for each in (graph, nearest)]
-    found, right = (probed(network, network.names, images, 0) for network in networks)
-    departs = departure(found, right)
-    return f"with the same weights as the book's, {DEPARTURES[departs]}" if departs else ""
-
-
-def _count(graph: Graph) -> Counter[str]:
-    return Counter(node.operation for node in graph.nodes)
-
-
-def remark_on(
-    remark: Callable[[str], None], model: Remote, image: tuple[int, ...], books: Sequence[Callable[[], nn.Module]]
-) -> None:
-    """Say of a model whose item does not ask for it where it departs from the textbook's.
-
-    Args:
-        remark: the test's fixture.
-        model: the student's.
-        image: the shape of one image, (c, h, w).
-        books: make the textbook's models.
-    """
-    try:
-        departs = unlike_the_book(read_graph(model.graph(image)).graph, books)
-    except (StudentFault, Unsupported):
-        return  # what cannot be compared is no mistake
-    if departs:
-        remark(f"it is not the book's model: {departs}")

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from grader.judging.outcome import Mismatch
 from grader.student import Fault, Operation, Remote, StudentFault
 from grader.testing.arguments import Argument, fitted
 from grader.testing.compare import assert_module
+from grader.testing.failures import Mismatch
 
 __all__ = [
     "Layer",

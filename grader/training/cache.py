@@ -17,7 +17,7 @@ import torch
 
 from grader.cache_folder import cache_folder, write_whole
 from grader.models.fit import Point
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.training.graph import Graph
 
 __all__ = ["Attempt", "Results", "Run"]

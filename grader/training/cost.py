@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.training.graph import Graph
 from grader.training.network import Network
 

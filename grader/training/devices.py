@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["default_mode", "training_device", "trainings_at_once"]
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from grader.errors import SystemFault
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.training.cache import Attempt, Results, Run, run_of
 from grader.training.cost import operations_of
 from grader.training.datasets import DataSet, find_data_set

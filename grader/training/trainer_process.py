@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from grader.models.fit import Point, fit, predicted
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.training.cache import Run, values_of
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph

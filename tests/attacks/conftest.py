@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import jsonschema
 import pytest
 
-from grader.assignment import Assignment, Limits
+from grader.assignment import Assignment
 from grader.grading.grade import grade
 from grader.results.report import Report, report_schema
 from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
 from tests.support.traces import remaining, traces
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.results.report import LayerStatus, Report
+from grader.results.report import Report
 from grader.sandbox.jail.isolation import LAYERS
+from grader.sandbox.protocol.layers import LayerStatus
 from tests.attacks.conftest import Attack
 
 _KEY = 0x67726164  # of a shared memory segment

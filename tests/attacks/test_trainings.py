@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from grader.assignment import Assignment
 from grader.grading.grade import grade
 from grader.judging.local import LocalRemote
-from grader.judging.outcome import Learned
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Remote
+from grader.testing.failures import Learned
 from grader.testing.learning import Training, learn
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer

@@ -11,7 +11,7 @@ import pytest
 
 from grader.assignment import Assignment, load_assignment
 from grader.authoring.calibrate import calibrate, write_thresholds
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.calibration import Calibration, Distribution
 from grader.sandbox.host.sandbox import Zygote
 from grader.training.trainer import Trainer

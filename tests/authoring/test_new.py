@@ -19,6 +19,7 @@ from grader.errors import InputError
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
 from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import submission
 from tests.support.paths import ROOT
 
@@ -208,10 +209,9 @@ def test_the_python_of_the_page_is_that_of_real_assignments() -> None:
 
 
 def test_the_names_and_files_of_the_page_exist() -> None:
-    import grader.assignment
     import grader.testing
 
-    known = {*grader.testing.__all__, *vars(grader.assignment.Limits)}
+    known = {*grader.testing.__all__, *vars(Limits)}
     for name in re.findall(r"`(assert_\w+|run|given|Searchable|Mismatch|\w+_seconds|\w+_bytes)`", PAGE):
         assert name in known, name
     for file in re.findall(r"`((?:rubrics|grader|tests)/[\w/]+\.py)`", PAGE):

@@ -16,7 +16,7 @@ from grader.batch.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
 from grader.batch.sources import collect_all
 from grader.collection import HandedIn
 from grader.errors import InputError, SystemFault
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.journal import JOURNAL, Record, Status, append, read_journal
 from grader.results.report import Report
 from tests.support.batches import Noted, handed_in, moody

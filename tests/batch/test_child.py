@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from grader.results.report import Report
-from grader.sandbox.protocol.encoding import Packets
+from grader.sandbox.protocol.channels import Packets
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
 from tests.support.processes import descendants

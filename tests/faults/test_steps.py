@@ -22,7 +22,7 @@ SCORES = {"student-0000": 2, "student-0001": 3, "student-0002": 3}
 
 ACCEPT_AND_DIE = """
 import os, signal
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.queries.hand_ins import NewSubmission, accept
 from grader.service.store.database import Store

@@ -14,7 +14,7 @@ import pytest
 
 from grader.errors import SandboxFault
 from grader.grading.session import Grading, joined
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.notebooks import submission

@@ -11,7 +11,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.grading.grade import grade
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict, report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_submission

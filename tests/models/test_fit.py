@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.models.fit import Point, fit, initialise, predicted, prepared, trained_in_place
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from tests.support.models import Branches, sequential
 
 RECIPE = Recipe(images=400, epochs=2, batch=32, optimizer="adam", lr=0.01, side=28, threshold=0.5)

@@ -7,7 +7,8 @@ from typing import Any
 from grader.render import html, render_html
 from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
-from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
+from grader.sandbox.protocol.layers import LayerStatus
 
 MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
 WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], [37.0, 43.0]]}

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from grader.render import render_html
-from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
+from grader.sandbox.protocol.layers import LayerStatus
 
 SECONDS = 60
 MARK = "a-script-was-here"

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from grader import render
 from grader.render import render_terminal, terminal
-from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict
+from grader.sandbox.protocol.layers import LayerStatus
 
 MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
 WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], ["nan", 43.0]]}

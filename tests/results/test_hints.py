@@ -13,6 +13,7 @@ from grader.grading.grade import grade
 from grader.judging.judge import judge
 from grader.judging.loading import load_rubric
 from grader.judging.local import LocalWork
+from grader.judging.misconceptions import mutant_cells
 from grader.results.hints import hints
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.sandbox import Zygote
@@ -73,7 +74,7 @@ def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignm
     rubric, items = load_rubric(hw2), {item.id: item for item in hw2.tested}
     looked_at = 0
     for mistake in rubric.misconceptions[:60:8]:
-        work = LocalWork(rubric.solution.with_definitions(mistake.cells(rubric.own_packages)))
+        work = LocalWork(rubric.solution.with_definitions(mutant_cells(mistake, rubric.own_packages)))
         for result in judge(hw2, work, "hints", mistake.breaks & items.keys()):
             where, *others = hints(result, items[result.id])
             assert mistake.says not in where.text

@@ -10,7 +10,8 @@ import pytest
 
 from grader.errors import InputError
 from grader.results import report
-from grader.results.report import CellResult, File, ItemResult, LayerStatus, Report, Verdict, report_schema
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict, report_schema
+from grader.sandbox.protocol.layers import LayerStatus
 
 HOSTILE = "<script>\x00\x1b[31m\u202e\ud800 과제 \n"
 

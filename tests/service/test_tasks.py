@@ -16,7 +16,7 @@ import redis
 from sqlalchemy import update
 
 from grader.grading.session import Grading
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Verdict
 from grader.service.settings import Settings
 from grader.service.store.columns import now

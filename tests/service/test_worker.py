@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.queries.leases import claim
 from grader.service.store.schema import State
 from grader.service.worker import Reconciler

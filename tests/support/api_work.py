@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.store.database import Store
 from grader.service.store.queries.leases import Lease, claim, finish

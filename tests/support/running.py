@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.assignment import Limits
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.host.execution import Execution, Watch
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Sandbox, Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
+from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import Definition, Fault, StudentFault
 from grader.submission.submission import Notebook

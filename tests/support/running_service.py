@@ -20,7 +20,7 @@ import httpx
 import redis
 from sqlalchemy import func, select
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.broker import broker_app
 from grader.service.dispatch import dispatch_and_send

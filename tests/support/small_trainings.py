@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grader.assignment import Assignment
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 
 __all__ = ["LENET", "RECIPE", "lenet", "with_small_recipes"]
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, Subset, random_split
 from torchvision import transforms
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["TRAININGS", "main"]
 

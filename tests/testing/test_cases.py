@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from grader.judging.outcome import WrongCases
 from grader.student import Fault, Student, StudentFault
 from grader.testing import Case, Draw, Mismatch, given, image_and_kernel, image_and_window
+from grader.testing.cases import WrongCases
 
 NOBODY = cast(Student, None)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from grader.judging.outcome import plain
 from grader.testing import Mismatch, assert_close, assert_module, assert_shape
+from grader.testing.evidence import plain
 
 EXPECTED = torch.tensor([[19.0, 25.0], [37.0, 43.0]])
 NAN, INF = math.nan, math.inf

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader.judging.outcome import Mismatch, Pending
 from grader.student import Fault, StudentFault
 from grader.testing.examples import Shown
+from grader.testing.failures import Mismatch, Pending
 
 
 @pytest.mark.parametrize(

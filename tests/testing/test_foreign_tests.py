@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from grader.judging.local import LocalStudent
-from grader.judging.outcome import Mismatch, Pending
 from grader.judging.responses import Listener
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, StudentFault
+from grader.testing.failures import Mismatch, Pending
 from grader.testing.foreign_tests import as_written
 from tests.support.running import ran
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 import reference
 from grader.judging.local import LocalRemote
-from grader.judging.outcome import Learned, Mismatch, Pending, ToTrain
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 from grader.student import Fault, Remote, StudentFault
-from grader.testing.learning import Training, learn, perturbed, remark_on, unlike_the_book
+from grader.testing.book import remark_on, unlike_the_book
+from grader.testing.failures import Learned, Mismatch, Pending, ToTrain
+from grader.testing.learning import Training, learn, perturbed
 from grader.training.datasets import DataSet
 from tests.support.models import Branches, BranchesTurned, graph, sequential
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.models.fit import Point
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.training.cache import Attempt, Results, Run
 from tests.support.models import Branches, graph, sequential
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.training.cost import operations_of
 from tests.support.models import graph
 

@@ -14,7 +14,7 @@ import pytest
 from torch import nn
 
 from grader.errors import InputError, SystemFault
-from grader.recipe import Mode, Recipe
+from grader.models.recipe import Mode, Recipe
 from grader.training.cache import Attempt, Results
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer, offered_trainer

@@ -22,10 +22,10 @@ from grader.authoring.bundling.recording import Unrecordable, recorded_steps
 from grader.errors import AssignmentError, InputError
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.local import LocalStudent
-from grader.judging.outcome import Absent
 from grader.models import modules
 from grader.student import Student, StudentFault
 from grader.testing.cases import Draw
+from grader.testing.failures import Absent
 
 __all__ = ["Bundled", "bundle", "write_bundle"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["WITHHELD", "TrainingDataWithheld", "offer"]
 

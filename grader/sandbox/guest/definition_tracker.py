@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from grader.models.modules import module_of
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.guest.checkpoint import Moment, mark_of
 from grader.sandbox.guest.objects import small_value
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
@@ -27,7 +27,8 @@ from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnosed
 from grader.sandbox.guest.trainings.hooks import Recorder
 from grader.sandbox.guest.trainings.loop import Loop
-from grader.sandbox.protocol.encoding import Closed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed
 
 __all__ = ["Agent"]
 

@@ -26,13 +26,13 @@ from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 from traitlets.config import Config
 
-from grader.assignment import Limits
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.guest import devices, surroundings
 from grader.sandbox.guest.definition_tracker import Agent
 from grader.sandbox.guest.messages import END, MessageLine
 from grader.sandbox.guest.seeding import seed_generators
 from grader.sandbox.guest.trainings.hooks import Recorder
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["prepare_kernel", "run_kernel"]
 

@@ -6,46 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
-import torch
 from torch import nn
 
 from grader.models.modules import kind_of
-from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle
+from grader.sandbox.protocol.encoding import Array, Handle
+from grader.sandbox.protocol.tensors import (
+    _from_numpy,
+    _Tensor,
+    array_of,
+    tensor_of,
+)
 
-__all__ = ["Objects", "array_of", "small_value", "tensor_of", "unchanged"]
+__all__ = ["Objects", "small_value", "unchanged"]
 
-_DTYPES = {getattr(torch, name): name for name in ITEM_BYTES}
 _SMALL = 1024
 _MAX_ENTRIES = 10_000
-# Kept from before any student's code ran, so that an innocent `torch.equal = ...` breaks nothing here.
-_Tensor, _from_numpy, _frombuffer = torch.Tensor, torch.from_numpy, torch.frombuffer
-_detach, _as_subclass, _reshape, _view = _Tensor.detach, _Tensor.as_subclass, _Tensor.reshape, _Tensor.view
-_to_dense, _numpy = _Tensor.to_dense, _Tensor.numpy
-_WithoutSubclasses = torch._C.DisableTorchFunctionSubclass
-
-
-def array_of(tensor: torch.Tensor) -> Array | Failure:
-    """Return a tensor's values, whatever its subclass pretends."""
-    with _WithoutSubclasses():
-        plain = _detach(tensor)
-        if plain.layout is not torch.strided:
-            plain = _to_dense(plain)
-        plain = _as_subclass(plain, _Tensor)
-        name = _DTYPES.get(plain.dtype)
-        if name is None:
-            return Failure("Malformed", f"a tensor of dtype {plain.dtype} is no plain data")
-        if name == "bfloat16":  # which numpy has not
-            plain = _view(plain, torch.int16)
-        values = _numpy(plain, force=True)
-        return Array(name, values.shape, values.tobytes())
-
-
-def tensor_of(array: Array) -> torch.Tensor:
-    """Return a fresh tensor with an array's values; its memory is shared with nothing."""
-    dtype = getattr(torch, array.dtype)
-    if not array.data:
-        return torch.empty(array.shape, dtype=dtype)
-    return _reshape(_frombuffer(bytearray(array.data), dtype=dtype), array.shape)
 
 
 def _native(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:

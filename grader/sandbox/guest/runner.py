@@ -17,9 +17,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from grader.assignment import Limits
 from grader.sandbox.guest.messages import END, TOO_LARGE, MessageLine
-from grader.sandbox.protocol.encoding import Channel
+from grader.sandbox.protocol.channels import Channel
+from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import CUT, KeptOutputs
 
 __all__ = ["run_cells"]

@@ -26,11 +26,13 @@ from grader.models import modules
 from grader.models.export import NotExportable, exported
 from grader.models.fit import trained_in_place
 from grader.models.probe import probed
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.sandbox.guest.checkpoint import Moment
-from grader.sandbox.guest.objects import Objects, array_of, tensor_of, unchanged
+from grader.sandbox.guest.objects import Objects, unchanged
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
-from grader.sandbox.protocol.encoding import Channel, Closed, Failure, Handle, Packets
+from grader.sandbox.protocol.channels import Channel, Packets
+from grader.sandbox.protocol.encoding import Closed, Failure, Handle
+from grader.sandbox.protocol.tensors import array_of, tensor_of
 from grader.sandbox.protocol.values import packed, unpacked
 
 __all__ = ["TRAINED", "serve_snapshot"]

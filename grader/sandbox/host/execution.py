@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import CellResult
-from grader.sandbox.protocol.encoding import Closed, Malformed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import OwnTraining
 

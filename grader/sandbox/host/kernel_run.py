@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from grader.assignment import Limits
 from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
 from grader.results.report import CellResult
@@ -21,7 +20,9 @@ from grader.sandbox.host.decoding import size_of
 from grader.sandbox.host.execution import Execution, Note, Snapshot, Watch, running
 from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.host.training_notes import own_training
-from grader.sandbox.protocol.encoding import Channel, Closed, Malformed, Packets
+from grader.sandbox.protocol.channels import Channel, Packets
+from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.limits import Limits
 from grader.submission.submission import Cell
 
 __all__ = ["MOST_SNAPSHOTS", "Attempt"]

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from grader.assignment import Limits
 from grader.results.report import CellResult
 from grader.sandbox.host.execution import Execution, Watch
 from grader.sandbox.host.kernel_run import MOST_SNAPSHOTS, Attempt
 from grader.sandbox.host.sandbox import Sandbox
+from grader.sandbox.protocol.limits import Limits
 from grader.submission.submission import Cell, Notebook
 
 __all__ = ["run_notebook"]

@@ -18,11 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from grader.assignment import Limits
 from grader.errors import SandboxFault
-from grader.results.report import LayerStatus
 from grader.sandbox.jail.control_groups import control_groups
-from grader.sandbox.protocol.encoding import Closed, Malformed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.layers import LayerStatus
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["Sandbox", "Zygote", "ZygoteLine"]
 

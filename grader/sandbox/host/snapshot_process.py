@@ -6,9 +6,10 @@ import socket
 import time
 from collections.abc import Mapping
 
-from grader.assignment import Limits
 from grader.sandbox.host.execution import Snapshot
-from grader.sandbox.protocol.encoding import Channel, Closed, Malformed
+from grader.sandbox.protocol.channels import Channel
+from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.limits import Limits
 from grader.student import Fault, StudentFault
 
 __all__ = ["SnapshotProcess"]

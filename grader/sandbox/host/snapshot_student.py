@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.recipe import Recipe
-from grader.sandbox.guest.objects import array_of
+from grader.models.recipe import Recipe
 from grader.sandbox.host.decoding import fault_of, plain_data, tensor_of, tensors
-from grader.sandbox.protocol.encoding import Array, Channel, Closed, Failure, Handle, Malformed
+from grader.sandbox.protocol.channels import Channel
+from grader.sandbox.protocol.encoding import Array, Closed, Failure, Handle, Malformed
+from grader.sandbox.protocol.tensors import array_of
 from grader.sandbox.protocol.values import packed, unpacked
 from grader.student import Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 
-from grader.assignment import Limits
 from grader.sandbox.host.decoding import tensor_of
 from grader.sandbox.host.execution import Execution, Snapshot
 from grader.sandbox.host.snapshot_process import SnapshotProcess
 from grader.sandbox.host.snapshot_student import SnapshotRemote, SnapshotStudent
 from grader.sandbox.protocol.encoding import Array
+from grader.sandbox.protocol.limits import Limits
 from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFault
 
 __all__ = ["SnapshotWork"]

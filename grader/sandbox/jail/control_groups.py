@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from grader.assignment import Limits
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["control_groups"]
 

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grader.assignment import Limits
-from grader.results.report import LayerStatus
 from grader.sandbox.jail import linux
 from grader.sandbox.jail.seccomp import SystemCallFilter
+from grader.sandbox.protocol.layers import LayerStatus
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["LAYERS", "Confinement", "FileView", "Layers"]
 

@@ -18,14 +18,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.assignment import Limits
 from grader.sandbox.guest.kernel import run_kernel
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.runner import run_cells
 from grader.sandbox.jail import linux
 from grader.sandbox.jail.isolation import Confinement, FileView, Layers
 from grader.sandbox.jail.seccomp import SystemCallFilter
-from grader.sandbox.protocol.encoding import Closed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["supervise"]
 

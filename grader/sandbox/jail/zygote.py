@@ -22,7 +22,8 @@ from typing import Any
 
 from grader.sandbox.jail import linux
 from grader.sandbox.jail.seccomp import SystemCallFilter
-from grader.sandbox.protocol.encoding import Closed, Packets
+from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.encoding import Closed
 
 __all__ = ["main"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader.assignment import Limits
+from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["CUT", "KeptOutputs"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy
 import torch
 
-from grader.sandbox.guest.objects import array_of, tensor_of
 from grader.sandbox.protocol.encoding import Array
+from grader.sandbox.protocol.tensors import array_of, tensor_of
 
 __all__ = ["packed", "unpacked"]
 

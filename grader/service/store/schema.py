@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import JSON, ForeignKey, Index, MetaData, ScalarSelect, String, UniqueConstraint, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.columns import Line, Moment, now, word
 
 __all__ = [

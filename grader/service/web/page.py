@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.render.templates import environment
 from grader.render.text import plain
 from grader.service.api.formats import wanted

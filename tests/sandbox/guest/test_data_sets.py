@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import SandboxFault
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
 from tests.sandbox.conftest import Run
 from tests.support.running import LIMITS, ran

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from grader.sandbox.guest.objects import Objects, array_of, small_value, tensor_of, unchanged
+from grader.sandbox.guest.objects import Objects, small_value, unchanged
 from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle, decode, encode
+from grader.sandbox.protocol.tensors import array_of, tensor_of
 
 
 class Hostile(torch.Tensor):

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 import grader
-from grader.assignment import Limits
 from grader.errors import SandboxFault
 from grader.sandbox.host.execution import Execution, Watch
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Zygote, ZygoteLine
 from grader.sandbox.jail.isolation import LAYERS
+from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import submission
 from tests.support.paths import ROOT
 from tests.support.running import LIMITS, ran

@@ -12,7 +12,7 @@ import numpy
 import pytest
 import torch
 
-from grader.recipe import Recipe
+from grader.models.recipe import Recipe
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork

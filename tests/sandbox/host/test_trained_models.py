@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, OwnTraining, StudentFault
 from tests.sandbox.conftest import Run

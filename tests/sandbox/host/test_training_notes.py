@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.host.training_notes import own_training
 from grader.sandbox.protocol.encoding import Array
 from tests.sandbox.conftest import Run

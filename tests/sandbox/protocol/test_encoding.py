@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from grader.sandbox.guest.objects import array_of, tensor_of
 from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle, Malformed, decode, encode
+from grader.sandbox.protocol.tensors import array_of, tensor_of
 
 VALUES: list[Any] = [
     None,

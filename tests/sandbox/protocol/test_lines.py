@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from grader.sandbox.protocol.encoding import Array, Channel, Closed, Malformed, Packets, encode
+from grader.sandbox.protocol.channels import Channel, Packets
+from grader.sandbox.protocol.encoding import Array, Closed, Malformed, encode
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, engine_of, migrate

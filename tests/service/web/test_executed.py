@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.queries.hand_ins import NewSubmission, accept
 from grader.service.store.queries.leases import finish
 from grader.service.store.queries.tokens import find_token

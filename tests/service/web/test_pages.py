@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.store.queries.hand_ins import NewSubmission, accept
 from grader.service.store.queries.leases import Lease, finish

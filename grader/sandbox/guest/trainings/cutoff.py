@@ -10,7 +10,7 @@ import math
 import time
 from statistics import fmean
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 
 __all__ = ["QUICK_STEPS", "Cutoff", "Progress", "TrainingCut"]
 

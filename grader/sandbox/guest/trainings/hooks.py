@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
 from grader.sandbox.guest.trainings.loop import Batch, Loop, given
 from grader.sandbox.guest.trainings.trajectory import Forward, LossCall

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import _utils as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.image_batches import below, read_batch, resolved, side_of
 
 __all__ = ["NOTICE", "Batch", "Batches", "install"]

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from grader.assignment import Assignment
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Anyone
 from grader.service.api.problems import documented, not_found
 from grader.service.api.service import Given

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Id, batch_of
 from grader.service.api.pagination import After, AfterId, PageSize, page
 from grader.service.api.problems import documented

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from grader.collection import Collection, HandedIn
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
 from grader.service.api.problems import documented
 from grader.service.api.service import Given

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Id, Staff, batch_of
 from grader.service.api.problems import documented
 from grader.service.api.service import Given

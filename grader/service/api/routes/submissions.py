@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.render import render_html, render_terminal
 from grader.results.report import Report
 from grader.service.api.access import Anyone, Id, Staff, submission_of

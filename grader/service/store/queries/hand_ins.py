@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.columns import storable
 from grader.service.store.database import Store
 from grader.service.store.queries.events import Kind, record

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.columns import now

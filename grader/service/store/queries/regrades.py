@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import aliased
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.columns import now
 from grader.service.store.database import Store
 from grader.service.store.queries.events import Kind, hold, record, record_each

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.marks import marked
 from grader.results.report import Report
 from grader.service.store.columns import now

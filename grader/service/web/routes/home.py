@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
 from grader.service.api.pagination import AfterId
 from grader.service.api.pagination import page as one_page

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.api.access import Staff, batch_of
 from grader.service.api.routes import regrades
 from grader.service.api.service import Given

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.cutoff import QUICK_STEPS, Cutoff, Progress
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import OwnTraining

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.running import Ran, ran
 

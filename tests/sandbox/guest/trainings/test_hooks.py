@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from tests.sandbox.conftest import Run
 
 START = """

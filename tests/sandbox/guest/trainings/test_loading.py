@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from tests.sandbox.conftest import Run
 from tests.support.idx_files import write_data_set
 from tests.support.paths import ROOT

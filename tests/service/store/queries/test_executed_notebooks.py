@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.database import Store
 from grader.service.store.queries.executed_notebooks import executed_notebook_of
 from grader.service.store.queries.leases import Finish, finish

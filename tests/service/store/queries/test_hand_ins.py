@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.store.queries.events import Kind, events

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select, update
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.database import Store

@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy import func, inspect, select
 
 from grader.errors import InputError
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import MIGRATIONS, Store, check_migrated, engine_of, migrate

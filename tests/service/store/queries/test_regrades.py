@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.store.queries.dispatch import dispatch

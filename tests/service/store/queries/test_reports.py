@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.errors import SystemFault
-from grader.recipe import Mode
+from grader.models.recipe import Mode
 from grader.service.store.database import Store
 from grader.service.store.queries.leases import finish, give_back
 from grader.service.store.queries.reports import (

@@ -13,7 +13,8 @@ import pytest
 
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError
-from grader.testing.misconceptions import Misconception, find_misconceptions
+from grader.judging.misconceptions import find_misconceptions, mutant_cells
+from grader.testing.misconceptions import Misconception
 
 FLIPPED = """
     \"\"\"A docstring.\"\"\"
@@ -94,7 +95,7 @@ def test_breaking_nothing_or_what_the_rubric_lacks_is_the_authors_mistake(find: 
 
 def test_its_cells_are_its_definition_under_the_name_it_replaces_and_the_imports_of_its_file(find: Find) -> None:
     (found,) = find(FLIPPED)
-    *imports, cell = found.cells(["reference"])
+    *imports, cell = mutant_cells(found, ["reference"])
     assert [each.source for each in imports] == [
         "import torch",
         "from torch import Tensor",
@@ -134,7 +135,7 @@ def test_only_the_declaration_is_dropped_of_its_decorators(find: Find, call: str
     """.replace("CALL", call)
     (found,) = find(source)
     assert found.id == "le_net_of2_layers"
-    *imports, cell = found.cells([])
+    *imports, cell = mutant_cells(found, [])
     assert [each.source for each in imports] == ["import torch", "import functools"]
     first, second, *_ = cell.source.splitlines()
     assert (first, second) == ("@functools.total_ordering", "class Net(torch.nn.Module):")

@@ -1,0 +1,62 @@
+"""Finds the misconceptions that an assignment declares, and turns one into a notebook's cells."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from grader.assignment import Assignment
+from grader.errors import AssignmentError
+from grader.judging.solution import SolutionCell, cells_of
+from grader.testing.misconceptions import MARK, Misconception
+
+__all__ = ["find_misconceptions", "mutant_cells"]
+
+
+def find_misconceptions(assignment: Assignment, modules: Iterable[ModuleType]) -> tuple[Misconception, ...]:
+    """Return the misconceptions that modules declare, in order.
+
+    Raises:
+        AssignmentError: two have one name, or one breaks nothing, or an item that the rubric does not have.
+    """
+    items = {item.id for item in assignment.items}
+    found: dict[str, Misconception] = {}
+    for module in modules:
+        for thing in vars(module).values():
+            each = vars(thing).get(MARK) if hasattr(thing, "__dict__") else None
+            if not isinstance(each, Misconception) or sys.modules.get(thing.__module__) is not module:
+                continue
+            where = f"{Path(str(module.__file__)).name}: misconception {each.id}"
+            if each.id in found:
+                raise AssignmentError(f"{where} is declared twice: give each a name of its own")
+            if not each.breaks or not each.breaks <= items:
+                unknown = ", ".join(sorted(each.breaks - items)) or "nothing"
+                raise AssignmentError(f"{where} breaks {unknown}: name items of rubric.toml")
+            found[each.id] = each
+    return tuple(found.values())
+
+
+def mutant_cells(misconception: Misconception, own: Sequence[str]) -> list[SolutionCell]:
+    """Return a misconception's definition under the name that it replaces, and the imports of its file.
+
+    Args:
+        misconception: the typical mistake.
+        own: names of packages that a student's notebook does not have.
+    """
+    file = Path(inspect.getsourcefile(misconception.mutant) or "")
+    imports = [cell for cell in cells_of(file, own) if cell.is_import]
+    tree = ast.parse(textwrap.dedent(inspect.getsource(misconception.mutant)))
+    (node,) = tree.body
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    node.name = misconception.replaces
+    node.decorator_list = [each for each in node.decorator_list if not _is_mark(each)]
+    return [*imports, SolutionCell(misconception.replaces, ast.unparse(tree))]
+
+
+def _is_mark(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func).rpartition(".")[2] == "misconception"
