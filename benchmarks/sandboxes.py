@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from benchmarks.assignment import path_of
 from benchmarks.measuring import proportional_memory
 from grader.assignment import Assignment, find_assignment
-from grader.sandbox.host.execution import Execution, Watch
+from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Cell, Notebook, read_submission
@@ -53,7 +53,9 @@ def first_answers(runs: int) -> float:
 def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, names: Sequence[str]) -> Iterator[None]:
     with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
         deadline = time.monotonic() + _SECONDS
-        run_notebook(sandbox, notebook, Watch(tuple(names), 0, moments=True), assignment.limits, deadline, execution)
+        run_notebook(
+            sandbox, notebook, RunOptions(tuple(names), 0, moments=True), assignment.limits, deadline, execution
+        )
         wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
         assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"
         yield

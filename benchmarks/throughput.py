@@ -21,8 +21,8 @@ from pathlib import Path
 
 from grader.assignment import find_assignment
 from grader.batch.batch import grade_batch
-from grader.collection import HandedIn
-from grader.results.journal import Record
+from grader.collection import CollectedSubmission
+from grader.results.journal import JournalRecord
 from grader.results.report import Report
 from grader.service.settings import Settings
 from tests.support.running_service import Service
@@ -56,7 +56,7 @@ def told(submissions: int, seconds: tuple[float, float]) -> str:
     return f"{60 * submissions / warm:6.1f} a minute ({warm:.1f} s, and {whole - warm:.1f} s to start)"
 
 
-def distinct(notebooks: list[Path], count: int) -> list[HandedIn]:
+def distinct(notebooks: list[Path], count: int) -> list[CollectedSubmission]:
     """Return so many submissions of these notebooks in turn, no two of the same bytes."""
     found = []
     for number in range(count):
@@ -65,7 +65,7 @@ def distinct(notebooks: list[Path], count: int) -> list[HandedIn]:
         cell = next(each for each in reversed(content["cells"]) if each["cell_type"] == "code")
         cell["source"] = "".join(cell["source"]) + f"\n# {number}"
         file = (path.name, json.dumps(content, ensure_ascii=False).encode())
-        found.append(HandedIn(f"{path.stem}-{number}", path.stem, files=(file,)))
+        found.append(CollectedSubmission(f"{path.stem}-{number}", path.stem, files=(file,)))
     return found
 
 
@@ -82,11 +82,11 @@ class Clock:
         if what.startswith("running") and not self.warm:
             self.warm = time.perf_counter()
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         assert report is not None, record.message
 
 
-def by_batch(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+def by_batch(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, float]:
     """Return the seconds of a batch, from its start and from when it is warm."""
     clock, started = Clock(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def by_batch(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
     return ended - started, ended - clock.warm
 
 
-def by_service(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+def by_service(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, float]:
     """Return the seconds of a worker, from its start and from when it is warm and a batch is handed in."""
     usual = Settings(assignments="hw2")
     changed = {"lease_seconds": usual.lease_seconds, "republish_seconds": usual.republish_seconds, "share": usual.share}
@@ -117,7 +117,7 @@ def by_service(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
     return ended - started, ended - warm
 
 
-def locally(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
+def locally(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, float]:
     """Return the seconds of processes that share the submissions, from their start and from when all are warm."""
     spawn, started = multiprocessing.get_context("spawn"), time.perf_counter()
     pairs = [spawn.Pipe() for _ in range(jobs)]
@@ -139,7 +139,7 @@ def locally(submissions: list[HandedIn], jobs: int) -> tuple[float, float]:
     return ended - started, ended - warm
 
 
-def in_a_loop(starter: Connection, submissions: list[HandedIn]) -> None:
+def in_a_loop(starter: Connection, submissions: list[CollectedSubmission]) -> None:
     """Grade these submissions in this process."""
     from grader.grading.grade import grade
     from grader.sandbox.host.sandbox import Zygote

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from grader.training.datasets import find_data_set, shown_folder
+from grader.training.datasets import find_data_set, make_shown_folder
 
 ROOT = Path(__file__).parents[1]
 BATCH = 128
@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "data", "FashionMNIST", "raw")
         raw.parent.mkdir(parents=True)
-        raw.symlink_to(shown_folder(found))
+        raw.symlink_to(make_shown_folder(found))
         for name in arguments.names:
             training = TRAININGS[name]
             steps = arguments.steps or training.steps

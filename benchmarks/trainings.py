@@ -22,15 +22,15 @@ from torch import Tensor, nn
 
 import reference
 from grader.assignment import find_assignment
-from grader.models.fit import fit, predicted
+from grader.models.fit import fit, predict
 from grader.models.recipe import Mode, Recipe
-from grader.testing.book import graph_of
-from grader.training.cache import Attempt
+from grader.testing.book import make_graph
+from grader.training.cache import TrainingJob
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph, Node
-from grader.training.graph_reader import resized
+from grader.training.graph_reader import resize
 from grader.training.network import Network
-from grader.training.trainer import Trainer, offered_trainer
+from grader.training.trainer import Trainer, offer_trainer
 
 NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))
 MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
@@ -49,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {arguments.seeds} seeds, one thread")
     print(f"{'item':20}{'training':38}{'lowest':>8}{'mean':>8}{'sd':>8}{'highest':>9}{'reached':>9}")
-    with ProcessPoolExecutor(2) as processes, offered_trainer(Mode.QUICK) as trainer:
+    with ProcessPoolExecutor(2) as processes, offer_trainer(Mode.QUICK) as trainer:
         assert trainer is not None, "no Fashion-MNIST on this machine: sudo apt-get install dataset-fashion-mnist"
         for item in find_assignment("hw2").trained:
             if item.id not in arguments.items.split(","):
@@ -67,7 +67,7 @@ def main() -> None:
 def textbook(item: str, recipe: Recipe) -> Graph:
     """Return the textbook's model."""
     make, side = MODELS[item]
-    return resized(graph_of(make, (1, side, side)), recipe.side)
+    return resize(make_graph(make, (1, side, side)), recipe.side)
 
 
 def models(item: str, recipe: Recipe) -> Iterator[tuple[str, Graph, Recipe]]:
@@ -94,7 +94,7 @@ def relu_and_max(graph: Graph) -> Graph:
                     layers[number] = nn.MaxPool2d(2, 2)
         return made
 
-    return graph_of(model, graph.image)
+    return make_graph(model, graph.image)
 
 
 def with_softmax(graph: Graph) -> Graph:
@@ -106,7 +106,7 @@ def with_softmax(graph: Graph) -> Graph:
 def as_the_grader_does(trainer: Trainer, graph: Graph, recipe: Recipe, seeds: int) -> list[float]:
     """Return the accuracies of trainings as grading makes and keeps them."""
     every = replace(recipe, threshold=0.0)
-    runs = trainer.train({str(seed): [Attempt(graph, every, seed)] for seed in range(seeds)})
+    runs = trainer.train({str(seed): [TrainingJob(graph, every, seed)] for seed in range(seeds)})
     return [runs[str(seed)][0].accuracy for seed in range(seeds)]
 
 
@@ -127,7 +127,7 @@ def wrongly(graph: str, recipe: Recipe, way: str, seed: int) -> float:
         for weight in network.weights:
             weight.register_hook(adding_to(torch.zeros_like(weight)))
     fit(network, data.train_images, labels, recipe, seed)
-    answers = predicted(network, data.withheld_images[: recipe.judged], recipe.side)
+    answers = predict(network, data.withheld_images[: recipe.judged], recipe.side)
     return float((answers == data.withheld_labels[: recipe.judged]).double().mean())
 
 

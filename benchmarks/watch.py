@@ -24,7 +24,7 @@ from grader.assignment import find_assignment
 from grader.grading.grade import grade
 from grader.results.report import Report
 from grader.sandbox.host.sandbox import Zygote
-from grader.self_check.watch import Checked, watched
+from grader.self_check.watch import CheckedState, watch_submission
 from grader.submission.submission import Submission
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hw2.ipynb"
@@ -56,9 +56,9 @@ def main() -> None:
 
         path = Path(folder) / arguments.notebook.name
         path.write_text(json.dumps(content), encoding="utf-8")
-        events = watched([path], assignment.items, graded, poll=POLL, quiet=60)
+        events = watch_submission([path], assignment.items, graded, poll=POLL, quiet=60)
         first = next(events)
-        assert isinstance(first, Checked)
+        assert isinstance(first, CheckedState)
         print(f"first check: {first.seconds:.3f} s, {len(first.judged)} items")
         rows, judged = [], 0
         used = time.process_time() + zygote.cpu_seconds()
@@ -67,7 +67,7 @@ def main() -> None:
             saved, before = time.perf_counter(), len(grading)
             checked = next(events)
             waited = time.perf_counter() - saved
-            assert isinstance(checked, Checked)
+            assert isinstance(checked, CheckedState)
             whole, cells = (sum(part) for part in zip(*grading[before:], strict=True))
             judged = len(checked.judged)
             rows.append((waited, checked.seconds, whole, cells))

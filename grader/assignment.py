@@ -14,7 +14,7 @@ from grader.errors import AssignmentError
 from grader.models.recipe import Mode, Recipe
 from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["Assignment", "Item", "find_assignment", "load_assignment", "revision_of"]
+__all__ = ["Assignment", "Item", "compute_revision", "find_assignment", "load_assignment"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch")
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
@@ -152,7 +152,7 @@ def load_assignment(folder: Path) -> Assignment:
         points=points,
         items=items,
         sections=sections,
-        revision=revision_of(path.parent, reference),
+        revision=compute_revision(path.parent, reference),
         limits=limits,
         packages=packages,
         reference=reference,
@@ -160,7 +160,7 @@ def load_assignment(folder: Path) -> Assignment:
     )
 
 
-def revision_of(folder: Path, reference: Path | None) -> str:
+def compute_revision(folder: Path, reference: Path | None) -> str:
     """Return the sha256 over rubric.toml and all Python files of a folder and of its reference."""
     digest = hashlib.sha256()
     sources = [("rubric.toml", folder / "rubric.toml")]

@@ -110,7 +110,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class OwnRun:
+class OwnCurve:
     """What a training in the student's process says it came to.
 
     `classes` are its answers for the images to be judged, (n,) int64; `points` the learning curve: epoch, loss and
@@ -216,7 +216,7 @@ class Remote(Protocol):
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes (see `probe.py`) with its parameters, in this order, drawn from a seed."""
 
-    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in the student's process; images are (n, 28, 28) uint8, labels (n,) int64.
 
         `judged` are images of which only the answers are asked for.

@@ -10,7 +10,7 @@ import pytest
 
 from grader.assignment import Assignment, find_assignment
 from grader.sandbox.host.sandbox import Zygote
-from grader.training.cache import Results
+from grader.training.cache import ResultCache
 from grader.training.datasets import DataSet, find_data_set
 from grader.training.trainer import Trainer
 
@@ -39,7 +39,7 @@ def trainer(fashion_mnist: DataSet, tmp_path_factory: pytest.TempPathFactory) ->
     shared = (
         tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
     )
-    with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", shared / "trainings")) as made:
+    with Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", shared / "trainings")) as made:
         yield made
 
 

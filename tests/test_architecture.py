@@ -231,3 +231,12 @@ def test_a_module_says_what_it_is_and_what_it_exports(source: Source) -> None:
 def test_a_file_is_short_and_its_name_says_something(source: Source) -> None:
     assert len(source.path.read_text(encoding="utf-8").splitlines()) <= LONGEST
     assert not SAYS_NOTHING & {part.lower() for part in source.name.split(".")}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    defined: dict[str, list[str]] = {}
+    for source in ALL:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined.setdefault(node.name, []).append(source.name)
+    assert {name: modules for name, modules in defined.items() if len(modules) > 1} == {}

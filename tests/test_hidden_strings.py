@@ -9,9 +9,9 @@ import re
 import pytest
 
 from grader.assignment import Assignment
-from grader.cli.formats import Format, Graded, rendered
+from grader.cli.formats import GradedSubmission, ReportFormat, render
 from grader.grading.grade import grade
-from grader.render.html import report_body
+from grader.render.html import render_body
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
 from tests.support.notebooks import notebook_bytes
@@ -49,25 +49,27 @@ def secrets() -> set[str]:
 @pytest.fixture(scope="module", params=[True, False], ids=["visible", "hidden"])
 def graded(
     request: pytest.FixtureRequest, zygote: Zygote, hw2: Assignment, tmp_path_factory: pytest.TempPathFactory
-) -> Graded:
+) -> GradedSubmission:
     path = tmp_path_factory.mktemp("wrong") / "hw2.ipynb"
     path.write_bytes(notebook_bytes(WRONG))
     items = tuple(dataclasses.replace(item, visible=request.param or item.by_person) for item in hw2.items)
     assignment = dataclasses.replace(hw2, items=items)
     submission = read_submission([path])
-    return Graded(grade(submission, assignment, zygote), submission, [path], assignment, "after_published")
+    return GradedSubmission(grade(submission, assignment, zygote), submission, [path], assignment, "after_published")
 
 
-@pytest.mark.parametrize("form", [*Format, "page"])
-def test_no_form_of_a_report_holds_a_string_of_tests_or_reference(form: Format | str, graded: Graded) -> None:
-    text = report_body(graded.report) if form == "page" else rendered(Format(form), graded)
-    if form is Format.CLASSROOM:
+@pytest.mark.parametrize("form", [*ReportFormat, "page"])
+def test_no_form_of_a_report_holds_a_string_of_tests_or_reference(
+    form: ReportFormat | str, graded: GradedSubmission
+) -> None:
+    text = render_body(graded.report) if form == "page" else render(ReportFormat(form), graded)
+    if form is ReportFormat.CLASSROOM:
         text = base64.b64decode(text).decode()
     assert "corr2d" in text
     assert {secret for secret in secrets() if secret in text} == set()
 
 
-def test_the_strings_that_are_looked_for_are_there_to_be_found(graded: Graded) -> None:
+def test_the_strings_that_are_looked_for_are_there_to_be_found(graded: GradedSubmission) -> None:
     inside = next(item for item in graded.report.items if item.id == "corr2d.values").tests
     assert set(inside) <= secrets()
     assert inside

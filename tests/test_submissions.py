@@ -18,7 +18,7 @@ import pytest
 from grader.assignment import Assignment
 from grader.errors import SubmissionError
 from grader.grading.grade import grade
-from grader.results.report import report_schema
+from grader.results.report import load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
 from tests.support.paths import SUBMISSIONS
@@ -60,7 +60,7 @@ def test_a_submission_comes_to_what_its_folder_says(folder: Path, zygote: Zygote
     assert {cell: statuses.get(cell) for cell in shown} == shown
     for name, part in expected.get("message_contains", {}).items():
         assert part in messages[name]
-    jsonschema.validate(json.loads(report.to_json()), report_schema())
+    jsonschema.validate(json.loads(report.to_json()), load_report_schema())
 
 
 @pytest.mark.parametrize("folder", of_exit(2))

@@ -17,12 +17,12 @@ from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once, 
 from benchmarks.service_limits.processor import cpu_seconds, postgresql_cpu_seconds
 from benchmarks.service_limits.storing import DURABLE
 from grader.results.report import Report
-from grader.service.broker import broker_app, send
+from grader.service.broker import make_broker_app, send
 from grader.service.settings import Settings
-from grader.service.store.queries.dispatch import Publication
-from grader.service.store.queries.leases import claim, finish
+from grader.service.store.queries.dispatch import DispatchedJob
+from grader.service.store.queries.leases import claim_lease, finish_job
 from grader.service.store.queries.tokens import Role, create_token
-from grader.service.store.schema import GradingRow
+from grader.service.store.schema import JobRow
 from tests.support.postgresql import server
 from tests.support.running_service import RedisServer, Service
 
@@ -105,11 +105,11 @@ def _hand_in(client: httpx.Client, notebook: bytes) -> httpx.Response:
 def _graded(service: Service, report: Report) -> None:
     """Give every submission this report."""
     with service.store.reading() as session:
-        gradings = list(session.scalars(select(GradingRow.id)))
+        gradings = list(session.scalars(select(JobRow.id)))
     for grading in gradings:
-        lease = claim(service.store, grading, "worker", 600, "cpu")
+        lease = claim_lease(service.store, grading, "worker", 600, "cpu")
         assert lease
-        finish(service.store, lease, report)
+        finish_job(service.store, lease, report)
 
 
 def _wait_for(url: str) -> None:
@@ -128,11 +128,11 @@ def messages() -> Figures:
     """Send messages to a Redis of its own: what one takes of its memory and of its file, and how fast they go."""
     with tempfile.TemporaryDirectory() as folder:
         redis_server = RedisServer(Path(folder))
-        app = broker_app(Settings(broker=redis_server.url))
-        send(app, Publication("0" * 36, "cpu"))
+        app = make_broker_app(Settings(broker=redis_server.url))
+        send(app, DispatchedJob("0" * 36, "cpu"))
         before, started = _redis_bytes(redis_server), time.perf_counter()
         for number in range(_MESSAGES):
-            assert send(app, Publication(f"{number:036}", "cpu"))
+            assert send(app, DispatchedJob(f"{number:036}", "cpu"))
         seconds = time.perf_counter() - started
         figures: Figures = {
             "redis_bytes_per_message": (_redis_bytes(redis_server) - before) / _MESSAGES,

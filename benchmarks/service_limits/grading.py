@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.service_limits.processor import cpu_seconds
-from grader.grading.session import Grading
+from grader.grading.session import GradingSession
 from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.submission.submission import Submission, read_notebook
@@ -34,14 +34,14 @@ def notebooks() -> list[Path]:
 
 def graded_once() -> Report:
     """Return the report of one of them."""
-    with Grading() as grading:
+    with GradingSession() as grading:
         return grading.grade(_submission(notebooks()[0]), ASSIGNMENT)
 
 
 def definitions() -> Figures:
     """Grade real submissions with nothing trained: CPU, wall, and what is kept of each."""
     cpu, wall, sizes = [], [], []
-    with Grading(trainings_at_once=1) as grading:
+    with GradingSession(trainings_at_once=1) as grading:
         grading.warm_up([ASSIGNMENT])
         for path in notebooks():
             submission = _submission(path)
@@ -64,7 +64,7 @@ def trainings() -> Figures:
     with (
         tempfile.TemporaryDirectory() as folder,
         _changed_environment(GRADER_CACHE=folder),
-        Grading(trainings_at_once=1) as grading,
+        GradingSession(trainings_at_once=1) as grading,
     ):
         grading.warm_up([ASSIGNMENT])
         new, known = (_timed(lambda: grading.grade(submission, ASSIGNMENT, Mode.QUICK)) for _ in range(2))

@@ -20,11 +20,11 @@ from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.blobs import Blobs
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import dispatch
-from grader.service.store.queries.hand_ins import NewSubmission, accept
-from grader.service.store.queries.leases import claim, finish, renew
-from grader.service.store.queries.reports import totals
+from grader.service.store.queries.dispatch import mark_dispatched
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
+from grader.service.store.queries.leases import claim_lease, finish_job, renew_lease
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
+from grader.service.store.queries.totals import count_totals
 from tests.support.postgresql import server
 
 __all__ = ["DURABLE", "blobs", "dispatching", "lives"]
@@ -96,14 +96,14 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
     def live(number: int) -> None:
         """Accept one, and grade whichever waits: what the API and a worker do, without the grading."""
         new = NewSubmission(f"s{number}", f"Student {number}", files=[("homework.ipynb", b"%d" % number)])
-        accept(store, owners[number % len(owners)], ASSIGNMENT, Mode.NONE, "", [new])
+        accept_batch(store, owners[number % len(owners)], ASSIGNMENT, Mode.NONE, "", [new])
         # A worker dispatches after each grading, so the last look finds nothing.
-        while waiting := dispatch(store, share=_LIVES, republish_seconds=1000):
+        while waiting := mark_dispatched(store, share=_LIVES, republish_seconds=1000):
             for publication in waiting:
-                lease = claim(store, publication.grading, "worker", 60, "cpu")
+                lease = claim_lease(store, publication.grading, "worker", 60, "cpu")
                 assert lease
-                assert renew(store, lease, 60)
-                finish(store, lease, report)
+                assert renew_lease(store, lease, 60)
+                finish_job(store, lease, report)
 
     event.listen(Engine, "begin", count)
     started = time.perf_counter()
@@ -111,7 +111,7 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
         list(threads.map(live, range(_LIVES)))
     seconds = time.perf_counter() - started
     event.remove(Engine, "begin", count)
-    found = totals(store)
+    found = count_totals(store)
     assert found.reports == _LIVES, f"{found.reports} reports of {_LIVES} submissions"
     return seconds, transactions
 
@@ -135,7 +135,7 @@ def dispatching() -> Figures:
         figures |= _dispatched(store, 10_000)
         _multiply_by_ten(store)
         figures |= _dispatched(store, 100_000)
-        figures["metrics_seconds_at_100000"] = _median_seconds(lambda: totals(store))
+        figures["metrics_seconds_at_100000"] = _median_seconds(lambda: count_totals(store))
     return figures
 
 
@@ -143,7 +143,7 @@ def _accept_many(store: Store, owners: Sequence[Token], count: int) -> None:
     """Accept so many submissions without notebooks; each owner hands in one batch."""
     share = count // len(owners)
     for each in owners:
-        accept(store, each, ASSIGNMENT, Mode.NONE, "", [NewSubmission(f"s{n}", "") for n in range(share)])
+        accept_batch(store, each, ASSIGNMENT, Mode.NONE, "", [NewSubmission(f"s{n}", "") for n in range(share)])
 
 
 def _multiply_by_ten(store: Store) -> None:
@@ -171,9 +171,9 @@ def _dispatched(store: Store, unfinished: int) -> Figures:
     """Return what a dispatch takes as it is after each grading: all shares are used up but for one place."""
     with store.session() as session:
         session.execute(text("ANALYZE"))
-    dispatch(store, share=16, republish_seconds=100_000)
+    mark_dispatched(store, share=16, republish_seconds=100_000)
     shares, before = iter(range(17, 17 + _DISPATCHES)), postgresql_cpu_seconds()
-    wall = _median_seconds(lambda: dispatch(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
+    wall = _median_seconds(lambda: mark_dispatched(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
     used = (postgresql_cpu_seconds() - before) / _DISPATCHES
     return {f"dispatch_seconds_at_{unfinished}": wall, f"dispatch_cpu_seconds_at_{unfinished}": used}
 

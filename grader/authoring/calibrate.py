@@ -17,7 +17,7 @@ import tomlkit
 import torch
 
 from grader.assignment import Assignment, Item
-from grader.authoring.verify import known_submissions
+from grader.authoring.verify import find_known_submissions
 from grader.errors import AssignmentError
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
@@ -25,7 +25,7 @@ from grader.models.recipe import Mode
 from grader.results.calibration import Calibration, Distribution
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission
-from grader.training.cache import Attempt, Run
+from grader.training.cache import TrainingJob, TrainingResult
 from grader.training.graph import Graph
 from grader.training.trainer import Trainer
 
@@ -35,11 +35,11 @@ __all__ = ["calibrate", "write_thresholds"]
 class _Collector(Trainer):
     """Takes down what would be trained, and trains nothing."""
 
-    collected: dict[str, list[Attempt]]
+    collected: dict[str, list[TrainingJob]]
 
     def train(
-        self, chains: Mapping[str, Sequence[Attempt]], progress: Callable[[str], None] = lambda _: None
-    ) -> dict[str, list[Run]]:
+        self, chains: Mapping[str, Sequence[TrainingJob]], progress: Callable[[str], None] = lambda _: None
+    ) -> dict[str, list[TrainingResult]]:
         """Keep the attempts."""
         self.collected = {name: list(attempts) for name, attempts in chains.items()}
         return {}
@@ -93,7 +93,9 @@ def _graphs(
     progress: Callable[[str], None],
 ) -> dict[str, dict[Graph, list[str]]]:
     """Return for each trained item the graphs of right submissions, with the names of those."""
-    right = {each.name: each.submission for each in known_submissions(load_rubric(assignment)) if not each.must_lose}
+    right = {
+        each.name: each.submission for each in find_known_submissions(load_rubric(assignment)) if not each.must_lose
+    }
     found: dict[str, dict[Graph, list[str]]] = {item.id: {} for item in assignment.trained}
     for name, submission in {**right, **others}.items():
         progress(f"reading the models of {name}")
@@ -119,7 +121,7 @@ def _calibrated(
     every = replace(recipe, threshold=0.0)
     distributions = []
     for graph, names in graphs.items():
-        chains = {f"{item.id}, seed {seed}": [Attempt(graph, every, seed)] for seed in range(seeds)}
+        chains = {f"{item.id}, seed {seed}": [TrainingJob(graph, every, seed)] for seed in range(seeds)}
         runs = trainer.train(chains, progress)
         accuracies = tuple(runs[name][0].accuracy for name in chains)
         distributions.append(Distribution(graph.key, tuple(names), accuracies))

@@ -24,15 +24,15 @@ from grader.grading.grade import grade
 from grader.judging.judge import judge
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.local import LocalWork
-from grader.judging.misconceptions import mutant_cells
-from grader.judging.solution import Solution, cells_of
+from grader.judging.misconceptions import write_mutant
+from grader.judging.solution import Solution, read_cells
 from grader.results.report import ItemResult, Verdict
-from grader.results.verification import Checked, RubricTest, Verification
+from grader.results.verification import RubricTest, Verification, VerifiedSubmission
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_notebook
 from grader.testing.misconceptions import Misconception
 
-__all__ = ["Known", "known_submissions", "mutants_of", "verify"]
+__all__ = ["Known", "find_known_submissions", "find_mutants", "verify"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def verify(
         SystemFault: we or the machine broke.
     """
     rubric = load_rubric(assignment)
-    known = list(known_submissions(rubric))
-    mutants = list(mutants_of(rubric))
-    checked: list[Checked] = []
+    known = list(find_known_submissions(rubric))
+    mutants = list(find_mutants(rubric))
+    checked: list[VerifiedSubmission] = []
     # New processes: a fork would have the threads of neither the sandboxes nor torch.
     spawn = multiprocessing.get_context("spawn")
     alone = ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(1,))
@@ -97,20 +97,20 @@ def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
     )
 
 
-def known_submissions(rubric: Rubric) -> Iterator[Known]:
+def find_known_submissions(rubric: Rubric) -> Iterator[Known]:
     """Give the model solution, an empty notebook, and the alternatives."""
     solution, folder = rubric.solution, rubric.assignment.folder
     everything = tuple(item.id for item in rubric.assignment.tested)
     yield Known("solution", "the model solution", (), (), _submission(solution))
     yield Known("empty", "an empty notebook", (), everything, _submission(Solution(())))
     for path in sorted((folder / "alternatives").glob("*.py")):
-        cells = list(cells_of(path, rubric.own_packages))
+        cells = list(read_cells(path, rubric.own_packages))
         replaces = tuple(cell.name for cell in cells if cell.name)
         changed = solution.with_definitions(cells)
         yield Known("alternative", path.stem.replace("_", " "), replaces, (), _submission(changed))
 
 
-def mutants_of(rubric: Rubric) -> Iterator[Misconception]:
+def find_mutants(rubric: Rubric) -> Iterator[Misconception]:
     """Give the misconceptions.
 
     Raises:
@@ -132,19 +132,19 @@ def _submission(solution: Solution) -> Submission:
     return Submission((read_notebook("notebook.ipynb", json.dumps(notebook).encode()),))
 
 
-def _graded(known: Known, assignment: Assignment, zygote: Zygote) -> Checked:
+def _graded(known: Known, assignment: Assignment, zygote: Zygote) -> VerifiedSubmission:
     report = grade(known.submission, assignment, zygote)
     return _checked(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment)
 
 
-def _judged(folder: Path, revision: str, identifier: str) -> Checked:
+def _judged(folder: Path, revision: str, identifier: str) -> VerifiedSubmission:
     """Judge a mutant; runs in a process of its own, which loads the rubric once."""
     rubric = _rubric_in(folder)
     assignment = rubric.assignment
     if assignment.revision != revision:
         raise AssignmentError(f"{folder} has changed while it was being verified: verify it again")
     mutant = next(each for each in rubric.misconceptions if each.id == identifier)
-    work = LocalWork(rubric.solution.with_definitions(mutant_cells(mutant, rubric.own_packages)))
+    work = LocalWork(rubric.solution.with_definitions(write_mutant(mutant, rubric.own_packages)))
     # All else is the model solution's, whose points are known.
     changed = rubric.solution.users_of(mutant.replaces)
     affected = [item.id for item in assignment.tested if (set(item.names) or {""}) & changed]
@@ -165,11 +165,11 @@ def _checked(
     must_lose: tuple[str, ...],
     items: Sequence[ItemResult],
     assignment: Assignment,
-) -> Checked:
+) -> VerifiedSubmission:
     tested = {item.id for item in assignment.tested}
     lost = [item for item in items if item.points < item.max_points and item.id in tested]
     unexpected = [item for item in lost if item.id not in must_lose]
-    return Checked(
+    return VerifiedSubmission(
         kind=kind,
         name=name,
         replaces=replaces,

@@ -12,22 +12,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from grader.assignment import Assignment
-from grader.batch.graders import Graders, Outcome, Watcher
-from grader.batch.marks import keep_marks, kept_marks
+from grader.batch.graders import Graders, GradingOutcome, ProgressListener
+from grader.batch.marks import read_marks, write_marks
 from grader.cache_folder import write_whole
-from grader.collection import HandedIn
+from grader.collection import CollectedSubmission
 from grader.errors import InputError
-from grader.gradebook import entries_of, plain_csv, read_marking_csv
+from grader.gradebook import read_entries, read_marking_sheet, write_plain_csv
 from grader.models.recipe import Mode
 from grader.render.html import render_html
 from grader.render.overview import render_overview
-from grader.results.journal import JOURNAL, Record, Status, append, read_journal, report_of
-from grader.results.marks import marked
-from grader.results.overview import Overview, overview_of
+from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, load_report, read_journal
+from grader.results.marks import add_marks
+from grader.results.overview import Overview, summarise
 from grader.results.report import Report
 from grader.sandbox.host.sandbox import Zygote
 
-__all__ = ["GRADEBOOK", "SUMMARY", "Watcher", "apply_marks", "grade_batch"]
+__all__ = ["GRADEBOOK", "SUMMARY", "apply_marks", "grade_batch"]
 
 GRADEBOOK = "gradebook.csv"
 SUMMARY = "summary.html"
@@ -36,10 +36,10 @@ _LOCK = ".lock"
 
 
 def grade_batch(
-    handed_in: Sequence[HandedIn],
+    handed_in: Sequence[CollectedSubmission],
     assignment: Assignment,
     folder: Path,
-    watcher: Watcher,
+    watcher: ProgressListener,
     *,
     mode: Mode = Mode.NONE,
     data: Path | None = None,
@@ -111,16 +111,16 @@ def apply_marks(folder: Path, sheet: str, by: str) -> int:
     """
     if (folder / "batch.json").exists():
         raise InputError(f"{folder} was fetched from a server, which would not know these marks; give them there")
-    entries = entries_of(folder)  # before a lock is made in a folder that is no batch's
+    entries = read_entries(folder)  # before a lock is made in a folder that is no batch's
     with _alone(folder):
-        new = read_marking_csv(sheet, entries, by, datetime.now(UTC))
-        marks = kept_marks(folder)
+        new = read_marking_sheet(sheet, entries, by, datetime.now(UTC))
+        marks = read_marks(folder)
         for key, given in new.items():
             marks[key] = marks.get(key, {}) | {mark.item: mark for mark in given}
-        keep_marks(folder, marks)
+        write_marks(folder, marks)
         for entry in entries:
             if entry.report is not None:
-                report = marked(entry.report, marks.get(entry.key, {}).values())
+                report = add_marks(entry.report, marks.get(entry.key, {}).values())
                 if report != entry.report:
                     _write_report(folder, entry.key, report)
         _sum_up(folder)
@@ -133,32 +133,34 @@ def _at_once(mode: Mode) -> int:
     return (3 * cores + 1) // 2 if mode is Mode.NONE else cores
 
 
-def _alike(waiting: Iterable[HandedIn], begun: Mapping[str, Record]) -> list[list[HandedIn]]:
+def _alike(
+    waiting: Iterable[CollectedSubmission], begun: Mapping[str, JournalRecord]
+) -> list[list[CollectedSubmission]]:
     """Gather submissions whose files are the same, names too: they have the same report, so one of them is graded."""
-    found: dict[tuple[str, ...], list[HandedIn]] = {}
+    found: dict[tuple[str, ...], list[CollectedSubmission]] = {}
     for one in waiting:
         files = begun[one.key].files
         found.setdefault((*files, *files.values()) if files else (one.key,), []).append(one)
     return list(found.values())
 
 
-def _has_models(alike: Iterable[list[HandedIn]], assignment: Assignment) -> bool:
+def _has_models(alike: Iterable[list[CollectedSubmission]], assignment: Assignment) -> bool:
     """Tell whether anybody wrote of a model that can be trained: the graphs of such are read."""
     names = {name.encode() for item in assignment.trained for name in item.names}
     return any(name in content for same in alike for _, content in same[0].files for name in names)
 
 
 def _sum_up(folder: Path) -> Overview:
-    overview = overview_of(_ended(folder, record) for record in read_journal(folder).values())
-    write_whole(folder / GRADEBOOK, plain_csv(entries_of(folder)).encode())
+    overview = summarise(_ended(folder, record) for record in read_journal(folder).values())
+    write_whole(folder / GRADEBOOK, write_plain_csv(read_entries(folder)).encode())
     write_whole(folder / SUMMARY, render_overview(overview).encode())
     return overview
 
 
-def _ended(folder: Path, record: Record) -> tuple[Record, Report | None]:
+def _ended(folder: Path, record: JournalRecord) -> tuple[JournalRecord, Report | None]:
     """Return a record with its report; one that is lost is told, and the others are summed up all the same."""
     try:
-        return record, report_of(folder, record)
+        return record, load_report(folder, record)
     except InputError as error:
         return replace(record, status=Status.FAILED, message=str(error), report=""), None
 
@@ -179,10 +181,10 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_another_assignment(folder: Path, records: Iterable[Record], assignment: Assignment) -> None:
+def _refuse_another_assignment(folder: Path, records: Iterable[JournalRecord], assignment: Assignment) -> None:
     for record in records:
         try:
-            report = report_of(folder, record)
+            report = load_report(folder, record)
         except InputError:
             continue  # gone or damaged: it will be written again
         if report is not None and report.assignment != assignment.name:
@@ -191,15 +193,15 @@ def _refuse_another_assignment(folder: Path, records: Iterable[Record], assignme
             return
 
 
-def _begun(one: HandedIn, assignment: Assignment, mode: Mode) -> Record:
+def _begun(one: CollectedSubmission, assignment: Assignment, mode: Mode) -> JournalRecord:
     """Return what a submission's record has before it is graded."""
     files = {name: hashlib.sha256(content).hexdigest() for name, content in one.files}
-    return Record(
+    return JournalRecord(
         one.key, one.name, files, assignment.revision, str(mode), Status.FAILED, identifiers=dict(one.identifiers)
     )
 
 
-def _is_done(folder: Path, begun: Record, record: Record | None) -> bool:
+def _is_done(folder: Path, begun: JournalRecord, record: JournalRecord | None) -> bool:
     """Tell whether a record is of this submission as it is now; what broke is tried again."""
     if record is None or record.status is Status.FAILED:
         return False
@@ -214,15 +216,15 @@ def _names(key: str) -> tuple[str, str]:
     return f"{stem}.json", f"{stem}.html"
 
 
-def _write(folder: Path, begun: Record, outcome: Outcome, watcher: Watcher) -> None:
+def _write(folder: Path, begun: JournalRecord, outcome: GradingOutcome, watcher: ProgressListener) -> None:
     """Write a submission's report, then its line in the journal: what the journal says is there."""
     json_name, html_name = _names(begun.key)
     record = replace(begun, status=outcome.status, message=outcome.message)
-    report = outcome.report and marked(outcome.report, kept_marks(folder).get(begun.key, {}).values())
+    report = outcome.report and add_marks(outcome.report, read_marks(folder).get(begun.key, {}).values())
     if report is not None:
         _write_report(folder, begun.key, report)
         record = replace(record, report=json_name, revision=report.revision)
-    append(folder, record)
+    append_record(folder, record)
     if report is None:  # what was handed in before may have had one
         for name in (json_name, html_name):
             (folder / name).unlink(missing_ok=True)

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.errors import InputError, SubmissionError, SystemFault
-from grader.grading.session import Grading
+from grader.grading.session import GradingSession
 from grader.models.recipe import Mode
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
@@ -85,8 +85,8 @@ def _load(shared: Mapping[str, Any]) -> int:
     return threads
 
 
-def _grading(shared: Mapping[str, Any], lent: socket.socket | None = None) -> Grading:
-    return Grading(Path(shared["data"]) if shared["data"] else None, shared["trainings_at_once"], lent)
+def _grading(shared: Mapping[str, Any], lent: socket.socket | None = None) -> GradingSession:
+    return GradingSession(Path(shared["data"]) if shared["data"] else None, shared["trainings_at_once"], lent)
 
 
 def _become_grader(shared: Mapping[str, Any], descriptors: Sequence[int], threads: int) -> NoReturn:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from grader.batch.grading_process import GradingProcess, LoadedProcess
-from grader.collection import HandedIn
+from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
-from grader.results.journal import Record, Status
+from grader.results.journal import JournalRecord, Status
 from grader.results.report import Report
 
-__all__ = ["Graders", "Outcome", "Watcher"]
+__all__ = ["Graders", "GradingOutcome", "ProgressListener"]
 
 _TRIES = 3  # of a submission, and of starting a process
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Who is told how far a batch is; `doing` is called by several threads."""
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
@@ -31,12 +31,12 @@ class Watcher(Protocol):
     def doing(self, process: int, key: str, what: str) -> None:
         """Hear what a process does, counted from 0; with no key it has nothing to do."""
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         """Hear that a submission is done with, and written."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GradingOutcome:
     """How a grading ended."""
 
     status: Status
@@ -54,19 +54,23 @@ class Graders:
         lines: to a warm process, one for each that grades; where it ends, or one is started anew, that has its own.
     """
 
-    def __init__(self, shared: Mapping[str, Any], watcher: Watcher, lines: Sequence[socket.socket]) -> None:
+    def __init__(self, shared: Mapping[str, Any], watcher: ProgressListener, lines: Sequence[socket.socket]) -> None:
         self._shared = shared
         self._lines = list(lines)
         self._watcher = watcher
-        self._waiting: queue.SimpleQueue[list[HandedIn]] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[tuple[list[HandedIn], Outcome] | Exception] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[list[CollectedSubmission]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[list[CollectedSubmission], GradingOutcome] | Exception] = (
+            queue.SimpleQueue()
+        )
         self._loaded: list[LoadedProcess] = []  # the last is forked, the others died
         self._processes: dict[int, GradingProcess] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def graded(self, waiting: Sequence[list[HandedIn]], jobs: int) -> Iterator[tuple[list[HandedIn], Outcome]]:
+    def graded(
+        self, waiting: Sequence[list[CollectedSubmission]], jobs: int
+    ) -> Iterator[tuple[list[CollectedSubmission], GradingOutcome]]:
         """Grade the first of each list; give lists as they are done.
 
         Raises:
@@ -113,11 +117,11 @@ class Graders:
         finally:
             self._end(number)
 
-    def _graded(self, number: int, one: HandedIn) -> Outcome:
+    def _graded(self, number: int, one: CollectedSubmission) -> GradingOutcome:
         if not one.files:
-            return Outcome(Status.UNREADABLE, "; ".join(("there is no notebook", *one.notices)))
+            return GradingOutcome(Status.UNREADABLE, "; ".join(("there is no notebook", *one.notices)))
         files = [{"name": name, "base64": base64.b64encode(content).decode()} for name, content in one.files]
-        outcome = Outcome(Status.FAILED)
+        outcome = GradingOutcome(Status.FAILED)
         for _ in range(_TRIES):
             process = self._process(number, one.key)
             started = time.monotonic()
@@ -175,11 +179,11 @@ class Graders:
             process.close()
 
 
-def _outcome(answer: Mapping[str, str]) -> Outcome:
+def _outcome(answer: Mapping[str, str]) -> GradingOutcome:
     if "wrong" in answer:
         raise InputError(answer["wrong"])
     if "report" in answer:
-        return Outcome(Status.GRADED, report=Report.from_json(answer["report"]))
+        return GradingOutcome(Status.GRADED, report=Report.from_json(answer["report"]))
     if "unreadable" in answer:
-        return Outcome(Status.UNREADABLE, answer["unreadable"])
-    return Outcome(Status.FAILED, answer["fault"])
+        return GradingOutcome(Status.UNREADABLE, answer["unreadable"])
+    return GradingOutcome(Status.FAILED, answer["fault"])

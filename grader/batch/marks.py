@@ -12,14 +12,14 @@ from grader.cache_folder import write_whole
 from grader.errors import InputError
 from grader.results.marks import Mark
 
-__all__ = ["MARKS", "keep_marks", "kept_marks"]
+__all__ = ["MARKS", "read_marks", "write_marks"]
 
 MARKS = "marks.json"
 
 Marks = dict[str, dict[str, Mark]]  # by a submission's key, and by an item's id
 
 
-def kept_marks(folder: Path) -> Marks:
+def read_marks(folder: Path) -> Marks:
     """Return the marks of the batch in a folder, none where nobody marked.
 
     Raises:
@@ -34,7 +34,7 @@ def kept_marks(folder: Path) -> Marks:
         raise InputError(f"{folder / MARKS}: {error}; put back a copy, or remove it and apply all marks") from None
 
 
-def keep_marks(folder: Path, marks: Mapping[str, Mapping[str, Mark]]) -> None:
+def write_marks(folder: Path, marks: Mapping[str, Mapping[str, Mark]]) -> None:
     """Write the marks of the batch in a folder."""
     values = {
         key: [{**asdict(mark), "at": mark.at.isoformat()} for _, mark in sorted(given.items())]

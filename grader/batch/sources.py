@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.collection import Collection, HandedIn, collect, collect_notebooks
+from grader.collection import CollectedSubmission, Collection, collect, collect_notebooks
 from grader.collection.folder import read_file
 from grader.errors import InputError
 
-__all__ = ["collect_all"]
+__all__ = ["collect_sources"]
 
 
-def collect_all(paths: Sequence[Path], out: Path) -> tuple[list[HandedIn], list[str]]:
+def collect_sources(paths: Sequence[Path], out: Path) -> tuple[list[CollectedSubmission], list[str]]:
     """Collect what was handed in from all of these places.
 
     Args:
@@ -38,7 +38,7 @@ def collect_all(paths: Sequence[Path], out: Path) -> tuple[list[HandedIn], list[
     return _with_own_keys(collections), [notice for each in collections for notice in each.notices]
 
 
-def _with_own_keys(collections: Sequence[Collection]) -> list[HandedIn]:
+def _with_own_keys(collections: Sequence[Collection]) -> list[CollectedSubmission]:
     """Number the keys that two collections share: within one they differ."""
     taken: set[str] = set()
     found = []

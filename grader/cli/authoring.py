@@ -14,10 +14,10 @@ from grader.cli.console import (
     NOT_PASSED,
     PASSED,
     app,
-    exit_codes,
-    interrupts_held,
+    handle_errors,
+    hold_interrupts,
     refuse_unwritable,
-    shown_progress,
+    show_progress,
     write_text,
 )
 
@@ -38,15 +38,15 @@ def new(
 
     Exit codes: 0 it is written, 2 the name or the folder will not do.
     """
-    with exit_codes():
+    with handle_errors():
         from grader.authoring.new import new_assignment
-        from grader.render.text import plain
+        from grader.render.text import sanitise_text
 
         for path in new_assignment(name, into):
-            print("wrote", plain(str(path)))
+            print("wrote", sanitise_text(str(path)))
         folder = into / name
         # With a slash, because a bare name would be looked for among the grader's own assignments first.
-        shown = plain(str(folder) if folder.is_absolute() else f"./{folder}")
+        shown = sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}")
         print("\nTry it:")
         print(f"    grader rubric verify {shlex.quote(shown)}")
         print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
@@ -63,22 +63,22 @@ def bundle(
 
     Exit codes: 0 it is written, 2 the assignment or the place will not do.
     """
-    with exit_codes(), shown_progress() as progress:
+    with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.render.text import plain
+        from grader.render.text import sanitise_text
 
         found = find_assignment(assignment)
         target = out or Path(f"{found.name}-check.zip")
         progress("starting")
-        with interrupts_held():
+        with hold_interrupts():
             from grader.authoring.bundling import bundle, write_bundle
 
         made = bundle(found, progress=progress)
         write_bundle(made, target)
         progress("")
-        print("wrote", plain(str(target)))
+        print("wrote", sanitise_text(str(target)))
         for item, why in made.left_out.items():
-            print(f"left out {plain(item)}: {plain(why)}")
+            print(f"left out {sanitise_text(item)}: {sanitise_text(why)}")
 
 
 @assignments.command("import")
@@ -102,22 +102,22 @@ def import_(
 
     Exit codes: 0 it is written, 2 there is nothing to import, or the name or the folder will not do.
     """
-    with exit_codes():
+    with handle_errors():
         from grader.authoring.importing import import_assignment
-        from grader.render.text import plain
+        from grader.render.text import sanitise_text
 
         made = import_assignment(source, name, out, hidden=hidden, strict=strict)
         for path in made.files:
-            print("wrote", plain(str(path)))
+            print("wrote", sanitise_text(str(path)))
         print(
             f"\n{made.points:g} points: {len(made.by_tests)} items judged by tests, {len(made.by_person)} by a person"
         )
         for gap in made.gaps:
-            print("by a person:", plain(gap))
+            print("by a person:", sanitise_text(gap))
         for left in made.left:
-            print("not taken:", plain(left))
+            print("not taken:", sanitise_text(left))
         folder = out if out is not None else Path(name)
-        shown = shlex.quote(plain(str(folder) if folder.is_absolute() else f"./{folder}"))
+        shown = shlex.quote(sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}"))
         print("\nTry it with a solution:")
         print(f"    grader check SOLUTION.ipynb --assignment {shown}")
 
@@ -134,7 +134,7 @@ def verify(
 
     Exit codes: 0 all of them do, 1 some do not.
     """
-    with exit_codes(), shown_progress() as progress:
+    with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
         from grader.sandbox.host.sandbox import Zygote
 
@@ -142,7 +142,7 @@ def verify(
         refuse_unwritable(json_file)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
-            with interrupts_held():
+            with hold_interrupts():
                 from grader.authoring.verify import verify
 
             verification = verify(found, zygote, jobs=jobs, progress=progress)

@@ -16,12 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, refuse_unwritable, write_text
+from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, hold_interrupts, refuse_unwritable, write_text
 from grader.models.recipe import Mode
 
 if TYPE_CHECKING:
-    from grader.batch.batch import Watcher
-    from grader.results.journal import Record
+    from grader.batch.graders import ProgressListener
+    from grader.results.journal import JournalRecord
     from grader.results.overview import Overview
     from grader.results.report import Report
 
@@ -71,14 +71,14 @@ def batch(
     Exit codes: 0 everything was graded, 1 something could not be read or is a system error, 2 the input is wrong, 3 the
     system failed, 130 it was stopped.
     """
-    with exit_codes():
+    with handle_errors():
         from grader.assignment import find_assignment
         from grader.batch.batch import grade_batch
-        from grader.batch.sources import collect_all
+        from grader.batch.sources import collect_sources
 
         refuse_unwritable(json_file)
         found = find_assignment(assignment)
-        handed_in, notices = collect_all(submissions, out)
+        handed_in, notices = collect_sources(submissions, out)
         for notice in notices:
             _say(notice)
         mode = training or _default_mode()
@@ -96,10 +96,10 @@ def batch(
 
 
 def _default_mode() -> Mode:
-    with interrupts_held():
-        from grader.training.devices import default_mode
+    with hold_interrupts():
+        from grader.training.devices import choose_default_mode
 
-    return default_mode()
+    return choose_default_mode()
 
 
 def _ended_with(overview: Overview, out: Path) -> str:
@@ -112,7 +112,7 @@ def _ended_with(overview: Overview, out: Path) -> str:
 
 
 @contextmanager
-def _watched() -> Iterator[Watcher]:
+def _watched() -> Iterator[ProgressListener]:
     """Show how far it is: a picture that changes on a terminal, a line for each submission elsewhere."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops as Ctrl-C does
     console = Console(stderr=True)
@@ -136,7 +136,7 @@ class _Pace:
         self._failed = 0
         self._started = time.monotonic()
 
-    def ended(self, record: Record) -> None:
+    def ended(self, record: JournalRecord) -> None:
         """Count a submission."""
         self.done += 1
         self._failed += not record.report
@@ -165,7 +165,7 @@ class _Lines:
     def doing(self, process: int, key: str, what: str) -> None:
         """Say nothing: a line for each step would be too many."""
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         self._pace.ended(record)
         _say(f"{self._pace}: {_came_to(record, report)}")
 
@@ -185,7 +185,7 @@ class _Picture:
     def doing(self, process: int, key: str, what: str) -> None:
         self._doing[process] = f"{key}: {what}" if key else ""
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         self._pace.ended(record)
         if report is None:
             self._console.print(_text(_came_to(record, report)))
@@ -198,12 +198,13 @@ class _Picture:
         return Group(whole, *(_text(what) for what in list(self._doing.values()) if what))
 
 
-def _came_to(record: Record, report: Report | None) -> str:
-    from grader.render.text import points
+def _came_to(record: JournalRecord, report: Report | None) -> str:
+    from grader.render.text import format_points
 
     if report is None:
         return f"{record.key}: {record.status}: {record.message}"
-    return f"{record.key}: {points(report.score)} of {points(report.max_score)} points in {record.seconds:.1f} s"
+    points = f"{format_points(report.score)} of {format_points(report.max_score)} points"
+    return f"{record.key}: {points} in {record.seconds:.1f} s"
 
 
 def _say(text: str) -> None:
@@ -212,6 +213,6 @@ def _say(text: str) -> None:
 
 def _text(text: str) -> Text:
     """Return one line as it is written: names may hold what rich takes for markup."""
-    from grader.render.text import line
+    from grader.render.text import sanitise_line
 
-    return Text(line(text), overflow="ellipsis", no_wrap=True)
+    return Text(sanitise_line(text), overflow="ellipsis", no_wrap=True)

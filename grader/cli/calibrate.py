@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, interrupts_held, shown_progress
+from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, hold_interrupts, show_progress
 from grader.errors import InputError
 from grader.models.recipe import Mode
 
@@ -31,7 +31,7 @@ def calibrate(
 
     Exit codes: 0 right models fail less often than once in 10,000, 1 some recipe does not tell them from wrong ones.
     """
-    with exit_codes(), shown_progress() as progress:
+    with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
         from grader.sandbox.host.sandbox import Zygote
         from grader.submission.submission import read_submission
@@ -39,11 +39,11 @@ def calibrate(
         found = find_assignment(assignment)
         others = {path.name: read_submission([path]) for path in notebooks or ()}
         with Zygote(found.packages) as zygote:
-            with interrupts_held():
+            with hold_interrupts():
                 from grader.authoring.calibrate import calibrate, write_thresholds
-                from grader.training.trainer import offered_trainer
+                from grader.training.trainer import offer_trainer
 
-            with offered_trainer(training, data) as trainer:
+            with offer_trainer(training, data) as trainer:
                 if trainer is None:
                     raise InputError("there is nothing to train on: give --training quick, and see `grader data`")
                 calibrations = calibrate(

@@ -14,16 +14,16 @@ from grader.cli.console import (
     NOT_PASSED,
     PASSED,
     app,
-    exit_codes,
-    interrupts_held,
+    handle_errors,
+    hold_interrupts,
     refuse_unwritable,
-    shown_progress,
+    show_progress,
     write_text,
 )
 from grader.cli.executed_notebooks import refuse_folder, write_executed
-from grader.cli.formats import Format, Graded, fill_step_files, rendered
+from grader.cli.formats import GradedSubmission, ReportFormat, fill_step_files, render
 from grader.cli.minimum_score import MinimumScore
-from grader.cli.self_check import Asked, show_items, watch_notebooks
+from grader.cli.self_check import CheckRequest, show_items, watch_notebooks
 from grader.errors import InputError
 from grader.models.recipe import Mode
 
@@ -39,7 +39,7 @@ def check(
     ] = "",
     html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
     form: Annotated[
-        Format | None,
+        ReportFormat | None,
         typer.Option("--format", help="Write the report so; github also fills the step's summary and outputs."),
     ] = None,
     out: Annotated[str, typer.Option(metavar="FILE", help="Where --format goes.", show_default="standard output")] = "",
@@ -89,9 +89,9 @@ def check(
     """Check one submission of one or more notebooks."""
     if item or watch or hint > 1:
         reports = bool(json_file or html_file or form or out or min_score or executed)
-        with exit_codes():
-            _self_check(Asked(notebooks, assignment, item or [], hint, training, data), watch, reports)
-    with exit_codes(), shown_progress() as progress:
+        with handle_errors():
+            _self_check(CheckRequest(notebooks, assignment, item or [], hint, training, data), watch, reports)
+    with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
         from grader.sandbox.host.sandbox import Zygote
         from grader.submission.submission import read_submission
@@ -108,20 +108,20 @@ def check(
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
             # Imported here, so that the warm process imports the same packages meanwhile.
-            with interrupts_held():
+            with hold_interrupts():
                 from grader.grading.grade import grade
-                from grader.training.devices import default_mode
-                from grader.training.trainer import offered_trainer
+                from grader.training.devices import choose_default_mode
+                from grader.training.trainer import offer_trainer
 
-            mode = training or default_mode()
-            with offered_trainer(mode, data) as trainer:
+            mode = training or choose_default_mode()
+            with offer_trainer(mode, data) as trainer:
                 keep = partial(write_executed, executed) if executed else None
                 report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
-        graded = Graded(report, submission, notebooks, found, visibility)
-        for where, wanted in zip(targets, (Format.JSON, Format.HTML, form), strict=True):
+        graded = GradedSubmission(report, submission, notebooks, found, visibility)
+        for where, wanted in zip(targets, (ReportFormat.JSON, ReportFormat.HTML, form), strict=True):
             if where and wanted:
-                write_text(where, rendered(wanted, graded))
-        if form is Format.GITHUB:
+                write_text(where, render(wanted, graded))
+        if form is ReportFormat.GITHUB:
             fill_step_files(graded)
         progress("")
         if "-" not in targets:
@@ -134,7 +134,7 @@ def check(
     raise typer.Exit(PASSED if enough else NOT_PASSED)
 
 
-def _self_check(asked: Asked, watch: bool, reports: bool) -> NoReturn:
+def _self_check(asked: CheckRequest, watch: bool, reports: bool) -> NoReturn:
     """Do what a student asks for at work, and end."""
     if reports:
         raise InputError("--item and --watch show hints on the terminal: for a report or a score leave them out")
@@ -150,9 +150,9 @@ def doctor(
     assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
 ) -> None:
     """Tell which sandbox layers hold on this machine, which packages are there, and what trainings would use."""
-    with exit_codes(), shown_progress() as progress:
+    with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.render.text import plain
+        from grader.render.text import sanitise_text
         from grader.sandbox.host.sandbox import Zygote
 
         found = find_assignment(assignment)
@@ -165,11 +165,11 @@ def doctor(
             for package in found.packages:
                 console.print(f"{package}: {zygote.missing.get(package, 'imported')}", markup=False)
             complete = all(layer.on for layer in sandbox.layers) and not zygote.missing
-            with interrupts_held():
-                from grader.training.inventory import training_facts
+            with hold_interrupts():
+                from grader.training.inventory import describe_training
 
-            for name, text in training_facts():
-                console.print(f"{name}: {plain(text)}", markup=False, soft_wrap=True)
+            for name, text in describe_training():
+                console.print(f"{name}: {sanitise_text(text)}", markup=False, soft_wrap=True)
     raise typer.Exit(PASSED if complete else NOT_PASSED)
 
 
@@ -178,6 +178,6 @@ def schema() -> None:
     """Print the JSON schema of reports."""
     import json
 
-    from grader.results.report import report_schema
+    from grader.results.report import load_report_schema
 
-    print(json.dumps(report_schema(), indent=2))
+    print(json.dumps(load_report_schema(), indent=2))

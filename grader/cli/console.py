@@ -21,10 +21,10 @@ __all__ = [
     "SYSTEM_FAULT",
     "WRONG_INPUT",
     "app",
-    "exit_codes",
-    "interrupts_held",
+    "handle_errors",
+    "hold_interrupts",
     "refuse_unwritable",
-    "shown_progress",
+    "show_progress",
     "write_text",
 ]
 
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """Turn our errors into one clear line and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -60,7 +60,7 @@ def exit_codes() -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Answer Ctrl-C after an import: torch's tries things out, and takes an interrupt for one that did not work."""
     answer = signal.getsignal(signal.SIGINT)
     if answer is not signal.default_int_handler:  # whoever started us wants no interrupts
@@ -77,22 +77,22 @@ def interrupts_held() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> None:
-    from grader.render.text import plain
+    from grader.render.text import sanitise_text
 
     # File names and what a student's code said may hold what a terminal would obey.
-    text = plain(message)
+    text = sanitise_text(message)
     print("grader:", " ".join(text.split()) if code == WRONG_INPUT else text, file=sys.stderr)
     raise typer.Exit(code)
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[str], None]]:
+def show_progress() -> Iterator[Callable[[str], None]]:
     """Show what is being done on a terminal, and nothing where nobody looks."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
-    from grader.render.text import line
+    from grader.render.text import sanitise_line
 
     with console.status("reading") as status:
 
@@ -101,7 +101,7 @@ def shown_progress() -> Iterator[Callable[[str], None]]:
                 return status.stop()
             status.start()  # it may have been stopped by a part of the work that ended
             # As text, because names of files may hold what rich takes for markup.
-            return status.update(Text(line(what), overflow="ellipsis", no_wrap=True))
+            return status.update(Text(sanitise_line(what), overflow="ellipsis", no_wrap=True))
 
         yield show
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import app, exit_codes, interrupts_held, refuse_unwritable, shown_progress, write_text
+from grader.cli.console import app, handle_errors, hold_interrupts, refuse_unwritable, show_progress, write_text
 
 __all__ = ["data", "fetch", "list_data_sets"]
 
@@ -30,19 +30,19 @@ def list_data_sets(
     import json
     from dataclasses import asdict
 
-    with exit_codes():
-        from grader.render.text import plain
+    with handle_errors():
+        from grader.render.text import sanitise_text
 
         refuse_unwritable(json_file)
-        with interrupts_held():
-            from grader.training.inventory import found_data_sets
+        with hold_interrupts():
+            from grader.training.inventory import find_all_data_sets
 
-        found = found_data_sets()
+        found = find_all_data_sets()
         if json_file:
             write_text(json_file, json.dumps([asdict(each) for each in found], indent=1) + "\n")
         if json_file != "-":
             for each in found:
-                print(f"{each.name:14}{plain(each.problem or f'{each.folder} ({each.origin})')}")
+                print(f"{each.name:14}{sanitise_text(each.problem or f'{each.folder} ({each.origin})')}")
 
 
 @data_sets.command()
@@ -60,11 +60,11 @@ def fetch(
 
     Exit codes: 0 they are there, 2 no mirror has a file right, or the folder cannot be written.
     """
-    with exit_codes(), shown_progress() as progress:
-        from grader.render.text import plain
+    with handle_errors(), show_progress() as progress:
+        from grader.render.text import sanitise_text
         from grader.training.mirrors import fetch
 
         for name in names or ["FashionMNIST"]:
             place = fetch(name, into, mirror or (), progress)
             progress("")
-            print(f"{name:14}{plain(str(place.folder))}")
+            print(f"{name:14}{sanitise_text(str(place.folder))}")

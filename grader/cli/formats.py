@@ -18,10 +18,10 @@ from grader.submission.submission import Submission
 if TYPE_CHECKING:
     from grader.render.gradescope import Visibility
 
-__all__ = ["Format", "Graded", "fill_step_files", "rendered"]
+__all__ = ["GradedSubmission", "ReportFormat", "fill_step_files", "render"]
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """What a report can be written as."""
 
     JSON = "json"
@@ -35,7 +35,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedSubmission:
     """A report, and what some formats say beside it."""
 
     report: Report
@@ -57,25 +57,25 @@ class Graded:
         return frozenset(item.id for item in self.assignment.items if not item.visible)
 
 
-def rendered(name: Format, graded: Graded) -> str:
+def render(name: ReportFormat, graded: GradedSubmission) -> str:
     """Return a report in one of the formats."""
     return _renderers()[name](graded)
 
 
-def fill_step_files(graded: Graded) -> None:
+def fill_step_files(graded: GradedSubmission) -> None:
     """Append a summary and outputs to the files that GitHub names for the step that runs.
 
     Raises:
         InputError: such a file cannot be written.
     """
-    from grader.render.github import step_outputs, step_summary
+    from grader.render.github import render_step_outputs, render_step_summary
 
     with _step_file("GITHUB_STEP_SUMMARY") as summary:
         if summary:
-            summary.write(step_summary(graded.report, summary.tell()))
+            summary.write(render_step_summary(graded.report, summary.tell()))
     with _step_file("GITHUB_OUTPUT") as outputs:
         if outputs:
-            outputs.write(step_outputs(graded.report))
+            outputs.write(render_step_outputs(graded.report))
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _step_file(variable: str) -> Iterator[IO[str] | None]:
         raise InputError(f"cannot write to {name}, which {variable} names: {error.strerror}") from None
 
 
-def _renderers() -> Mapping[Format, Callable[[Graded], str]]:
+def _renderers() -> Mapping[ReportFormat, Callable[[GradedSubmission], str]]:
     # Imported here, because the command line is there sooner without them.
     from grader.render.classroom import render_classroom
     from grader.render.github import render_github
@@ -103,14 +103,14 @@ def _renderers() -> Mapping[Format, Callable[[Graded], str]]:
     from grader.render.prairielearn import render_prairielearn
 
     return {
-        Format.JSON: lambda graded: graded.report.to_json(),
-        Format.HTML: lambda graded: render_html(graded.report),
-        Format.MARKDOWN: lambda graded: render_markdown(graded.report),
-        Format.GITHUB: lambda graded: render_github(graded.report, graded.files, _repository()),
-        Format.JUNIT: lambda graded: render_junit(graded.report),
-        Format.CLASSROOM: lambda graded: render_classroom(graded.report),
-        Format.GRADESCOPE: lambda graded: render_gradescope(graded.report, graded.hidden, graded.visibility),
-        Format.PRAIRIELEARN: lambda graded: render_prairielearn(graded.report),
+        ReportFormat.JSON: lambda graded: graded.report.to_json(),
+        ReportFormat.HTML: lambda graded: render_html(graded.report),
+        ReportFormat.MARKDOWN: lambda graded: render_markdown(graded.report),
+        ReportFormat.GITHUB: lambda graded: render_github(graded.report, graded.files, _repository()),
+        ReportFormat.JUNIT: lambda graded: render_junit(graded.report),
+        ReportFormat.CLASSROOM: lambda graded: render_classroom(graded.report),
+        ReportFormat.GRADESCOPE: lambda graded: render_gradescope(graded.report, graded.hidden, graded.visibility),
+        ReportFormat.PRAIRIELEARN: lambda graded: render_prairielearn(graded.report),
     }
 
 

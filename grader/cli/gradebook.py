@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, refuse_unwritable, write_text
+from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, refuse_unwritable, write_text
 from grader.errors import InputError
 
 __all__ = ["gradebook"]
@@ -34,34 +34,34 @@ def gradebook(
 
     Exit codes: 0 everybody has a grade and was found, 1 somebody has none or was not found, 2 the input is wrong.
     """
-    with exit_codes():
-        from grader.gradebook import canvas_csv, entries_of, moodle_csv, plain_csv
-        from grader.render.text import line
+    with handle_errors():
+        from grader.gradebook import fill_canvas, fill_moodle, read_entries, write_plain_csv
+        from grader.render.text import sanitise_line
 
         if canvas and moodle:
             raise InputError("--canvas and --moodle are both given: fill in one after the other")
         refuse_unwritable(out)
-        entries = entries_of(reports)
+        entries = read_entries(reports)
         if not canvas and not moodle:
-            write_text(out, plain_csv(entries))
+            write_text(out, write_plain_csv(entries))
             complete = not any(entry.held_back for entry in entries)
             raise typer.Exit(PASSED if complete else NOT_PASSED)
         try:
             if moodle:
-                filled_in = moodle_csv(_text_of(moodle), entries)
+                filled_in = fill_moodle(_text_of(moodle), entries)
             else:
                 title = column or next((entry.report.title for entry in entries if entry.report is not None), "")
-                filled_in = canvas_csv(None if canvas == "-" else _text_of(canvas), entries, title)
+                filled_in = fill_canvas(None if canvas == "-" else _text_of(canvas), entries, title)
         except InputError as error:
             raise InputError(f"{moodle or canvas}: {error}") from None
         write_text(out, filled_in.text)
         # Beside the CSV, which may go to standard output.
         for notice in filled_in.notices:
-            print(f"note: {line(notice)}", file=sys.stderr)
+            print(f"note: {sanitise_line(notice)}", file=sys.stderr)
         for who in filled_in.without_grade:
-            print(f"no grade: {line(who)}", file=sys.stderr)
+            print(f"no grade: {sanitise_line(who)}", file=sys.stderr)
         for who in filled_in.not_found:
-            print(f"not in {line(moodle or canvas)}: {line(who)}", file=sys.stderr)
+            print(f"not in {sanitise_line(moodle or canvas)}: {sanitise_line(who)}", file=sys.stderr)
         complete = not filled_in.without_grade and not filled_in.not_found
     raise typer.Exit(PASSED if complete else NOT_PASSED)
 

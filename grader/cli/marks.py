@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import NOT_PASSED, PASSED, app, exit_codes, refuse_unwritable, write_text
+from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, refuse_unwritable, write_text
 from grader.errors import InputError
 
 __all__ = ["apply", "export"]
@@ -23,11 +23,11 @@ def export(
     reports: _Reports, out: Annotated[str, typer.Option(help="Write the CSV file here, - for standard output.")] = "-"
 ) -> None:
     """Write a sheet with every written answer, to be filled in: points, and a comment for the student."""
-    with exit_codes():
-        from grader.gradebook import entries_of, marking_csv
+    with handle_errors():
+        from grader.gradebook import read_entries, write_marking_sheet
 
         refuse_unwritable(out)
-        write_text(out, marking_csv(entries_of(reports)))
+        write_text(out, write_marking_sheet(read_entries(reports)))
 
 
 @marks.command()
@@ -40,13 +40,15 @@ def apply(
 
     Exit codes: 0 nothing waits for a person any more, 1 something does, 2 the sheet is wrong, and nothing was applied.
     """
-    with exit_codes():
+    with handle_errors():
         from grader.batch.batch import apply_marks
-        from grader.gradebook import entries_of
+        from grader.gradebook import read_entries
         from grader.results.report import Verdict
 
         count = apply_marks(reports, _text_of(sheet), by)
-        found = [item for entry in entries_of(reports) if entry.report for item in entry.report.items if item.by_person]
+        found = [
+            item for entry in read_entries(reports) if entry.report for item in entry.report.items if item.by_person
+        ]
         waiting = sum(item.verdict is Verdict.PENDING for item in found)
         print(f"{count} marks applied; {waiting} answers still wait")
     raise typer.Exit(NOT_PASSED if waiting else PASSED)

@@ -49,8 +49,10 @@ class MinimumScore:
 
     def told(self, report: Report) -> str:
         """Say whether the points earned suffice."""
-        from grader.render.text import points
+        from grader.render.text import format_points
 
         decided = report.max_score - report.pending_points
         word = "reaches" if self.reached(report) else "does not reach"
-        return f"{points(report.score)} of {points(decided)} decided points: {word} --min-score {self.text}"
+        return (
+            f"{format_points(report.score)} of {format_points(decided)} decided points: {word} --min-score {self.text}"
+        )

@@ -22,9 +22,9 @@ from grader.cli.console import (
     NOT_PASSED,
     PASSED,
     app,
-    exit_codes,
+    handle_errors,
     refuse_unwritable,
-    shown_progress,
+    show_progress,
     write_text,
 )
 from grader.errors import InputError
@@ -57,7 +57,7 @@ def login(
     server: Annotated[str, typer.Option(metavar="URL", help="The server that the token is for.", show_default=False)],
 ) -> None:
     """Keep a token for a server, in a file that only you may read; it is typed, or piped in, and tried first."""
-    with exit_codes():
+    with handle_errors():
         from grader.client.connection import Client
         from grader.client.credentials import save_token
 
@@ -89,14 +89,14 @@ def submit(
 
     Exit codes: 0 accepted (with --watch: all graded), 1 some are not, 2 the input is wrong, 3 the server failed.
     """
-    with exit_codes(), _connected(server) as client:
-        from grader.client.packing import packed
+    with handle_errors(), _connected(server) as client:
+        from grader.client.packing import pack
 
         refuse_unwritable(json_file)
-        with shown_progress() as progress, tempfile.TemporaryDirectory(prefix="to-be-sent-") as scratch:
+        with show_progress() as progress, tempfile.TemporaryDirectory(prefix="to-be-sent-") as scratch:
             student = _is_student(client)
             progress("packing")
-            files = packed(paths, Path(scratch))
+            files = pack(paths, Path(scratch))
             progress(f"sending to {client.server}")
             send = client.submit_own if student else client.submit
             accepted = send(files, assignment=assignment, training=training.value, title=title)
@@ -132,7 +132,7 @@ def status(
 
     Exit codes: 0 everything is graded, 1 something is not (yet), 2 there is none of this id, 3 the server failed.
     """
-    with exit_codes(), _connected(server) as client:
+    with handle_errors(), _connected(server) as client:
         refuse_unwritable(json_file)
         if watch and not which:
             raise InputError("--watch needs a batch, or a student's submission: give its id")
@@ -194,7 +194,7 @@ def fetch(
 
     Exit codes: 0 everybody has a report, 1 some have none (yet), 2 the input is wrong, 3 the server failed.
     """
-    with exit_codes(), _connected(server) as client:
+    with handle_errors(), _connected(server) as client:
         fetched = _fetch_own if _is_student(client) else _fetch
         code = fetched(client, which, out, [each.value for each in formats or _Format])
     raise typer.Exit(code)
@@ -202,38 +202,38 @@ def fetch(
 
 def _fetch(client: Client, batch: str, out: Path, formats: list[str]) -> int:
     from grader.client.fetching import fetch
-    from grader.render.text import line, plain
+    from grader.render.text import sanitise_line, sanitise_text
 
-    with shown_progress() as progress:
+    with show_progress() as progress:
         fetched = fetch(client, batch, out, formats, progress)
         progress("")
-    print(f"{fetched.reports} reports in", plain(str(out)))
+    print(f"{fetched.reports} reports in", sanitise_text(str(out)))
     for key, why in fetched.without.items():
-        print(f"no report: {line(key)}: {line(why)}")
+        print(f"no report: {sanitise_line(key)}: {sanitise_line(why)}")
     return NOT_PASSED if fetched.without else PASSED
 
 
 def _fetch_own(client: Client, submission: str, out: Path, formats: list[str]) -> int:
     from grader.client.fetching import fetch_own
-    from grader.render.text import line, plain
+    from grader.render.text import sanitise_line, sanitise_text
 
     found = client.submission(submission)
     if found["points"]:
         for file in fetch_own(client, str(found["id"]), out, formats):
-            print(plain(str(file)))
+            print(sanitise_text(str(file)))
     else:
-        print(f"no report: {line(str(found['message'] or found['state']))}")
+        print(f"no report: {sanitise_line(str(found['message'] or found['state']))}")
     return _code_own(found)
 
 
 @app.command()
 def cancel(which: _Id, server: _Server = "") -> None:
     """Grade nothing more of a batch, or of a student's submission; reports that are there stay."""
-    with exit_codes(), _connected(server) as client:
-        from grader.render.text import line
+    with handle_errors(), _connected(server) as client:
+        from grader.render.text import sanitise_line
 
         stop = client.cancel_own if _is_student(client) else client.cancel
-        print(line(f"{stop(which)['cancelled']} gradings cancelled"))
+        print(sanitise_line(f"{stop(which)['cancelled']} gradings cancelled"))
 
 
 @app.command()
@@ -242,11 +242,11 @@ def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
 
     Exit codes: 0 it was asked for (with --watch: all graded), 1 some are not, 2 no such batch, 3 the server failed.
     """
-    with exit_codes(), _connected(server) as client:
-        from grader.render.text import line
+    with handle_errors(), _connected(server) as client:
+        from grader.render.text import sanitise_line
 
         asked = client.regrade(batch)
-        print(line(f"{asked['gradings']} submissions are graded again, rubric {str(asked['revision'])[:12]}"))
+        print(sanitise_line(f"{asked['gradings']} submissions are graded again, rubric {str(asked['revision'])[:12]}"))
         code = _watched(client, batch) if watch else PASSED
     raise typer.Exit(code)
 
@@ -258,14 +258,14 @@ def publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show whose points would change.")] = False,
 ) -> None:
     """Make the drafts of a regrade the reports that students see, and say whose points change."""
-    with exit_codes(), _connected(server) as client:
+    with handle_errors(), _connected(server) as client:
         from grader.render.batches import render_changes
-        from grader.render.text import line
+        from grader.render.text import sanitise_line
 
         preview = client.preview(batch)
         render_changes(preview, Console())
         if not dry_run:
-            print(line(f"{client.publish(batch)['published']} reports published"))
+            print(sanitise_line(f"{client.publish(batch)['published']} reports published"))
 
 
 @contextmanager
@@ -335,16 +335,16 @@ def _code(about: Any) -> int:
 
 
 def _show_accepted(accepted: Any) -> None:
-    from grader.render.text import line
+    from grader.render.text import sanitise_line
 
     if "submission" in accepted:
         what, told = "submission", f"submission {accepted['submission']}"
     else:
         what, told = "batch", f"batch {accepted['batch']}: {accepted['submissions']} submissions"
     known = "" if accepted["new"] else f" (handed in before; another --title makes another {what})"
-    print(f"{line(told)}{known}")
+    print(f"{sanitise_line(told)}{known}")
     for notice in accepted["notices"]:
-        print("note:", line(str(notice)))
+        print("note:", sanitise_line(str(notice)))
 
 
 def _text(values: Any) -> str:

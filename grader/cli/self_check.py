@@ -14,21 +14,21 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.console import NOT_PASSED, PASSED, interrupts_held, shown_progress
+from grader.cli.console import NOT_PASSED, PASSED, hold_interrupts, show_progress
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment, Item
     from grader.models.recipe import Mode
     from grader.results.report import Report, Verdict
-    from grader.self_check.watch import Checked, Grade
+    from grader.self_check.watch import CheckedState, Grade
     from grader.submission.submission import Submission
 
-__all__ = ["Asked", "show_items", "watch_notebooks"]
+__all__ = ["CheckRequest", "show_items", "watch_notebooks"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckRequest:
     """What is checked, and how much is told.
 
     Attributes:
@@ -65,18 +65,18 @@ class Asked:
         Raises:
             InputError: no item is called so.
         """
-        from grader.self_check.selection import items_called
+        from grader.self_check.selection import find_items
 
-        return items_called(self.assignment, self.wanted) if self.wanted else self.assignment.items
+        return find_items(self.assignment, self.wanted) if self.wanted else self.assignment.items
 
     def hints(self, report: Report, more: str) -> str:
         """Return the items of a report with their hints; `more` says how to get the next."""
-        from grader.render.hints import hinted
+        from grader.render.hints import render_hints
 
-        return "\n\n".join(text for _, text in hinted(self.assignment, report.items, self.hint, more))
+        return "\n\n".join(text for _, text in render_hints(self.assignment, report.items, self.hint, more))
 
 
-def show_items(asked: Asked) -> NoReturn:
+def show_items(asked: CheckRequest) -> NoReturn:
     """Check the items that are asked for, and print their hints.
 
     Raises:
@@ -86,7 +86,7 @@ def show_items(asked: Asked) -> NoReturn:
 
     wanted = {item.id for item in asked.items}
     submission = read_submission(asked.notebooks)
-    with shown_progress() as progress:
+    with show_progress() as progress:
         progress("starting the sandbox")
         with _grading(asked, trains=any(item.recipes for item in asked.items)) as grade:
             report = grade(submission, wanted, progress)
@@ -94,7 +94,7 @@ def show_items(asked: Asked) -> NoReturn:
     raise typer.Exit(PASSED if report.passed else NOT_PASSED)
 
 
-def watch_notebooks(asked: Asked) -> NoReturn:
+def watch_notebooks(asked: CheckRequest) -> NoReturn:
     """Check now and after every save, until somebody presses Ctrl-C.
 
     Raises:
@@ -106,9 +106,9 @@ def watch_notebooks(asked: Asked) -> NoReturn:
     view = _View(asked)
     try:
         with _grading(asked, trains=False) as grade, view.open():
-            from grader.self_check.watch import watched
+            from grader.self_check.watch import watch_submission
 
-            for checked in watched(asked.notebooks, asked.items, grade):
+            for checked in watch_submission(asked.notebooks, asked.items, grade):
                 view.show(checked)
     except KeyboardInterrupt:
         if view.checked is None:
@@ -117,20 +117,20 @@ def watch_notebooks(asked: Asked) -> NoReturn:
 
 
 @contextmanager
-def _grading(asked: Asked, *, trains: bool) -> Iterator[Grade]:
+def _grading(asked: CheckRequest, *, trains: bool) -> Iterator[Grade]:
     """Give what grades some items, with one warm process for as long as it is needed."""
     from grader.models.recipe import Mode
     from grader.sandbox.host.sandbox import Zygote
 
     with ExitStack() as stack:
         zygote = stack.enter_context(Zygote(asked.assignment.packages))
-        with interrupts_held():
+        with hold_interrupts():
             from grader.grading.grade import grade
-            from grader.training.devices import default_mode
-            from grader.training.trainer import offered_trainer
+            from grader.training.devices import choose_default_mode
+            from grader.training.trainer import offer_trainer
 
-        mode = asked.training or (default_mode() if trains else Mode.NONE)
-        trainer = stack.enter_context(offered_trainer(mode, asked.data))
+        mode = asked.training or (choose_default_mode() if trains else Mode.NONE)
+        trainer = stack.enter_context(offer_trainer(mode, asked.data))
 
         def graded(submission: Submission, only: Collection[str], progress: Callable[[str], None]) -> Report:
             return grade(submission, asked.assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress)
@@ -141,8 +141,8 @@ def _grading(asked: Asked, *, trains: bool) -> Iterator[Grade]:
 class _View:
     """Shows each report: in place on a terminal, else in a line for each check."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.checked: Checked | None = None
+    def __init__(self, asked: CheckRequest) -> None:
+        self.checked: CheckedState | None = None
         self._asked = asked
         self._before: dict[str, Verdict] = {}
         self._note = "checking; Ctrl-C ends"
@@ -159,7 +159,7 @@ class _View:
             self._draw()
             yield
 
-    def show(self, checked: Checked | SubmissionError) -> None:
+    def show(self, checked: CheckedState | SubmissionError) -> None:
         """Show a report, or why there is none."""
         if isinstance(checked, SubmissionError):
             self._note = f"{checked}; waiting for the next save"
@@ -169,7 +169,7 @@ class _View:
         if self._console.is_terminal:
             self._draw()
 
-    def _take(self, checked: Checked) -> None:
+    def _take(self, checked: CheckedState) -> None:
         last = {} if self.checked is None else _verdicts(self.checked.report)
         saved = self.checked is None or checked.submission is not self.checked.submission
         if saved:
@@ -179,26 +179,26 @@ class _View:
         self._note = f"{time.strftime('%H:%M:%S')}  {what}"
         self.checked = checked
         if saved or _verdicts(checked.report) != last:
-            from grader.render.watch import in_one_line
+            from grader.render.watch import render_line
 
-            self._print(in_one_line(checked.report, last, self._note))
+            self._print(render_line(checked.report, last, self._note))
 
     def _print(self, text: str) -> None:
-        from grader.render.text import plain
+        from grader.render.text import sanitise_text
 
         if not self._console.is_terminal:
-            print(" ".join(plain(text).split("\n")), flush=True)
+            print(" ".join(sanitise_text(text).split("\n")), flush=True)
 
     def _draw(self) -> None:
-        from grader.render.text import line
-        from grader.render.watch import live_view
+        from grader.render.text import sanitise_line
+        from grader.render.watch import render_live_view
 
         if self.checked is None:
-            self._live.update(line(self._note), refresh=True)
+            self._live.update(sanitise_line(self._note), refresh=True)
             return
         report = self.checked.report
         more = self._asked.hints(report, "start again with --hint {hint}") if self._asked.wanted else ""
-        shown = live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
+        shown = render_live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
         self._live.update(shown, refresh=True)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import app, exit_codes, write_text
+from grader.cli.console import app, handle_errors, write_text
 
 __all__ = ["create", "list_", "revoke", "serve", "upgrade"]
 
@@ -24,10 +24,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for one that is free.")] = 8000,
 ) -> None:
     """Serve the HTTP API; settings are read from GRADER_DATABASE, GRADER_BLOBS, GRADER_BROKER and others."""
-    with exit_codes():
+    with handle_errors():
         import uvicorn
 
-        from grader.service.application import application
+        from grader.service.application import make_application
         from grader.service.settings import Settings
         from grader.service.store.database import Store, check_migrated
 
@@ -37,13 +37,13 @@ def serve(
             check_migrated(store)
         finally:
             store.close()
-        uvicorn.run(application(settings), host=host, port=port, timeout_graceful_shutdown=_SECONDS_TO_DRAIN)
+        uvicorn.run(make_application(settings), host=host, port=port, timeout_graceful_shutdown=_SECONDS_TO_DRAIN)
 
 
 @database.command()
 def upgrade() -> None:
     """Bring the tables of GRADER_DATABASE to what this version expects; safe to run again."""
-    with exit_codes():
+    with handle_errors():
         from grader.service.settings import Settings
         from grader.service.store.database import migrate
 
@@ -60,7 +60,7 @@ def create(
     ] = "",
 ) -> None:
     """Make a token and print its secret, which is shown this once and kept as a hash."""
-    with exit_codes():
+    with handle_errors():
         from grader.errors import InputError
         from grader.service.settings import Settings
         from grader.service.store.database import Store
@@ -85,8 +85,8 @@ def list_(
     import json
     from dataclasses import asdict
 
-    with exit_codes():
-        from grader.render.text import plain
+    with handle_errors():
+        from grader.render.text import sanitise_text
         from grader.service.settings import Settings
         from grader.service.store.database import Store
         from grader.service.store.queries.tokens import list_tokens
@@ -101,13 +101,13 @@ def list_(
         if json_file != "-":
             for each in found:
                 token, worth = each.token, "revoked" if each.revoked_at else "valid"
-                print(f"{plain(token.name):24}{token.role:12}{worth:10}{plain(token.person)}")
+                print(f"{sanitise_text(token.name):24}{token.role:12}{worth:10}{sanitise_text(token.person)}")
 
 
 @tokens.command()
 def revoke(name: Annotated[str, typer.Argument(help="The token's name.", show_default=False)]) -> None:
     """Make a token worthless."""
-    with exit_codes():
+    with handle_errors():
         from grader.service.settings import Settings
         from grader.service.store.database import Store
         from grader.service.store.queries.tokens import revoke_token

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import app, exit_codes
+from grader.cli.console import app, handle_errors
 
 __all__ = ["worker"]
 
@@ -34,7 +34,7 @@ def worker(
 
     Exit codes: 0 it was told to stop, 2 a setting is wrong or the database is not migrated, 3 the system failed.
     """
-    with exit_codes():
+    with handle_errors():
         from grader.service.settings import Settings
         from grader.service.worker import run_worker
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from grader.client.packing import content_key, opened
+from grader.client.packing import compute_content_key, open_file
 from grader.errors import GraderError, InputError, SystemFault
 
 __all__ = [
@@ -25,9 +25,9 @@ __all__ = [
     "PAGE",
     "TIMEOUTS",
     "Client",
-    "Event",
+    "ServerEvent",
     "server_address",
-    "whole_token",
+    "strip_token",
 ]
 
 ATTEMPTS = 5
@@ -46,7 +46,7 @@ _Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Event:
+class ServerEvent:
     """Something that happened to a batch, and the `data` that the server tells of it; `done` is the last one."""
 
     id: int
@@ -78,7 +78,7 @@ class Client:
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self.server = server_address(server)
-        self.token = whole_token(token, origin)
+        self.token = strip_token(token, origin)
         self._origin = origin
         self._attempts = attempts
         self._first_pause = first_pause
@@ -204,7 +204,7 @@ class Client:
         """Make the drafts of a batch its reports."""
         return _json(self._post(_path("batches", batch, "publish")))
 
-    def events(self, batch: str, after: int = 0) -> Iterator[Event]:
+    def events(self, batch: str, after: int = 0) -> Iterator[ServerEvent]:
         """Yield what happens to a batch as it happens, up to `done`; a connection that breaks is taken up again.
 
         Args:
@@ -230,11 +230,11 @@ class Client:
 
     def _hand_in(self, path: str, files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) -> _Json:
         fields = {name: value for name, value in fields.items() if value}
-        key = content_key(files, fields)
+        key = compute_content_key(files, fields)
 
         def send() -> httpx.Response:
             with ExitStack() as stack:  # opened for each attempt, because the one before read some of it
-                parts = [("files", (name, stack.enter_context(opened(file)))) for name, file in files]
+                parts = [("files", (name, stack.enter_context(open_file(file)))) for name, file in files]
                 return self._http.post(path, data=fields, files=parts, headers={"Idempotency-Key": key})
 
         return _json(self._attempt(send))
@@ -310,7 +310,7 @@ def server_address(text: str) -> str:
     return text.strip().rstrip("/")
 
 
-def whole_token(text: str, origin: str) -> str:
+def strip_token(text: str, origin: str) -> str:
     """Return a token without what surrounds it.
 
     Raises:
@@ -358,7 +358,7 @@ def _seconds_asked_for(answer: httpx.Response) -> float:
     return float(asked) if asked.isdecimal() else 0.0
 
 
-def _events(answer: httpx.Response) -> Iterator[Event]:
+def _events(answer: httpx.Response) -> Iterator[ServerEvent]:
     """Read a stream of events (WHATWG HTML, 9.2.6), as far as this API uses the format."""
     fields: dict[str, str] = {}
     for line in _lines(answer):
@@ -372,9 +372,9 @@ def _events(answer: httpx.Response) -> Iterator[Event]:
             fields[name] = f"{fields[name]}\n{value}" if name == "data" and name in fields else value
 
 
-def _event(fields: Mapping[str, str]) -> Event:
+def _event(fields: Mapping[str, str]) -> ServerEvent:
     try:
-        return Event(int(fields.get("id", 0)), fields.get("event", "message"), json.loads(fields["data"]))
+        return ServerEvent(int(fields.get("id", 0)), fields.get("event", "message"), json.loads(fields["data"]))
     except ValueError as error:
         raise SystemFault(f"the server sends an event that cannot be read: {error}") from None
 

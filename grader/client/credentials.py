@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.cache_folder import write_whole
-from grader.client.connection import server_address, whole_token
+from grader.client.connection import server_address, strip_token
 from grader.errors import InputError
 
 __all__ = ["SERVER", "TOKEN", "Credentials", "find_credentials", "save_token", "token_file"]
@@ -64,7 +64,7 @@ def save_token(server: str, token: str, environment: Mapping[str, str] = os.envi
         InputError: this is no token, or others may read the file that is there.
     """
     file = token_file(environment)
-    kept = {**_kept(file), server_address(server): whole_token(token, "standard input")}
+    kept = {**_kept(file), server_address(server): strip_token(token, "standard input")}
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(file, "".join(f"{name} {secret}\n" for name, secret in kept.items()).encode(), 0o600)

@@ -22,9 +22,9 @@ from typing import Any
 from grader.cache_folder import write_whole
 from grader.client.connection import Client
 from grader.errors import InputError
-from grader.results.journal import JOURNAL, Record, Status, append, read_journal
+from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, read_journal
 
-__all__ = ["FORMATS", "Fetched", "fetch", "fetch_own"]
+__all__ = ["FORMATS", "FetchedBatch", "fetch", "fetch_own"]
 
 FORMATS = ("json", "html")
 
@@ -35,7 +35,7 @@ _Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedBatch:
     """What was fetched: how many reports are in the folder, and who has none and why."""
 
     reports: int
@@ -48,7 +48,7 @@ def fetch(
     folder: Path,
     formats: Collection[str] = FORMATS,
     progress: Callable[[str], None] = lambda _: None,
-) -> Fetched:
+) -> FetchedBatch:
     """Write a batch's reports, gradebook and overview into a folder; what is there already is not fetched again.
 
     Args:
@@ -79,14 +79,14 @@ def fetch(
                 _write_report(client, str(submission["id"]), record, folder, formats, known)
                 reports += 1
             if known.get(record.key) != record:
-                append(folder, record)
+                append_record(folder, record)
         _write(folder / "gradebook.csv", client.gradebook(batch))
         for form, name in (("json", "overview.json"), ("html", "summary.html")):
             if form in formats:
                 _write(folder / name, client.overview(batch, form))
     except OSError as error:
         raise _unwritable(folder, error) from None
-    return Fetched(reports, without)
+    return FetchedBatch(reports, without)
 
 
 def fetch_own(client: Client, submission: str, folder: Path, formats: Collection[str] = FORMATS) -> list[Path]:
@@ -133,9 +133,9 @@ def _claim(folder: Path, about: _Json) -> None:
     _write(mark, (json.dumps(dict(about), ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode())
 
 
-def _record(submission: _Json, key: str) -> Record:
+def _record(submission: _Json, key: str) -> JournalRecord:
     points = submission["points"]
-    return Record(
+    return JournalRecord(
         key=key,
         name=str(submission["name"]),
         files={str(each["name"]): str(each["sha256"]) for each in submission["notebooks"]},
@@ -150,7 +150,12 @@ def _record(submission: _Json, key: str) -> Record:
 
 
 def _write_report(
-    client: Client, submission: str, record: Record, folder: Path, formats: Collection[str], known: Mapping[str, Record]
+    client: Client,
+    submission: str,
+    record: JournalRecord,
+    folder: Path,
+    formats: Collection[str],
+    known: Mapping[str, JournalRecord],
 ) -> None:
     """Fetch a report in each format, JSON in any case: the journal points to it."""
     # One submission has one report under one revision and with one set of marks, so what was fetched stays right.

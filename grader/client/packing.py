@@ -14,14 +14,14 @@ from pathlib import Path
 
 from grader.errors import InputError
 
-__all__ = ["content_key", "opened", "packed"]
+__all__ = ["compute_content_key", "open_file", "pack"]
 
 _SENT = (".ipynb", ".zip")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first date that zips know; the same folder shall give the same bytes
 _CHUNK = 1 << 20
 
 
-def packed(paths: Sequence[Path], scratch: Path) -> list[tuple[str, Path]]:
+def pack(paths: Sequence[Path], scratch: Path) -> list[tuple[str, Path]]:
     """Return what to send: a name and a file for each.
 
     Args:
@@ -47,7 +47,7 @@ def packed(paths: Sequence[Path], scratch: Path) -> list[tuple[str, Path]]:
     return [(path.name, path) for path in paths]
 
 
-def content_key(files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) -> str:
+def compute_content_key(files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) -> str:
     """Return the same key for the same files and fields: the Idempotency-Key of the request that hands them in.
 
     Raises:
@@ -55,13 +55,13 @@ def content_key(files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) ->
     """
     digest = hashlib.sha256(json.dumps(dict(fields), sort_keys=True).encode())
     for name, path in files:
-        with opened(path) as file:
+        with open_file(path) as file:
             digest.update(json.dumps([name, hashlib.file_digest(file, "sha256").hexdigest()]).encode())
     return digest.hexdigest()
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BufferedReader]:
+def open_file(path: Path) -> Iterator[BufferedReader]:
     """Open a file for reading.
 
     Raises:
@@ -106,6 +106,6 @@ def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
     entry = zipfile.ZipInfo(name, _LONG_AGO)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    with opened(path) as source, archive.open(entry, "w") as target:
+    with open_file(path) as source, archive.open(entry, "w") as target:
         while chunk := source.read(_CHUNK):
             target.write(chunk)

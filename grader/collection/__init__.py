@@ -1,8 +1,16 @@
 """What a class handed in, in the forms that learning management systems give: folders, zip files, notebooks."""
 
 from grader.collection.archive import ArchiveBounds
-from grader.collection.collected import Collection, HandedIn
+from grader.collection.collected import CollectedSubmission, Collection
 from grader.collection.collecting import collect, collect_archive, collect_notebooks
-from grader.collection.forms import Form
+from grader.collection.forms import CollectionLayout
 
-__all__ = ["ArchiveBounds", "Collection", "Form", "HandedIn", "collect", "collect_archive", "collect_notebooks"]
+__all__ = [
+    "ArchiveBounds",
+    "CollectedSubmission",
+    "Collection",
+    "CollectionLayout",
+    "collect",
+    "collect_archive",
+    "collect_notebooks",
+]

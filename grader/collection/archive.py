@@ -13,7 +13,7 @@ from functools import partial
 from operator import itemgetter
 from typing import BinaryIO
 
-from grader.collection.listing import Found, LeftAside, Listing, is_debris, is_work
+from grader.collection.listing import ListedFile, Listing, SkippedFile, is_debris, is_work
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
 
@@ -123,25 +123,25 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
     allowance.take_entries(len(entries))
     if _overlap(entries):
         raise InputError("its files lie over one another, as no packer writes them; pack it again")
-    files: list[Found] = []
+    files: list[ListedFile] = []
     folders: set[tuple[str, ...]] = set()
-    left_aside: list[LeftAside] = []
+    left_aside: list[SkippedFile] = []
     readable = False
     for raw, entry in sorted(((_decoded(entry, bounds), entry) for entry in entries), key=itemgetter(0)):
         parts = _parts(raw)
         if why := _outside(raw, bounds):
-            left_aside.append(LeftAside((raw[: bounds.name_length].replace("/", "_"),), why))
+            left_aside.append(SkippedFile((raw[: bounds.name_length].replace("/", "_"),), why))
         elif not parts:
             continue
         elif debris := next((at for at, part in enumerate(parts, start=1) if is_debris(part)), 0):
-            left_aside.append(LeftAside(parts[:debris]))
+            left_aside.append(SkippedFile(parts[:debris]))
         elif raw.endswith("/"):
             folders.add(parts)
         elif why := _unreadable(entry, parts[-1], bounds):
-            files.append(Found.unreadable(parts, why))
+            files.append(ListedFile.unreadable(parts, why))
         else:
             readable |= is_work(parts[-1])
-            files.append(Found(parts, partial(_read, archive, entry, allowance)))
+            files.append(ListedFile(parts, partial(_read, archive, entry, allowance)))
     if not readable and any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise InputError("it is encrypted; unpack it with its password, and give the folder")
     return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(left_aside)))

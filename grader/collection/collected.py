@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from grader.collection.forms import Form
+from grader.collection.forms import CollectionLayout
 
-__all__ = ["Collection", "HandedIn"]
+__all__ = ["CollectedSubmission", "Collection"]
 
 
 @dataclass(frozen=True)
-class HandedIn:
+class CollectedSubmission:
     """What one student, or one group, handed in.
 
     Attributes:
@@ -33,6 +33,6 @@ class HandedIn:
 class Collection:
     """What a class handed in, in order of the keys, and what was left aside as nobody's."""
 
-    form: Form
-    handed_in: tuple[HandedIn, ...]
+    form: CollectionLayout
+    handed_in: tuple[CollectedSubmission, ...]
     notices: tuple[str, ...] = ()

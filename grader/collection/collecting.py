@@ -20,10 +20,10 @@ from grader.collection.archive import (
     ArchiveTooLarge,
     list_archive,
 )
-from grader.collection.collected import Collection, HandedIn
+from grader.collection.collected import CollectedSubmission, Collection
 from grader.collection.folder import list_folder, read_file
-from grader.collection.forms import Form, Submitter, form_of, submitters, unwrapped
-from grader.collection.listing import ARCHIVE, NOTEBOOK, Found, LeftAside, Listing
+from grader.collection.forms import CollectionLayout, Submitter, detect_layout, find_submitters, unwrap
+from grader.collection.listing import ARCHIVE, NOTEBOOK, ListedFile, Listing, SkippedFile
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
 
@@ -75,9 +75,11 @@ def collect_notebooks(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds 
     Raises:
         InputError: there is no notebook among them.
     """
-    given = [Found(_path_parts(name), partial(_given, data)) for name, data in files]
+    given = [ListedFile(_path_parts(name), partial(_given, data)) for name, data in files]
     # Two that are called the same are two students', whose folders may tell who.
-    found = [Found(tuple(name.split("/")), file.read) for name, file in zip(_file_names(given), given, strict=True)]
+    found = [
+        ListedFile(tuple(name.split("/")), file.read) for name, file in zip(_file_names(given), given, strict=True)
+    ]
     return _Collecting(bounds).collection("the files", Listing(tuple(sorted(found, key=lambda file: file.parts))), "")
 
 
@@ -86,8 +88,8 @@ class _Group:
     """What one submitter handed in, before it is read."""
 
     submitter: Submitter
-    files: list[Found]
-    left_aside: list[LeftAside]
+    files: list[ListedFile]
+    left_aside: list[SkippedFile]
     late: bool = False
 
 
@@ -111,9 +113,9 @@ class _Collecting:
     def collection(self, source: str, listing: Listing, wrapper: str) -> Collection:
         """Return what each submitter handed in."""
         try:
-            listing, inner = self._opened(*unwrapped(listing))
-            form = form_of(listing)
-            theirs = submitters(form, listing, inner or wrapper)
+            listing, inner = self._opened(*unwrap(listing))
+            form = detect_layout(listing)
+            theirs = find_submitters(form, listing, inner or wrapper)
             groups, nobodys = _groups(listing, theirs)
             entries = [(group, *self._read(group)) for group in groups]
         except InputError as error:
@@ -122,7 +124,7 @@ class _Collecting:
             raise InputError(f"{source}: there is no notebook in it; give a folder or zip file of .ipynb files")
         keys = _keys([group.submitter for group in groups])
         handed_in = [
-            HandedIn(key, group.submitter.name, dict(group.submitter.identifiers), files, notices)
+            CollectedSubmission(key, group.submitter.name, dict(group.submitter.identifiers), files, notices)
             for key, (group, files, notices) in zip(keys, entries, strict=True)
         ]
         return Collection(form, tuple(sorted(handed_in, key=lambda each: each.key)), _notices(nobodys))
@@ -130,14 +132,14 @@ class _Collecting:
     def _opened(self, listing: Listing, wrapper: str) -> tuple[Listing, str]:
         """Go into an archive that has all the work there is, unless it is one student's."""
         work = [file for file in listing.files if file.may_hold_work]
-        if len(work) != 1 or work[0].suffix != ARCHIVE or form_of(listing) is not Form.FILES:
+        if len(work) != 1 or work[0].suffix != ARCHIVE or detect_layout(listing) is not CollectionLayout.FILES:
             return listing, wrapper
         (archive,) = work
-        inside, inner = unwrapped(self._inside(archive, self.depth + 1, self.allowance))
-        if form_of(inside) is Form.FILES and sum(each.may_hold_work for each in inside.files) < 2:
+        inside, inner = unwrap(self._inside(archive, self.depth + 1, self.allowance))
+        if detect_layout(inside) is CollectionLayout.FILES and sum(each.may_hold_work for each in inside.files) < 2:
             return listing, wrapper
         self.depth += 1
-        beside = [LeftAside(file.parts) for file in listing.files if file is not archive]
+        beside = [SkippedFile(file.parts) for file in listing.files if file is not archive]
         return inside.beside(*listing.left_aside, *beside), inner or archive.parts[-1][: -len(ARCHIVE)]
 
     def _read(self, group: _Group) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
@@ -152,13 +154,15 @@ class _Collecting:
             except ArchiveTooLarge:
                 raise
             except InputError as error:
-                left_aside.append(LeftAside(found.parts, str(error)))
+                left_aside.append(SkippedFile(found.parts, str(error)))
         notices = ["it was handed in late"] if group.late else []
         if not files:
             notices.append("there is no notebook in it")
         return tuple(files), (*notices, *_notices(left_aside))
 
-    def _notebooks(self, files: list[Found], left_aside: list[LeftAside], depth: int, own: Allowance) -> list[Found]:
+    def _notebooks(
+        self, files: list[ListedFile], left_aside: list[SkippedFile], depth: int, own: Allowance
+    ) -> list[ListedFile]:
         """Return the notebooks among files; archives are looked into only where there are none beside them."""
         notebooks = [file for file in files if file.suffix == NOTEBOOK]
         looked_into = not notebooks
@@ -166,21 +170,21 @@ class _Collecting:
             if file.suffix == NOTEBOOK:
                 continue
             if file.suffix != ARCHIVE or not looked_into:
-                left_aside.append(LeftAside(file.parts))
+                left_aside.append(SkippedFile(file.parts))
                 continue
             try:
                 inside = self._inside(file, depth + 1, own)
             except ArchiveTooLarge:
                 raise
             except InputError as error:
-                left_aside.append(LeftAside(file.parts, str(error)))
+                left_aside.append(SkippedFile(file.parts, str(error)))
                 continue
-            left_aside += [LeftAside((*file.parts, *left.parts), left.why) for left in inside.left_aside]
-            inner = [Found((*file.parts, *each.parts), each.read) for each in inside.files]
+            left_aside += [SkippedFile((*file.parts, *left.parts), left.why) for left in inside.left_aside]
+            inner = [ListedFile((*file.parts, *each.parts), each.read) for each in inside.files]
             notebooks += self._notebooks(inner, left_aside, depth + 1, own)
         return notebooks
 
-    def _inside(self, file: Found, depth: int, allowance: Allowance) -> Listing:
+    def _inside(self, file: ListedFile, depth: int, allowance: Allowance) -> Listing:
         if depth > self.bounds.depth:
             raise InputError("it is an archive in an archive in an archive; unpack it once")
         data = file.read()
@@ -189,18 +193,18 @@ class _Collecting:
         return list_archive(io.BytesIO(data), allowance, self.bounds)
 
 
-def _groups(listing: Listing, theirs: dict[str, Submitter]) -> tuple[list[_Group], list[LeftAside]]:
+def _groups(listing: Listing, theirs: dict[str, Submitter]) -> tuple[list[_Group], list[SkippedFile]]:
     """Put together what belongs to one submitter; return it with what is nobody's."""
     groups: dict[str, _Group] = {}
-    nobodys: list[LeftAside] = []
+    nobodys: list[SkippedFile] = []
     for submitter in theirs.values():
         group = groups.setdefault(submitter.identity, _Group(submitter, [], []))
         group.late |= submitter.late
     for file in listing.files:
         if (owner := theirs.get(file.parts[0])) is None:
-            nobodys.append(LeftAside(file.parts))
+            nobodys.append(SkippedFile(file.parts))
         elif len(file.parts) == 1:
-            groups[owner.identity].files.append(Found((owner.file or file.parts[0],), file.read))
+            groups[owner.identity].files.append(ListedFile((owner.file or file.parts[0],), file.read))
         else:
             groups[owner.identity].files.append(file.below())
     for left in listing.left_aside:
@@ -229,7 +233,7 @@ def _safe(name: str) -> str:
     return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
 
 
-def _file_names(notebooks: list[Found]) -> list[str]:
+def _file_names(notebooks: list[ListedFile]) -> list[str]:
     """Return each notebook's last part, or its whole path where another has the same; what still agrees is numbered."""
     last = Counter(found.parts[-1].casefold() for found in notebooks)
     taken: Counter[str] = Counter()
@@ -250,7 +254,7 @@ def _numbered(stem: str, ending: str, taken: Counter[str]) -> str:
     return name
 
 
-def _notices(left_aside: Iterable[LeftAside]) -> tuple[str, ...]:
+def _notices(left_aside: Iterable[SkippedFile]) -> tuple[str, ...]:
     """Say what was left aside: one by one where there is a reason, together where its kind says it."""
     seen = list(dict.fromkeys(left_aside))
     notices = [f"{'/'.join(left.parts)}: {left.why}" for left in seen if left.why]

@@ -8,7 +8,7 @@ import unicodedata
 from functools import partial
 from pathlib import Path
 
-from grader.collection.listing import Found, LeftAside, Listing, is_debris, is_work
+from grader.collection.listing import ListedFile, Listing, SkippedFile, is_debris, is_work
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
 
@@ -21,9 +21,9 @@ def list_folder(root: Path) -> Listing:
     Raises:
         InputError: the folder itself cannot be read.
     """
-    files: list[Found] = []
+    files: list[ListedFile] = []
     folders: set[tuple[str, ...]] = set()
-    left_aside: list[LeftAside] = []
+    left_aside: list[SkippedFile] = []
     pending: list[tuple[Path, tuple[str, ...]]] = [(root, ())]
     while pending:
         folder, above = pending.pop()
@@ -32,25 +32,25 @@ def list_folder(root: Path) -> Listing:
         except OSError as error:
             if not above:
                 raise InputError(f"{root}: cannot be read ({error.strerror}); check its permissions") from None
-            left_aside.append(LeftAside(above, f"it cannot be read ({error.strerror})"))
+            left_aside.append(SkippedFile(above, f"it cannot be read ({error.strerror})"))
             continue
         for entry in entries:
             parts = (*above, _composed(entry.name))
             if is_debris(entry.name):
-                left_aside.append(LeftAside(parts))
+                left_aside.append(SkippedFile(parts))
             elif entry.is_symlink():
                 why = "it is a link, which is not followed; put the file itself there"
                 if is_work(entry.name):
-                    files.append(Found.unreadable(parts, why))
+                    files.append(ListedFile.unreadable(parts, why))
                 else:
-                    left_aside.append(LeftAside(parts, why))
+                    left_aside.append(SkippedFile(parts, why))
             elif entry.is_dir(follow_symlinks=False):
                 folders.add(parts)
                 pending.append((Path(entry.path), parts))
             elif entry.is_file(follow_symlinks=False):
-                files.append(Found(parts, partial(read_file, Path(entry.path))))
+                files.append(ListedFile(parts, partial(read_file, Path(entry.path))))
             else:
-                left_aside.append(LeftAside(parts, "it is no regular file"))
+                left_aside.append(SkippedFile(parts, "it is no regular file"))
     return Listing(
         tuple(sorted(files, key=lambda file: file.parts)),
         frozenset(folders),

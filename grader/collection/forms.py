@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from grader.collection.listing import ARCHIVE, NOTEBOOK, LeftAside, Listing
+from grader.collection.listing import ARCHIVE, NOTEBOOK, Listing, SkippedFile
 
-__all__ = ["Form", "Submitter", "form_of", "submitters", "unwrapped"]
+__all__ = ["CollectionLayout", "Submitter", "detect_layout", "find_submitters", "unwrap"]
 
 # A name holds no number between underscores: Canvas takes such numbers out of it, so the first two are its own.
 _CANVAS = re.compile(
@@ -30,7 +30,7 @@ _CLONE = ".git"
 _MOST = 0.5
 
 
-class Form(StrEnum):
+class CollectionLayout(StrEnum):
     """How a collection is laid out."""
 
     CANVAS = "Canvas' download"
@@ -59,7 +59,7 @@ class Submitter:
     late: bool = False
 
 
-def unwrapped(listing: Listing) -> tuple[Listing, str]:
+def unwrap(listing: Listing) -> tuple[Listing, str]:
     """Go into a folder that holds everything and is no student's own; return what is there, and its name."""
     wrapper = ""
     while True:
@@ -75,39 +75,41 @@ def unwrapped(listing: Listing) -> tuple[Listing, str]:
         if not levels or levels == [1] or clone or _moodle(top):
             break
         outside = [left for left in listing.left_aside if left.parts[0] != top]
-        listing = inner.beside(*outside, *(LeftAside(file.parts) for file in idle))
+        listing = inner.beside(*outside, *(SkippedFile(file.parts) for file in idle))
         wrapper = top
     return listing, wrapper
 
 
-def form_of(listing: Listing) -> Form:
+def detect_layout(listing: Listing) -> CollectionLayout:
     """Return the form of what is listed, by what most of it at the top is called."""
     files = {file.parts[0] for file in listing.files if len(file.parts) == 1}
     folders = set(listing.first_parts()) - files
-    for form, recognise in ((Form.MOODLE, _moodle), (Form.CANVAS, _canvas)):
+    for form, recognise in ((CollectionLayout.MOODLE, _moodle), (CollectionLayout.CANVAS, _canvas)):
         recognised = {top for top in files | folders if recognise(top)}
         working = {file.parts[0] for file in listing.files if file.may_hold_work}
         if recognised and len(recognised) >= _MOST * len(recognised | working):
             return form
     clones = {left.parts[0] for left in listing.left_aside if left.parts[1:] == (_CLONE,)}
     if folders and len(clones & folders) > _MOST * len(folders):
-        return Form.CLONES
-    return Form.FOLDERS if _holding_work(listing) else Form.FILES
+        return CollectionLayout.CLONES
+    return CollectionLayout.FOLDERS if _holding_work(listing) else CollectionLayout.FILES
 
 
-def submitters(form: Form, listing: Listing, wrapper: str) -> dict[str, Submitter]:
+def find_submitters(form: CollectionLayout, listing: Listing, wrapper: str) -> dict[str, Submitter]:
     """Return who each name at the top belongs to; what is nobody's is not in it."""
     files = {file.parts[0]: file.suffix for file in listing.files if len(file.parts) == 1}
     tops = listing.first_parts()
-    prefix = _shared_prefix([top for top in tops if top not in files], wrapper) if form is Form.CLONES else ""
-    by_system: dict[Form, Callable[[str], Submitter | None]] = {
-        Form.CANVAS: _canvas,
-        Form.MOODLE: _moodle,
-        Form.CLONES: partial(_clone, prefix=prefix),
+    prefix = (
+        _shared_prefix([top for top in tops if top not in files], wrapper) if form is CollectionLayout.CLONES else ""
+    )
+    by_system: dict[CollectionLayout, Callable[[str], Submitter | None]] = {
+        CollectionLayout.CANVAS: _canvas,
+        CollectionLayout.MOODLE: _moodle,
+        CollectionLayout.CLONES: partial(_clone, prefix=prefix),
     }
     named = by_system.get(form, _nobody)
     # Where folders are students, an empty one is a student's; elsewhere it is only something that lies about.
-    by_folder = form in (Form.CLONES, Form.FOLDERS)
+    by_folder = form in (CollectionLayout.CLONES, CollectionLayout.FOLDERS)
     beside = {*files, *(tops if by_folder else _holding_work(listing))}
     found = {top: named(top) or (_plain(top, files) if top in beside else None) for top in tops}
     return {top: submitter for top, submitter in found.items() if submitter is not None}

@@ -8,7 +8,7 @@ from functools import partial
 
 from grader.errors import InputError
 
-__all__ = ["ARCHIVE", "NOTEBOOK", "Found", "LeftAside", "Listing", "is_debris", "is_work"]
+__all__ = ["ARCHIVE", "NOTEBOOK", "ListedFile", "Listing", "SkippedFile", "is_debris", "is_work"]
 
 NOTEBOOK = ".ipynb"
 ARCHIVE = ".zip"
@@ -18,7 +18,7 @@ _DEBRIS = {"__macosx", "__pycache__", "node_modules", "thumbs.db", "desktop.ini"
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedFile:
     """One file: its path below what was given, in parts that are NFC, and a way to its bytes.
 
     `read` raises an InputError that says why, where the bytes cannot be had.
@@ -39,43 +39,43 @@ class Found:
         return is_work(self.parts[-1])
 
     @classmethod
-    def unreadable(cls, parts: tuple[str, ...], why: str) -> Found:
+    def unreadable(cls, parts: tuple[str, ...], why: str) -> ListedFile:
         """Return a file that is there and cannot be read: so its student is not overlooked."""
         return cls(parts, partial(_refuse, why))
 
-    def below(self) -> Found:
+    def below(self) -> ListedFile:
         """Return the same file, seen from one folder further down."""
-        return Found(self.parts[1:], self.read)
+        return ListedFile(self.parts[1:], self.read)
 
 
 @dataclass(frozen=True)
-class LeftAside:
+class SkippedFile:
     """A file or folder that is not looked at, and why; "" where its kind says it."""
 
     parts: tuple[str, ...]
     why: str = ""
 
-    def below(self) -> LeftAside:
+    def below(self) -> SkippedFile:
         """Return the same, seen from one folder further down."""
-        return LeftAside(self.parts[1:], self.why)
+        return SkippedFile(self.parts[1:], self.why)
 
 
 @dataclass(frozen=True)
 class Listing:
     """What a folder or an archive holds; `folders` has those that may be empty, too."""
 
-    files: tuple[Found, ...]
+    files: tuple[ListedFile, ...]
     folders: frozenset[tuple[str, ...]] = frozenset()
-    left_aside: tuple[LeftAside, ...] = ()
+    left_aside: tuple[SkippedFile, ...] = ()
 
     def first_parts(self) -> list[str]:
         """Return the names at the top, in order."""
         held: Iterable[tuple[str, ...]] = (*(file.parts for file in self.files), *self.folders)
         return sorted({parts[0] for parts in held})
 
-    def beside(self, *left_aside: LeftAside) -> Listing:
+    def beside(self, *left_aside: SkippedFile) -> Listing:
         """Return the same with what was left aside outside, which stays in sight by its path from here."""
-        outside = (LeftAside(("..", *left.parts), left.why) for left in left_aside)
+        outside = (SkippedFile(("..", *left.parts), left.why) for left in left_aside)
         return Listing(self.files, self.folders, (*self.left_aside, *outside))
 
     def inside(self, folder: str) -> Listing:

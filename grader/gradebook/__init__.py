@@ -3,19 +3,19 @@
 Who has no report, or points that are still to be decided, gets no grade in what an LMS imports, never a silent zero.
 """
 
-from grader.gradebook.canvas import canvas_csv
-from grader.gradebook.entries import Entry, FilledIn, entries_of
-from grader.gradebook.marks import marking_csv, read_marking_csv
-from grader.gradebook.moodle import moodle_csv
-from grader.gradebook.plain import plain_csv
+from grader.gradebook.canvas import fill_canvas
+from grader.gradebook.entries import FilledSheet, GradebookEntry, read_entries
+from grader.gradebook.marks import read_marking_sheet, write_marking_sheet
+from grader.gradebook.moodle import fill_moodle
+from grader.gradebook.plain import write_plain_csv
 
 __all__ = [
-    "Entry",
-    "FilledIn",
-    "canvas_csv",
-    "entries_of",
-    "marking_csv",
-    "moodle_csv",
-    "plain_csv",
-    "read_marking_csv",
+    "FilledSheet",
+    "GradebookEntry",
+    "fill_canvas",
+    "fill_moodle",
+    "read_entries",
+    "read_marking_sheet",
+    "write_marking_sheet",
+    "write_plain_csv",
 ]

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from grader.errors import InputError
 from grader.gradebook.entries import (
-    Entry,
-    FilledIn,
-    another_maximum,
-    by_identifier,
-    decimal_of,
-    filled_in,
-    left_as_it_was,
-    number_text,
+    FilledSheet,
+    GradebookEntry,
+    describe_other_maximum,
+    describe_untouched_grade,
+    detect_decimal_separator,
+    format_number,
+    index_by_identifier,
+    make_filled_sheet,
 )
-from grader.gradebook.spreadsheet import Sheet, neutral
+from grader.gradebook.spreadsheet import Sheet, neutralise
 
-__all__ = ["canvas_csv"]
+__all__ = ["fill_canvas"]
 
 _PERSON = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 # Whatever of a student the gradebook shows; the ID is Canvas' own, and what Canvas finds the student by.
@@ -27,7 +27,7 @@ _POINTS = "Points Possible"
 _KEPT = {"EX", "N/A"}  # excused, and not assigned to this student
 
 
-def canvas_csv(exported: str | None, entries: Iterable[Entry], title: str) -> FilledIn:
+def fill_canvas(exported: str | None, entries: Iterable[GradebookEntry], title: str) -> FilledSheet:
     """Fill in the gradebook that was exported from Canvas; every other column stays as it is.
 
     How Canvas reads it: `lib/gradebook_importer.rb` of instructure/canvas-lms.
@@ -41,34 +41,34 @@ def canvas_csv(exported: str | None, entries: Iterable[Entry], title: str) -> Fi
         InputError: the text is no exported gradebook, or has no such column.
     """
     entries = list(entries)
-    by_id = by_identifier(entries, "canvas_id")
+    by_id = index_by_identifier(entries, "canvas_id")
     sheet = _new_sheet(by_id, title) if exported is None else Sheet.read(exported)
     header = sheet.rows[0]
     if "ID" not in header:
         raise InputError("the file has no column ID; in Canvas' gradebook choose Export, and give that file")
     column = _column(header, title)
-    decimal = next((decimal_of(row[column]) for row in sheet.rows[1:] if _POINTS in row[0]), ".")
+    decimal = next((detect_decimal_separator(row[column]) for row in sheet.rows[1:] if _POINTS in row[0]), ".")
     notices = []
     for row in sheet.rows[1:]:
         if _POINTS in row[0]:
-            notices += another_maximum(row[column], entries)
+            notices += describe_other_maximum(row[column], entries)
             continue
-        row[:] = [neutral(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
+        row[:] = [neutralise(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
         entry = by_id.get(row[header.index("ID")].strip())
         if entry is None:
             continue
         if entry.report is not None and not entry.held_back and row[column].strip() not in _KEPT:
-            row[column] = number_text(entry.report.score, decimal)
+            row[column] = format_number(entry.report.score, decimal)
         elif row[column].strip():
-            notices.append(left_as_it_was(entry, row[column]))
+            notices.append(describe_untouched_grade(entry, row[column]))
     there = {row[header.index("ID")].strip() for row in sheet.rows[1:]}
     found = {entry.key for canvas_id, entry in by_id.items() if canvas_id in there}
-    return filled_in(sheet, entries, found, notices)
+    return make_filled_sheet(sheet, entries, found, notices)
 
 
-def _new_sheet(by_id: Mapping[str, Entry], title: str) -> Sheet:
+def _new_sheet(by_id: Mapping[str, GradebookEntry], title: str) -> Sheet:
     maximum = next((entry.report.max_score for entry in by_id.values() if entry.report is not None), None)
-    points = [f"    {_POINTS}", "", "", "", "", "" if maximum is None else number_text(maximum)]
+    points = [f"    {_POINTS}", "", "", "", "", "" if maximum is None else format_number(maximum)]
     people = [[entry.name, canvas_id, "", "", "", ""] for canvas_id, entry in by_id.items()]
     return Sheet([[*_PERSON, title], points, *people])
 

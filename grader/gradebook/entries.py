@@ -9,27 +9,27 @@ from pathlib import Path
 
 from grader.errors import InputError
 from grader.gradebook.spreadsheet import Sheet
-from grader.results.journal import Status, read_journal, report_of
+from grader.results.journal import Status, load_report, read_journal
 from grader.results.report import Report
 
 __all__ = [
-    "Entry",
-    "FilledIn",
-    "another_maximum",
-    "by_identifier",
-    "decimal_of",
-    "entries_of",
-    "filled_in",
+    "FilledSheet",
+    "GradebookEntry",
+    "describe_other_maximum",
+    "describe_untouched_grade",
+    "detect_decimal_separator",
+    "format_number",
+    "index_by_identifier",
     "is_number",
-    "left_as_it_was",
-    "number_text",
+    "make_filled_sheet",
+    "read_entries",
 ]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True)
-class Entry:
+class GradebookEntry:
     """One submission in the gradebook.
 
     Attributes:
@@ -54,11 +54,11 @@ class Entry:
         if self.report is None:
             return self.problem or "it was not graded"
         pending, maximum = self.report.pending_points, self.report.max_score
-        return f"{number_text(pending)} of {number_text(maximum)} points are still to be decided" if pending else ""
+        return f"{format_number(pending)} of {format_number(maximum)} points are still to be decided" if pending else ""
 
 
 @dataclass(frozen=True)
-class FilledIn:
+class FilledSheet:
     """A spreadsheet for an LMS to import.
 
     Attributes:
@@ -74,7 +74,7 @@ class FilledIn:
     notices: tuple[str, ...] = ()
 
 
-def entries_of(folder: Path) -> list[Entry]:
+def read_entries(folder: Path) -> list[GradebookEntry]:
     """Read the entries of a batch, in order of their keys, from the folder that `grader batch` wrote.
 
     Raises:
@@ -84,28 +84,30 @@ def entries_of(folder: Path) -> list[Entry]:
     for key, record in sorted(read_journal(folder).items()):
         report, problem = None, record.message
         try:
-            report = report_of(folder, record)
+            report = load_report(folder, record)
         except InputError as error:  # one lost report is one grade less, not a gradebook less
             problem = str(error)
         ours = report is None and record.status is not Status.UNREADABLE
-        entries.append(Entry(key, record.name, record.identifiers, report, problem, ours))
+        entries.append(GradebookEntry(key, record.name, record.identifiers, report, problem, ours))
     return entries
 
 
-def filled_in(sheet: Sheet, entries: Sequence[Entry], found: set[str], notices: Iterable[str]) -> FilledIn:
+def make_filled_sheet(
+    sheet: Sheet, entries: Sequence[GradebookEntry], found: set[str], notices: Iterable[str]
+) -> FilledSheet:
     """Return what a sheet that is filled in came to; `found` are the keys of those whose row is there."""
     without = tuple(f"{entry.name}: {entry.held_back}" for entry in entries if entry.held_back)
     missing = tuple(entry.name for entry in entries if entry.key not in found)
-    return FilledIn(sheet.text(), without, missing, tuple(dict.fromkeys(notices)))
+    return FilledSheet(sheet.text(), without, missing, tuple(dict.fromkeys(notices)))
 
 
-def by_identifier(entries: Iterable[Entry], identifier: str) -> dict[str, Entry]:
+def index_by_identifier(entries: Iterable[GradebookEntry], identifier: str) -> dict[str, GradebookEntry]:
     """Return the entries by what an LMS knows them by; those it does not know are left out.
 
     Raises:
         InputError: two are known by the same.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, GradebookEntry] = {}
     for entry in entries:
         if (value := entry.identifiers.get(identifier)) is None:
             continue
@@ -120,25 +122,25 @@ def is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell.strip()) is not None
 
 
-def another_maximum(cell: str, entries: Iterable[Entry]) -> list[str]:
+def describe_other_maximum(cell: str, entries: Iterable[GradebookEntry]) -> list[str]:
     """Say that the LMS grades out of another number of points, which nobody converts."""
     maximum = next((entry.report.max_score for entry in entries if entry.report is not None), None)
     if maximum is None or not is_number(cell) or float(cell.strip().replace(",", ".")) == maximum:
         return []
     there = cell.strip()
-    return [f"the reports give up to {number_text(maximum)} points, there it is up to {there}: change it there first"]
+    return [f"the reports give up to {format_number(maximum)} points, there it is up to {there}: change it there first"]
 
 
-def number_text(value: float, decimal: str = ".") -> str:
+def format_number(value: float, decimal: str = ".") -> str:
     """Write points without needless zeros."""
     return f"{value:.4f}".rstrip("0").rstrip(".").replace(".", decimal)
 
 
-def left_as_it_was(entry: Entry, cell: str) -> str:
+def describe_untouched_grade(entry: GradebookEntry, cell: str) -> str:
     """Say that a grade which is there was not touched: nobody but its teacher knows where it came from."""
     return f"{entry.name}: {cell.strip()} is there already, and was left"
 
 
-def decimal_of(sample: str) -> str:
+def detect_decimal_separator(sample: str) -> str:
     """Return the decimal separator of a number that an LMS wrote; Excel may take a number with another for a date."""
     return "," if re.fullmatch(r"\d+,\d+", sample.strip()) else "."

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from grader.errors import InputError
-from grader.gradebook.entries import Entry, is_number, number_text
-from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutral
+from grader.gradebook.entries import GradebookEntry, format_number, is_number
+from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutralise
 from grader.results.marks import WITHOUT_COMMENT, Mark, check_mark
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["marking_csv", "read_marking_csv"]
+__all__ = ["read_marking_sheet", "write_marking_sheet"]
 
 _HEADER = ["key", "name", "item", "text", "points", "comment"]
 _NEEDED = ("key", "item", "points", "comment")
 
 
-def marking_csv(entries: Iterable[Entry]) -> str:
+def write_marking_sheet(entries: Iterable[GradebookEntry]) -> str:
     """Return a row for each item that a person marks, all answers to one item before the next.
 
     Points and comment are empty where it waits. It starts with a byte order mark, as the gradebook does.
@@ -31,10 +31,10 @@ def marking_csv(entries: Iterable[Entry]) -> str:
         for item in report.items
         if item.by_person and item.id == name
     ]
-    return Sheet([[neutral(cell) for cell in row] for row in [_HEADER, *rows]], BYTE_ORDER_MARK, end="\r\n").text()
+    return Sheet([[neutralise(cell) for cell in row] for row in [_HEADER, *rows]], BYTE_ORDER_MARK, end="\r\n").text()
 
 
-def read_marking_csv(text: str, entries: Iterable[Entry], by: str, at: datetime) -> dict[str, list[Mark]]:
+def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at: datetime) -> dict[str, list[Mark]]:
     """Return the marks of each submission, by its key; rows without points give none.
 
     What stands there as it was written, and so was marked before, is left out too.
@@ -55,7 +55,7 @@ def read_marking_csv(text: str, entries: Iterable[Entry], by: str, at: datetime)
         points, comment = row["points"].strip(), row["comment"]
         if not points and comment.strip():
             raise InputError(f"{where}: there is a comment and no points; give points, 0 for none")
-        if not points or [points, comment] == [neutral(cell) for cell in _given(item)]:
+        if not points or [points, comment] == [neutralise(cell) for cell in _given(item)]:
             continue
         if not is_number(points):
             raise InputError(f"{where}: {points[:50]!r} is no number of points; write it as 0.5")
@@ -72,7 +72,7 @@ def _given(item: ItemResult) -> list[str]:
     """Return the points and the comment that an item has already."""
     if item.verdict is Verdict.PENDING:
         return ["", ""]
-    return [number_text(item.points), "" if item.message == WITHOUT_COMMENT else item.message]
+    return [format_number(item.points), "" if item.message == WITHOUT_COMMENT else item.message]
 
 
 def _item(reports: Mapping[str, Report | None], row: Mapping[str, str], where: str) -> ItemResult:

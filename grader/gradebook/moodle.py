@@ -9,27 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from grader.errors import InputError
 from grader.gradebook.entries import (
-    Entry,
-    FilledIn,
-    another_maximum,
-    by_identifier,
-    decimal_of,
-    filled_in,
+    FilledSheet,
+    GradebookEntry,
+    describe_other_maximum,
+    describe_untouched_grade,
+    detect_decimal_separator,
+    format_number,
+    index_by_identifier,
     is_number,
-    left_as_it_was,
-    number_text,
+    make_filled_sheet,
 )
-from grader.gradebook.spreadsheet import Sheet, neutral
+from grader.gradebook.spreadsheet import Sheet, neutralise
 from grader.results.report import Verdict
 
-__all__ = ["moodle_csv"]
+__all__ = ["fill_moodle"]
 
 _MESSAGE = 300  # characters of an item's message in a feedback comment
 _PARTICIPANT = re.compile(r"(\D+)(\d+)")
 _DATE = re.compile(r"\d{4}.*\d:\d\d|\d:\d\d.*\d{4}")
 
 
-def moodle_csv(worksheet: str, entries: Iterable[Entry]) -> FilledIn:
+def fill_moodle(worksheet: str, entries: Iterable[GradebookEntry]) -> FilledSheet:
     """Fill in the grading worksheet that was downloaded from Moodle, whatever language the site is in.
 
     A row is an entry's where the number of its participant is, and the name agrees: a group's number may be somebody
@@ -40,36 +40,38 @@ def moodle_csv(worksheet: str, entries: Iterable[Entry]) -> FilledIn:
         InputError: the text is no such worksheet, or its assignment is graded by a scale.
     """
     entries = list(entries)
-    by_number = by_identifier(entries, "moodle_participant")
+    by_number = index_by_identifier(entries, "moodle_participant")
     sheet = Sheet.read(worksheet)
     identifier = _identifier_column(sheet)
     grade, maximum = _grade_columns(sheet)
     feedback = _feedback_column(sheet, maximum)
-    notices = another_maximum(sheet.rows[1][maximum], entries)
+    notices = describe_other_maximum(sheet.rows[1][maximum], entries)
     if feedback is None:
         notices.append("the worksheet has no column for feedback comments, so it has grades alone")
     replaced, found = 0, set()
     for row in sheet.rows[1:]:
         entry = _moodle_entry(row, identifier, grade, by_number)
         kept = {identifier, grade, feedback}
-        row[:] = [cell if at in kept else neutral(cell) for at, cell in enumerate(row)]
+        row[:] = [cell if at in kept else neutralise(cell) for at, cell in enumerate(row)]
         if entry is None:
             continue
         found.add(entry.key)
         if entry.report is not None and not entry.held_back:
-            row[grade] = number_text(entry.report.score, decimal_of(row[maximum]))
+            row[grade] = format_number(entry.report.score, detect_decimal_separator(row[maximum]))
         elif row[grade].strip() not in ("", "-"):
-            notices.append(left_as_it_was(entry, row[grade]))
+            notices.append(describe_untouched_grade(entry, row[grade]))
         if feedback is not None:
             comment = _feedback(entry)
             replaced += row[feedback] not in ("", comment)
             row[feedback] = comment
     if replaced:
         notices.append(f"{replaced} feedback comments that were there are replaced")
-    return filled_in(sheet, entries, found, notices)
+    return make_filled_sheet(sheet, entries, found, notices)
 
 
-def _moodle_entry(row: Sequence[str], identifier: int, grade: int, by_number: Mapping[str, Entry]) -> Entry | None:
+def _moodle_entry(
+    row: Sequence[str], identifier: int, grade: int, by_number: Mapping[str, GradebookEntry]
+) -> GradebookEntry | None:
     match = _PARTICIPANT.fullmatch(row[identifier].strip())
     own = by_number.get(match[2]) if match else None
     # A file's name cannot hold all that a person's can, so only letters and digits are compared.
@@ -124,20 +126,20 @@ def _feedback_column(sheet: Sheet, maximum: int) -> int | None:
     return None if times or last <= maximum + 1 or header[last] == "Last modified (grade)" else last
 
 
-def _feedback(entry: Entry) -> str:
+def _feedback(entry: GradebookEntry) -> str:
     """Return a feedback comment, which is HTML; what an item's message has of the student's code is only text in it."""
     lines = []
     if entry.report is not None:
-        lines.append(f"{number_text(entry.report.score)} of {number_text(entry.report.max_score)} points")
+        lines.append(f"{format_number(entry.report.score)} of {format_number(entry.report.max_score)} points")
         for item in entry.report.items:
             if item.verdict is not Verdict.PASSED:
                 message = " ".join(item.message.split())
                 shown = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}…"
-                earned = f"{number_text(item.points)} of {number_text(item.max_points)}"
+                earned = f"{format_number(item.points)} of {format_number(item.max_points)}"
                 lines.append(
                     f"{item.title}: {'not yet decided' if item.verdict is Verdict.PENDING else earned}. {shown}"
                 )
     if entry.held_back:
         why = "it could not be graded, which is not your fault" if entry.system_error else entry.held_back
         lines.insert(0, f"No grade yet: {why}")
-    return neutral("<br>".join(html.escape(line.strip(), quote=False) for line in lines))
+    return neutralise("<br>".join(html.escape(line.strip(), quote=False) for line in lines))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from grader.gradebook.entries import Entry, number_text
-from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutral
+from grader.gradebook.entries import GradebookEntry, format_number
+from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutralise
 from grader.results.report import Report, Verdict
 
-__all__ = ["plain_csv"]
+__all__ = ["write_plain_csv"]
 
 
-def plain_csv(entries: Iterable[Entry]) -> str:
+def write_plain_csv(entries: Iterable[GradebookEntry]) -> str:
     """Return one row an entry: points so far, points still to be decided, an item a column, and what went wrong.
 
     It starts with a byte order mark, without which Excel takes Korean for something else.
@@ -24,12 +24,12 @@ def plain_csv(entries: Iterable[Entry]) -> str:
     for entry in entries:
         person = [entry.key, entry.name, *(entry.identifiers.get(name, "") for name in known)]
         rows.append([*person, *_points(entry.report, items), " ".join(entry.held_back.split())])
-    return Sheet([[neutral(cell) for cell in row] for row in rows], BYTE_ORDER_MARK, end="\r\n").text()
+    return Sheet([[neutralise(cell) for cell in row] for row in rows], BYTE_ORDER_MARK, end="\r\n").text()
 
 
 def _points(report: Report | None, items: Sequence[str]) -> list[str]:
     if report is None:
         return [""] * (3 + len(items))
-    earned = {item.id: number_text(item.points) for item in report.items if item.verdict is not Verdict.PENDING}
-    sums = [number_text(value) for value in (report.score, report.max_score, report.pending_points)]
+    earned = {item.id: format_number(item.points) for item in report.items if item.verdict is not Verdict.PENDING}
+    sums = [format_number(value) for value in (report.score, report.max_score, report.pending_points)]
     return [*sums, *(earned.get(item, "") for item in items)]

@@ -10,7 +10,7 @@ from itertools import islice
 
 from grader.errors import InputError
 
-__all__ = ["BYTE_ORDER_MARK", "Sheet", "neutral"]
+__all__ = ["BYTE_ORDER_MARK", "Sheet", "neutralise"]
 
 BYTE_ORDER_MARK = "\ufeff"
 _DELIMITERS = ",;\t"
@@ -24,7 +24,7 @@ _STARTS_INSIDE = re.compile(rf"([;\t\r\n])(?=(?:[^\S\t\r\n]|\")*[{_FORMULA}])")
 _NUMBER_OR_DASH = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?|-+")
 
 
-def neutral(cell: str) -> str:
+def neutralise(cell: str) -> str:
     """Return a cell that no spreadsheet program takes for a formula: an apostrophe goes before what would start one.
 
     Numbers, also negative ones, stay numbers; a cell that is neutral stays as it is.

@@ -14,21 +14,21 @@ from grader.assignment import RUBRICS, Assignment
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report, Verdict
-from grader.sandbox.host.execution import Execution, Watch
+from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
-from grader.submission.discussion import with_discussions
-from grader.submission.executed_notebook import ExecutedNotebook, executed_notebook
+from grader.submission.discussion import add_discussions
+from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
-from grader.training.datasets import find_data_set, shown_folder
+from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
 
-__all__ = ["grade", "limits_in", "load"]
+__all__ = ["adapt_limits", "grade", "load"]
 
 # Debian's packages of data sets: training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")
@@ -66,13 +66,15 @@ def grade(
         SystemFault: we or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
-    seed, limits = _seed(submission, assignment), limits_in(mode, assignment.limits, len(submission.notebooks))
+    seed, limits = _seed(submission, assignment), adapt_limits(mode, assignment.limits, len(submission.notebooks))
     shown = _shown(trainer)
     folders = {folder.parent.name: str(folder) for folder in shown}
     # Where trainings run, a second run for what moments cannot tell would cost more than snapshots do.
-    watch = Watch(_asked_for(assignment, only), seed, mode, folders, assignment.variables, moments=mode is Mode.NONE)
+    watch = RunOptions(
+        _asked_for(assignment, only), seed, mode, folders, assignment.variables, moments=mode is Mode.NONE
+    )
 
-    def run(watch: Watch, only: Collection[str] | None) -> _Run:
+    def run(watch: RunOptions, only: Collection[str] | None) -> _Run:
         inside = zygote.sandbox(limits, _hidden(assignment), left_out, shown)
         begun = time.monotonic()
         with closing(Execution(outputs=KeptOutputs(limits) if executed else None)) as execution, inside as sandbox:
@@ -94,10 +96,10 @@ def grade(
     if doubted := first.doubted(assignment):
         items |= {item.id: item for item in run(replace(watch, moments=False), doubted).items}
     seconds = {"cells_seconds": round(first.seconds, 4), "total_seconds": round(time.monotonic() - started, 4)}
-    found = with_discussions(list(items.values()), submission, assignment, only)
+    found = add_discussions(list(items.values()), submission, assignment, only)
     if executed and (kept := first.execution.outputs):
         ran = first.execution.cells
-        executed([executed_notebook(each, ran, kept.cells) for each in submission.notebooks])
+        executed([make_executed_notebook(each, ran, kept.cells) for each in submission.notebooks])
     return _report(submission, assignment, found, first.execution, first.layers, seconds)
 
 
@@ -155,7 +157,7 @@ def _asked_for(assignment: Assignment, only: Collection[str] | None) -> tuple[st
     return tuple(sorted({name for item in judged for name in item.names}))
 
 
-def limits_in(mode: Mode, limits: Limits, notebooks: int) -> Limits:
+def adapt_limits(mode: Mode, limits: Limits, notebooks: int) -> Limits:
     """Return the limits of the cells: where trainings run as written, they have a budget of their own.
 
     Args:
@@ -179,7 +181,7 @@ def _shown(trainer: Trainer | None) -> dict[Path, Path]:
     return {_SHOWN / each.name / "raw": _folder_of(each) for each in offered}
 
 
-_folder_of = cache(shown_folder)  # which looks at each byte that is there
+_folder_of = cache(make_shown_folder)  # which looks at each byte that is there
 
 
 def _hidden(assignment: Assignment) -> list[Path]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.assignment import Assignment, find_assignment, revision_of
+from grader.assignment import Assignment, compute_revision, find_assignment
 from grader.errors import InputError
 from grader.models.recipe import Mode
 from grader.results.report import Report
@@ -20,10 +20,10 @@ from grader.submission.submission import Submission
 if TYPE_CHECKING:
     from grader.training.trainer import Trainer
 
-__all__ = ["Grading", "joined"]
+__all__ = ["GradingSession", "join_reports"]
 
 
-class Grading:
+class GradingSession:
     """Grades in this process, and keeps warm what the next submission needs as well; use as a context manager.
 
     It belongs to one thread: the kernel ends a warm process when the thread that started it ends.
@@ -46,7 +46,7 @@ class Grading:
         self._zygotes: dict[tuple[str, ...], ZygoteLine] = {}
         self._trainer: Trainer | None = None
 
-    def __enter__(self) -> Grading:
+    def __enter__(self) -> GradingSession:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,10 +88,10 @@ class Grading:
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
         """
-        from grader.grading.grade import limits_in
+        from grader.grading.grade import adapt_limits
 
         assignment = self.assignment(assignment_name)
-        limits = limits_in(mode, assignment.limits, notebooks)
+        limits = adapt_limits(mode, assignment.limits, notebooks)
         judging = limits.judge_seconds + len(assignment.trained) * limits.training_seconds
         if mode is Mode.NONE or not assignment.trained:
             return max(limits.submission_seconds, judging)
@@ -210,7 +210,7 @@ class Grading:
             self._trainer = None
 
 
-def joined(part: Report, trainings: Report) -> Report:
+def join_reports(part: Report, trainings: Report) -> Report:
     """Return the report of a grading whose trainings were judged by themselves.
 
     Items that were judged among the trainings stand in the place they have in the rubric. All else is from the run that
@@ -237,6 +237,6 @@ def _sums(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, floa
 
 def _changed(assignment: Assignment) -> bool:
     try:
-        return revision_of(assignment.folder, assignment.reference) != assignment.revision
+        return compute_revision(assignment.folder, assignment.reference) != assignment.revision
     except OSError:  # it is being replaced, or gone: finding it again says so in words
         return True

@@ -9,8 +9,8 @@ from typing import Any
 
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError
-from grader.judging.outcome import Outcome
-from grader.judging.plugin import Given, RubricPlugin, name_of, place_of
+from grader.judging.outcome import TestOutcome
+from grader.judging.plugin import RubricPlugin, TestContext, get_test_name, locate_test
 from grader.judging.responses import Listener
 from grader.results.report import Verdict
 from grader.student import Definition, Fault, Student, Work
@@ -18,13 +18,13 @@ from grader.testing.cases import Draw
 from grader.testing.failures import Pending, ToTrain
 from grader.testing.learning import Training
 
-__all__ = ["Opening", "Trial", "Trials"]
+__all__ = ["CandidateState", "Evaluations", "ItemEvaluation"]
 
 _MOST_GRAPHS = 4  # different models that one item has trained
 
 
 @dataclass(frozen=True)
-class Opening:
+class CandidateState:
     """One state of the student's notebook to judge; `found_as` is the student's own name for what was searched."""
 
     definition: Definition | None
@@ -33,11 +33,11 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ItemEvaluation:
     """What the tests of one item came to in one state, and what the student's work answered them."""
 
-    opening: Opening
-    outcomes: Mapping[str, Outcome]
+    opening: CandidateState
+    outcomes: Mapping[str, TestOutcome]
     answers: Mapping[str, Sequence[Any]]
 
     @property
@@ -57,7 +57,7 @@ class Trial:
         return any(isinstance(answer, tuple) and answer[:1] == (Fault.TIMED_OUT,) for answer in answers)
 
 
-class Trials:
+class Evaluations:
     """What was tried for the items of one submission.
 
     Args:
@@ -81,18 +81,18 @@ class Trials:
         plugin: RubricPlugin,
         assignment: Assignment,
         work: Work,
-        openings: Mapping[str, list[Opening]],
+        openings: Mapping[str, list[CandidateState]],
         seed: str,
         trainings: Mapping[str, Training],
     ) -> None:
         self._items = {each.id: each for each in assignment.items if not each.by_person}
         for identifier in plugin.tests.keys() - self._items.keys():
-            where = place_of(plugin.tests[identifier][0])
+            where = locate_test(plugin.tests[identifier][0])
             raise AssignmentError(f"{where} judges {identifier!r}: rubric.toml has no such item")
         for identifier in self._items.keys() - plugin.tests.keys():
             raise AssignmentError(f"item {identifier!r} has no test: mark one with @item({identifier!r})")
         self.work = work
-        self.tried: dict[str, list[Trial]] = {identifier: [] for identifier in self._items}
+        self.tried: dict[str, list[ItemEvaluation]] = {identifier: [] for identifier in self._items}
         self.named: list[str] = []
         self._plugin = plugin
         self._openings = openings
@@ -103,7 +103,7 @@ class Trials:
         self._used = False  # whether since the trial began a process was asked that others had asked, or anything ahead
         self._remarks: list[str] = []
         self._hung: set[tuple[str, int]] = set()
-        self._searched: dict[tuple[str, ...], Opening | None] = {}
+        self._searched: dict[tuple[str, ...], CandidateState | None] = {}
 
     def run(self) -> None:
         """Try all.
@@ -120,7 +120,7 @@ class Trials:
 
     def functions(self, identifier: str) -> dict[str, Callable[..., None]]:
         """Return the test functions of an item by name."""
-        return {name_of(test): test.obj for test in self._plugin.tests[identifier]}
+        return {get_test_name(test): test.obj for test in self._plugin.tests[identifier]}
 
     def _try(self, each: Item) -> None:
         for number, opening in enumerate(self._openings[each.id]):
@@ -145,12 +145,12 @@ class Trials:
             found = bool(last) and (last[0].passed or last[0].pending is not None)
             self._searched.setdefault(each.names, last[0].opening if found else None)
 
-    def _trial(self, each: Item, number: int, shared: bool) -> Trial:
+    def _trial(self, each: Item, number: int, shared: bool) -> ItemEvaluation:
         """Run the tests of an item in one of its openings."""
         opening, self._used = self._openings[each.id][number], False
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, TestOutcome] = {}
         answers: dict[str, Sequence[Any]] = {}
-        given = Given(
+        given = TestContext(
             student=lambda: self._opened(each, opening, shared),
             draw=lambda: self.draw_for(each.id),
             remark=self._remarks.append,
@@ -160,12 +160,12 @@ class Trials:
             self._listener = None
             self._remarks.clear()
             outcome = self._plugin.run(test, given, each.visible)
-            outcomes[name_of(test)] = replace(outcome, remarks=tuple(self._remarks))
-            answers[name_of(test)] = self._listener.answers if self._listener else ()
-        return Trial(opening, outcomes, answers)
+            outcomes[get_test_name(test)] = replace(outcome, remarks=tuple(self._remarks))
+            answers[get_test_name(test)] = self._listener.answers if self._listener else ()
+        return ItemEvaluation(opening, outcomes, answers)
 
     @contextmanager
-    def _opened(self, each: Item, opening: Opening, shared: bool) -> Iterator[Student]:
+    def _opened(self, each: Item, opening: CandidateState, shared: bool) -> Iterator[Student]:
         seconds = self._limits.training_seconds if each.recipes else None
         with self.work.open(opening.definition, opening.aliases or None, seconds, shared=shared) as student:
             self._listener = Listener(student)

@@ -9,29 +9,29 @@ from typing import Any, NamedTuple
 
 from grader.assignment import Item
 from grader.errors import AssignmentError
-from grader.judging.evaluations import Trial, Trials
+from grader.judging.evaluations import Evaluations, ItemEvaluation
 from grader.judging.loading import Rubric
 from grader.judging.local import LocalStudent
-from grader.judging.outcome import Outcome, case_evidence
-from grader.judging.responses import Listener, Unlike
-from grader.judging.smallest import smallest_failing
+from grader.judging.outcome import TestOutcome, describe_case
+from grader.judging.responses import Listener, UnlikeResponse
+from grader.judging.smallest import find_smallest_failing
 from grader.results.report import Verdict
 from grader.student import StudentFault
 from grader.testing.cases import Draw, WrongCases
 from grader.testing.failures import Absent, Mismatch
 from grader.testing.misconceptions import Misconception
 
-__all__ = ["explained"]
+__all__ = ["explain"]
 
 
-class Heard(NamedTuple):
+class Explanation(NamedTuple):
     """What a student's work answered a test, and what the test found."""
 
     answers: Sequence[Any]
     evidence: Mapping[str, Any]
 
 
-def explained(item: Item, name: str, trial: Trial, trials: Trials, rubric: Rubric) -> Outcome:
+def explain(item: Item, name: str, trial: ItemEvaluation, trials: Evaluations, rubric: Rubric) -> TestOutcome:
     """Return the outcome of a test that went wrong, with the reason where one is found.
 
     Args:
@@ -48,7 +48,7 @@ def explained(item: Item, name: str, trial: Trial, trials: Trials, rubric: Rubri
     if outcome.verdict is Verdict.ABSENT:
         return outcome
     test = trials.functions(item.id)[name]
-    mistake = _same_mistake(item, test, Heard(trial.answers[name], outcome.evidence), trials, rubric)
+    mistake = _same_mistake(item, test, Explanation(trial.answers[name], outcome.evidence), trials, rubric)
     if mistake is not None:
         trials.named.append(mistake.id)
         why = f"{mistake.says}; {mistake.look} (section {item.section})"
@@ -60,7 +60,7 @@ def explained(item: Item, name: str, trial: Trial, trials: Trials, rubric: Rubri
 
 
 def _same_mistake(
-    item: Item, test: Callable[..., None], heard: Heard, trials: Trials, rubric: Rubric
+    item: Item, test: Callable[..., None], heard: Explanation, trials: Evaluations, rubric: Rubric
 ) -> Misconception | None:
     """Return the misconception that answers the test as the student's work did.
 
@@ -73,13 +73,13 @@ def _same_mistake(
     return next((each for each in able if _answers(each, test, trials.draw_for(item.id), rubric, heard)), None)
 
 
-def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Heard) -> bool:
+def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Explanation) -> bool:
     """Tell whether a mutant answers a test in the same way."""
     try:
         listener = Listener(LocalStudent(rubric.namespace(mistake)), heard.answers)
         arguments = {"student": listener, "draw": draw, "remark": lambda _: None}
         test(**{name: arguments[name] for name in inspect.signature(test).parameters})
-    except Unlike:
+    except UnlikeResponse:
         return False
     except (AssertionError, StudentFault, Absent, WrongCases) as error:
         first = error.first if isinstance(error, WrongCases) else error
@@ -96,20 +96,22 @@ def _seen(evidence: Mapping[str, Any]) -> Any:
     return None if isinstance(found, dict) else found
 
 
-def _with_the_smallest(outcome: Outcome, test: Callable[..., None], trial: Trial, trials: Trials) -> Outcome:
+def _with_the_smallest(
+    outcome: TestOutcome, test: Callable[..., None], trial: ItemEvaluation, trials: Evaluations
+) -> TestOutcome:
     """Show the smallest input that goes wrong, where the test says among which to look."""
     case_test, one = getattr(test, "case_test", None), getattr(test, "one", None)
     if case_test is None or one is None:
         return outcome
     try:
         with trials.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
-            found = smallest_failing(case_test, one, student)
+            found = find_smallest_failing(case_test, one, student)
     except StudentFault:
         return outcome
     if found is None:
         return outcome
     case, mismatch = found
-    smallest = {**case_evidence(case), **mismatch.evidence}
+    smallest = {**describe_case(case), **mismatch.evidence}
     smallest["case"] = f"the smallest input that goes wrong: {case.description}"
     message = f"{outcome.message}; the smallest input that goes wrong is {case.description}: {mismatch}"
     return replace(outcome, message=message, evidence={**outcome.evidence, "smallest": smallest})

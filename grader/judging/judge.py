@@ -14,11 +14,11 @@ from dataclasses import replace
 import torch
 
 from grader.assignment import Assignment, Item
-from grader.judging.evaluations import Opening, Trial, Trials
-from grader.judging.explain import explained
+from grader.judging.evaluations import CandidateState, Evaluations, ItemEvaluation
+from grader.judging.explain import explain
 from grader.judging.loading import Rubric, load_rubric
-from grader.judging.outcome import Outcome
-from grader.judging.training_verdicts import decided
+from grader.judging.outcome import TestOutcome
+from grader.judging.training_verdicts import resolve_trainings
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
 from grader.student import Definition, Work
@@ -63,12 +63,12 @@ def judge(
     told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
     with _as_alone():
         with rubric.collected() as plugin:
-            trials = Trials(plugin, assignment, work, openings, draws, told)
+            trials = Evaluations(plugin, assignment, work, openings, draws, told)
             trials.run()
         results = {item.id: _result(item, trials, work, rubric) for item in items}
     if trainer is not None:
         waiting = {item: trials.tried[item.id] for item in items if item.recipes}
-        results |= decided(waiting, results, mode, trainer, work, progress)
+        results |= resolve_trainings(waiting, results, mode, trainer, work, progress)
     return [results[item.id] for item in items]
 
 
@@ -92,17 +92,17 @@ def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer |
     return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
 
 
-def _openings(item: Item, work: Work, rubric: Rubric) -> list[Opening]:
+def _openings(item: Item, work: Work, rubric: Rubric) -> list[CandidateState]:
     if not item.names:
-        return [Opening(None)]
+        return [CandidateState(None)]
     definitions = _definitions(item, work)
     if not item.recipes:
         # The end of the notebook first: there one process serves all items, and most that are right are right there.
         definitions.sort(key=lambda definition: not definition.at_end)
-    found = [Opening(definition) for definition in definitions]
+    found = [CandidateState(definition) for definition in definitions]
     if not found and item.search:
         candidates = work.candidates(rubric.filled_in.get(item.id, ()))
-        return [Opening(where, {item.names[0]: name}, name) for where, name in candidates]
+        return [CandidateState(where, {item.names[0]: name}, name) for where, name in candidates]
     return found
 
 
@@ -118,12 +118,12 @@ def _definitions(item: Item, work: Work) -> list[Definition]:
     return found
 
 
-def _result(item: Item, trials: Trials, work: Work, rubric: Rubric) -> ItemResult:
+def _result(item: Item, trials: Evaluations, work: Work, rubric: Rubric) -> ItemResult:
     tried = trials.tried[item.id]
     if item.search:
         tried = [trial for trial in tried if trial.passed or trial.pending or trial.opening.found_as is None]
     if not tried:
-        return _item_result(item, 0, Outcome(Verdict.ABSENT, _absence(item, work)), None)
+        return _item_result(item, 0, TestOutcome(Verdict.ABSENT, _absence(item, work)), None)
     judged = [(*_points(item, trial), trial) for trial in tried]
     # The best counts; among equals the last, because that is where the student left it.
     points, name, trial = max(
@@ -132,16 +132,16 @@ def _result(item: Item, trials: Trials, work: Work, rubric: Rubric) -> ItemResul
     if trial.passed:
         remarks = [remark for outcome in trial.outcomes.values() for remark in outcome.remarks]
         message = "; ".join([_where(trial.opening), *remarks])
-        return _item_result(item, points, Outcome(Verdict.PASSED, message), trial)
+        return _item_result(item, points, TestOutcome(Verdict.PASSED, message), trial)
     if trial.pending:
         return _item_result(item, 0, trial.outcomes[name], trial)
-    outcome = explained(item, name, trial, trials, rubric)
+    outcome = explain(item, name, trial, trials, rubric)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)
     return _item_result(item, points, outcome, trial)
 
 
-def _points(item: Item, trial: Trial) -> tuple[float, str]:
+def _points(item: Item, trial: ItemEvaluation) -> tuple[float, str]:
     """Return what a trial earns, and the name of the first test that went wrong."""
     wrong = [name for name, outcome in trial.outcomes.items() if outcome.verdict is not Verdict.PASSED]
     if not wrong:
@@ -152,17 +152,17 @@ def _points(item: Item, trial: Trial) -> tuple[float, str]:
     return (math.floor(item.points * share * 4) / 4 if partly else 0), wrong[0]
 
 
-def _is_absent(trial: Trial) -> bool:
+def _is_absent(trial: ItemEvaluation) -> bool:
     wrong = [outcome for outcome in trial.outcomes.values() if outcome.verdict is not Verdict.PASSED]
     return bool(wrong) and wrong[0].verdict is Verdict.ABSENT
 
 
-def _where(opening: Opening) -> str:
+def _where(opening: CandidateState) -> str:
     named = opening.found_as and opening.definition
     return f"found as {opening.found_as} in cell {opening.definition.cell}" if named and opening.definition else "right"
 
 
-def _item_result(item: Item, points: float, outcome: Outcome, trial: Trial | None) -> ItemResult:
+def _item_result(item: Item, points: float, outcome: TestOutcome, trial: ItemEvaluation | None) -> ItemResult:
     definition = trial.opening.definition if trial else None
     return ItemResult(
         id=item.id,

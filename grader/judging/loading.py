@@ -12,11 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from grader.assignment import Assignment, revision_of
+from grader.assignment import Assignment, compute_revision
 from grader.errors import AssignmentError
-from grader.judging.misconceptions import find_misconceptions, mutant_cells
+from grader.judging.misconceptions import find_misconceptions, write_mutant
 from grader.judging.plugin import RubricPlugin
-from grader.judging.solution import Solution, load_solution, own_packages
+from grader.judging.solution import Solution, list_own_packages, load_solution
 from grader.testing.misconceptions import Misconception
 
 __all__ = ["Rubric", "load_rubric"]
@@ -42,7 +42,7 @@ class Rubric:
     @property
     def own_packages(self) -> tuple[str, ...]:
         """The names under which the assignment's own code may import itself; no student has them."""
-        return own_packages(self.assignment)
+        return list_own_packages(self.assignment)
 
     @cached_property
     def solution(self) -> Solution:
@@ -72,7 +72,7 @@ class Rubric:
     def namespace(self, misconception: Misconception) -> dict[str, Any]:
         """Return the model solution's definitions with a misconception among them."""
         if misconception.id not in self._namespaces:
-            mutated = self.solution.with_definitions(mutant_cells(misconception, self.own_packages))
+            mutated = self.solution.with_definitions(write_mutant(misconception, self.own_packages))
             self._namespaces[misconception.id] = mutated.namespace()
         return self._namespaces[misconception.id]
 
@@ -90,7 +90,7 @@ def load_rubric(assignment: Assignment) -> Rubric:
     """
     key = hashlib.sha256(f"{assignment.folder}\n{assignment.revision}".encode()).hexdigest()[:16]
     if key not in _loaded:
-        if revision_of(assignment.folder, assignment.reference) != assignment.revision:
+        if compute_revision(assignment.folder, assignment.reference) != assignment.revision:
             raise AssignmentError(f"{assignment.folder} has changed since it was loaded: load the assignment again")
         _forget(assignment.reference)
         _loaded[key] = Rubric(assignment, f"_rubric_{key}")

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from grader.judging.solution import Solution
 from grader.models import modules
-from grader.models.export import NotExportable, exported
+from grader.models.export import NotExportable, export_graph
 from grader.models.fit import trained_in_place
-from grader.models.probe import probed
+from grader.models.probe import probe
 from grader.models.recipe import Recipe
-from grader.student import Definition, Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
+from grader.student import Definition, Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
 
@@ -132,7 +132,7 @@ def _small(value: Any) -> Tensor | dict[str, Tensor] | None:
     if isinstance(value, Tensor) and value.numel() <= _SMALL:
         return _plain(value)
     if isinstance(value, nn.Module):
-        parameters = {name: _plain(parameter) for name, parameter in modules.learnable(value).items()}
+        parameters = {name: _plain(parameter) for name, parameter in modules.find_learnable(value).items()}
         small = sum(parameter.numel() for parameter in parameters.values()) <= _SMALL
         return parameters if parameters and small else None
     return None
@@ -143,7 +143,7 @@ class LocalRemote:
 
     def __init__(self, value: Any, entered: Entered = nullcontext) -> None:
         self.value = value
-        self.kind = modules.kind_of(value)
+        self.kind = modules.classify(value)
         self._entered = entered
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -166,21 +166,21 @@ class LocalRemote:
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         """Call what makes a model so that the model has shapes and no numbers."""
-        made = self._answer(lambda: modules.sketched(self.value, _incoming(args), _incoming(kwargs)))
+        made = self._answer(lambda: modules.sketch(self.value, _incoming(args), _incoming(kwargs)))
         return _outgoing(made, self._entered)
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
-        return tuple(Parameter(*each) for each in self._answer(lambda: modules.signature_of(self.value)))
+        return tuple(Parameter(*each) for each in self._answer(lambda: modules.read_signature(self.value)))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
-        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.find_learnable(self.value))
         return {name: _plain(self._answer(parameter.cpu)) for name, parameter in found.items()}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
-        found: dict[str, nn.Parameter] = self._answer(lambda: modules.learnable(self.value))
+        found: dict[str, nn.Parameter] = self._answer(lambda: modules.find_learnable(self.value))
         return {name: tuple(parameter.shape) for name, parameter in found.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
@@ -194,18 +194,18 @@ class LocalRemote:
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
-        found = self._answer(lambda: modules.operations(self.value, inputs))
+        found = self._answer(lambda: modules.trace_operations(self.value, inputs))
         return tuple(Operation(*each) for each in found)
 
     def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
         """Return the class that a model holds for the likeliest for each image."""
-        found: Tensor = self._answer(lambda: modules.answers(self.value, images, like.size, like.pixels))
+        found: Tensor = self._answer(lambda: modules.predict_classes(self.value, images, like.size, like.pixels))
         return found
 
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return what the module says of its forward pass."""
         try:
-            return self._answer(lambda: exported(self.value, image))
+            return self._answer(lambda: export_graph(self.value, image))
         except StudentFault as fault:
             if isinstance(fault.__cause__, NotExportable):
                 return {"reason": str(fault.__cause__)}
@@ -213,12 +213,12 @@ class LocalRemote:
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
-        found: dict[str, Tensor] = self._answer(lambda: probed(self.value, names, images, seed))
+        found: dict[str, Tensor] = self._answer(lambda: probe(self.value, names, images, seed))
         return found
 
-    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in this process."""
-        return OwnRun(*self._answer(lambda: trained_in_place(self.value, recipe, seed, images, labels, judged)))
+        return OwnCurve(*self._answer(lambda: trained_in_place(self.value, recipe, seed, images, labels, judged)))
 
     def _answer(self, question: Callable[[], Any]) -> Any:
         with self._entered():

@@ -12,10 +12,10 @@ from types import ModuleType
 
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
-from grader.judging.solution import SolutionCell, cells_of
+from grader.judging.solution import SolutionCell, read_cells
 from grader.testing.misconceptions import MARK, Misconception
 
-__all__ = ["find_misconceptions", "mutant_cells"]
+__all__ = ["find_misconceptions", "write_mutant"]
 
 
 def find_misconceptions(assignment: Assignment, modules: Iterable[ModuleType]) -> tuple[Misconception, ...]:
@@ -41,7 +41,7 @@ def find_misconceptions(assignment: Assignment, modules: Iterable[ModuleType]) -
     return tuple(found.values())
 
 
-def mutant_cells(misconception: Misconception, own: Sequence[str]) -> list[SolutionCell]:
+def write_mutant(misconception: Misconception, own: Sequence[str]) -> list[SolutionCell]:
     """Return a misconception's definition under the name that it replaces, and the imports of its file.
 
     Args:
@@ -49,7 +49,7 @@ def mutant_cells(misconception: Misconception, own: Sequence[str]) -> list[Solut
         own: names of packages that a student's notebook does not have.
     """
     file = Path(inspect.getsourcefile(misconception.mutant) or "")
-    imports = [cell for cell in cells_of(file, own) if cell.is_import]
+    imports = [cell for cell in read_cells(file, own) if cell.is_import]
     tree = ast.parse(textwrap.dedent(inspect.getsource(misconception.mutant)))
     (node,) = tree.body
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)

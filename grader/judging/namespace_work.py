@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from grader.judging.local import LocalRemote, LocalStudent
-from grader.models.modules import PACKAGES_PATTERN, module_of
+from grader.models.modules import PACKAGES_PATTERN, find_module_name
 from grader.student import Definition, Fault, OwnTraining, StudentFault
 
 __all__ = ["NamespaceWork"]
@@ -52,7 +52,7 @@ class NamespaceWork:
 
     def imported_from(self, name: str) -> str | None:
         """Return the package a name was merely imported from."""
-        module = module_of(self._namespace.get(name))
+        module = find_module_name(self._namespace.get(name))
         return module if _PACKAGES.match(module) else None
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
@@ -87,7 +87,7 @@ class NamespaceWork:
 
     def _is_written(self, name: str) -> bool:
         thing = self._namespace.get(name)
-        return callable(thing) and not _PACKAGES.match(module_of(thing))
+        return callable(thing) and not _PACKAGES.match(find_module_name(thing))
 
 
 @contextmanager

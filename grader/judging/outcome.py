@@ -9,14 +9,14 @@ from typing import Any
 from grader.results.report import Verdict
 from grader.student import Fault, StudentFault
 from grader.testing.cases import Case, WrongCases
-from grader.testing.evidence import clip, plain
+from grader.testing.evidence import clip, to_plain_json
 from grader.testing.failures import Absent, Mismatch, Pending
 
-__all__ = ["Outcome", "case_evidence", "outcome_of"]
+__all__ = ["TestOutcome", "describe_case", "interpret_exception"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestOutcome:
     """What one test came to; `right` of `total` cases were right (a test without cases counts as one).
 
     `misconception` is the id of the known mistake that answers as the student's work does, `remarks` is what a test has
@@ -35,38 +35,38 @@ class Outcome:
     pending: Pending | None = field(default=None, compare=False)
 
 
-def outcome_of(error: Exception, visible: bool) -> Outcome | None:
+def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
     """Return what an exception says about the student's work, None where it is the rubric's own fault.
 
     Where the item is not `visible`, neither message nor evidence shows inputs, expected values or what the student's
     code said about them.
     """
     if isinstance(error, Absent):
-        return Outcome(Verdict.ABSENT, str(error))
+        return TestOutcome(Verdict.ABSENT, str(error))
     if isinstance(error, Pending):
-        return Outcome(Verdict.PENDING, clip(str(error)), pending=error)
+        return TestOutcome(Verdict.PENDING, clip(str(error)), pending=error)
     right, total = (error.right, error.total) if isinstance(error, WrongCases) else (0, 1)
     first = error.first if isinstance(error, WrongCases) else error
     if not isinstance(first, (AssertionError, StudentFault)):
         return None
     fault = first.fault if isinstance(first, StudentFault) else None
     if fault is Fault.MISSING:
-        return Outcome(Verdict.ABSENT, str(first))
+        return TestOutcome(Verdict.ABSENT, str(first))
     verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
     if not visible:
-        return Outcome(verdict, _hidden_message(fault, right, total), right, total)
+        return TestOutcome(verdict, _hidden_message(fault, right, total), right, total)
     message = str(first) or "is not right"
     evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
     if isinstance(error, WrongCases):
         message = f"wrong in {total - right} of {total} cases, first with {error.case.description}: {message}"
-        evidence.update(case_evidence(error.case), cases={"right": right, "total": total})
+        evidence.update(describe_case(error.case), cases={"right": right, "total": total})
     file, cell = (first.file, first.cell) if isinstance(first, Mismatch) else (None, None)
-    return Outcome(verdict, clip(message), right, total, evidence, file, cell)
+    return TestOutcome(verdict, clip(message), right, total, evidence, file, cell)
 
 
-def case_evidence(case: Case) -> dict[str, Any]:
+def describe_case(case: Case) -> dict[str, Any]:
     """Return a case's description and inputs as evidence."""
-    return {"case": case.description, "inputs": plain(case.values)}
+    return {"case": case.description, "inputs": to_plain_json(case.values)}
 
 
 def _hidden_message(fault: Fault | None, right: int, total: int) -> str:

@@ -13,20 +13,20 @@ import pytest
 from _pytest.config import default_plugins
 
 from grader.errors import AssignmentError, GraderError, SystemFault
-from grader.judging.outcome import Outcome, outcome_of
+from grader.judging.outcome import TestOutcome, interpret_exception
 from grader.results.report import Verdict
 from grader.student import Student
 from grader.testing.cases import Draw
 from grader.testing.learning import Training
 
-__all__ = ["Given", "RubricPlugin", "name_of", "place_of"]
+__all__ = ["RubricPlugin", "TestContext", "get_test_name", "locate_test"]
 
 # Of pytest only what collects and calls; what pytest adds in a later version is not wanted either.
 _UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
 
 
 @dataclass(frozen=True)
-class Given:
+class TestContext:
     """What a test is given while it runs.
 
     Args:
@@ -73,7 +73,7 @@ class RubricPlugin:
         self.tests: dict[str, list[pytest.Function]] = {}
         self._error: BaseException | None = None
         self._finished = False
-        self._given: Given | None = None
+        self._given: TestContext | None = None
         arguments = [
             *map(str, modules),
             *("--rootdir", str(folder), "--confcutdir", str(folder), "-c", os.devnull, "--noconftest"),
@@ -86,7 +86,7 @@ class RubricPlugin:
         if not self._finished:
             raise SystemFault(f"pytest ended with {code} before it had collected the rubric")
 
-    def run(self, test: pytest.Function, given: Given, visible: bool) -> Outcome:
+    def run(self, test: pytest.Function, given: TestContext, visible: bool) -> TestOutcome:
         """Run a test and return what it came to.
 
         Args:
@@ -109,15 +109,15 @@ class RubricPlugin:
         except (GraderError, OSError, MemoryError):
             raise
         except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
-            outcome = outcome_of(error, visible) if isinstance(error, Exception) else None
+            outcome = interpret_exception(error, visible) if isinstance(error, Exception) else None
             if outcome is None:
                 what = f"broke, which no submission should make it do: {type(error).__name__}: {error}"
-                raise AssignmentError(f"{place_of(test)} {what}") from error
+                raise AssignmentError(f"{locate_test(test)} {what}") from error
             return outcome
         finally:
             self._given = None
             test._initrequest()  # what it was given is let go of, and opened anew where it runs once more
-        return Outcome(Verdict.PASSED, right=1)
+        return TestOutcome(Verdict.PASSED, right=1)
 
     @pytest.fixture
     def student(self) -> Iterator[Student]:
@@ -136,10 +136,12 @@ class RubricPlugin:
     def training(self, request: pytest.FixtureRequest) -> Training:
         training = self._asked().training
         if training is None:
-            raise AssignmentError(f"{place_of(request.node)} asks for `training`: give its item recipes in rubric.toml")
+            raise AssignmentError(
+                f"{locate_test(request.node)} asks for `training`: give its item recipes in rubric.toml"
+            )
         return training
 
-    def _asked(self) -> Given:
+    def _asked(self) -> TestContext:
         assert self._given is not None
         return self._given
 
@@ -156,9 +158,9 @@ class RubricPlugin:
         for function in items:
             identifier = str(getattr(function.function, "item", "")) if isinstance(function, pytest.Function) else ""
             if not identifier:
-                raise AssignmentError(f"{place_of(function)} judges no item: mark it with @item(...)")
+                raise AssignmentError(f"{locate_test(function)} judges no item: mark it with @item(...)")
             if not isinstance(function, pytest.Function) or "student" not in function.fixturenames:
-                raise AssignmentError(f"{place_of(function)} does not ask for `student`: it can judge nothing")
+                raise AssignmentError(f"{locate_test(function)} does not ask for `student`: it can judge nothing")
             self.tests.setdefault(identifier, []).append(function)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -173,11 +175,11 @@ class RubricPlugin:
         self._error = excinfo.value
 
 
-def place_of(node: pytest.Item) -> str:
+def locate_test(node: pytest.Item) -> str:
     """Return where a test stands, for its author."""
-    return f"{node.path.name}, {name_of(node)}"
+    return f"{node.path.name}, {get_test_name(node)}"
 
 
-def name_of(node: pytest.Item) -> str:
+def get_test_name(node: pytest.Item) -> str:
     """Return a test's name as its author wrote it."""
     return str(getattr(node, "originalname", None) or node.name)

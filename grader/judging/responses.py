@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from grader.student import Fault, Operation, Recorded, Student, StudentFault
-from grader.testing.models import Layer, layers_of
+from grader.testing.models import Layer, find_layers
 
-__all__ = ["Listener", "Unlike", "alike"]
+__all__ = ["Listener", "UnlikeResponse", "are_alike"]
 
 _TOLERANCE = 1e-4
 _MOST, _DEEPEST = 10_000, 4
@@ -19,7 +19,7 @@ _SIZED = (str, tuple, list, dict)
 _TOO_LARGE = "an answer too large to be kept"
 
 
-class Unlike(Exception):
+class UnlikeResponse(Exception):
     """An answer is not the one that was expected."""
 
 
@@ -67,8 +67,8 @@ class Listener:
         answer = _kept(answer)
         self.answers.append(answer)
         expected = self._expected
-        if expected is not None and not (number < len(expected) and alike(answer, expected[number])):
-            raise Unlike
+        if expected is not None and not (number < len(expected) and are_alike(answer, expected[number])):
+            raise UnlikeResponse
 
     def _heard(self, question: Callable[[], Any]) -> Any:
         try:
@@ -131,7 +131,7 @@ class _HeardRemote:
         except StudentFault as fault:
             self._listener.hear((fault.fault, fault.message))
             raise
-        self._listener.hear(layers_of(operations, self.remote.parameter_shapes()))
+        self._listener.hear(find_layers(operations, self.remote.parameter_shapes()))
         return operations
 
 
@@ -162,14 +162,14 @@ def _bare(value: Any) -> Any:
     return value
 
 
-def alike(one: Any, other: Any) -> bool:
+def are_alike(one: Any, other: Any) -> bool:
     """Tell whether two answers are the same, up to rounding and dtype; gradients whatever their names are."""
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.shape == other.shape and _close(one, other)
     if isinstance(one, dict) and isinstance(other, dict):
-        return alike(list(one.values()), list(other.values()))
+        return are_alike(list(one.values()), list(other.values()))
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-        return len(one) == len(other) and all(alike(*pair) for pair in zip(one, other, strict=True))
+        return len(one) == len(other) and all(are_alike(*pair) for pair in zip(one, other, strict=True))
     if isinstance(one, Fault) or isinstance(other, Fault):
         return one is other
     return type(one) is type(other) and bool(one == other)

@@ -14,12 +14,12 @@ from grader.student import Student, StudentFault
 from grader.testing.cases import Case, Choice, Draw
 from grader.testing.failures import Mismatch
 
-__all__ = ["smallest_failing"]
+__all__ = ["find_smallest_failing"]
 
 _TRIES = 400
 
 
-def smallest_failing(
+def find_smallest_failing(
     test: Callable[[Any, Any], None], one: Callable[[Draw], Case], student: Student
 ) -> tuple[Case, Mismatch] | None:
     """Return the smallest case for which a test fails with a mismatch, None where none is found.

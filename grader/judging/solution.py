@@ -16,7 +16,7 @@ from typing import Any
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
 
-__all__ = ["Solution", "SolutionCell", "cells_of", "load_solution", "own_packages"]
+__all__ = ["Solution", "SolutionCell", "list_own_packages", "load_solution", "read_cells"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
@@ -77,7 +77,7 @@ class Solution:
         return namespace
 
 
-def own_packages(assignment: Assignment) -> tuple[str, ...]:
+def list_own_packages(assignment: Assignment) -> tuple[str, ...]:
     """Return the names under which an assignment's own code may import itself; no student has them."""
     return (assignment.folder.name, *([assignment.reference.name] if assignment.reference else []))
 
@@ -90,18 +90,18 @@ def load_solution(assignment: Assignment) -> Solution:
     """
     if assignment.reference is None:
         raise AssignmentError(f"{assignment.folder / 'rubric.toml'} names no reference: add reference = a folder")
-    own = own_packages(assignment)
+    own = list_own_packages(assignment)
     files = [path for path in sorted(assignment.reference.glob("*.py")) if path.name != "__init__.py"]
-    cells = [cell for path in files for cell in cells_of(path, own)]
+    cells = [cell for path in files for cell in read_cells(path, own)]
     shown = assignment.folder / "solution.py"
-    last = list(cells_of(shown, own)) if shown.is_file() else []
+    last = list(read_cells(shown, own)) if shown.is_file() else []
     imports = [cell for cell in (*cells, *last) if cell.is_import]
     lines = dict.fromkeys(cell.source for cell in imports)
     rest = [cell for cell in (*cells, *last) if cell not in imports]
     return Solution((SolutionCell("", "\n".join(lines)), *rest))
 
 
-def cells_of(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
+def read_cells(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
     """Give the top-level statements of a file as cells: docstring, `__all__` and imports of our own modules left out.
 
     Args:

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from grader.assignment import Item
-from grader.judging.evaluations import Trial
+from grader.judging.evaluations import ItemEvaluation
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult
 from grader.student import OwnTraining, StudentFault, Work
 from grader.testing.failures import ToTrain
-from grader.testing.learning import perturbed
+from grader.testing.learning import perturb
 from grader.training.datasets import DataSet
 
-__all__ = ["with_own_loops"]
+__all__ = ["add_training_advice"]
 
 _MOST = 4  # loops shown for an item
 _JUDGED = 2000
@@ -23,8 +23,8 @@ _SEED = 0
 _SECONDS = 120  # for a trained model's answers
 
 
-def with_own_loops(
-    result: ItemResult, item: Item, trials: Sequence[Trial], work: Work, data_set: DataSet, mode: Mode
+def add_training_advice(
+    result: ItemResult, item: Item, trials: Sequence[ItemEvaluation], work: Work, data_set: DataSet, mode: Mode
 ) -> ItemResult:
     """Return a result with what was seen of the notebook's own trainings of that item's model.
 
@@ -45,7 +45,7 @@ def with_own_loops(
     )
 
 
-def _is_of(training: OwnTraining, item: Item, trials: Sequence[Trial]) -> bool:
+def _is_of(training: OwnTraining, item: Item, trials: Sequence[ItemEvaluation]) -> bool:
     """Tell whether a loop trained the item's model: by the name of its class, else by how many numbers it has."""
     names = {*item.names[:1], *(trial.opening.found_as for trial in trials)}
     numbers = {number for trial in trials if isinstance(trial.pending, ToTrain) for number in trial.pending.numbers}
@@ -73,7 +73,7 @@ def _shown(training: OwnTraining, work: Work, data_set: DataSet, mode: Mode) -> 
 
 def _accuracy(training: OwnTraining, work: Work, data_set: DataSet) -> float | None:
     """Return what the model that the notebook trained reaches, None where it does not answer."""
-    images = perturbed(data_set.withheld_images[:_JUDGED], _SEED)
+    images = perturb(data_set.withheld_images[:_JUDGED], _SEED)
     try:
         with work.trained(training, _SECONDS) as model:
             classes = model.answers(images[:, None], training)

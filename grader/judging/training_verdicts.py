@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grader.assignment import Item
-from grader.judging.evaluations import Trial
-from grader.judging.training_advice import with_own_loops
+from grader.judging.evaluations import ItemEvaluation
+from grader.judging.training_advice import add_training_advice
 from grader.models.recipe import Mode, Recipe
 from grader.results.report import ItemResult, Verdict
 from grader.student import Work
-from grader.testing.failures import Learned, ToTrain
-from grader.training.cache import Attempt, Run
+from grader.testing.failures import ToTrain, TrainedInPlace
+from grader.training.cache import TrainingJob, TrainingResult
 from grader.training.trainer import Trainer
 
-__all__ = ["decided"]
+__all__ = ["resolve_trainings"]
 
 _OURS = "trained by the grader from the model's graph"
 _THEIRS = "weaker: trained in the notebook's own process"
@@ -27,12 +27,12 @@ class _Waiting:
     """An item whose models are to be trained: the attempts in order, and the state that each is from."""
 
     recipe: Recipe
-    attempts: tuple[Attempt, ...]
-    trials: tuple[Trial, ...]
+    attempts: tuple[TrainingJob, ...]
+    trials: tuple[ItemEvaluation, ...]
 
 
-def decided(
-    waiting: Mapping[Item, Sequence[Trial]],
+def resolve_trainings(
+    waiting: Mapping[Item, Sequence[ItemEvaluation]],
     results: Mapping[str, ItemResult],
     mode: Mode,
     trainer: Trainer,
@@ -64,22 +64,22 @@ def decided(
         if result.verdict is not Verdict.PASSED:
             result = _from_their_process(result, item, waiting[item], mode)
         result = replace(result, evidence=_with_mode(result.evidence, item, mode))
-        found[name] = with_own_loops(result, item, waiting[item], work, trainer.data_set, mode)
+        found[name] = add_training_advice(result, item, waiting[item], work, trainer.data_set, mode)
     return found
 
 
-def _waiting(recipe: Recipe, trials: Sequence[Trial]) -> _Waiting:
+def _waiting(recipe: Recipe, trials: Sequence[ItemEvaluation]) -> _Waiting:
     """Return each model once: the textbook's first, then in the order in which the student left them last."""
-    seen: dict[str, tuple[ToTrain, Trial]] = {}
+    seen: dict[str, tuple[ToTrain, ItemEvaluation]] = {}
     for trial in reversed(trials):
         if isinstance(trial.pending, ToTrain):
             seen.setdefault(trial.pending.graph.key, (trial.pending, trial))
     ordered = sorted(seen.values(), key=lambda each: bool(each[0].departs))
-    pairs = [(Attempt(each.graph, recipe, seed), trial) for each, trial in ordered for seed in range(recipe.seeds)]
+    pairs = [(TrainingJob(each.graph, recipe, seed), trial) for each, trial in ordered for seed in range(recipe.seeds)]
     return _Waiting(recipe, tuple(attempt for attempt, _ in pairs), tuple(trial for _, trial in pairs))
 
 
-def _from_runs(result: ItemResult, chain: _Waiting, runs: Sequence[Run]) -> ItemResult:
+def _from_runs(result: ItemResult, chain: _Waiting, runs: Sequence[TrainingResult]) -> ItemResult:
     best = max(range(len(runs)), key=lambda number: runs[number].accuracy)
     trial, graph = chain.trials[best], chain.attempts[best].graph
     pending = trial.pending
@@ -89,8 +89,8 @@ def _from_runs(result: ItemResult, chain: _Waiting, runs: Sequence[Run]) -> Item
     return _result(result, trial, chain.recipe, same, _OURS, remarks)
 
 
-def _from_their_process(result: ItemResult, item: Item, trials: Sequence[Trial], mode: Mode) -> ItemResult:
-    learned = [(trial.pending, trial) for trial in trials if isinstance(trial.pending, Learned)]
+def _from_their_process(result: ItemResult, item: Item, trials: Sequence[ItemEvaluation], mode: Mode) -> ItemResult:
+    learned = [(trial.pending, trial) for trial in trials if isinstance(trial.pending, TrainedInPlace)]
     if not learned or mode not in item.recipes:
         return result
     pending, trial = max(learned, key=lambda each: max(run.accuracy for run in each[0].runs))
@@ -100,7 +100,12 @@ def _from_their_process(result: ItemResult, item: Item, trials: Sequence[Trial],
 
 
 def _result(
-    result: ItemResult, trial: Trial, recipe: Recipe, runs: Sequence[Run], evidence: str, remarks: Sequence[str]
+    result: ItemResult,
+    trial: ItemEvaluation,
+    recipe: Recipe,
+    runs: Sequence[TrainingResult],
+    evidence: str,
+    remarks: Sequence[str],
 ) -> ItemResult:
     best = max(run.accuracy for run in runs)
     passed = best >= recipe.threshold
@@ -128,7 +133,7 @@ def _told(recipe: Recipe) -> dict[str, Any]:
     return {"recipe": str(recipe), "threshold": recipe.threshold, "judged": recipe.judged}
 
 
-def _curve(run: Run) -> dict[str, Any]:
+def _curve(run: TrainingResult) -> dict[str, Any]:
     return {
         "seed": run.seed,
         "accuracy": run.accuracy,

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from grader.models.modules import StayingPut
+from grader.models.modules import StaysOnDevice
 from grader.models.trace import Trace
 
-__all__ = ["BATCH", "NotExportable", "exported"]
+__all__ = ["BATCH", "NotExportable", "export_graph"]
 
 BATCH = 13  # images in the traced batch: a number that is no usual count of channels, so that it can be told apart
 _MAX_NODES = 2000
@@ -26,7 +26,7 @@ class NotExportable(Exception):
     """The forward pass looks at numbers, or computes with what is no plain data."""
 
 
-def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
+def export_graph(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
     """Return the operations of a forward pass in train mode, without any of the model's numbers.
 
     Nothing is computed: parameters and images are torch's meta tensors. What the model's Python does besides (counts
@@ -57,7 +57,7 @@ def exported(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
     known += [(sketches[name], ("buffer", number)) for number, name in enumerate(buffers)]
     trace = Trace([*known, (X, ("image", 0))])
     try:
-        with trace.noting(), torch.device("meta"), StayingPut():
+        with trace.noting(), torch.device("meta"), StaysOnDevice():
             found = torch.func.functional_call(module, sketches, (X,))
     except Exception as error:  # whatever keeps the model from being traced
         raise NotExportable(f"{type(error).__name__}: {error}") from error
@@ -82,7 +82,7 @@ def _build_lazy_layers(module: nn.Module, X: Tensor) -> None:
     if not lazy:
         return
     sketch = any(value.is_meta for value in lazy)
-    with torch.no_grad(), torch.device("meta" if sketch else "cpu"), StayingPut():
+    with torch.no_grad(), torch.device("meta" if sketch else "cpu"), StaysOnDevice():
         module(X[:2] if sketch else torch.zeros(2, *X.shape[1:]))
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from grader.models.recipe import Recipe
 
-__all__ = ["Point", "fit", "initialise", "predicted", "prepared", "trained_in_place", "xavier"]
+__all__ = ["CurvePoint", "fit", "initialise", "predict", "prepare_images", "trained_in_place", "xavier"]
 
 _POINTS = 20  # of a learning curve
 _MEAN, _DEVIATION = 0.2860, 0.3530  # of Fashion-MNIST's training images, scaled to [0, 1]
@@ -21,7 +21,7 @@ _IMAGES_FOR_STATISTICS = 2000
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One point of a learning curve: its place in epochs, and loss and accuracy on the batches since the last one."""
 
     epoch: float
@@ -50,7 +50,7 @@ def xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
-def prepared(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
+def prepare_images(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
     """Return images, (n, h, w) uint8, as the network takes them: (n, 1, side, side) float32, normalised."""
     X = images.to(device)[:, None]
     if tuple(X.shape[2:]) != (side, side):
@@ -66,7 +66,7 @@ def fit(
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    told: Callable[[Point], None] = lambda _: None,
+    told: Callable[[CurvePoint], None] = lambda _: None,
 ) -> bool:
     """Train a model; the batch normalisations' statistics are taken anew at the end, because they lag.
 
@@ -106,7 +106,7 @@ def fit(
             right += int((logits.argmax(1) == y).sum())
             seen += len(y)
             if step % every == 0 or step == total:
-                told(Point(step / steps_in_epoch, losses / seen, right / seen))
+                told(CurvePoint(step / steps_in_epoch, losses / seen, right / seen))
                 if not math.isfinite(losses):
                     return False
                 losses, right, seen = 0.0, 0, 0
@@ -127,7 +127,7 @@ def _batches(
     """Give the batches of one epoch; resized a batch at a time, because a whole data set of 224x224 takes 12 GB."""
     for chosen in torch.randperm(len(images), generator=order).split(recipe.batch):
         here = chosen.to(images.device)
-        yield prepared(images[here], recipe.side, device), labels[here].to(device)
+        yield prepare_images(images[here], recipe.side, device), labels[here].to(device)
 
 
 def _take_statistics_anew(model: nn.Module, images: Tensor, side: int, device: torch.device | str) -> None:
@@ -139,16 +139,16 @@ def _take_statistics_anew(model: nn.Module, images: Tensor, side: int, device: t
     with torch.no_grad():
         if normalisations:
             for part in images.split(_SLICE):
-                model(prepared(part, side, device))
+                model(prepare_images(part, side, device))
     for module, momentum in zip(normalisations, kept, strict=True):
         module.momentum = momentum
 
 
-def predicted(model: nn.Module, images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
+def predict(model: nn.Module, images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
     """Return the class that a model in eval mode gives each image, (n,) int64; images are (n, 28, 28) uint8."""
     model.eval()
     with torch.no_grad():
-        parts = [model(prepared(part, side, device)).argmax(1).cpu() for part in images.split(_SLICE)]
+        parts = [model(prepare_images(part, side, device)).argmax(1).cpu() for part in images.split(_SLICE)]
     return torch.cat(parts)
 
 
@@ -159,11 +159,11 @@ def trained_in_place(
 
     For a model that no graph describes, so that it is trained where it lives; arguments as for `fit`.
     """
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     model.float()
     with torch.no_grad():
-        model(prepared(images[:2], recipe.side))  # its layers may be lazy
+        model(prepare_images(images[:2], recipe.side))  # its layers may be lazy
     initialise(model, seed)
     finite = fit(model, images, labels, recipe, seed, told=points.append)
     curve = tuple((point.epoch, point.loss, point.accuracy) for point in points)
-    return finite, predicted(model, judged, recipe.side), curve
+    return finite, predict(model, judged, recipe.side), curve

@@ -16,8 +16,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "PACKAGES_PATTERN",
-    "StayingPut", "answers", "computed", "fill", "gradients", "kind_of", "learnable", "module_of", "operations",
-    "signature_of", "sketched",
+    "StaysOnDevice",
+    "classify",
+    "fill",
+    "find_learnable",
+    "find_module_name",
+    "gradients",
+    "make_computed",
+    "predict_classes",
+    "read_signature",
+    "sketch",
+    "trace_operations",
 ]  # fmt: skip
 
 # What is merely imported from these was not written here; a model put together by nn.Sequential was.
@@ -29,7 +38,7 @@ _aten = torch.ops.aten
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def kind_of(thing: Any) -> str:
+def classify(thing: Any) -> str:
     """Return what a thing is to a rubric: "module", "class", "function" or "object"."""
     if isinstance(thing, nn.Module):
         return "module"
@@ -38,7 +47,7 @@ def kind_of(thing: Any) -> str:
     return "function" if callable(thing) else "object"
 
 
-def module_of(thing: Any) -> str:
+def find_module_name(thing: Any) -> str:
     """Return the module in which a function or class, or an object's class, was written."""
     module = getattr(thing, "__module__", None)
     if not isinstance(module, str) or not isinstance(thing, type | FunctionType):
@@ -46,7 +55,7 @@ def module_of(thing: Any) -> str:
     return module if isinstance(module, str) else ""
 
 
-def signature_of(thing: Callable[..., Any]) -> tuple[tuple[str, bool, bool], ...]:
+def read_signature(thing: Callable[..., Any]) -> tuple[tuple[str, bool, bool], ...]:
     """Return the name of each parameter, whether it is required, and whether it is given by name only.
 
     Raises:
@@ -59,7 +68,7 @@ def signature_of(thing: Callable[..., Any]) -> tuple[tuple[str, bool, bool], ...
     )
 
 
-def learnable(module: nn.Module) -> dict[str, nn.Parameter]:
+def find_learnable(module: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters that training changes; those of lazy layers exist after the first forward pass."""
     return {
         name: parameter
@@ -74,7 +83,7 @@ def fill(module: nn.Module, values: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: a parameter has another shape.
     """
-    parameters = learnable(module)
+    parameters = find_learnable(module)
     with torch.no_grad():
         for name, value in values.items():
             if parameters[name].shape != value.shape:
@@ -90,10 +99,10 @@ def gradients(module: nn.Module, inputs: tuple[Any, ...], cotangent: Tensor | No
     weight = torch.ones_like(output) if cotangent is None else cotangent
     if output.requires_grad:
         output.backward(weight.to(output.dtype))
-    return {name: parameter.grad for name, parameter in learnable(module).items()}
+    return {name: parameter.grad for name, parameter in find_learnable(module).items()}
 
 
-def answers(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tuple[float, float]) -> Tensor:
+def predict_classes(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tuple[float, float]) -> Tensor:
     """Return the class that a model in eval mode holds for the likeliest for each image, (n,) int64.
 
     Args:
@@ -122,7 +131,7 @@ def answers(module: nn.Module, images: Tensor, size: tuple[int, ...], pixels: tu
     return torch.cat(found)
 
 
-class StayingPut(TorchFunctionMode):
+class StaysOnDevice(TorchFunctionMode):
     """Lets no tensor be moved to another device: what is made without numbers has none to take along."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -134,13 +143,13 @@ class StayingPut(TorchFunctionMode):
         return args[0].type(wanted[0]) if wanted else args[0]
 
 
-def sketched(make: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def sketch(make: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Call what makes a module so that its tensors have shapes and no numbers (torch's meta device)."""
-    with torch.device("meta"), StayingPut():
+    with torch.device("meta"), StaysOnDevice():
         return make(*args, **kwargs)
 
 
-def operations(
+def trace_operations(
     module: Callable[..., Any], inputs: tuple[Any, ...]
 ) -> list[tuple[str, tuple[int, ...], tuple[str, ...]]]:
     """Return the name, output shape and parameters of each tensor operation of a forward pass in eval mode, in order.
@@ -155,19 +164,19 @@ def operations(
         sketch = any(parameter.is_meta for parameter in module.parameters())
         inputs = tuple(_as_its_own(module, entry) for entry in inputs)
     without_numbers = torch.device("meta") if sketch else nullcontext()
-    with torch.no_grad(), without_numbers, StayingPut() if sketch else nullcontext():
+    with torch.no_grad(), without_numbers, StaysOnDevice() if sketch else nullcontext():
         if isinstance(module, nn.Module):
             if any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters()):
                 with _Computed():  # type: ignore[no-untyped-call]
                     module(*inputs)  # building lazy layers is no part of a forward pass
-            names = {_storage(parameter): name for name, parameter in learnable(module).items()}
+            names = {_storage(parameter): name for name, parameter in find_learnable(module).items()}
         tracer = _Tracer(inputs[0].shape[0], names)
         with tracer:
             module(*inputs)
     return tracer.operations
 
 
-def computed(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+def make_computed(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Return what an operation of torch's gives.
 
     Of tensors without numbers torch finds the shape of a result in Python: that of a batch normalisation takes 3 ms,
@@ -239,7 +248,7 @@ class _Computed(TorchDispatchMode):
         return False  # nothing is compiled meanwhile, and what has it skipped takes longer than what is done here
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return computed(func, args, kwargs or {})
+        return make_computed(func, args, kwargs or {})
 
 
 class _Tracer(_Computed):
@@ -252,7 +261,7 @@ class _Tracer(_Computed):
         self._names = names
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = computed(func, args, kwargs or {})
+        result = make_computed(func, args, kwargs or {})
         first = result[0] if isinstance(result, tuple | list) and result else result
         carries = isinstance(first, Tensor) and first.dim() and first.shape[0] == self._batch
         if carries and len(self.operations) < _MAX_OPERATIONS:

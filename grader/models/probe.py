@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DEPARTURES", "departure", "probed"]
+__all__ = ["DEPARTURES", "find_departure", "probe"]
 
 # What is compared, in the order in which it is told, with what a departure there usually means.
 DEPARTURES = {
@@ -25,7 +25,7 @@ DEPARTURES = {
 _TOLERANCE = 2e-3
 
 
-def probed(module: nn.Module, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
+def probe(module: nn.Module, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
     """Return what a module computes once its parameters are filled with numbers drawn from a seed.
 
     Args:
@@ -96,7 +96,7 @@ def _summaries(gradients: Sequence[Tensor | None], generator: torch.Generator) -
     return torch.stack(rows) if rows else torch.zeros(0, 2, dtype=torch.float64)
 
 
-def departure(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> str | None:
+def find_departure(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> str | None:
     """Return which of the `DEPARTURES` comes first, None where both computed the same.
 
     Policy: shapes are equal; each number agrees within 0.2 % of the largest of its kind, because sums are taken in

@@ -24,7 +24,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from grader.models.modules import computed
+from grader.models.modules import make_computed
 
 __all__ = ["Place", "Trace"]
 
@@ -149,7 +149,7 @@ class _Operations(ProxyTorchDispatchMode):
         stands_in_code = func is torch.ops.aten.lift_fresh.default
         func = torch.ops.aten.lift_fresh_copy.default if stands_in_code else func
         number = trace.note(func, args, kwargs)
-        result = computed(func, args, kwargs)
+        result = make_computed(func, args, kwargs)
         trace.note_constant(result, tensors, stands_in_code)
         trace.note_result(result, number)
         return result

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 from rich.text import Text
 
-from grader.render.text import line, points
+from grader.render.text import format_points, sanitise_line
 
 __all__ = ["BatchProgress", "render_batches", "render_changes", "render_own", "render_state", "render_submissions"]
 
@@ -140,8 +140,8 @@ def render_changes(preview: _Json, console: Console) -> None:
     for each in preview["changes"]:
         old, new = each["old"], each["new"]
         style = "green" if new > old else "red"
-        row = _text(each["key"]), _text(each["name"]), Text(points(old), justify="right"), Text("→")
-        table.add_row(*row, Text(points(new), style=style, justify="right"))
+        row = _text(each["key"]), _text(each["name"]), Text(format_points(old), justify="right"), Text("→")
+        table.add_row(*row, Text(format_points(new), style=style, justify="right"))
     if preview["changes"]:
         console.print(table)
     console.print(_text(f"{preview['drafts']} drafts, {len(preview['changes'])} of them change points"))
@@ -166,16 +166,16 @@ def _when(batch: _Json) -> tuple[Text, Text]:
 
 
 def _state(state: str) -> Text:
-    return Text(line(_WORDS.get(state, state)), style=_STYLES.get(state, ""))
+    return Text(sanitise_line(_WORDS.get(state, state)), style=_STYLES.get(state, ""))
 
 
 def _points(found: _Json | None) -> str:
     if not found:
         return ""
-    pending = f" ({points(found['pending_points'])} pending)" if found["pending_points"] else ""
-    return f"{points(found['score'])} / {points(found['max_score'])}{pending}"
+    pending = f" ({format_points(found['pending_points'])} pending)" if found["pending_points"] else ""
+    return f"{format_points(found['score'])} / {format_points(found['max_score'])}{pending}"
 
 
 def _text(value: object) -> Text:
     # As text and on one line, because names hold what rich takes for markup and what terminals obey.
-    return Text(line(str(value)))
+    return Text(sanitise_line(str(value)))

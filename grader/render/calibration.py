@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grader.render.text import plain
+from grader.render.text import sanitise_text
 from grader.results.calibration import Calibration
 
 __all__ = ["render_calibrations"]
@@ -23,7 +23,7 @@ def render_calibrations(calibrations: Sequence[Calibration], console: Console) -
             table.add_column(column, justify="left" if column in ("model", "of") else "right", overflow="fold")
         for one in each.distributions:
             numbers = (min(one.accuracies), one.mean, one.deviation, max(one.accuracies))
-            names = escape(plain(", ".join(one.submissions)))
+            names = escape(sanitise_text(", ".join(one.submissions)))
             table.add_row(one.graph[:8], str(len(one.accuracies)), *(f"{number:.3f}" for number in numbers), names)
         console.print(table)
         verdict = "" if each.good else "  this recipe does not tell right models from wrong ones: change it"

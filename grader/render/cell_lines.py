@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["cell_lines"]
+__all__ = ["locate_lines"]
 
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
-def cell_lines(data: bytes) -> list[tuple[int, int]]:
+def locate_lines(data: bytes) -> list[tuple[int, int]]:
     """Return the first and the last line of each cell's source, cells and lines in the file's own order.
 
     Args:

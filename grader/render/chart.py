@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["DRAWN_WAYS", "Chart", "Line", "Stroke", "drawn", "scale", "short"]
+__all__ = ["DRAWN_WAYS", "Chart", "ChartLine", "Stroke", "draw_chart", "format_short", "make_scale"]
 
 DRAWN_WAYS = 3  # colours and dashes, which later lines use again
 
@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 14, 40  # margins, in which the axes are 
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """What a line shows: its points, and the value it ended with where that is marked; NaN is a gap."""
 
     name: str
@@ -54,8 +54,8 @@ class Chart:
         return any(stroke.end for stroke in self.strokes)
 
 
-def drawn(
-    title: str, x_title: str, lines: Sequence[Line], threshold: float | None = None, top: float | None = None
+def draw_chart(
+    title: str, x_title: str, lines: Sequence[ChartLine], threshold: float | None = None, top: float | None = None
 ) -> Chart:
     """Draw lines on one pair of axes.
 
@@ -71,7 +71,7 @@ def drawn(
     farthest, lowest = max([0.0, *xs]) or 1.0, min([0.0, *ys])
     highest = top if top is not None else max([lowest, *ys]) or 1.0
     frame = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
-    across, up = scale(0, farthest, frame[0], frame[2]), scale(lowest, highest, frame[3], frame[1])
+    across, up = make_scale(0, farthest, frame[0], frame[2]), make_scale(lowest, highest, frame[3], frame[1])
     strokes = tuple(
         Stroke(
             line.name,
@@ -88,15 +88,15 @@ def drawn(
         (_WIDTH, _HEIGHT),
         frame,
         strokes,
-        tuple((across(value), short(value)) for value in _round_values(0, farthest)),
-        tuple((up(value), short(value)) for value in _round_values(lowest, highest)),
-        (up(threshold), f"{short(threshold)} needed")
+        tuple((across(value), format_short(value)) for value in _round_values(0, farthest)),
+        tuple((up(value), format_short(value)) for value in _round_values(lowest, highest)),
+        (up(threshold), f"{format_short(threshold)} needed")
         if threshold is not None and lowest <= threshold <= highest
         else None,
     )
 
 
-def scale(lowest: float, highest: float, start: float, end: float) -> Callable[[float], float]:
+def make_scale(lowest: float, highest: float, start: float, end: float) -> Callable[[float], float]:
     """Return what maps numbers linearly, so that `lowest` becomes `start` and `highest` becomes `end`."""
     # Halves, because the difference of the farthest two is not finite.
     width = highest / 2 - lowest / 2
@@ -108,7 +108,7 @@ def scale(lowest: float, highest: float, start: float, end: float) -> Callable[[
     return place
 
 
-def short(value: float) -> str:
+def format_short(value: float) -> str:
     """Write a number shortly, a dash where it is none."""
     return f"{value:.3g}" if math.isfinite(value) else "–"  # noqa: RUF001 - as for a verdict that is absent
 
@@ -140,10 +140,10 @@ def _round_values(lowest: float, highest: float, about: int = 5) -> list[float]:
     return [number * step for number in range(first, math.floor(highest / step + 1e-9) + 1)]
 
 
-def _spoken(line: Line) -> str:
+def _spoken(line: ChartLine) -> str:
     finite = [value for value in line.ys if math.isfinite(value)]
-    parts = [f"from {short(finite[0])} to {short(finite[-1])}"] if finite else []
-    parts += [] if line.end is None else [f"ended with {short(line.end)}"]
+    parts = [f"from {format_short(finite[0])} to {format_short(finite[-1])}"] if finite else []
+    parts += [] if line.end is None else [f"ended with {format_short(line.end)}"]
     if len(finite) < len(line.ys):
         parts.append(f"{len(line.ys) - len(finite)} of {len(line.ys)} points are no numbers")
     return f"{line.name} {', '.join(parts)}"

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from grader.render.text import line, plain
+from grader.render.text import sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_classroom"]
@@ -38,7 +38,7 @@ def render_classroom(report: Report) -> str:
 
 def _test(item: ItemResult, earned: float) -> dict[str, Any]:
     return {
-        "name": f"{line(item.id)}: {line(item.title)}",
+        "name": f"{sanitise_line(item.id)}: {sanitise_line(item.title)}",
         "status": _STATUS.get(item.verdict, "fail"),
         "message": None if item.verdict is Verdict.PASSED else _logged(item.message),
         "test_code": None,
@@ -52,4 +52,4 @@ def _test(item: ItemResult, earned: float) -> dict[str, Any]:
 
 def _logged(text: str) -> str:
     """Return text that can stand in a job's log: the runner obeys lines that begin with :: and what follows ##[."""
-    return " ".join(plain(text).split()).replace("##[", "# #[")
+    return " ".join(sanitise_text(text).split()).replace("##[", "# #[")

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grader.render.chart import Chart, Line, drawn, scale, short
-from grader.render.evidence import number
-from grader.render.text import line
+from grader.render.chart import Chart, ChartLine, draw_chart, format_short, make_scale
+from grader.render.evidence import read_number
+from grader.render.text import sanitise_line
 
-__all__ = ["BLOCKS", "Curves", "OwnLoop", "Run", "curves", "sparkline", "without_curves"]
+__all__ = ["BLOCKS", "CurveView", "Curves", "OwnLoopView", "draw_sparkline", "read_curves", "remove_curves"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -23,7 +23,7 @@ _MOST_FINDINGS = 20
 
 
 @dataclass(frozen=True)
-class Run:
+class CurveView:
     """One training: the accuracy it ended with, and its curve; what is not known is NaN."""
 
     seed: str
@@ -34,7 +34,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class OwnLoop:
+class OwnLoopView:
     """The student's own training loop, as their process told it."""
 
     file: str
@@ -52,18 +52,18 @@ class Curves:
     recipe: str
     evidence: str
     threshold: float | None
-    runs: tuple[Run, ...]
+    runs: tuple[CurveView, ...]
     charts: tuple[Chart, ...]
     rows: tuple[tuple[str, ...], ...]
-    own: tuple[OwnLoop, ...]
+    own: tuple[OwnLoopView, ...]
 
-    def reached(self, run: Run) -> str:
+    def reached(self, run: CurveView) -> str:
         """Say what a run reached, and what was to be reached."""
-        needed = "" if self.threshold is None else f" ({short(self.threshold)} needed)"
-        return f"seed {run.seed}: accuracy {short(run.accuracy)}{needed}"
+        needed = "" if self.threshold is None else f" ({format_short(self.threshold)} needed)"
+        return f"seed {run.seed}: accuracy {format_short(run.accuracy)}{needed}"
 
 
-def curves(evidence: Mapping[str, Any]) -> Curves | None:
+def read_curves(evidence: Mapping[str, Any]) -> Curves | None:
     """Return the trainings that evidence tells of, None where it tells of none."""
     told = evidence.get("training")
     if not isinstance(told, Mapping):
@@ -82,26 +82,26 @@ def curves(evidence: Mapping[str, Any]) -> Curves | None:
     )
 
 
-def without_curves(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
+def remove_curves(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the evidence that is not drawn by `curves`."""
-    return {name: value for name, value in evidence.items() if name != "training" or curves(evidence) is None}
+    return {name: value for name, value in evidence.items() if name != "training" or read_curves(evidence) is None}
 
 
-def sparkline(values: Sequence[float], width: int = 20) -> str:
+def draw_sparkline(values: Sequence[float], width: int = 20) -> str:
     """Draw numbers as a row of blocks of eight heights; what is no finite number is a gap."""
     values = _thinned(values, width)
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
-    height = scale(min(finite), max(finite), 0, len(BLOCKS) - 1)
+    height = make_scale(min(finite), max(finite), 0, len(BLOCKS) - 1)
     return "".join(BLOCKS[round(height(value))] if math.isfinite(value) else " " for value in values)
 
 
-def _run(told: Mapping[str, Any]) -> Run:
+def _run(told: Mapping[str, Any]) -> CurveView:
     epochs = _numbers(told.get("epochs"))
     columns = [_numbers(told.get(name)) for name in ("loss", "accuracy_by_epoch")]
     losses, accuracies = ([*column, *[math.nan] * len(epochs)][: len(epochs)] for column in columns)
-    return Run(
+    return CurveView(
         _text(told.get("seed")),
         _number(told.get("accuracy")),
         _thinned(epochs, _MOST_POINTS),
@@ -110,40 +110,42 @@ def _run(told: Mapping[str, Any]) -> Run:
     )
 
 
-def _own(told: Mapping[str, Any]) -> OwnLoop:
+def _own(told: Mapping[str, Any]) -> OwnLoopView:
     losses = _thinned(_numbers(told.get("losses")), _MOST_POINTS)
     lr, cell = _number(told.get("lr")), told.get("cell")
     parts = [
         _text(told.get("optimizer")),
-        f"learning rate {short(lr)}" if math.isfinite(lr) else "",
+        f"learning rate {format_short(lr)}" if math.isfinite(lr) else "",
         _counted(told.get("steps"), "step"),
         _counted(told.get("epochs"), "epoch"),
     ]
     findings = tuple(_text(each.get("text")) for each in _mappings(told.get("findings"), _MOST_FINDINGS))
     drawable = sum(math.isfinite(loss) for loss in losses) > 1
-    own = Line("loss", range(1, len(losses) + 1), losses)
-    return OwnLoop(
+    own = ChartLine("loss", range(1, len(losses) + 1), losses)
+    return OwnLoopView(
         file=_text(told.get("file")),
         cell=cell if isinstance(cell, int) else None,
         text=", ".join(part for part in parts if part),
         findings=findings,
         losses=losses,
-        chart=drawn("loss of your own loop", "loss noted", [own]) if drawable else None,
+        chart=draw_chart("loss of your own loop", "loss noted", [own]) if drawable else None,
     )
 
 
-def _charts(runs: Sequence[Run], threshold: float | None) -> list[Chart]:
+def _charts(runs: Sequence[CurveView], threshold: float | None) -> list[Chart]:
     """Draw what has at least one point."""
     charts = []
     if any(math.isfinite(loss) for run in runs for loss in run.losses):
-        charts.append(drawn("loss", "epoch", [Line(f"seed {run.seed}", run.epochs, run.losses) for run in runs]))
+        charts.append(
+            draw_chart("loss", "epoch", [ChartLine(f"seed {run.seed}", run.epochs, run.losses) for run in runs])
+        )
     if any(math.isfinite(value) for run in runs for value in (run.accuracy, *run.accuracies)):
-        lines = [Line(f"seed {run.seed}", run.epochs, run.accuracies, run.accuracy) for run in runs]
-        charts.append(drawn("accuracy", "epoch", lines, threshold, top=1.0))
+        lines = [ChartLine(f"seed {run.seed}", run.epochs, run.accuracies, run.accuracy) for run in runs]
+        charts.append(draw_chart("accuracy", "epoch", lines, threshold, top=1.0))
     return charts
 
 
-def _rows(runs: Sequence[Run]) -> tuple[tuple[str, ...], ...]:
+def _rows(runs: Sequence[CurveView]) -> tuple[tuple[str, ...], ...]:
     """Return the numbers of all curves, a row for each place in epochs."""
     places = _thinned(sorted({epoch for run in runs for epoch in run.epochs if math.isfinite(epoch)}), _MOST_ROWS)
     if not places:
@@ -155,7 +157,10 @@ def _rows(runs: Sequence[Run]) -> tuple[tuple[str, ...], ...]:
         if any(math.isfinite(value) for value in values)
     ]
     head = ("epoch", *(title for title, _ in columns))
-    return (head, *((short(at), *(short(column.get(at, math.nan)) for _, column in columns)) for at in places))
+    return (
+        head,
+        *((format_short(at), *(format_short(column.get(at, math.nan)) for _, column in columns)) for at in places),
+    )
 
 
 def _thinned(values: Sequence[float], most: int) -> tuple[float, ...]:
@@ -175,7 +180,7 @@ def _numbers(told: Any) -> list[float]:
 
 def _number(told: Any) -> float:
     """Return a number, NaN for what is none."""
-    value = number(told)
+    value = read_number(told)
     return math.nan if value is None else value
 
 
@@ -185,4 +190,4 @@ def _counted(told: Any, what: str) -> str:
 
 
 def _text(told: Any) -> str:
-    return "" if told is None else line(str(told))
+    return "" if told is None else sanitise_line(str(told))

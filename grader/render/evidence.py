@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from grader.render.text import line
+from grader.render.text import sanitise_line
 
-__all__ = ["Case", "Entry", "Exhibit", "cases", "exhibits", "number"]
+__all__ = ["CaseView", "Exhibit", "MatrixEntry", "make_exhibits", "read_cases", "read_number"]
 
 _MOST_EXHIBITS = 12  # in a group
 _MOST_ROWS = 12  # and columns
@@ -23,7 +23,7 @@ _SMALLEST = "the smallest input that goes wrong"
 
 
 @dataclass(frozen=True)
-class Entry:
+class MatrixEntry:
     """One entry of a matrix; `value` is its number, None where it is none."""
 
     text: str
@@ -37,12 +37,12 @@ class Exhibit:
 
     label: str
     text: str
-    rows: tuple[tuple[Entry, ...], ...] = ()
+    rows: tuple[tuple[MatrixEntry, ...], ...] = ()
     differs: bool = False
 
 
 @dataclass(frozen=True)
-class Case:
+class CaseView:
     """What went in, what should have come out, what came out, and whatever else is known; `label` says which case."""
 
     label: str
@@ -53,20 +53,20 @@ class Case:
     others: tuple[Exhibit, ...]
 
 
-def exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
+def make_exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
     """Return what an item's evidence shows, in groups that belong side by side.
 
     These are, of each case, its text, its inputs, what was expected and found, and all else. Entries of `found` that
     are not those of `expected` are marked as differing.
     """
     groups: list[tuple[Exhibit, ...]] = []
-    for case in cases(evidence):
+    for case in read_cases(evidence):
         results = [case.expected + case.found] if len(case.expected) == 1 else [case.expected, case.found]
         groups += [(Exhibit(case.label, case.text),) if case.text else (), case.inputs, *results, case.others]
     return tuple(group[:_MOST_EXHIBITS] for group in groups if group)
 
 
-def cases(evidence: Mapping[str, Any]) -> tuple[Case, ...]:
+def read_cases(evidence: Mapping[str, Any]) -> tuple[CaseView, ...]:
     """Return the cases that an item's evidence shows: the smallest, where there is one, before the one it came from."""
     if evidence.get("kind") == "discussion":  # for a person to read: see `written`
         return ()
@@ -77,7 +77,7 @@ def cases(evidence: Mapping[str, Any]) -> tuple[Case, ...]:
     return (*found, _case("case", rest)) if rest else tuple(found)
 
 
-def number(value: Any) -> float | None:
+def read_number(value: Any) -> float | None:
     """Return a number as JSON or a report has it, None for what is none."""
     if isinstance(value, str) and value in _UNUSUAL:
         return float(value)
@@ -89,16 +89,16 @@ def number(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-def _case(label: str, evidence: Mapping[str, Any]) -> Case:
+def _case(label: str, evidence: Mapping[str, Any]) -> CaseView:
     rest = dict(evidence)
     text = _text(rest.pop("case")) if "case" in rest else ""
     named = rest.pop("inputs", {})
     named = named if isinstance(named, Mapping) else {"inputs": named}
     right = rest.pop("expected", None)
-    return Case(
+    return CaseView(
         label,
         text,
-        inputs=_few(shown for name, value in named.items() for shown in _shown(line(str(name)), value)),
+        inputs=_few(shown for name, value in named.items() for shown in _shown(sanitise_line(str(name)), value)),
         expected=() if right is None else _few(_shown("expected", right)),
         found=_few(_shown("found", rest.pop("found"), right)) if "found" in rest else (),
         others=_few(shown for name, value in rest.items() for shown in _shown(_words(name), value)),
@@ -110,7 +110,7 @@ def _few(shown: Iterable[Exhibit]) -> tuple[Exhibit, ...]:
 
 
 def _words(name: Any) -> str:
-    return line(str(name)).replace("_", " ")
+    return sanitise_line(str(name)).replace("_", " ")
 
 
 def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
@@ -119,7 +119,7 @@ def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iter
     elif depth < _DEEPEST and _holds_tensors(value):
         named = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, entry in named:
-            yield from _shown(f"{label}[{line(str(name))}]", entry, _entry(expected, name), depth + 1)
+            yield from _shown(f"{label}[{sanitise_line(str(name))}]", entry, _entry(expected, name), depth + 1)
     else:
         comparable = expected is not None and not _is_tensor(expected)
         yield Exhibit(label, _text(value), differs=comparable and _differ(value, expected))
@@ -128,7 +128,7 @@ def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iter
 def _tensor(label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Iterator[Exhibit]:
     shape = _shape(value)
     same_shape = expected is None or _shape(expected) == shape
-    dtype = f" {line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
+    dtype = f" {sanitise_line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
     grids = list(_grids(value.get("values")))
     if not grids:
         yield Exhibit(label, shape + dtype, differs=not same_shape)
@@ -152,22 +152,22 @@ def _grids(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]
             yield from _grids(part, f"{index}[{position}]")
 
 
-def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tuple[Entry, ...], ...]:
+def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tuple[MatrixEntry, ...], ...]:
     rows = []
     for i, row in enumerate(grid[:_MOST_ROWS]):
         others = expected[i] if expected and i < len(expected) else []
         entries = [
-            Entry(_text(value), j < len(others) and _differ(value, others[j]), number(value))
+            MatrixEntry(_text(value), j < len(others) and _differ(value, others[j]), read_number(value))
             for j, value in enumerate(row[:_MOST_ROWS])
         ]
-        rows.append((*entries, Entry("…")) if len(row) > _MOST_ROWS else tuple(entries))
+        rows.append((*entries, MatrixEntry("…")) if len(row) > _MOST_ROWS else tuple(entries))
     if len(grid) > _MOST_ROWS:
-        rows.append(tuple(Entry("…") for _ in rows[0]))
+        rows.append(tuple(MatrixEntry("…") for _ in rows[0]))
     return tuple(rows)
 
 
 def _differ(found: Any, expected: Any) -> bool:
-    a, b = number(found), number(expected)
+    a, b = read_number(found), read_number(expected)
     if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
         return bool(found != expected)
     return not abs(a - b) <= _TOLERANCE * max(1.0, abs(b))
@@ -199,7 +199,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, str):
-        return line(value)
+        return sanitise_line(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{line(str(name))}: {_text(entry)}" for name, entry in value.items())
-    return line(json.dumps(value, ensure_ascii=False, default=str))
+        return ", ".join(f"{sanitise_line(str(name))}: {_text(entry)}" for name, entry in value.items())
+    return sanitise_line(json.dumps(value, ensure_ascii=False, default=str))

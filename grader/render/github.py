@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from grader.render.cell_lines import cell_lines
+from grader.render.cell_lines import locate_lines
 from grader.render.classroom import render_classroom
-from grader.render.markdown import render_markdown, score_line
-from grader.render.text import line, plain, points
+from grader.render.markdown import describe_score, render_markdown
+from grader.render.text import format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["SUMMARY_BYTES", "render_github", "step_outputs", "step_summary"]
+__all__ = ["SUMMARY_BYTES", "render_github", "render_step_outputs", "render_step_summary"]
 
 SUMMARY_BYTES = 2**20  # GitHub drops a step's summary that is longer
 
@@ -27,24 +27,24 @@ def render_github(report: Report, files: Mapping[str, Path], root: Path) -> str:
     """
     lines = {file.name: _cell_lines(files[file.name], file.sha256) for file in report.files}
     shown = {name: _in_repository(path, root) for name, path in files.items()}
-    commands = [_command("notice", score_line(report), title=line(report.title))]
+    commands = [_command("notice", describe_score(report), title=sanitise_line(report.title))]
     for item in report.items:
         if item.verdict is not Verdict.PASSED:
             commands.append(_annotation(item, shown, lines))
     return "".join(commands)
 
 
-def step_summary(report: Report, written: int = 0) -> str:
+def render_step_summary(report: Report, written: int = 0) -> str:
     """Return the job summary of a step, in the room that is left after `written` bytes."""
     return render_markdown(report, most_bytes=SUMMARY_BYTES - written)
 
 
-def step_outputs(report: Report) -> str:
+def render_step_outputs(report: Report) -> str:
     """Return the outputs of a step: points, and `result` as GitHub Classroom's reporter reads it."""
     outputs = {
-        "score": points(report.score),
-        "max-score": points(report.max_score),
-        "pending-points": points(report.pending_points),
+        "score": format_points(report.score),
+        "max-score": format_points(report.max_score),
+        "pending-points": format_points(report.pending_points),
         "result": render_classroom(report).strip(),
     }
     return "".join(f"{name}={value}\n" for name, value in outputs.items())
@@ -55,7 +55,7 @@ def _annotation(item: ItemResult, shown: Mapping[str, str], lines: Mapping[str, 
     file = item.file
     if file is None and kind == "error" and len(shown) == 1:
         file = next(iter(shown))  # what was never defined has no place, but belongs into the only notebook
-    title = line(item.id) if item.cell is None else f"{line(item.id)}, cell {item.cell}"
+    title = sanitise_line(item.id) if item.cell is None else f"{sanitise_line(item.id)}, cell {item.cell}"
     if file is None or file not in shown:
         return _command(kind, item.message, title=title)
     known = lines.get(file, [])
@@ -69,7 +69,7 @@ def _cell_lines(path: Path, sha256: str) -> list[tuple[int, int]]:
         data = path.read_bytes()
     except OSError:
         return []
-    return cell_lines(data) if hashlib.sha256(data).hexdigest() == sha256 else []
+    return locate_lines(data) if hashlib.sha256(data).hexdigest() == sha256 else []
 
 
 def _in_repository(path: Path, root: Path) -> str:
@@ -83,7 +83,7 @@ def _command(name: str, message: str, **properties: str) -> str:
 
 
 def _data(text: str) -> str:
-    return plain(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return sanitise_text(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

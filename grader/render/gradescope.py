@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
-from grader.render.text import line, place, plain, points
+from grader.render.text import describe_place, format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_gradescope"]
@@ -48,19 +48,19 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
 
 
 def _test(item: ItemResult, written: Mapping[str, Any], visibility: Visibility) -> dict[str, Any]:
-    where = "" if item.verdict is Verdict.PASSED else place(item.file, item.cell)
-    told = [plain(item.message), where]
-    test: dict[str, Any] = {"name": f"{line(item.id)}: {line(item.title)}"}
+    where = "" if item.verdict is Verdict.PASSED else describe_place(item.file, item.cell)
+    told = [sanitise_text(item.message), where]
+    test: dict[str, Any] = {"name": f"{sanitise_line(item.id)}: {sanitise_line(item.title)}"}
     if item.verdict is Verdict.PENDING:
         # With points below the most, or with a status, it would count as failed or as passed.
-        told.insert(0, f"pending: up to {points(item.max_points)} points")
+        told.insert(0, f"pending: up to {format_points(item.max_points)} points")
     else:
         test |= {"score": written["points"], "max_score": written["max_points"]}
         test["status"] = "passed" if item.verdict is Verdict.PASSED else "failed"
     return {
         **test,
         "output": "\n".join(part for part in told if part),
-        "tags": [line(item.section)],
+        "tags": [sanitise_line(item.section)],
         "visibility": visibility,
         "extra_data": {"id": item.id, "verdict": item.verdict},
     }
@@ -69,12 +69,12 @@ def _test(item: ItemResult, written: Mapping[str, Any], visibility: Visibility) 
 def _about(report: Report, is_whole: bool) -> Iterator[str]:
     """Say in lines what is so of the whole submission."""
     if is_whole:
-        yield f"{points(report.score)} of {points(report.max_score)} points"
+        yield f"{format_points(report.score)} of {format_points(report.max_score)} points"
     if report.pending_points:
-        yield f"{points(report.pending_points)} points are still to be decided"
+        yield f"{format_points(report.pending_points)} points are still to be decided"
     ended = [cell for cell in report.cells if cell.status != "ok"]
-    told = [f"{place(cell.file, cell.cell)}: {cell.status}. {plain(cell.message)}" for cell in ended]
-    told += [plain(each) for each in (*report.limits_hit, *report.notices)]
+    told = [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}" for cell in ended]
+    told += [sanitise_text(each) for each in (*report.limits_hit, *report.notices)]
     yield from told[:_MOST_LISTED]
     if len(told) > _MOST_LISTED:
         yield f"and {len(told) - _MOST_LISTED:,} more"

@@ -7,15 +7,15 @@ from itertools import zip_longest
 from typing import Any
 
 from grader.assignment import Assignment
-from grader.render.evidence import Exhibit, exhibits
-from grader.render.text import MARKS, line, place, plain, points
-from grader.results.hints import Hint, hints
+from grader.render.evidence import Exhibit, make_exhibits
+from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
+from grader.results.hints import Hint, make_hints
 from grader.results.report import ItemResult
 
-__all__ = ["hinted"]
+__all__ = ["render_hints"]
 
 
-def hinted(
+def render_hints(
     assignment: Assignment, results: Sequence[ItemResult], steps: int, more: str
 ) -> Iterator[tuple[ItemResult, str]]:
     """Give each result with its text: the verdict, so many steps of hints, and how to get the next.
@@ -28,21 +28,21 @@ def hinted(
     """
     items = {item.id: item for item in assignment.items}
     for result in results:
-        told = hints(result, items[result.id], assignment.sections.get(result.section, ""))
+        told = make_hints(result, items[result.id], assignment.sections.get(result.section, ""))
         yield result, "\n".join(_lines(result, told, steps, more))
 
 
 def _lines(result: ItemResult, told: Sequence[Hint], steps: int, more: str) -> Iterator[str]:
-    earned = f"{points(result.points)} / {points(result.max_points)}"
-    yield f"{MARKS[result.verdict]} {line(result.id)}  {earned}  {line(result.title)}"
+    earned = f"{format_points(result.points)} / {format_points(result.max_points)}"
+    yield f"{MARKS[result.verdict]} {sanitise_line(result.id)}  {earned}  {sanitise_line(result.title)}"
     if not told:
-        yield f"  {plain(result.message)}"
+        yield f"  {sanitise_text(result.message)}"
         return
-    where = place(result.file, result.cell)
+    where = describe_place(result.file, result.cell)
     if where:
         yield f"  {where}"
     for number, hint in enumerate(told[:steps], start=1):
-        yield f"  {number}. {plain(hint.text)}"
+        yield f"  {number}. {sanitise_text(hint.text)}"
         yield from (f"     {each}" for each in _shown(hint.shown))
     if steps < len(told):
         yield f"  More: {more.format(item=result.id, hint=steps + 1)}"
@@ -51,7 +51,7 @@ def _lines(result: ItemResult, told: Sequence[Hint], steps: int, more: str) -> I
 
 
 def _shown(evidence: Mapping[str, Any]) -> Iterator[str]:
-    for group in exhibits(evidence):
+    for group in make_exhibits(evidence):
         yield from (f"{each.label}: {each.text}" for each in group if not each.rows)
         drawn = [_matrix(each) for each in group if each.rows]
         widths = [max(map(len, matrix)) for matrix in drawn]

@@ -9,27 +9,27 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from grader.render.curves import curves
-from grader.render.picture import scenes
-from grader.render.stages import stages
-from grader.render.templates import template
-from grader.render.text import MARKS, place
-from grader.render.written import written
+from grader.render.curves import read_curves
+from grader.render.picture import make_scenes
+from grader.render.stages import read_stages
+from grader.render.templates import load_template
+from grader.render.text import MARKS, describe_place
+from grader.render.written import read_written_answer
 from grader.results.report import Report, Verdict
 
-__all__ = ["render_html", "report_body"]
+__all__ = ["render_body", "render_html"]
 
 _MOST_LISTED = 200
 
 
 def render_html(report: Report) -> str:
     """Return a report as a page that can be opened, sent and printed as it is."""
-    return template("report.html.jinja").render(_values(report, "h1"))
+    return load_template("report.html.jinja").render(_values(report, "h1"))
 
 
-def report_body(report: Report) -> Markup:
+def render_body(report: Report) -> Markup:
     """Return what such a page shows, for a page that has a title and the style of its own."""
-    return Markup(template("report_body.html.jinja").render(_values(report, "h2")))
+    return Markup(load_template("report_body.html.jinja").render(_values(report, "h2")))
 
 
 def _values(report: Report, heading: Literal["h1", "h2"]) -> Mapping[str, Any]:
@@ -43,9 +43,9 @@ def _values(report: Report, heading: Literal["h1", "h2"]) -> Mapping[str, Any]:
         "most": _MOST_LISTED,
         "marks": MARKS,
         "verdicts": list(Verdict),
-        "curves": curves,
-        "scenes": scenes,
-        "stages": stages,
-        "place": place,
-        "written": written,
+        "curves": read_curves,
+        "scenes": make_scenes,
+        "stages": read_stages,
+        "place": describe_place,
+        "written": read_written_answer,
     }

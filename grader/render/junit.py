@@ -8,7 +8,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from grader.render.text import line, place, plain, points
+from grader.render.text import describe_place, format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_junit"]
@@ -29,7 +29,7 @@ def render_junit(report: Report) -> str:
 
     No item is timed by itself, so only the whole has a time.
     """
-    root = Element("testsuites", {"name": _text(line(report.assignment)), **_counts(report.items)})
+    root = Element("testsuites", {"name": _text(sanitise_line(report.assignment)), **_counts(report.items)})
     del root.attrib["skipped"]  # which only a suite has
     if "total_seconds" in report.timing:
         root.set("time", f"{report.timing['total_seconds']:.3f}")
@@ -40,24 +40,26 @@ def render_junit(report: Report) -> str:
 
 
 def _add_suite(root: Element, report: Report, section: str, items: Sequence[ItemResult]) -> None:
-    name = f"{line(report.assignment)}.{line(section)}"
+    name = f"{sanitise_line(report.assignment)}.{sanitise_line(section)}"
     suite = SubElement(root, "testsuite", {"name": _text(name), **_counts(items)})
     earned, possible = sum(item.points for item in items), sum(item.max_points for item in items)
-    _add_properties(suite, points=points(earned), max_points=points(possible), revision=report.revision)
+    _add_properties(suite, points=format_points(earned), max_points=format_points(possible), revision=report.revision)
     for item in items:
-        case = SubElement(suite, "testcase", classname=_text(name), name=_text(line(item.id)))
+        case = SubElement(suite, "testcase", classname=_text(name), name=_text(sanitise_line(item.id)))
         if item.file:
-            case.set("file", _text(line(item.file)))
-        _add_properties(case, points=points(item.points), max_points=points(item.max_points))
+            case.set("file", _text(sanitise_line(item.file)))
+        _add_properties(case, points=format_points(item.points), max_points=format_points(item.max_points))
         if outcome := _OUTCOMES.get(item.verdict):
             _add_outcome(case, outcome, item)
 
 
 def _add_outcome(case: Element, outcome: str, item: ItemResult) -> None:
-    told = SubElement(case, outcome, message=_text(line(item.message)))
+    told = SubElement(case, outcome, message=_text(sanitise_line(item.message)))
     if outcome != "skipped":
         told.set("type", item.verdict)
-        told.text = _text("\n".join(part for part in (plain(item.message), place(item.file, item.cell)) if part))
+        told.text = _text(
+            "\n".join(part for part in (sanitise_text(item.message), describe_place(item.file, item.cell)) if part)
+        )
 
 
 def _add_properties(parent: Element, **values: str) -> None:

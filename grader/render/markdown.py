@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from grader.render.text import MARKS, line, place, plain, points
+from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["render_markdown", "score_line"]
+__all__ = ["describe_score", "render_markdown"]
 
 # Whatever begins code, emphasis, links, HTML, columns or formulas; a colon with no blank after it may be in an address.
 _COMMANDS = re.compile(r"[\\`*_\[\]<>|~$&@#]|:(?!\s)|(?<=www)\.", re.IGNORECASE)
@@ -24,7 +24,8 @@ def render_markdown(report: Report, most_bytes: int | None = None) -> str:
         report: what to show.
         most_bytes: how many bytes of UTF-8 there may be; items that find no room are counted. None for no bound.
     """
-    head = f"## {_inert(line(report.title))}\n\n{score_line(report)}\n\n| | Item | Points | |\n|---|---|---:|---|\n"
+    title = f"## {_inert(sanitise_line(report.title))}"
+    head = f"{title}\n\n{describe_score(report)}\n\n| | Item | Points | |\n|---|---|---:|---|\n"
     tail = "".join(_notes(report))
     rows = [_row(item) for item in report.items]
     shown = len(rows) if most_bytes is None else _room(rows, most_bytes - _size(head) - _size(tail))
@@ -33,24 +34,24 @@ def render_markdown(report: Report, most_bytes: int | None = None) -> str:
     return f"{head}{''.join(rows[:shown])}\nThere was no room for {len(rows) - shown} more items.\n"
 
 
-def score_line(report: Report) -> str:
+def describe_score(report: Report) -> str:
     """Say in a line what a submission has earned, and what is still to be decided."""
-    waits = f", {points(report.pending_points)} pending" if report.pending_points else ""
-    return f"{points(report.score)} of {points(report.max_score)} points{waits}"
+    waits = f", {format_points(report.pending_points)} pending" if report.pending_points else ""
+    return f"{format_points(report.score)} of {format_points(report.max_score)} points{waits}"
 
 
 def _row(item: ItemResult) -> str:
-    where = place(item.file, item.cell) if item.verdict is not Verdict.PASSED else ""
-    told = "<br>".join(_inert(part) for part in (*plain(item.message).splitlines(), where) if part)
-    earned = f"{points(item.points)} / {points(item.max_points)}"
-    return f"| {MARKS[item.verdict]} {item.verdict} | {_inert(line(item.id))} | {earned} | {told} |\n"
+    where = describe_place(item.file, item.cell) if item.verdict is not Verdict.PASSED else ""
+    told = "<br>".join(_inert(part) for part in (*sanitise_text(item.message).splitlines(), where) if part)
+    earned = f"{format_points(item.points)} / {format_points(item.max_points)}"
+    return f"| {MARKS[item.verdict]} {item.verdict} | {_inert(sanitise_line(item.id))} | {earned} | {told} |\n"
 
 
 def _notes(report: Report) -> Iterator[str]:
     ended = [each for each in report.cells if each.status != "ok"]
     yield from _listed(
         "Cells that did not end well",
-        [f"{place(each.file, each.cell)}: {each.status}. {each.message}" for each in ended],
+        [f"{describe_place(each.file, each.cell)}: {each.status}. {each.message}" for each in ended],
     )
     yield from _listed("Limits hit", report.limits_hit)
     yield from _listed("Notices", report.notices)
@@ -60,7 +61,7 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
     if not entries:
         return
     yield f"\n**{title}**\n\n"
-    yield from (f"- {_inert(line(entry))}\n" for entry in entries[:_MOST_LISTED])
+    yield from (f"- {_inert(sanitise_line(entry))}\n" for entry in entries[:_MOST_LISTED])
     if len(entries) > _MOST_LISTED:
         yield f"- and {len(entries) - _MOST_LISTED:,} more\n"
 

@@ -22,10 +22,10 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
-from grader.render.templates import template
-from grader.render.text import line, plain
+from grader.render.templates import load_template
+from grader.render.text import sanitise_line, sanitise_text
 
-__all__ = ["markdown", "notebook_body"]
+__all__ = ["render_markdown_cell", "render_notebook"]
 
 _MOST_CELLS = 2000
 _MOST_OUTPUTS = 100  # of a cell
@@ -73,12 +73,12 @@ class _Room:
         return True
 
 
-def markdown(text: str) -> Markup:
+def render_markdown_cell(text: str) -> Markup:
     """Return Markdown as a part of a page, without the HTML, pictures and addresses that may be in it."""
     return _rendered(text, {})
 
 
-def notebook_body(notebook: Mapping[str, Any]) -> Markup:
+def render_notebook(notebook: Mapping[str, Any]) -> Markup:
     """Return a notebook as a part of a page.
 
     Args:
@@ -88,7 +88,7 @@ def notebook_body(notebook: Mapping[str, Any]) -> Markup:
     stored = _list(notebook.get("cells"))
     cells = [_cell(number, cell, room) for number, cell in enumerate(stored[:_MOST_CELLS]) if isinstance(cell, Mapping)]
     more = max(len(stored) - _MOST_CELLS, 0)
-    return Markup(template("notebook_body.html.jinja").render(cells=cells, more=more))
+    return Markup(load_template("notebook_body.html.jinja").render(cells=cells, more=more))
 
 
 def _cell(number: int, stored: Mapping[str, Any], room: _Room) -> _Cell:
@@ -122,11 +122,11 @@ def _shown(data: Any, room: _Room) -> _Output | None:
         return None
     alternative = _text(data.get("text/plain"))
     if picture := _picture(data, room):
-        return _Output("picture", picture=Markup(picture), alternative=line(alternative) or "a picture")
+        return _Output("picture", picture=Markup(picture), alternative=sanitise_line(alternative) or "a picture")
     if alternative:
         return _Output("result", _escaped(alternative, room))
-    kinds = ", ".join(sorted(line(str(kind)) for kind in data)[:4])
-    return _Output("left-out", escape(plain(f"left out: {kinds or 'an output'} is not shown here")))
+    kinds = ", ".join(sorted(sanitise_line(str(kind)) for kind in data)[:4])
+    return _Output("left-out", escape(sanitise_text(f"left out: {kinds or 'an output'} is not shown here")))
 
 
 def _picture(data: Mapping[str, Any], room: _Room) -> str:
@@ -158,7 +158,7 @@ def _attachments(stored: Any, room: _Room) -> dict[str, str]:
 
 def _rendered(source: str, attachments: Mapping[str, str]) -> Markup:
     # What commands a terminal or turns the direction of writing is made visible here as well.
-    cleaned = plain(source.encode("utf-8", "replace").decode(), _MOST_TEXT)
+    cleaned = sanitise_text(source.encode("utf-8", "replace").decode(), _MOST_TEXT)
     return Markup(_markdown().render(cleaned, {"attachments": attachments}))
 
 
@@ -203,7 +203,7 @@ def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Opti
 
 def _escaped(text: str, room: _Room) -> Markup:
     # Marked as safe once it is, for the template would cut it as it cuts a message.
-    return escape(plain(text, _MOST_TEXT)) if room.take(min(len(text), _MOST_TEXT)) else Markup("…")
+    return escape(sanitise_text(text, _MOST_TEXT)) if room.take(min(len(text), _MOST_TEXT)) else Markup("…")
 
 
 def _last_written(text: str) -> str:

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from grader.render.chart import scale
-from grader.render.templates import template
-from grader.render.text import MARKS, plain
+from grader.render.chart import make_scale
+from grader.render.templates import load_template
+from grader.render.text import MARKS, sanitise_text
 from grader.results.overview import ItemOverview, Overview, Scores, SubmissionOverview
 from grader.results.report import Verdict
 
-__all__ = ["overview_body", "render_overview"]
+__all__ = ["render_overview", "render_overview_body"]
 
 _WIDTH, _HEIGHT = 640, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 20, 20, 26, 40  # margins, in which counts and the axis are written
@@ -53,17 +53,17 @@ class _Histogram:
 
 def render_overview(overview: Overview) -> str:
     """Return an overview as a page that can be opened beside the reports, sent and printed as it is."""
-    return template("overview.html.jinja").render(_values(overview, _link, "h1"))
+    return load_template("overview.html.jinja").render(_values(overview, _link, "h1"))
 
 
-def overview_body(overview: Overview, link: Callable[[SubmissionOverview], str]) -> Markup:
+def render_overview_body(overview: Overview, link: Callable[[SubmissionOverview], str]) -> Markup:
     """Return what such a page shows, for a page that has a title and the style of its own.
 
     Args:
         overview: what is shown.
         link: tells where a submission's report is.
     """
-    return Markup(template("overview_body.html.jinja").render(_values(overview, link, "h2")))
+    return Markup(load_template("overview_body.html.jinja").render(_values(overview, link, "h2")))
 
 
 def _values(
@@ -77,14 +77,14 @@ def _values(
         "marks": MARKS,
         "judgement": _judgement,
         "link": link,
-        "short": lambda text: plain(text, _LONGEST_MESSAGE),
+        "short": lambda text: sanitise_text(text, _LONGEST_MESSAGE),
     }
 
 
 def _histogram(scores: Scores) -> _Histogram:
     left, right, ground = _LEFT, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    across = scale(0, 100, left, right)
-    up = scale(0, max(each.count for each in scores.histogram), ground, _TOP)
+    across = make_scale(0, 100, left, right)
+    up = make_scale(0, max(each.count for each in scores.histogram), ground, _TOP)
     bars = tuple(
         _Bar(
             across(each.lowest) + _GAP / 2,

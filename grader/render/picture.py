@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from grader.render.curves import without_curves
-from grader.render.evidence import Entry, Exhibit, cases
-from grader.render.stages import stages
+from grader.render.curves import remove_curves
+from grader.render.evidence import Exhibit, MatrixEntry, read_cases
+from grader.render.stages import read_stages
 
-__all__ = ["STEPS", "Cell", "Picture", "Scene", "scenes"]
+__all__ = ["STEPS", "Picture", "PictureCell", "Scene", "make_scenes"]
 
 STEPS = 6  # tints on either side of 0
 _PLACES = 4  # as evidence has
 
 
 @dataclass(frozen=True)
-class Cell:
+class PictureCell:
     """One entry: its text, the name of its tint (empty where it is no number), and whether it is marked."""
 
     text: str
@@ -34,7 +34,7 @@ class Picture:
     label: str
     text: str
     spoken: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[PictureCell, ...], ...]
     differs: bool
     wanted: bool = False  # what one that differs should have been
 
@@ -56,10 +56,10 @@ class Scene:
         return any(cell.tint for group in groups for drawn in group for row in drawn.rows for cell in row)
 
 
-def scenes(evidence: Mapping[str, Any]) -> tuple[Scene, ...]:
+def make_scenes(evidence: Mapping[str, Any]) -> tuple[Scene, ...]:
     """Return the pictures of an item's evidence, case by case; `stages` and `curves` are other modules'."""
-    rest = without_curves(evidence)
-    rest = {name: value for name, value in rest.items() if name != "stages" or not stages(evidence)}
+    rest = remove_curves(evidence)
+    rest = {name: value for name, value in rest.items() if name != "stages" or not read_stages(evidence)}
     return tuple(
         Scene(
             case.label,
@@ -68,7 +68,7 @@ def scenes(evidence: Mapping[str, Any]) -> tuple[Scene, ...]:
             tuple(_results(case.expected, case.found)),
             _by_name(case.others),
         )
-        for case in cases(rest)
+        for case in read_cases(rest)
     )
 
 
@@ -109,12 +109,12 @@ def _difference(expected: Exhibit, found: Exhibit) -> Exhibit | None:
     return Exhibit(found.label.replace("found", "difference", 1), "found - expected", rows)
 
 
-def _less(found: Entry, expected: Entry) -> Entry:
+def _less(found: MatrixEntry, expected: MatrixEntry) -> MatrixEntry:
     """Subtract one entry from another; what counts as equal is 0, though evidence was rounded."""
     if found.value is None or expected.value is None:
-        return Entry("…")
+        return MatrixEntry("…")
     value = round(found.value - expected.value, _PLACES) if found.differs else 0.0
-    return Entry("0" if not value else "nan" if math.isnan(value) else f"{value:+.6g}", value=value)
+    return MatrixEntry("0" if not value else "nan" if math.isnan(value) else f"{value:+.6g}", value=value)
 
 
 def _drawn(exhibits: Sequence[Exhibit]) -> list[Picture]:
@@ -126,7 +126,7 @@ def _drawn(exhibits: Sequence[Exhibit]) -> list[Picture]:
             exhibit.label,
             exhibit.text,
             _spoken(exhibit),
-            tuple(tuple(Cell(e.text, _tint(e.value, largest), e.differs) for e in row) for row in exhibit.rows),
+            tuple(tuple(PictureCell(e.text, _tint(e.value, largest), e.differs) for e in row) for row in exhibit.rows),
             exhibit.differs,
         )
         for exhibit in exhibits

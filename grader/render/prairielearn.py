@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from grader.render.markdown import score_line
-from grader.render.text import line, plain
+from grader.render.markdown import describe_score
+from grader.render.text import sanitise_line, sanitise_text
 from grader.results.report import Report, Verdict
 
 __all__ = ["render_prairielearn"]
@@ -17,14 +17,14 @@ def render_prairielearn(report: Report) -> str:
     result = {
         "gradable": True,
         "score": report.score / report.max_score if report.max_score else 0,
-        "message": score_line(report),
+        "message": describe_score(report),
         "tests": [
             {
-                "name": line(item.id),
-                "description": line(item.title),
+                "name": sanitise_line(item.id),
+                "description": sanitise_line(item.title),
                 "points": written["points"],
                 "max_points": written["max_points"],
-                "message": plain(item.message),
+                "message": sanitise_text(item.message),
             }
             for item, written in items
             if item.verdict is not Verdict.PENDING

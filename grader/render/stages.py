@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grader.render.text import line
+from grader.render.text import sanitise_line
 
-__all__ = ["Stage", "stages"]
+__all__ = ["LayerRow", "read_stages"]
 
 _MOST_STAGES = 64
 _CUT = "…"  # stands where evidence was cut, and tells nothing
 
 
 @dataclass(frozen=True)
-class Stage:
+class LayerRow:
     """One layer; `widths` are how many channels are expected and found, in percent of the most that any layer has."""
 
     layer: str
@@ -26,23 +26,25 @@ class Stage:
     widths: tuple[int, int] | None = None  # None where neither has channels, as after a flattening
 
 
-def stages(evidence: Mapping[str, Any]) -> tuple[Stage, ...]:
+def read_stages(evidence: Mapping[str, Any]) -> tuple[LayerRow, ...]:
     """Return the layers that evidence tells of, none where it tells of none."""
     told = evidence.get("stages")
     if not isinstance(told, list):
         return ()
     rows = [row for row in told[:_MOST_STAGES] if isinstance(row, Mapping)]
     most = max((_channels(row.get(side)) for row in rows for side in ("expected", "found")), default=0)
-    drawn: list[Stage] = []
+    drawn: list[LayerRow] = []
     for row in rows:
         expected, found = row.get("expected"), row.get("found")
         differs = expected != found and not (_is_cut(expected) or _is_cut(found))
         is_first = differs and not any(stage.differs for stage in drawn)
         widths = (_percent(_channels(expected), most), _percent(_channels(found), most))
-        layer = line(str(row.get("layer", "")))
-        drawn.append(Stage(layer, _shape(expected), _shape(found), differs, is_first, widths if any(widths) else None))
+        layer = sanitise_line(str(row.get("layer", "")))
+        drawn.append(
+            LayerRow(layer, _shape(expected), _shape(found), differs, is_first, widths if any(widths) else None)
+        )
     if drawn and len(told) > len(drawn):
-        drawn.append(Stage(_CUT, _CUT, _CUT))
+        drawn.append(LayerRow(_CUT, _CUT, _CUT))
     return tuple(drawn)
 
 
@@ -66,4 +68,4 @@ def _is_cut(shape: Any) -> bool:
 def _shape(shape: Any) -> str:
     if shape is None:
         return "nothing"
-    return line("x".join(map(str, shape)) if isinstance(shape, list) else str(shape))
+    return sanitise_line("x".join(map(str, shape)) if isinstance(shape, list) else str(shape))

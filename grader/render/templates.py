@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
-from grader.render.text import line, plain, points
+from grader.render.text import format_points, sanitise_line, sanitise_text
 
-__all__ = ["environment", "stylesheet", "template", "wide"]
+__all__ = ["choose_width_class", "load_stylesheet", "load_template", "make_environment"]
 
 
-def environment(folder: Traversable) -> Environment:
+def make_environment(folder: Traversable) -> Environment:
     """Return what renders the templates of a folder."""
 
     def source(name: str) -> str | None:
@@ -32,22 +32,22 @@ def environment(folder: Traversable) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(line=line, points=points, wide=wide, steps=STEPS, ways=DRAWN_WAYS)
+    made.globals.update(line=sanitise_line, points=format_points, wide=choose_width_class, steps=STEPS, ways=DRAWN_WAYS)
     return made
 
 
-def template(name: str) -> Template:
+def load_template(name: str) -> Template:
     """Return a template of reports and overviews."""
     return _environment().get_template(name)
 
 
 @cache
-def stylesheet() -> str:
+def load_stylesheet() -> str:
     """Return the style of all pages: written into those that stand alone, and served beside others."""
-    return template("page.css.jinja").render()
+    return load_template("page.css.jinja").render()
 
 
-def wide(share: float) -> str:
+def choose_width_class(share: float) -> str:
     """Return the class of what is so wide: a strict policy allows no style at the element.
 
     Args:
@@ -58,9 +58,9 @@ def wide(share: float) -> str:
 
 @cache
 def _environment() -> Environment:
-    return environment(files("grader.render"))
+    return make_environment(files("grader.render"))
 
 
 def _shown(value: Any) -> Any:
     """Clean every text that a template writes; what it has escaped already is its own."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return sanitise_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value

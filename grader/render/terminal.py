@@ -13,10 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from grader.render.chart import short
-from grader.render.curves import Curves, curves, sparkline, without_curves
-from grader.render.evidence import Exhibit, exhibits
-from grader.render.text import MARKS, line, place, plain, points
+from grader.render.chart import format_short
+from grader.render.curves import Curves, draw_sparkline, read_curves, remove_curves
+from grader.render.evidence import Exhibit, make_exhibits
+from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["STYLES", "render_terminal"]
@@ -49,15 +49,15 @@ def _parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
     yield _heading(report)
     yield Padding(_items(report.items), (1, 0, 0, 0))
     for item in report.items:
-        told = curves(item.evidence)
+        told = read_curves(item.evidence)
         trained = list(_training(told, has_blocks=has_blocks)) if told else []
         # What a person marks is for a page: a terminal shows the verdict only.
         lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING} and not item.by_person
         if trained or (lost and item.evidence):
-            yield _evidence(item, exhibits(without_curves(item.evidence)) if lost else (), trained)
+            yield _evidence(item, make_exhibits(remove_curves(item.evidence)) if lost else (), trained)
     ended = [cell for cell in report.cells if cell.status != "ok"]
     yield from _list(
-        "Cells that did not end well", [f"{place(c.file, c.cell)}: {c.status}. {c.message}" for c in ended]
+        "Cells that did not end well", [f"{describe_place(c.file, c.cell)}: {c.status}. {c.message}" for c in ended]
     )
     yield from _list("Limits hit", report.limits_hit)
     off = [f"{layer.name} ({layer.reason})" if layer.reason else layer.name for layer in report.layers if not layer.on]
@@ -66,15 +66,15 @@ def _parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
 
 
 def _heading(report: Report) -> Text:
-    title = Text.assemble((line(report.title), "bold"), (f"  {line(report.assignment)}\n", "dim"))
-    title.append("".join(f"{line(file.name)}\n" for file in report.files), "dim")
+    title = Text.assemble((sanitise_line(report.title), "bold"), (f"  {sanitise_line(report.assignment)}\n", "dim"))
+    title.append("".join(f"{sanitise_line(file.name)}\n" for file in report.files), "dim")
     share = report.score / report.max_score if report.max_score else 0.0
     filled = round(share * _BAR_WIDTH)
-    title.append(f"\n{points(report.score)}", "bold")
-    title.append(f" / {points(report.max_score)} points  ")
+    title.append(f"\n{format_points(report.score)}", "bold")
+    title.append(f" / {format_points(report.max_score)} points  ")
     title.append("━" * filled, "green").append("━" * (_BAR_WIDTH - filled), "bright_black")
     if report.pending_points:
-        title.append(f"  {points(report.pending_points)} pending", "cyan")
+        title.append(f"  {format_points(report.pending_points)} pending", "cyan")
     return title
 
 
@@ -84,14 +84,14 @@ def _items(items: Sequence[ItemResult]) -> Table:
         table.add_column(justify="right" if justify == "right" else "left", no_wrap=not wraps)
     for item in items:
         style = STYLES[item.verdict]
-        message = Text(plain(item.message))
-        where = place(item.file, item.cell)
+        message = Text(sanitise_text(item.message))
+        where = describe_place(item.file, item.cell)
         if where and item.verdict is not Verdict.PASSED:
             message.append(f"\n{where}", "dim")
         table.add_row(
             Text(MARKS[item.verdict], style),
-            Text(line(item.id)),
-            Text(f"{points(item.points)} / {points(item.max_points)}"),
+            Text(sanitise_line(item.id)),
+            Text(f"{format_points(item.points)} / {format_points(item.max_points)}"),
             message,
         )
     return table
@@ -101,7 +101,7 @@ def _evidence(
     item: ItemResult, groups: Sequence[Sequence[Exhibit]], trained: Sequence[RenderableType]
 ) -> RenderableType:
     table = Table(box=None, padding=0, show_header=False)
-    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {line(item.id)}", STYLES[item.verdict])))
+    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {sanitise_line(item.id)}", STYLES[item.verdict])))
     for group in groups:
         for exhibit in group:
             if not exhibit.rows:
@@ -128,7 +128,7 @@ def _training(told: Curves, *, has_blocks: bool) -> Iterator[RenderableType]:
         )
     for own in told.own:
         title = "From your own training loop (advisory: it ran in your process)"
-        about = ": ".join(part for part in (place(own.file, own.cell), own.text) if part)
+        about = ": ".join(part for part in (describe_place(own.file, own.cell), own.text) if part)
         yield Text.assemble((f"{title}\n", "bold"), (about, "dim"))
         yield from (Text(f"- {finding}") for finding in own.findings)
         if own.chart:
@@ -139,7 +139,7 @@ def _curve(values: Sequence[float], has_blocks: bool) -> str:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
-    return f"{short(finite[0])} {sparkline(values) if has_blocks else 'to'} {short(finite[-1])}"
+    return f"{format_short(finite[0])} {draw_sparkline(values) if has_blocks else 'to'} {format_short(finite[-1])}"
 
 
 def _matrix(exhibit: Exhibit) -> Text:
@@ -161,6 +161,6 @@ def _list(title: str, entries: Sequence[str]) -> Iterator[RenderableType]:
         return
     yield Text(f"\n{title}", "bold")
     for entry in islice(entries, _MOST_LINES):
-        yield Padding(Text(plain(entry).strip()), _INDENT)
+        yield Padding(Text(sanitise_text(entry).strip()), _INDENT)
     if len(entries) > _MOST_LINES:
         yield Padding(Text(f"and {len(entries) - _MOST_LINES:,} more", "dim"), _INDENT)

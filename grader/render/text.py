@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from grader.results.report import Verdict
 
-__all__ = ["MARKS", "line", "place", "plain", "points"]
+__all__ = ["MARKS", "describe_place", "format_points", "sanitise_line", "sanitise_text"]
 
 MARKS: Mapping[Verdict, str] = {
     Verdict.PASSED: "✓",
@@ -34,7 +34,7 @@ _VISIBLE = {
 }
 
 
-def plain(text: str, longest: int = _LONGEST) -> str:
+def sanitise_text(text: str, longest: int = _LONGEST) -> str:
     """Return text that shows what it holds and commands nothing.
 
     Colours are dropped; control characters and marks that change the direction of writing are made visible, and what
@@ -45,18 +45,18 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     return f"{shown}… ({cut:,} more characters)" if cut > 0 else shown
 
 
-def line(text: str) -> str:
+def sanitise_line(text: str) -> str:
     """Return such text on one line, for names and titles."""
-    return plain(" ".join(text[: _LONGEST_LINE + 1].splitlines()), _LONGEST_LINE)
+    return sanitise_text(" ".join(text[: _LONGEST_LINE + 1].splitlines()), _LONGEST_LINE)
 
 
-def place(file: str | None, cell: int | None) -> str:
+def describe_place(file: str | None, cell: int | None) -> str:
     """Say where something is in a submission, nothing where no file is known."""
     if file is None:
         return ""
-    return line(file) if cell is None else f"{line(file)}, cell {cell}"
+    return sanitise_line(file) if cell is None else f"{sanitise_line(file)}, cell {cell}"
 
 
-def points(value: float) -> str:
+def format_points(value: float) -> str:
     """Write points without needless zeros."""
     return f"{value:.4f}".rstrip("0").rstrip(".")

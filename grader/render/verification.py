@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grader.render.text import plain
-from grader.results.verification import Checked, Verification
+from grader.render.text import sanitise_text
+from grader.results.verification import Verification, VerifiedSubmission
 
 __all__ = ["render_verification"]
 
@@ -33,19 +33,19 @@ def render_verification(verification: Verification, console: Console) -> None:
     console.print(f"Tests that no mutant needs: {unneeded}", markup=False)
 
 
-def _row(each: Checked, max_points: float) -> tuple[str, ...]:
+def _row(each: VerifiedSubmission, max_points: float) -> tuple[str, ...]:
     mark = "✓" if each.right else "✗"
     loses = "everything" if each.kind == "empty" and each.right else ", ".join(each.loses)
     kind = each.kind if each.kind in ("alternative", "mutant") else ""
     name = f"{kind}: {each.name}" if kind else each.name
     points = f"{each.points:g} / {max_points:g}"
-    return tuple(escape(plain(text)) for text in (mark, name, ", ".join(each.replaces), points, loses))
+    return tuple(escape(sanitise_text(text)) for text in (mark, name, ", ".join(each.replaces), points, loses))
 
 
-def _wrong(each: Checked) -> str:
+def _wrong(each: VerifiedSubmission) -> str:
     """Say what is wrong with a known submission, and what to do about it."""
     missed = ", ".join(item for item in each.must_lose if item not in each.loses)
-    said = f" ({plain(each.why)})" if each.why else ""
+    said = f" ({sanitise_text(each.why)})" if each.why else ""
     extra = ", ".join(item for item in each.loses if item not in each.must_lose)
     parts = []
     if missed:
@@ -53,4 +53,4 @@ def _wrong(each: Checked) -> str:
     if extra:
         fix = "add them to breaks, or make the test less strict" if each.kind == "mutant" else "the test is too strict"
         parts.append(f"loses {extra}{said}: {fix}")
-    return f"{each.kind} {plain(each.name)} " + "; and ".join(parts)
+    return f"{each.kind} {sanitise_text(each.name)} " + "; and ".join(parts)

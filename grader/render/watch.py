@@ -9,16 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.render.terminal import STYLES
-from grader.render.text import MARKS, line, place, points
+from grader.render.text import MARKS, describe_place, format_points, sanitise_line
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["in_one_line", "live_view"]
+__all__ = ["render_line", "render_live_view"]
 
 _SETTLED = (Verdict.PASSED, Verdict.PENDING)
 _OTHER_LINES = 4
 
 
-def live_view(
+def render_live_view(
     report: Report, kept: Collection[str], earlier: Mapping[str, Verdict], note: str, more: str, height: int
 ) -> RenderableType:
     """Return a report as a table of one line for each item.
@@ -48,23 +48,25 @@ def live_view(
 
 
 def _add(table: Table, item: ItemResult, changed: bool, kept: bool) -> None:
-    message = Text(line(item.message), "dim" if item.verdict in _SETTLED else "")
+    message = Text(sanitise_line(item.message), "dim" if item.verdict in _SETTLED else "")
     if item.verdict not in _SETTLED and item.file:
-        message = Text.assemble((f"{place(item.file, item.cell)}: ", "dim"), message)
+        message = Text.assemble((f"{describe_place(item.file, item.cell)}: ", "dim"), message)
     style = "dim" if kept else "bold" if changed else ""
-    earned = f"{points(item.points)} / {points(item.max_points)}"
-    table.add_row(Text(MARKS[item.verdict], STYLES[item.verdict]), Text(line(item.id)), earned, message, style=style)
+    earned = f"{format_points(item.points)} / {format_points(item.max_points)}"
+    table.add_row(
+        Text(MARKS[item.verdict], STYLES[item.verdict]), Text(sanitise_line(item.id)), earned, message, style=style
+    )
 
 
 def _heading(report: Report, note: str) -> Text:
-    return Text.assemble((_score(report), "bold"), (f"  {line(note)}\n", "dim"))
+    return Text.assemble((_score(report), "bold"), (f"  {sanitise_line(note)}\n", "dim"))
 
 
 def _score(report: Report) -> str:
-    return f"{points(report.score)} / {points(report.max_score)} points"
+    return f"{format_points(report.score)} / {format_points(report.max_score)} points"
 
 
-def in_one_line(report: Report, earlier: Mapping[str, Verdict], note: str) -> str:
+def render_line(report: Report, earlier: Mapping[str, Verdict], note: str) -> str:
     """Return the score and the items whose verdicts are others than before, for where no terminal is.
 
     Args:
@@ -73,7 +75,9 @@ def in_one_line(report: Report, earlier: Mapping[str, Verdict], note: str) -> st
         note: what to say of the run.
     """
     told = [
-        f"{line(item.id)} {earlier[item.id]} -> {item.verdict}" if earlier else f"{line(item.id)} {item.verdict}"
+        f"{sanitise_line(item.id)} {earlier[item.id]} -> {item.verdict}"
+        if earlier
+        else f"{sanitise_line(item.id)} {item.verdict}"
         for item in report.items
         if (earlier.get(item.id, item.verdict) is not item.verdict if earlier else item.verdict not in _SETTLED)
     ]

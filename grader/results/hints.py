@@ -13,7 +13,7 @@ from typing import Any
 from grader.assignment import Item
 from grader.results.report import ItemResult, Verdict
 
-__all__ = ["Hint", "hints"]
+__all__ = ["Hint", "make_hints"]
 
 _SMALLEST = "; the smallest input that goes wrong is "
 _LARGEST_SHARE = 2e-4  # of a number in evidence, which is rounded
@@ -27,7 +27,7 @@ class Hint:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
-def hints(result: ItemResult, item: Item, chapter: str = "") -> tuple[Hint, ...]:
+def make_hints(result: ItemResult, item: Item, chapter: str = "") -> tuple[Hint, ...]:
     """Return the hints to an item, the least telling one first; none where it is right or waits.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.results.report import Report
 
-__all__ = ["JOURNAL", "Record", "Status", "append", "read_journal", "report_of"]
+__all__ = ["JOURNAL", "JournalRecord", "Status", "append_record", "load_report", "read_journal"]
 
 JOURNAL = "batch.jsonl"
 
@@ -26,7 +26,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Record:
+class JournalRecord:
     """One submission that is done with.
 
     Attributes:
@@ -55,7 +55,7 @@ class Record:
     marks: str = ""
 
 
-def append(folder: Path, record: Record) -> None:
+def append_record(folder: Path, record: JournalRecord) -> None:
     """Write a record as one line, in one write: a batch that is killed leaves at most its last line torn."""
     line = json.dumps(asdict(record), ensure_ascii=True, sort_keys=True) + "\n"
     with open(folder / JOURNAL, "ab") as journal:
@@ -64,7 +64,7 @@ def append(folder: Path, record: Record) -> None:
         journal.write(line.encode())
 
 
-def read_journal(folder: Path) -> dict[str, Record]:
+def read_journal(folder: Path) -> dict[str, JournalRecord]:
     """Return the last record of each submission by its key; torn lines are left aside.
 
     Raises:
@@ -77,7 +77,7 @@ def read_journal(folder: Path) -> dict[str, Record]:
     return {record.key: record for line in lines if (record := _record(line))}
 
 
-def report_of(folder: Path, record: Record) -> Report | None:
+def load_report(folder: Path, record: JournalRecord) -> Report | None:
     """Return the report of a record, None where it has none.
 
     Raises:
@@ -94,10 +94,10 @@ def report_of(folder: Path, record: Record) -> Report | None:
         raise InputError(f"{path}: {error}") from None
 
 
-def _record(line: bytes) -> Record | None:
+def _record(line: bytes) -> JournalRecord | None:
     try:
         values: dict[str, Any] = json.loads(line)
-        return Record(**{**values, "status": Status(values["status"])})
+        return JournalRecord(**{**values, "status": Status(values["status"])})
     except (ValueError, TypeError, KeyError):
         return None
 

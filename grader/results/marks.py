@@ -11,7 +11,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "check_mark", "marked", "waiting_message"]
+__all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "add_marks", "check_mark", "describe_waiting"]
 
 LONGEST_COMMENT = 2000  # characters, as many as reports show
 WITHOUT_COMMENT = "marked by a person"  # what a report says then
@@ -56,7 +56,7 @@ def check_mark(item: str, points: float, comment: str, max_points: float | None)
         raise InputError(f"the comment on {item} has {len(comment):,} characters; shorten it to {LONGEST_COMMENT:,}")
 
 
-def marked(report: Report, marks: Iterable[Mark]) -> Report:
+def add_marks(report: Report, marks: Iterable[Mark]) -> Report:
     """Return a report with these marks and no other; what has none waits, as it did when it was graded.
 
     A mark that the report has no place for, as after its item gives fewer points, is left out: the item waits again.
@@ -68,12 +68,12 @@ def marked(report: Report, marks: Iterable[Mark]) -> Report:
 
 def _with(item: ItemResult, mark: Mark | None) -> ItemResult:
     if mark is None or mark.points > item.max_points:
-        return replace(item, points=0, verdict=Verdict.PENDING, message=waiting_message(item.evidence))
+        return replace(item, points=0, verdict=Verdict.PENDING, message=describe_waiting(item.evidence))
     verdict = Verdict.PASSED if mark.points == item.max_points else Verdict.PARTIAL if mark.points else Verdict.FAILED
     return replace(item, points=mark.points, verdict=verdict, message=mark.comment.strip() or WITHOUT_COMMENT)
 
 
-def waiting_message(evidence: Mapping[str, Any]) -> str:
+def describe_waiting(evidence: Mapping[str, Any]) -> str:
     """Return what an item says that waits for a person, by its evidence."""
     words = evidence.get("words", 0)
     if not words:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from grader.results.journal import Record, Status
+from grader.results.journal import JournalRecord, Status
 from grader.results.report import ItemResult, Report, Verdict
 
-__all__ = ["Bin", "ItemOverview", "Lost", "Overview", "Scores", "SubmissionOverview", "overview_of"]
+__all__ = ["Bin", "ItemOverview", "Lost", "Overview", "Scores", "SubmissionOverview", "summarise"]
 
 _BINS = 10  # of the histogram
 _LISTED = 10  # misconceptions, messages, slowest
@@ -144,7 +144,7 @@ class Overview:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def overview_of(entries: Iterable[tuple[Record, Report | None]]) -> Overview:
+def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overview:
     """Sum up a batch.
 
     Args:
@@ -261,7 +261,7 @@ def _scores(shares: Sequence[float]) -> Scores:
     )
 
 
-def _looked_at(record: Record, report: Report | None) -> SubmissionOverview:
+def _looked_at(record: JournalRecord, report: Report | None) -> SubmissionOverview:
     points = (report.score, report.max_score, report.pending_points) if report else (None, None, None)
     return SubmissionOverview(
         record.key, record.name, record.status, record.message, record.report, record.seconds, *points

@@ -13,7 +13,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.sandbox.protocol.layers import LayerStatus
 
-__all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "report_schema"]
+__all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "load_report_schema"]
 
 _SCHEMA = "1"
 _PLACES = 4  # of points
@@ -156,7 +156,7 @@ class Report:
             raise InputError(f"this is no report that the grader wrote: {error}") from error
 
 
-def report_schema() -> dict[str, Any]:
+def load_report_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of `Report.to_json`."""
     schema: dict[str, Any] = json.loads(files("grader.results").joinpath("report.schema.json").read_text("utf-8"))
     return schema

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Checked", "RubricTest", "Verification"]
+__all__ = ["RubricTest", "Verification", "VerifiedSubmission"]
 
 
 @dataclass(frozen=True, order=True)
@@ -18,7 +18,7 @@ class RubricTest:
 
 
 @dataclass(frozen=True)
-class Checked:
+class VerifiedSubmission:
     """What grading one known submission came to.
 
     Attributes:
@@ -65,11 +65,11 @@ class Verification:
     assignment: str
     revision: str
     max_points: float
-    checked: tuple[Checked, ...]
+    checked: tuple[VerifiedSubmission, ...]
     tests: tuple[RubricTest, ...] = field(repr=False)
 
     @property
-    def mutants(self) -> tuple[Checked, ...]:
+    def mutants(self) -> tuple[VerifiedSubmission, ...]:
         """The misconceptions among the submissions."""
         return tuple(each for each in self.checked if each.kind == "mutant")
 
@@ -79,7 +79,7 @@ class Verification:
         return sum(each.right for each in self.mutants)
 
     @property
-    def survivors(self) -> tuple[Checked, ...]:
+    def survivors(self) -> tuple[VerifiedSubmission, ...]:
         """The mutants that lost nothing."""
         return tuple(each for each in self.mutants if not each.loses)
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from grader.assignment import Item
 from grader.submission.submission import Submission
 
-__all__ = ["Change", "change_between"]
+__all__ = ["NotebookChange", "compare_notebooks"]
 
 Place = tuple[str, int]
 
@@ -39,7 +39,7 @@ _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
-class Change:
+class NotebookChange:
     """The ids of the items that a change may have an effect on, and the cells whose code does something else by it."""
 
     items: frozenset[str]
@@ -79,7 +79,7 @@ class _Statement:
     reaches_all: bool
 
 
-def change_between(old: Submission, new: Submission, items: Sequence[Item]) -> Change:
+def compare_notebooks(old: Submission, new: Submission, items: Sequence[Item]) -> NotebookChange:
     """Return what the difference between two states of a submission may have an effect on.
 
     Args:
@@ -88,13 +88,13 @@ def change_between(old: Submission, new: Submission, items: Sequence[Item]) -> C
         items: those that are judged.
     """
     if _sources(old) == _sources(new):
-        return Change(frozenset())
+        return NotebookChange(frozenset())
     try:
         doubtful, cells = _doubtful(old, new)
     except _Unforeseeable:
-        return Change(frozenset(item.id for item in items))
+        return NotebookChange(frozenset(item.id for item in items))
     bound = {name for each in (old, new) for statement in _all(each) for name in statement.binds}
-    return Change(frozenset(item.id for item in items if _concerned(item, doubtful, bound)), cells)
+    return NotebookChange(frozenset(item.id for item in items if _concerned(item, doubtful, bound)), cells)
 
 
 def _concerned(item: Item, doubtful: set[str], bound: set[str]) -> bool:

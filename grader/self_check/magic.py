@@ -23,7 +23,7 @@ from grader.results.report import ItemResult, Verdict
 if TYPE_CHECKING:
     from grader.assignment import Assignment, Item
 
-__all__ = ["Checks", "SelfCheck", "register", "visible_checks"]
+__all__ = ["Checks", "SelfCheck", "load_visible_checks", "register"]
 
 _SMALL_PRINT = "a self-check; the grade comes from the course's grader"
 _COLOURS = {Verdict.PASSED: "#2a7d2a", Verdict.PENDING: "#2a6f8d", Verdict.PARTIAL: "#9a6700"}
@@ -86,7 +86,7 @@ def _block(result: ItemResult, text: str) -> str:
     return f'{title}<pre style="margin: 0 0 0.6em; white-space: pre-wrap">{html.escape(rest)}</pre>'
 
 
-def visible_checks(name: str) -> Checks:
+def load_visible_checks(name: str) -> Checks:
     """Return the checks of an assignment.
 
     Args:
@@ -120,14 +120,14 @@ def _answer(shell: Any, line: str) -> SelfCheck | None:
     asked = _options(line)
     if asked is None:
         return None
-    from grader.render.hints import hinted
+    from grader.render.hints import render_hints
 
-    checks = visible_checks(asked.assignment)
+    checks = load_visible_checks(asked.assignment)
     results = checks.judged(shell.user_ns, _wanted(checks, asked.items, shell.user_ns))
     more = "%grader {item} --hint {hint}"
     if asked.assignment != "hw2":
         more += f" --assignment {shlex.quote(asked.assignment)}"
-    return SelfCheck(list(hinted(checks.assignment, results, asked.hint, more)))
+    return SelfCheck(list(render_hints(checks.assignment, results, asked.hint, more)))
 
 
 def _wanted(checks: Checks, called: Sequence[str], namespace: Mapping[str, Any]) -> Sequence[Item]:
@@ -136,7 +136,7 @@ def _wanted(checks: Checks, called: Sequence[str], namespace: Mapping[str, Any])
     Raises:
         InputError: none can be judged here; the message says what to do instead.
     """
-    from grader.self_check.selection import items_called
+    from grader.self_check.selection import find_items
 
     able = checks.items()
     if not called:
@@ -145,7 +145,7 @@ def _wanted(checks: Checks, called: Sequence[str], namespace: Mapping[str, Any])
             names = ", ".join(dict.fromkeys(item.names[0] for item in able))
             raise InputError(f"nothing to judge is defined yet: define one of {names}, and run its cell")
         return defined
-    asked = items_called(checks.assignment, called)
+    asked = find_items(checks.assignment, called)
     here = [item for item in asked if item in able]
     if not here:
         item = asked[0]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from grader.assignment import Assignment, Item
 from grader.errors import InputError
 
-__all__ = ["items_called"]
+__all__ = ["find_items"]
 
 _MOST_NEAR = 4
 
 
-def items_called(assignment: Assignment, wanted: Sequence[str]) -> tuple[Item, ...]:
+def find_items(assignment: Assignment, wanted: Sequence[str]) -> tuple[Item, ...]:
     """Return the items that are meant, in the rubric's order, each once.
 
     Args:

@@ -15,10 +15,10 @@ from pathlib import Path
 from grader.assignment import Item
 from grader.errors import SubmissionError
 from grader.results.report import Report
-from grader.self_check.changes import change_between
+from grader.self_check.changes import compare_notebooks
 from grader.submission.submission import Submission, read_submission
 
-__all__ = ["Checked", "Grade", "watched"]
+__all__ = ["CheckedState", "Grade", "watch_submission"]
 
 Progress = Callable[[str], None]
 Grade = Callable[[Submission, Collection[str], Progress], Report]
@@ -29,7 +29,7 @@ class _SavedMeanwhile(Exception):
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedState:
     """One state of the files and its report.
 
     Attributes:
@@ -47,9 +47,9 @@ class Checked:
     seconds: float
 
 
-def watched(
+def watch_submission(
     paths: Sequence[Path], items: Sequence[Item], grade: Grade, *, poll: float = 0.1, quiet: float = 2.0
-) -> Iterator[Checked | SubmissionError]:
+) -> Iterator[CheckedState | SubmissionError]:
     """Give a report now, and another after each save; an error where a file cannot be read as a notebook just then.
 
     Args:
@@ -89,16 +89,16 @@ def _untold(_: str) -> None:
     pass
 
 
-def _whole(submission: Submission, items: Sequence[Item], grade: Grade, progress: Progress = _untold) -> Checked:
+def _whole(submission: Submission, items: Sequence[Item], grade: Grade, progress: Progress = _untold) -> CheckedState:
     started, everything = time.monotonic(), frozenset(item.id for item in items)
     report = grade(submission, everything, progress)
-    return Checked(submission, report, everything, frozenset(), time.monotonic() - started)
+    return CheckedState(submission, report, everything, frozenset(), time.monotonic() - started)
 
 
-def _again(last: Checked, submission: Submission, items: Sequence[Item], grade: Grade) -> Checked:
+def _again(last: CheckedState, submission: Submission, items: Sequence[Item], grade: Grade) -> CheckedState:
     """Judge what the difference to the last state may have an effect on; all, where the cells end in other ways."""
     started, everything = time.monotonic(), frozenset(item.id for item in items)
-    change = change_between(last.submission, submission, items)
+    change = compare_notebooks(last.submission, submission, items)
     if not change.items and not change.cells:
         return replace(last, submission=submission, judged=frozenset(), seconds=time.monotonic() - started)
     ended = _ends(last.report)
@@ -110,7 +110,7 @@ def _again(last: Checked, submission: Submission, items: Sequence[Item], grade: 
         return replace(_whole(submission, items, grade), seconds=time.monotonic() - started)
     results = {result.id: result for result in (*last.report.items, *report.items)}
     whole = replace(report, items=tuple(results[result.id] for result in last.report.items))
-    return Checked(submission, whole, change.items, everything - change.items, time.monotonic() - started)
+    return CheckedState(submission, whole, change.items, everything - change.items, time.monotonic() - started)
 
 
 def _ends(report: Report) -> dict[tuple[str, int], str]:

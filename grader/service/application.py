@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from grader.results.overview import Overview
-from grader.results.report import report_schema
+from grader.results.report import load_report_schema
 from grader.service.api import problems
 from grader.service.api.catalog import Catalog
 from grader.service.api.limits import RequestLimits
 from grader.service.api.metrics import Metrics
-from grader.service.api.middleware import Envelope
+from grader.service.api.middleware import ResponseMiddleware
 from grader.service.api.routes import (
     assignments,
     batches,
@@ -32,12 +32,12 @@ from grader.service.api.routes import (
     tokens,
 )
 from grader.service.api.service import Service
-from grader.service.broker import broker_app
+from grader.service.broker import make_broker_app
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.web.website import Website
 
-__all__ = ["application"]
+__all__ = ["make_application"]
 
 _DESCRIPTION = """\
 Hand in notebooks, watch them being graded, fetch reports.
@@ -72,7 +72,7 @@ _ROUTES = (
 )
 
 
-def application(settings: Settings) -> FastAPI:
+def make_application(settings: Settings) -> FastAPI:
     """Return the API for these settings; nothing is connected to before the first request.
 
     Raises:
@@ -81,7 +81,7 @@ def application(settings: Settings) -> FastAPI:
     store = Store.open(settings)
     metrics = Metrics(store)
     limits = RequestLimits(settings.broker, settings.requests_per_minute)
-    service = Service(settings, store, broker_app(settings), Catalog(settings.assignments), limits, metrics)
+    service = Service(settings, store, make_broker_app(settings), Catalog(settings.assignments), limits, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -103,7 +103,7 @@ def application(settings: Settings) -> FastAPI:
         api.include_router(each.router)
     api.router.routes.append(Website(service))
     problems.handle_problems(api)
-    api.add_middleware(Envelope, metrics=metrics)
+    api.add_middleware(ResponseMiddleware, metrics=metrics)
     _describe(api)
     return api
 
@@ -116,7 +116,7 @@ def _describe(api: FastAPI) -> None:
         if api.openapi_schema is None:
             document = written()
             schemas = document["components"]["schemas"]
-            for kind in (problems.ProblemDetails, Overview, gradebooks.Filled):
+            for kind in (problems.ProblemDetails, Overview, gradebooks.FilledGradebook):
                 described = TypeAdapter(kind).json_schema(
                     mode="serialization", ref_template="#/components/schemas/{model}"
                 )
@@ -130,7 +130,7 @@ def _describe(api: FastAPI) -> None:
 
 def _report_component() -> dict[str, Any]:
     """Return the schema of reports with its inner references leading to where it stands in the document."""
-    text = json.dumps(report_schema()).replace('"#/$defs/', '"#/components/schemas/Report/$defs/')
+    text = json.dumps(load_report_schema()).replace('"#/$defs/', '"#/components/schemas/Report/$defs/')
     schema: dict[str, Any] = json.loads(text)
     schema.pop("$schema", None)
     schema.pop("$id", None)

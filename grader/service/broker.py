@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from grader.service.settings import Settings
 
-__all__ = ["QUEUES", "TASK", "Published", "broker_app", "broker_is_up", "send"]
+__all__ = ["QUEUES", "TASK", "Enqueueable", "broker_is_up", "make_broker_app", "send"]
 
 QUEUES = ("cpu", "gpu")
 TASK = "grader.grade"
@@ -31,7 +31,7 @@ _SECONDS_TO_START = 180.0  # of a worker's process: it imports torch
 _log = logging.getLogger("grader.service.broker")
 
 
-class Published(Protocol):
+class Enqueueable(Protocol):
     """A grading that is to be asked for, and the queue to ask in; `store.leases.Publication` is one."""
 
     @property
@@ -43,7 +43,7 @@ class Published(Protocol):
         """One of `QUEUES`."""
 
 
-def broker_app(settings: Settings) -> Celery:
+def make_broker_app(settings: Settings) -> Celery:
     """Return Celery's application; nothing connects before something is sent or a worker starts."""
     app = Celery("grader", broker=settings.broker, set_as_current=False)
     app.conf.update(
@@ -88,7 +88,7 @@ def broker_app(settings: Settings) -> Celery:
     return app
 
 
-def send(app: Celery, publication: Published) -> bool:
+def send(app: Celery, publication: Enqueueable) -> bool:
     """Ask for a grading; where the broker is down say so and return False: the grading is dispatched again later."""
     try:
         app.send_task(TASK, (publication.grading,), queue=publication.queue, retry=False, ignore_result=True)

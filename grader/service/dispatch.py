@@ -9,14 +9,14 @@ from celery import Celery
 from grader.service.broker import send
 from grader.service.settings import Settings
 from grader.service.store.database import Store
-from grader.service.store.queries.dispatch import dispatch, recall
+from grader.service.store.queries.dispatch import mark_dispatched, unmark_dispatched
 
-__all__ = ["dispatch_and_send"]
+__all__ = ["enqueue"]
 
 _log = logging.getLogger("grader.service.dispatch")
 
 
-def dispatch_and_send(store: Store, app: Celery, settings: Settings) -> int:
+def enqueue(store: Store, app: Celery, settings: Settings) -> int:
     """Publish what may be published, and return how many messages were sent; none where the broker is down.
 
     Args:
@@ -27,10 +27,10 @@ def dispatch_and_send(store: Store, app: Celery, settings: Settings) -> int:
     Raises:
         SystemFault: the database cannot be reached.
     """
-    publications = dispatch(store, settings.share, settings.republish_seconds)
+    publications = mark_dispatched(store, settings.share, settings.republish_seconds)
     for number, publication in enumerate(publications):
         _log.debug("published", extra={"facts": {"grading": publication.grading}})
         if not send(app, publication):
-            recall(store, publications[number:])
+            unmark_dispatched(store, publications[number:])
             return number
     return len(publications)

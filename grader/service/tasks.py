@@ -21,15 +21,24 @@ from typing import Any
 from celery import Celery
 
 from grader.errors import InputError, SubmissionError, SystemFault
-from grader.grading.session import Grading, joined
+from grader.grading.session import GradingSession, join_reports
 from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.broker import TASK
-from grader.service.dispatch import dispatch_and_send
+from grader.service.dispatch import enqueue
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.store.queries.dispatch import Queue
-from grader.service.store.queries.leases import Finish, Lease, claim, finish, give_back, refuse, release, renew
+from grader.service.store.queries.leases import (
+    Finish,
+    Lease,
+    claim_lease,
+    finish_job,
+    give_back_lease,
+    refuse_job,
+    release_lease,
+    renew_lease,
+)
 from grader.service.store.schema import Stage
 from grader.submission.executed_notebook import ExecutedNotebook
 from grader.submission.submission import Submission, read_notebook
@@ -53,7 +62,7 @@ class Workplace:
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
-        self.grading = Grading(trainings_at_once=1)
+        self.grading = GradingSession(trainings_at_once=1)
         self._settings = settings
         self._app = app
         self._store = Store.open(settings)
@@ -76,14 +85,14 @@ class Workplace:
         self._tell("asked", grading=grading)
         try:
             settings = self._settings
-            lease = claim(self._store, grading, self._worker, settings.lease_seconds, queue, settings.attempts)
+            lease = claim_lease(self._store, grading, self._worker, settings.lease_seconds, queue, settings.attempts)
             if lease is None:
                 self._tell("not waiting", grading=grading)
                 return
             outcome = self._brought_to_an_end(lease)
             seconds = round(time.monotonic() - started, 3)
             self._tell("ended", lease, outcome=outcome, seconds=seconds)
-            dispatch_and_send(self._store, self._app, self._settings)
+            enqueue(self._store, self._app, self._settings)
         except SystemFault as fault:  # the database is away; who has a live lease then and who has not, it will know
             _log.error("the store failed: %s", fault, extra={"facts": {"grading": grading}})
 
@@ -91,7 +100,7 @@ class Workplace:
         """Give back what is being graded and end this process at once; for a signal's handler."""
         if self._lease is not None:
             try:
-                release(self._store, self._lease, "the worker was stopped")
+                release_lease(self._store, self._lease, "the worker was stopped")
             except SystemFault as fault:
                 _log.error("a lease was not given back, it will run out: %s", fault)
         os._exit(0)
@@ -111,11 +120,11 @@ class Workplace:
                     self._lease = None  # `leave` must not wait for a transaction that it interrupts
                 return str(self._finished(lease, report, executed))
         except SubmissionError as error:
-            refuse(self._store, lease, str(error))
+            refuse_job(self._store, lease, str(error))
             return "refused"
         except Exception as error:  # a SystemFault, the machine's, a rubric's, a bug: the submission is not to blame
             _log.exception("a grading failed", extra={"facts": _facts(lease)})
-            give_back(self._store, lease, _message(error), self._settings.attempts)
+            give_back_lease(self._store, lease, _message(error), self._settings.attempts)
             return "given back"
 
     def _submission(self, lease: Lease) -> Submission:
@@ -146,7 +155,7 @@ class Workplace:
         trainings = grading.grade(submission, name, Mode.FULL, only=trained, progress=progress)
         if trainings.revision != part.revision:
             raise SystemFault(f"the rubric of {name} was changed while a submission was graded")
-        return joined(part, trainings)
+        return join_reports(part, trainings)
 
     def _part(self, lease: Lease) -> Report | None:
         """Return the first stage's report, None where there is none by the rubric as it is now."""
@@ -163,7 +172,7 @@ class Workplace:
         deadline = time.monotonic() + self._settings.lease_seconds
         while True:
             try:
-                return finish(self._store, lease, report, executed)
+                return finish_job(self._store, lease, report, executed)
             except SystemFault:
                 if time.monotonic() > deadline:
                     raise
@@ -207,7 +216,7 @@ class _Heartbeat:
                 self._give_up()
             if held:
                 try:
-                    held = renew(self._store, self._lease, self._settings.lease_seconds)
+                    held = renew_lease(self._store, self._lease, self._settings.lease_seconds)
                 except SystemFault as fault:
                     _log.warning("a lease was not renewed: %s", fault, extra={"facts": _facts(self._lease)})
 
@@ -215,7 +224,7 @@ class _Heartbeat:
         message = f"the grading hangs: it has said nothing for {self._patience:.0f} s"
         _log.error(message, extra={"facts": _facts(self._lease)})
         try:
-            give_back(self._store, self._lease, message, self._settings.attempts)
+            give_back_lease(self._store, self._lease, message, self._settings.attempts)
         finally:
             os._exit(_HUNG)  # the only way out of a thread that hangs; the kernel ends its sandbox with it
 

@@ -25,11 +25,11 @@ from celery.worker import state
 
 from grader.assignment import find_assignment
 from grader.errors import GraderError, SystemFault
-from grader.service.broker import broker_app
-from grader.service.dispatch import dispatch_and_send
+from grader.service.broker import make_broker_app
+from grader.service.dispatch import enqueue
 from grader.service.settings import Settings
 from grader.service.store.database import Store, check_migrated
-from grader.service.store.queries.leases import reconcile
+from grader.service.store.queries.leases import reconcile_leases
 from grader.service.tasks import Workplace, add_task
 
 __all__ = ["Reconciler", "run_worker"]
@@ -63,7 +63,7 @@ def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int
         check_migrated(store)
     finally:
         store.close()
-    app = broker_app(settings)
+    app = make_broker_app(settings)
     app.steps["consumer"].add(_LostMessages)
     signals.setup_logging.connect(_log_lines)
     signals.worker_process_init.connect(_workplaces(app, settings, names), weak=False)
@@ -120,8 +120,8 @@ class Reconciler:
         while not self._ended.wait(self._seconds):
             with self._in_a_round:
                 try:
-                    done = reconcile(store, self._settings.attempts)
-                    sent = dispatch_and_send(store, self._app, self._settings)
+                    done = reconcile_leases(store, self._settings.attempts)
+                    sent = enqueue(store, self._app, self._settings)
                 except SystemFault as fault:
                     _log.warning("not reconciled: %s", fault)
                 except Exception:  # without this thread, what a killed worker left behind would wait for ever

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import Any
 
 from grader.assignment import Assignment, Item
-from grader.results.marks import waiting_message
+from grader.results.marks import describe_waiting
 from grader.results.report import ItemResult, Verdict
 from grader.submission.submission import Notebook, Submission
 
-__all__ = ["Passage", "passages", "with_discussions"]
+__all__ = ["Passage", "add_discussions", "find_passages"]
 
 _LONGEST = 20_000  # characters of one section's text
 _MOST_CELLS = 100  # of one section
@@ -63,7 +63,7 @@ class Passage:
     text: str
 
 
-def with_discussions(
+def add_discussions(
     items: Iterable[ItemResult], submission: Submission, assignment: Assignment, only: Collection[str] | None = None
 ) -> list[ItemResult]:
     """Return the results with those that wait for a person among them, in the rubric's order.
@@ -75,12 +75,12 @@ def with_discussions(
         only: ids of the items that are wanted; None for all.
     """
     wanted = [item for item in assignment.by_person if only is None or item.id in only]
-    found = passages(submission, assignment) if wanted else []
+    found = find_passages(submission, assignment) if wanted else []
     results = {result.id: result for result in items} | {item.id: _waiting(item, found) for item in wanted}
     return [results[item.id] for item in assignment.items if item.id in results]
 
 
-def passages(submission: Submission, assignment: Assignment) -> list[Passage]:
+def find_passages(submission: Submission, assignment: Assignment) -> list[Passage]:
     """Return all that is written under headings of discussions, in the order in which it stands.
 
     A passage is in the section whose number or title its heading or one above it has, and ends with the next heading of
@@ -110,7 +110,7 @@ def _waiting(item: Item, found: Sequence[Passage]) -> ItemResult:
         points=0,
         max_points=item.points,
         verdict=Verdict.PENDING,
-        message=waiting_message(evidence),
+        message=describe_waiting(evidence),
         file=mine[0].file if mine else None,
         cell=mine[0].cells[0] if mine else None,
         evidence=evidence,

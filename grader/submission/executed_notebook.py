@@ -11,7 +11,7 @@ from grader.errors import InputError
 from grader.results.report import CellResult
 from grader.submission.submission import Cell, Notebook
 
-__all__ = ["ExecutedNotebook", "executed_notebook", "executed_notebooks_from_json", "executed_notebooks_to_json"]
+__all__ = ["ExecutedNotebook", "decode_executed_notebooks", "encode_executed_notebooks", "make_executed_notebook"]
 
 Outputs = Sequence[Mapping[str, Any]]
 Place = tuple[str, int]
@@ -38,7 +38,7 @@ class ExecutedNotebook:
         return {"cells": self.cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
-def executed_notebook(
+def make_executed_notebook(
     notebook: Notebook, ends: Mapping[Place, CellResult], outputs: Mapping[Place, Outputs]
 ) -> ExecutedNotebook:
     """Put a notebook's cells and what they showed together.
@@ -57,12 +57,12 @@ def executed_notebook(
     return ExecutedNotebook(notebook.name, tuple(cells))
 
 
-def executed_notebooks_to_json(notebooks: Iterable[ExecutedNotebook]) -> str:
+def encode_executed_notebooks(notebooks: Iterable[ExecutedNotebook]) -> str:
     """Return the executed notebooks of one submission as one JSON text."""
     return json.dumps([{"name": each.name, "cells": each.cells} for each in notebooks], ensure_ascii=False)
 
 
-def executed_notebooks_from_json(text: str) -> tuple[ExecutedNotebook, ...]:
+def decode_executed_notebooks(text: str) -> tuple[ExecutedNotebook, ...]:
     """Return the executed notebooks of a JSON text.
 
     Raises:

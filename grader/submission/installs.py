@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 
-__all__ = ["without_installs"]
+__all__ = ["neutralise_installs"]
 
 _INSTALLERS = ("apt", "apt-get", "conda", "mamba", "micromamba", "pip", "uv")
 _SHELL_CELLS = frozenset({"!", "bash", "script", "sh", "sx", "system"})
@@ -20,7 +20,7 @@ _LONGEST_COMMAND = 2000
 _LONGEST_SOURCE = 1_000_000  # nobody wrote it, and what it installs fails without a network
 
 
-def without_installs(source: str) -> tuple[str, tuple[str, ...]]:
+def neutralise_installs(source: str) -> tuple[str, tuple[str, ...]]:
     """Replace install commands by lines that do nothing; every other line stays, at its number.
 
     Returns the new source and the commands that were taken out.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import SubmissionError
-from grader.submission.installs import without_installs
+from grader.submission.installs import neutralise_installs
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
 
 __all__ = ["Bounds", "Cell", "Notebook", "Notice", "Submission", "read_notebook", "read_submission"]
@@ -104,7 +104,7 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
             notices.append(Notice(name, index, "its type is unknown, so it was not run"))
         source = _regular(stored["source"])
         if kind == "code":
-            source, removed = without_installs(source)
+            source, removed = neutralise_installs(source)
             if removed:
                 notices.append(Notice(name, index, _not_installed(removed)))
         cells.append(Cell(index, kind, source))

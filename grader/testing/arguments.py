@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from grader.student import Parameter, Remote, StudentFault
 
-__all__ = ["Argument", "fitted", "input_channels", "learning_rate", "number_of_classes", "output_channels"]
+__all__ = ["Argument", "fit_arguments", "input_channels", "learning_rate", "number_of_classes", "output_channels"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def learning_rate(value: float) -> Argument:
     return Argument(value, ("lr", "learning_rate"), "required")
 
 
-def fitted(remote: Remote, arguments: Sequence[Argument]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def fit_arguments(remote: Remote, arguments: Sequence[Argument]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the positional and keyword arguments with which a function or class takes these values.
 
     Args:

@@ -9,14 +9,14 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from grader.models.export import exported
-from grader.models.probe import DEPARTURES, departure, probed
+from grader.models.export import export_graph
+from grader.models.probe import DEPARTURES, find_departure, probe
 from grader.student import Remote, StudentFault
 from grader.training.graph import Graph, Unsupported
 from grader.training.graph_reader import read_graph
 from grader.training.network import Network
 
-__all__ = ["graph_of", "remark_on", "unlike_the_book"]
+__all__ = ["describe_departure", "make_graph", "remark_on"]
 
 _CALLED = {
     "add": "additions of a shortcut",
@@ -35,16 +35,16 @@ _IMAGES_OF_PROBE = 4
 
 
 @lru_cache(maxsize=64)
-def graph_of(make: Callable[[], nn.Module], image: tuple[int, ...]) -> Graph:
+def make_graph(make: Callable[[], nn.Module], image: tuple[int, ...]) -> Graph:
     """Return the graph of a model of our own for images of this shape."""
     with torch.device("meta"):
         model = make()
-    return read_graph(exported(model, image)).graph
+    return read_graph(export_graph(model, image)).graph
 
 
-def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> str:
+def describe_departure(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> str:
     """Say where a model departs from the textbook's model that is nearest to it, "" where it computes the same."""
-    ours = [graph_of(make, graph.image) for make in books]
+    ours = [make_graph(make, graph.image) for make in books]
     if not ours or graph.key in {each.key for each in ours}:
         return ""
     counts = Counter(node.operation for node in graph.nodes)
@@ -60,8 +60,8 @@ def unlike_the_book(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -> s
         return "its layers are put together in another way" if same else "some layers have weights of other shapes"
     images = torch.randn(_IMAGES_OF_PROBE, *graph.image, generator=torch.Generator().manual_seed(0))
     networks = [Network(each) for each in (graph, nearest)]
-    found, right = (probed(network, network.names, images, 0) for network in networks)
-    departs = departure(found, right)
+    found, right = (probe(network, network.names, images, 0) for network in networks)
+    departs = find_departure(found, right)
     return f"with the same weights as the book's, {DEPARTURES[departs]}" if departs else ""
 
 
@@ -81,7 +81,7 @@ def remark_on(
         books: make the textbook's models.
     """
     try:
-        departs = unlike_the_book(read_graph(model.graph(image)).graph, books)
+        departs = describe_departure(read_graph(model.graph(image)).graph, books)
     except (StudentFault, Unsupported):
         return  # what cannot be compared is no mistake
     if departs:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["clip", "plain"]
+__all__ = ["clip", "to_plain_json"]
 
 ENTRIES = 64  # a tensor with more is evidence nobody reads
 NODES = 500  # of one piece of evidence, tensors' entries apart
@@ -18,7 +18,7 @@ PLACES = 4
 LENGTH = 500  # of a message, which may hold what the student's code said
 
 
-def plain(value: Any) -> Any:
+def to_plain_json(value: Any) -> Any:
     """Return a value as plain JSON values, of which there are never many, whatever a student's code returned.
 
     A tensor becomes its shape, dtype and entries, rounded (null where there are none or more than 64); NaN and the

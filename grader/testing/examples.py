@@ -16,7 +16,7 @@ import numpy
 
 from grader.student import StudentFault
 from grader.testing.failures import Mismatch, Pending
-from grader.testing.quoting import clipped, statement_at
+from grader.testing.quoting import clip_text, find_statement
 
 __all__ = ["Shown"]
 
@@ -55,7 +55,7 @@ class Shown:
         if not self._is_as_expected(found, error):
             expected = self._raises or self._expected
             place = _example_of(sys._getframe(1).f_code.co_filename, sys._getframe(1).f_lineno)
-            told = clipped(f"{place}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}")
+            told = clip_text(f"{place}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}")
             raise Mismatch(told, expected=expected, found=found) from None
         return True
 
@@ -95,7 +95,7 @@ def _class_of(line: str) -> str:
 
 def _example_of(file: str, line: int) -> str:
     """Return the example whose `with` stands in a line."""
-    found = statement_at(file, line)
+    found = find_statement(file, line)
     example = found.body[0] if isinstance(found, ast.With) else found
     if isinstance(example, ast.Expr) and isinstance(example.value, ast.Call) and len(example.value.args) == 1:
         return ast.unparse(example.value.args[0])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from grader.testing.evidence import plain
+from grader.testing.evidence import to_plain_json
 
 if TYPE_CHECKING:
-    from grader.training.cache import Run
+    from grader.training.cache import TrainingResult
     from grader.training.graph import Graph
 
-__all__ = ["Absent", "Learned", "Mismatch", "Pending", "ToTrain"]
+__all__ = ["Absent", "Mismatch", "Pending", "ToTrain", "TrainedInPlace"]
 
 
 class Absent(Exception):
@@ -37,7 +37,7 @@ class ToTrain(Pending):
         self.numbers = numbers
 
 
-class Learned(Pending):
+class TrainedInPlace(Pending):
     """A model that was trained in the student's process.
 
     Args:
@@ -46,7 +46,7 @@ class Learned(Pending):
         why: it could not be trained on our side.
     """
 
-    def __init__(self, runs: tuple[Run, ...], threshold: float, why: str) -> None:
+    def __init__(self, runs: tuple[TrainingResult, ...], threshold: float, why: str) -> None:
         super().__init__("was trained in the notebook's own process")
         self.runs = runs
         self.threshold = threshold
@@ -66,4 +66,4 @@ class Mismatch(AssertionError):
         super().__init__(message)
         self.file = file
         self.cell = cell
-        self.evidence = {name: plain(value) for name, value in evidence.items()}
+        self.evidence = {name: to_plain_json(value) for name, value in evidence.items()}

@@ -19,7 +19,7 @@ import torch
 from grader.errors import GraderError
 from grader.student import Remote, Student, StudentFault
 from grader.testing.failures import Absent, Mismatch, Pending
-from grader.testing.quoting import quoted
+from grader.testing.quoting import quote_failure
 
 __all__ = ["Thing", "as_written"]
 
@@ -51,9 +51,9 @@ def as_written(*readable: str) -> Callable[[Test], Callable[[Student], None]]:
             except (Absent, GraderError, Mismatch, Pending):
                 raise
             except AssertionError as error:
-                raise Mismatch(str(error) or f"this does not hold: {quoted(error, test)}") from None
+                raise Mismatch(str(error) or f"this does not hold: {quote_failure(error, test)}") from None
             except Exception as error:
-                raise Mismatch(f"{quoted(error, test)} ends in {type(error).__name__}: {error}") from None
+                raise Mismatch(f"{quote_failure(error, test)} ends in {type(error).__name__}: {error}") from None
 
         # pytest would follow it and ask for fixtures named after the test's own parameters.
         del run.__wrapped__

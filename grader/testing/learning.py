@@ -10,23 +10,23 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from grader.models.fit import Point
-from grader.models.probe import DEPARTURES, departure, probed
+from grader.models.fit import CurvePoint
+from grader.models.probe import DEPARTURES, find_departure, probe
 from grader.models.recipe import Mode, Recipe
-from grader.student import Fault, OwnRun, Remote, StudentFault
-from grader.testing.arguments import Argument, fitted
-from grader.testing.book import _IMAGES_OF_PROBE, unlike_the_book
+from grader.student import Fault, OwnCurve, Remote, StudentFault
+from grader.testing.arguments import Argument, fit_arguments
+from grader.testing.book import _IMAGES_OF_PROBE, describe_departure
 from grader.testing.compare import assert_module
-from grader.testing.failures import Learned, Mismatch, Pending, ToTrain
+from grader.testing.failures import Mismatch, Pending, ToTrain, TrainedInPlace
 from grader.testing.models import build
-from grader.training.cache import Run
-from grader.training.cost import operations_of
+from grader.training.cache import TrainingResult
+from grader.training.cost import count_teraflops
 from grader.training.datasets import DataSet
 from grader.training.graph import TooLarge, Unsupported
-from grader.training.graph_reader import Reading, read_graph, resized
+from grader.training.graph_reader import ExportedModel, read_graph, resize
 from grader.training.network import Network
 
-__all__ = ["Training", "learn", "perturbed"]
+__all__ = ["Training", "learn", "perturb"]
 
 _ALLOWANCE = 0.05  # of accuracy, for images that are moved and noisy
 
@@ -86,12 +86,12 @@ def learn(
         # The smallest that it can do: what is trained, or what that is made from.
         reading, arguments = readings[0]
         _require_learnable(reading, called, convolutions)
-        graph = resized(reading.graph, recipe.side)
-        cost = operations_of(graph, recipe)
+        graph = resize(reading.graph, recipe.side)
+        cost = count_teraflops(graph, recipe)
         if cost > training.teraflops:
             raise Pending(f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}")
         model = build(thing, arguments, called)
-        departs = departure(*_both_probed(reading, model, training.secret))
+        departs = find_departure(*_both_probed(reading, model, training.secret))
         if departs:
             raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
     except TooLarge as reason:
@@ -99,12 +99,12 @@ def learn(
     except Unsupported as reason:
         _learn_there(training, thing, ways, called, image, str(reason))
     numbers = frozenset(sum(math.prod(shape) for shape in each.graph.parameters) for each, _ in readings)
-    raise ToTrain(graph, unlike_the_book(graph, books), numbers)
+    raise ToTrain(graph, describe_departure(graph, books), numbers)
 
 
 def _readings(
     thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Collection[tuple[int, ...]]
-) -> list[tuple[Reading, Sequence[Argument]]]:
+) -> list[tuple[ExportedModel, Sequence[Argument]]]:
     """Return the model's graph for each size that it can do, the smallest first, and the first way to make it so."""
     first: Exception | None = None
     found = []
@@ -125,10 +125,10 @@ def _readings(
     return found
 
 
-def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> Reading:
+def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> ExportedModel:
     """Return the model's graph; where it cannot be made or run without numbers, it is made with them."""
     if thing.kind in ("class", "function"):
-        positional, named = fitted(thing, arguments)
+        positional, named = fit_arguments(thing, arguments)
         try:
             return read_graph(assert_module(thing.sketch(*positional, **named), called).graph(image))
         except TooLarge:
@@ -138,7 +138,7 @@ def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tupl
     return read_graph(build(thing, arguments, called).graph(image))
 
 
-def _require_learnable(reading: Reading, called: str, convolutions: int) -> None:
+def _require_learnable(reading: ExportedModel, called: str, convolutions: int) -> None:
     if reading.frozen:
         names = ", ".join(reading.frozen[:5]) + (", …" if len(reading.frozen) > 5 else "")
         raise Mismatch(f"{called} has frozen parameters ({names}): with requires_grad=False no training changes them")
@@ -151,11 +151,11 @@ def _require_learnable(reading: Reading, called: str, convolutions: int) -> None
         raise Mismatch(f"{called} gives {logits.shape[1]} numbers for an image; Fashion-MNIST has 10 classes")
 
 
-def _both_probed(reading: Reading, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _both_probed(reading: ExportedModel, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return what the student's model and its graph compute with weights and images that the student cannot know."""
     images = torch.randn(_IMAGES_OF_PROBE, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
     network = Network(reading.graph)
-    return model.probe(reading.names, images, secret), probed(network, network.names, images, secret)
+    return model.probe(reading.names, images, secret), probe(network, network.names, images, secret)
 
 
 def _learn_there(
@@ -166,10 +166,10 @@ def _learn_there(
     assert recipe is not None
     assert data is not None
     # Moved and noisy, so that a table of the public test images does not help.
-    judged = perturbed(data.withheld_images[: recipe.judged], training.secret)
+    judged = perturb(data.withheld_images[: recipe.judged], training.secret)
     images, labels = data.train_images[: recipe.images], data.train_labels[: recipe.images]
     threshold = recipe.threshold - _ALLOWANCE
-    runs: list[Run] = []
+    runs: list[TrainingResult] = []
     for seed in range(recipe.seeds):
         try:
             own = _trained(thing, ways, called, lambda model: model.train(recipe, seed, images, labels, judged))  # noqa: B023
@@ -180,16 +180,16 @@ def _learn_there(
                 raise Pending(f"{why}; and with images of {recipe.side}x{recipe.side} it {fault.message}") from None
             raise
         right = own.classes == data.withheld_labels[: recipe.judged]
-        points = tuple(Point(*point) for point in own.points)
-        runs.append(Run(seed, float(right.double().mean()) if own.finite else 0.0, own.finite, points))
+        points = tuple(CurvePoint(*point) for point in own.points)
+        runs.append(TrainingResult(seed, float(right.double().mean()) if own.finite else 0.0, own.finite, points))
         if runs[-1].accuracy >= threshold:
             break
-    raise Learned(tuple(runs), threshold, why)
+    raise TrainedInPlace(tuple(runs), threshold, why)
 
 
 def _trained(
-    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, train: Callable[[Remote], OwnRun]
-) -> OwnRun:
+    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, train: Callable[[Remote], OwnCurve]
+) -> OwnCurve:
     """Train a fresh model in the first way in which that works."""
     first: StudentFault | None = None
     for arguments in ways:
@@ -203,7 +203,7 @@ def _trained(
     raise first
 
 
-def perturbed(images: Tensor, seed: int) -> Tensor:
+def perturb(images: Tensor, seed: int) -> Tensor:
     """Return images, (n, h, w) uint8, moved by up to a pixel and with a little noise, so that none is as it was."""
     generator = torch.Generator().manual_seed(seed)
     rows, columns = (torch.randint(-1, 2, (len(images),), generator=generator) for _ in range(2))

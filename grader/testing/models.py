@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from grader.student import Fault, Operation, Remote, StudentFault
-from grader.testing.arguments import Argument, fitted
+from grader.testing.arguments import Argument, fit_arguments
 from grader.testing.compare import assert_module
 from grader.testing.failures import Mismatch
 
@@ -24,7 +24,7 @@ __all__ = [
     "assert_parameters",
     "assert_registered",
     "build",
-    "layers_of",
+    "find_layers",
     "run",
 ]
 
@@ -96,7 +96,7 @@ def build(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
         Mismatch: it gives no nn.Module.
     """
     if getattr(thing, "kind", None) in ("class", "function"):
-        positional, named = fitted(thing, arguments)
+        positional, named = fit_arguments(thing, arguments)
         thing = thing(*positional, **named)
     return assert_module(thing, called)
 
@@ -114,7 +114,7 @@ def run(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[
     X = torch.linspace(-1, 1, 3 * prod(image)).reshape(3, *image)
     if getattr(thing, "kind", None) in ("class", "function"):
         try:
-            positional, named = fitted(thing, arguments)
+            positional, named = fit_arguments(thing, arguments)
             sketch = thing.sketch(*positional, **named)
             if getattr(sketch, "kind", None) == "module":
                 return _after(sketch, X)
@@ -133,10 +133,10 @@ def _after(model: Remote, X: Tensor) -> Model:
             raise
         operations = model.operations(X[:1])
     parameters = model.parameter_shapes()
-    return Model(model, operations, layers_of(operations, parameters), parameters)
+    return Model(model, operations, find_layers(operations, parameters), parameters)
 
 
-def layers_of(operations: Sequence[Operation], parameters: dict[str, tuple[int, ...]]) -> tuple[Layer, ...]:
+def find_layers(operations: Sequence[Operation], parameters: dict[str, tuple[int, ...]]) -> tuple[Layer, ...]:
     """Return the layers that operations make up; poolings that change nothing are left out.
 
     Args:
@@ -202,25 +202,27 @@ def assert_layers(found: Sequence[Layer], expected: Sequence[Layer], activations
             raise Mismatch(f"{right.name or f'layer {number + 1}'} {why}", stages=_stages(found, expected))
     if len(found) > len(expected):
         extra = found[len(expected)]
-        message = f"after the last layer a {extra.kind} giving {written(extra.shape)} follows"
-        raise Mismatch(f"{message}, expected {written(expected[-1].shape)} at the end", stages=_stages(found, expected))
+        message = f"after the last layer a {extra.kind} giving {format_shape(extra.shape)} follows"
+        raise Mismatch(
+            f"{message}, expected {format_shape(expected[-1].shape)} at the end", stages=_stages(found, expected)
+        )
     with_weights = [(here, right) for here, right in zip(found, expected, strict=True) if right.kind != "pooling"]
     for here, right in with_weights[:-1]:
         if activations and here.activation not in activations:
             used = here.activation or "none"
-            after = f"{right.name or right.kind} ({written(right.shape)})"
+            after = f"{right.name or right.kind} ({format_shape(right.shape)})"
             raise Mismatch(f"expected {' or '.join(activations)} after {after}, found {used}")
 
 
 def _departure(found: Layer | None, right: Layer, before: Layer | None) -> str:
-    wanted = f"expected {right.kind} giving {written(right.shape)}"
+    wanted = f"expected {right.kind} giving {format_shape(right.shape)}"
     if found is None:
         return f"is missing: {wanted}, found nothing more"
     if found.shape != right.shape or (found.kind == "pooling") != (right.kind == "pooling"):
         guess = _guess(found, right, before)
-        return f"gives {written(found.shape)} ({found.kind}), {wanted}{guess}"
+        return f"gives {format_shape(found.shape)} ({found.kind}), {wanted}{guess}"
     if right.weight and found.weight and prod(found.weight) != prod(right.weight):
-        return f"has a weight of {written(found.weight)}, expected {written(right.weight)}"
+        return f"has a weight of {format_shape(found.weight)}, expected {format_shape(right.weight)}"
     return ""
 
 
@@ -291,6 +293,6 @@ def _stages(found: Sequence[Layer], expected: Sequence[Layer]) -> list[dict[str,
     return rows
 
 
-def written(shape: tuple[int, ...]) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """Write a shape as the textbook does: 64x112x112."""
     return "x".join(str(n) for n in shape) or "one number"

@@ -9,12 +9,12 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-__all__ = ["clipped", "quoted", "statement_at"]
+__all__ = ["clip_text", "find_statement", "quote_failure"]
 
 _LENGTH = 300
 
 
-def quoted(error: BaseException, test: Callable[..., Any]) -> str:
+def quote_failure(error: BaseException, test: Callable[..., Any]) -> str:
     """Return what stands where an exception left a test's file: what is asserted, or the statement."""
     file = test.__code__.co_filename
     line = 0
@@ -23,13 +23,13 @@ def quoted(error: BaseException, test: Callable[..., Any]) -> str:
         if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
-    found = statement_at(file, line)
+    found = find_statement(file, line)
     if found is None:
         return "the test"
-    return clipped(ast.unparse(found.test if isinstance(found, ast.Assert) else found))
+    return clip_text(ast.unparse(found.test if isinstance(found, ast.Assert) else found))
 
 
-def statement_at(file: str, line: int) -> ast.stmt | None:
+def find_statement(file: str, line: int) -> ast.stmt | None:
     """Return the innermost statement of a file that a line is part of."""
     linecache.checkcache(file)
     found = [
@@ -45,6 +45,6 @@ def _parsed(source: str) -> ast.Module:
     return ast.parse(source)
 
 
-def clipped(text: str) -> str:
+def clip_text(text: str) -> str:
     """Return a text that fits a message."""
     return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"

@@ -16,17 +16,17 @@ from typing import Any
 import torch
 
 from grader.cache_folder import cache_folder, write_whole
-from grader.models.fit import Point
+from grader.models.fit import CurvePoint
 from grader.models.recipe import Recipe
 from grader.training.graph import Graph
 
-__all__ = ["Attempt", "Results", "Run"]
+__all__ = ["ResultCache", "TrainingJob", "TrainingResult"]
 
 _FORM = "1"  # of what is computed and kept; another where the training loop or the initialisation changes
 
 
 @dataclass(frozen=True)
-class Attempt:
+class TrainingJob:
     """One training: a graph, how it is trained, and the seed of its initialisation and of the order of images."""
 
     graph: Graph
@@ -35,16 +35,16 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingResult:
     """What a training came to: accuracy on withheld images, and the learning curve; `finite` if no loss was NaN."""
 
     seed: int
     accuracy: float
     finite: bool
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
 
 
-class Results:
+class ResultCache:
     """The results in a folder; several processes may use it at once.
 
     Args:
@@ -66,7 +66,7 @@ class Results:
             "machine": platform.machine(),
         }
 
-    def key(self, attempt: Attempt) -> str:
+    def key(self, attempt: TrainingJob) -> str:
         """Return the sha256 of everything that decides the result."""
         content = {
             "graph": attempt.graph.to_json(),
@@ -76,30 +76,30 @@ class Results:
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def get(self, attempt: Attempt) -> Run | None:
+    def get(self, attempt: TrainingJob) -> TrainingResult | None:
         """Return a result that is there; what cannot be read is not there."""
         try:
             values = json.loads(self._path(attempt).read_text(encoding="utf-8"))
-            return run_of(values)
+            return decode_result(values)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def put(self, attempt: Attempt, run: Run) -> None:
+    def put(self, attempt: TrainingJob, run: TrainingResult) -> None:
         """Keep a result."""
-        write_whole(self._path(attempt), json.dumps(values_of(run), sort_keys=True).encode())
+        write_whole(self._path(attempt), json.dumps(encode_result(run), sort_keys=True).encode())
 
     @contextmanager
-    def alone(self, attempt: Attempt) -> Iterator[None]:
+    def alone(self, attempt: TrainingJob) -> Iterator[None]:
         """Let only one process at a time make this result; who waited finds it made."""
         with open(self._path(attempt).with_suffix(".lock"), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _path(self, attempt: Attempt) -> Path:
+    def _path(self, attempt: TrainingJob) -> Path:
         return self.folder / f"{self.key(attempt)}.json"
 
 
-def values_of(run: Run) -> dict[str, Any]:
+def encode_result(run: TrainingResult) -> dict[str, Any]:
     """Return a result as JSON values; numbers that are not finite become None."""
     values = asdict(run)
     values["points"] = [
@@ -109,9 +109,9 @@ def values_of(run: Run) -> dict[str, Any]:
     return values
 
 
-def run_of(values: dict[str, Any]) -> Run:
+def decode_result(values: dict[str, Any]) -> TrainingResult:
     """Return the result that `values_of` wrote."""
     points = tuple(
-        Point(*(math.nan if value is None else float(value) for value in point)) for point in values["points"]
+        CurvePoint(*(math.nan if value is None else float(value) for value in point)) for point in values["points"]
     )
-    return Run(int(values["seed"]), float(values["accuracy"]), bool(values["finite"]), points)
+    return TrainingResult(int(values["seed"]), float(values["accuracy"]), bool(values["finite"]), points)

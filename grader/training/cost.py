@@ -8,10 +8,10 @@ from grader.models.recipe import Recipe
 from grader.training.graph import Graph
 from grader.training.network import Network
 
-__all__ = ["operations_of"]
+__all__ = ["count_teraflops"]
 
 
-def operations_of(graph: Graph, recipe: Recipe) -> float:
+def count_teraflops(graph: Graph, recipe: Recipe) -> float:
     """Return the floating-point operations of a training's convolutions and products, in units of 10**12.
 
     A backward pass counts as two forward ones, and an optimiser's step as ten operations for each parameter.

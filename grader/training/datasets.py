@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from grader.cache_folder import cache_folder, write_whole
-from grader.training.idx import FILES, Place, digest, header, locate, read_files
+from grader.training.idx import FILES, DataSetFiles, compute_digest, locate, read_files, write_header
 
-__all__ = ["SHOWN", "DataSet", "find_data_set", "shown_folder"]
+__all__ = ["SHOWN", "DataSet", "find_data_set", "make_shown_folder"]
 
 SHOWN = 5_000  # of the 10,000 official test images
 
@@ -52,7 +52,7 @@ def find_data_set(name: str = "FashionMNIST", folder: Path | None = None, cache:
     return _loaded(place, _stamp(place), cache) if place else None
 
 
-def shown_folder(data_set: DataSet, cache: Path | None = None) -> Path:
+def make_shown_folder(data_set: DataSet, cache: Path | None = None) -> Path:
     """Return a folder with the four uncompressed files, by torchvision's names, without what is withheld.
 
     Everybody may read it. A file that is missing or does not match is written, whole or not at all, so several graders
@@ -66,7 +66,7 @@ def shown_folder(data_set: DataSet, cache: Path | None = None) -> Path:
     folder.chmod(0o755)
     shown = (data_set.train_images, data_set.train_labels, data_set.shown_images, data_set.shown_labels)
     for file, values in zip(FILES, shown, strict=True):
-        content = header(tuple(values.shape)) + values.to(torch.uint8).numpy().tobytes()
+        content = write_header(tuple(values.shape)) + values.to(torch.uint8).numpy().tobytes()
         if not _holds(folder / file, content):
             write_whole(folder / file, content)
     return folder
@@ -81,14 +81,14 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _stamp(place: Place) -> tuple[tuple[int, int], ...]:
+def _stamp(place: DataSetFiles) -> tuple[tuple[int, int], ...]:
     """Tell one state of the files from the next."""
     about = [path.stat() for file in FILES if (path := place.path(file))]
     return tuple((each.st_size, each.st_mtime_ns) for each in about)
 
 
 @lru_cache(maxsize=4)
-def _loaded(place: Place, stamp: tuple[tuple[int, int], ...], cache: Path | None) -> DataSet:
+def _loaded(place: DataSetFiles, stamp: tuple[tuple[int, int], ...], cache: Path | None) -> DataSet:
     contents = read_files(place, cache)
     train_images, train_labels, test_images, test_labels = (_tensor(contents[file], file) for file in FILES)
     return DataSet(
@@ -99,10 +99,10 @@ def _loaded(place: Place, stamp: tuple[tuple[int, int], ...], cache: Path | None
         shown_labels=test_labels[:SHOWN].long(),
         withheld_images=test_images[SHOWN:],
         withheld_labels=test_labels[SHOWN:].long(),
-        sha256=digest(contents),
+        sha256=compute_digest(contents),
     )
 
 
 def _tensor(content: bytearray, file: str) -> Tensor:
     shape = FILES[file]
-    return torch.frombuffer(content, dtype=torch.uint8, offset=len(header(shape))).reshape(shape)
+    return torch.frombuffer(content, dtype=torch.uint8, offset=len(write_header(shape))).reshape(shape)

@@ -8,20 +8,20 @@ import torch
 
 from grader.models.recipe import Mode
 
-__all__ = ["default_mode", "training_device", "trainings_at_once"]
+__all__ = ["choose_concurrency", "choose_default_mode", "choose_device"]
 
 
-def training_device() -> torch.device:
+def choose_device() -> torch.device:
     """Return the device of trusted trainings: the first GPU where one can be used, else the CPU."""
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def default_mode() -> Mode:
+def choose_default_mode() -> Mode:
     """Return what is done with trainings where nobody says: the book's where there is a GPU, the CPU's recipes else."""
-    return Mode.FULL if training_device().type == "cuda" else Mode.QUICK
+    return Mode.FULL if choose_device().type == "cuda" else Mode.QUICK
 
 
-def trainings_at_once(device: torch.device) -> int:
+def choose_concurrency(device: torch.device) -> int:
     """Return how many processes train: one for a GPU, which it fills; one for each core, each on one thread, else.
 
     Two threads on one training would cost a tenth more than they save, and give other numbers than one.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-__all__ = ["IMAGE", "Graph", "Node", "TooLarge", "Unsupported", "settings_of"]
+__all__ = ["IMAGE", "Graph", "Node", "TooLarge", "Unsupported", "sort_settings"]
 
 IMAGE = -1  # stands for the batch of images among the inputs of a node
 
@@ -101,6 +101,6 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
-def settings_of(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def sort_settings(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return settings in the order in which nodes have them."""
     return tuple(sorted(values.items()))

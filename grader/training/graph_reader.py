@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from grader.models.export import BATCH
-from grader.training.graph import IMAGE, Graph, Node, TooLarge, Unsupported, settings_of
+from grader.training.graph import IMAGE, Graph, Node, TooLarge, Unsupported, sort_settings
 from grader.training.network import OPERATIONS
 from grader.training.translations import COMMUTATIVE, PASSED_ON, TRANSLATIONS, Translation
 
-__all__ = ["Reading", "canonical", "read_graph", "resized"]
+__all__ = ["ExportedModel", "canonicalise", "read_graph", "resize"]
 
 _MAX_NODES = 2000
 _MAX_PARAMETERS = 300_000_000
@@ -30,7 +30,7 @@ _SHAPE_ONLY = {"flatten", "reshape", "permute"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class ExportedModel:
     """A model's graph, and what the model calls its parameters, in the graph's order.
 
     `frozen` are those of them that training would leave as they are.
@@ -41,7 +41,7 @@ class Reading:
     frozen: tuple[str, ...]
 
 
-def read_graph(answer: Any) -> Reading:
+def read_graph(answer: Any) -> ExportedModel:
     """Return what `grader.models.export.exported` told of.
 
     Raises:
@@ -59,9 +59,9 @@ def read_graph(answer: Any) -> Reading:
         reader = _Reader(image, parameters)
         for target, args, kwargs in nodes:
             reader.read(target, args, kwargs)
-        graph, order = canonical(reader.graph(answer["output"]))
+        graph, order = canonicalise(reader.graph(answer["output"]))
         told = [(str(name)[:200], learnable is True) for name, _, learnable in answer["parameters"]]
-        return Reading(
+        return ExportedModel(
             graph, tuple(told[each][0] for each in order), tuple(told[each][0] for each in order if not told[each][1])
         )
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -134,7 +134,7 @@ class _Reader:
             return self._tensor(translation)
         inputs = tuple(self._tensor(each) for each in translation.inputs)
         parameters = tuple(each["parameter"] for each in translation.parameters)
-        node = Node(translation.operation, inputs, parameters, settings_of(translation.settings))
+        node = Node(translation.operation, inputs, parameters, sort_settings(translation.settings))
         given = tuple(self._shapes[each] for each in inputs)
         result = _shape_after(
             node.operation, node.settings, given, tuple(self._parameters[each] for each in parameters)
@@ -213,7 +213,7 @@ def _one_form(node: Node, given: tuple[int, ...], result: tuple[int, ...]) -> No
     return node
 
 
-def canonical(graph: Graph) -> tuple[Graph, tuple[int, ...]]:
+def canonicalise(graph: Graph) -> tuple[Graph, tuple[int, ...]]:
     """Return the graph without what its output does not need, in an order that depends only on what is computed.
 
     With it comes the number that each of its parameters had before.
@@ -256,7 +256,7 @@ def _ordered(node: Node, digests: list[str]) -> tuple[int, ...]:
     return tuple(sorted(node.inputs, key=lambda each: digests[each] if each != IMAGE else ""))
 
 
-def resized(graph: Graph, side: int) -> Graph:
+def resize(graph: Graph, side: int) -> Graph:
     """Return the same architecture for square images of another size.
 
     A fully connected layer after the flattening takes the width that the smaller map has, as a lazy layer would; a
@@ -281,4 +281,4 @@ def resized(graph: Graph, side: int) -> Graph:
         nodes.append(_one_form(node, inputs[0], shapes[number]))
     if len(shapes[len(graph.nodes) - 1]) != 2:
         raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only")
-    return canonical(Graph(image, tuple(parameters), tuple(nodes)))[0]
+    return canonicalise(Graph(image, tuple(parameters), tuple(nodes)))[0]

@@ -21,7 +21,17 @@ from typing import BinaryIO
 from grader.cache_folder import cache_folder, write_whole
 from grader.errors import InputError
 
-__all__ = ["DATA_SETS", "FILES", "Place", "advice", "decoded", "digest", "header", "locate", "read_files"]
+__all__ = [
+    "DATA_SETS",
+    "FILES",
+    "DataSetFiles",
+    "compute_digest",
+    "decode_file",
+    "locate",
+    "make_advice",
+    "read_files",
+    "write_header",
+]
 
 DATA_SETS = ("FashionMNIST", "MNIST")  # torchvision's names
 FILES: Mapping[str, tuple[int, ...]] = {  # torchvision's names, without .gz
@@ -39,7 +49,7 @@ _SLACK = 2**16  # what compression may add to data that it cannot make smaller
 
 
 @dataclass(frozen=True)
-class Place:
+class DataSetFiles:
     """Where a data set's files are; `origin` is what brought them there, in words."""
 
     name: str
@@ -57,7 +67,7 @@ class Place:
         return [file for file in FILES if self.path(file) is None]
 
 
-def locate(name: str, folder: Path | None = None, cache: Path | None = None) -> Place | None:
+def locate(name: str, folder: Path | None = None, cache: Path | None = None) -> DataSetFiles | None:
     """Find the files of a data set.
 
     Args:
@@ -75,18 +85,18 @@ def locate(name: str, folder: Path | None = None, cache: Path | None = None) -> 
     if name not in DATA_SETS:
         raise InputError(f"there is no data set {name!r}; known are {' and '.join(DATA_SETS)}")
     if folder is not None:
-        places = [Place(name, each, "the folder given") for each in (folder, folder / name / "raw")]
+        places = [DataSetFiles(name, each, "the folder given") for each in (folder, folder / name / "raw")]
         nearest = min(places, key=lambda place: len(place.missing))
         if nearest.missing:
             absent = ", ".join(nearest.missing)
-            raise InputError(f"{folder} lacks files of {name} ({absent}, or the same with .gz); {advice(name)}")
+            raise InputError(f"{folder} lacks files of {name} ({absent}, or the same with .gz); {make_advice(name)}")
         return nearest
-    places = [Place(name, _DEBIAN[name], "Debian's package")] if name in _DEBIAN else []
-    places.append(Place(name, (cache or cache_folder()) / "data" / name / "raw", "grader data fetch"))
+    places = [DataSetFiles(name, _DEBIAN[name], "Debian's package")] if name in _DEBIAN else []
+    places.append(DataSetFiles(name, (cache or cache_folder()) / "data" / name / "raw", "grader data fetch"))
     return next((place for place in places if not place.missing), None)
 
 
-def read_files(place: Place, cache: Path | None = None) -> dict[str, bytearray]:
+def read_files(place: DataSetFiles, cache: Path | None = None) -> dict[str, bytearray]:
     """Return each of `FILES` whole, header included; what was compressed is kept in the cache as it is after that.
 
     Raises:
@@ -102,16 +112,16 @@ def read_files(place: Place, cache: Path | None = None) -> dict[str, bytearray]:
             contents[file] = _uncompressed(path, file, kept) if path.suffix == ".gz" else _raw(path, file)
         except (OSError, EOFError, ValueError, zlib.error) as error:
             said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise InputError(f"{path or file}: {said}; {advice(place.name)}") from None
+            raise InputError(f"{path or file}: {said}; {make_advice(place.name)}") from None
     return contents
 
 
-def advice(name: str, otherwise: str = "") -> str:
+def make_advice(name: str, otherwise: str = "") -> str:
     """Return what to do where a data set is missing or broken: install it, or fetch it (or what else is said)."""
     return f"to get it: {_INSTALL.get(name, '')}{otherwise or f'grader data fetch {name}'}"
 
 
-def decoded(path: Path, file: str) -> bytearray:
+def decode_file(path: Path, file: str) -> bytearray:
     """Return what is in a compressed file.
 
     Args:
@@ -127,7 +137,7 @@ def decoded(path: Path, file: str) -> bytearray:
     return _checked(content, file)
 
 
-def digest(contents: Mapping[str, bytes | bytearray]) -> str:
+def compute_digest(contents: Mapping[str, bytes | bytearray]) -> str:
     """Return the sha256 of `read_files`: the same however the files were packed."""
     total = hashlib.sha256()
     for content in contents.values():
@@ -135,7 +145,7 @@ def digest(contents: Mapping[str, bytes | bytearray]) -> str:
     return total.hexdigest()
 
 
-def header(shape: tuple[int, ...]) -> bytes:
+def write_header(shape: tuple[int, ...]) -> bytes:
     """Return the header of an IDX file of unsigned bytes."""
     return bytes([0, 0, _UNSIGNED_BYTES, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
@@ -152,7 +162,7 @@ def _uncompressed(path: Path, file: str, kept: Path) -> bytearray:
             return content
     except (OSError, ValueError):
         pass  # never kept, or spoiled
-    content = decoded(path, file)
+    content = decode_file(path, file)
     try:
         kept.mkdir(parents=True, exist_ok=True)
         write_whole(recorded, hashlib.sha256(content).hexdigest().encode())
@@ -181,7 +191,7 @@ def _opened(path: Path, most: int) -> Iterator[BinaryIO]:
 
 def _checked(content: bytearray, file: str) -> bytearray:
     shape = FILES[file]
-    start = header(shape)
+    start = write_header(shape)
     if not content.startswith(start):
         wanted = "x".join(map(str, shape))
         raise ValueError(f"it does not begin as an IDX file of {wanted} bytes does")
@@ -193,4 +203,4 @@ def _checked(content: bytearray, file: str) -> bytearray:
 
 
 def _size(file: str) -> int:
-    return len(header(FILES[file])) + math.prod(FILES[file])
+    return len(write_header(FILES[file])) + math.prod(FILES[file])

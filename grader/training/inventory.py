@@ -11,13 +11,13 @@ import torch
 
 from grader.cache_folder import cache_folder
 from grader.errors import InputError
-from grader.training.idx import DATA_SETS, advice, digest, locate, read_files
+from grader.training.idx import DATA_SETS, compute_digest, locate, make_advice, read_files
 
-__all__ = ["Found", "found_data_sets", "training_facts"]
+__all__ = ["DataSetOnDisk", "describe_training", "find_all_data_sets"]
 
 
 @dataclass(frozen=True)
-class Found:
+class DataSetOnDisk:
     """A data set on this machine: where it is, what brought it there, and the sha256 of what is in its four files.
 
     Where it is missing or broken, `problem` says what to do, and what is not known is None.
@@ -30,14 +30,14 @@ class Found:
     problem: str | None = None
 
 
-def found_data_sets(folder: Path | None = None, cache: Path | None = None) -> tuple[Found, ...]:
+def find_all_data_sets(folder: Path | None = None, cache: Path | None = None) -> tuple[DataSetOnDisk, ...]:
     """Return each known data set as `find_data_set` would find it; all of its files are read."""
     return tuple(_found(name, folder, cache) for name in DATA_SETS)
 
 
-def training_facts(cache: Path | None = None) -> Iterator[tuple[str, str]]:
+def describe_training(cache: Path | None = None) -> Iterator[tuple[str, str]]:
     """Tell by name and text what trainings would use."""
-    for found in found_data_sets(cache=cache):
+    for found in find_all_data_sets(cache=cache):
         yield f"data set {found.name}", found.problem or f"{found.folder} ({found.origin})"
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for number in range(gpus):
@@ -51,12 +51,12 @@ def training_facts(cache: Path | None = None) -> Iterator[tuple[str, str]]:
     yield "trainings kept", f"{sum(1 for _ in kept.glob('*.json'))} in {kept}"
 
 
-def _found(name: str, folder: Path | None, cache: Path | None) -> Found:
+def _found(name: str, folder: Path | None, cache: Path | None) -> DataSetOnDisk:
     try:
         place = locate(name, folder, cache)
         if place is None:
-            return Found(name, problem=f"not found; {advice(name)}")
-        sha256 = digest(read_files(place, cache))
+            return DataSetOnDisk(name, problem=f"not found; {make_advice(name)}")
+        sha256 = compute_digest(read_files(place, cache))
     except InputError as error:
-        return Found(name, problem=str(error))
-    return Found(name, str(place.folder), place.origin, sha256)
+        return DataSetOnDisk(name, problem=str(error))
+    return DataSetOnDisk(name, str(place.folder), place.origin, sha256)

@@ -13,16 +13,16 @@ from urllib.request import Request, urlopen
 
 from grader.cache_folder import cache_folder, write_whole
 from grader.errors import InputError
-from grader.training.idx import FILES, Place, advice, locate
+from grader.training.idx import FILES, DataSetFiles, locate, make_advice
 
-__all__ = ["MIRRORS", "REMOTE", "Remote", "fetch"]
+__all__ = ["MIRRORS", "REMOTE", "MirroredFile", "fetch"]
 
 _SECONDS = 30  # without a byte
 _CHUNK = 2**16
 
 
 @dataclass(frozen=True)
-class Remote:
+class MirroredFile:
     """What a mirror serves: so many bytes, with this sha256."""
 
     size: int
@@ -42,22 +42,34 @@ MIRRORS: Mapping[str, tuple[str, ...]] = {
 }
 # The compressed files. Fashion-MNIST's were made from Debian's: with upstream's name and time in the header they have
 # the md5 that torchvision lists. MNIST's are as published, by TensorFlow Datasets among others.
-REMOTE: Mapping[str, Mapping[str, Remote]] = {
+REMOTE: Mapping[str, Mapping[str, MirroredFile]] = {
     "FashionMNIST": {
-        "train-images-idx3-ubyte": Remote(
+        "train-images-idx3-ubyte": MirroredFile(
             26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
         ),
-        "train-labels-idx1-ubyte": Remote(29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
-        "t10k-images-idx3-ubyte": Remote(4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-        "t10k-labels-idx1-ubyte": Remote(5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        "train-labels-idx1-ubyte": MirroredFile(
+            29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+        ),
+        "t10k-images-idx3-ubyte": MirroredFile(
+            4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+        ),
+        "t10k-labels-idx1-ubyte": MirroredFile(
+            5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+        ),
     },
     "MNIST": {
-        "train-images-idx3-ubyte": Remote(
+        "train-images-idx3-ubyte": MirroredFile(
             9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
         ),
-        "train-labels-idx1-ubyte": Remote(28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-        "t10k-images-idx3-ubyte": Remote(1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-        "t10k-labels-idx1-ubyte": Remote(4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        "train-labels-idx1-ubyte": MirroredFile(
+            28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        "t10k-images-idx3-ubyte": MirroredFile(
+            1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        "t10k-labels-idx1-ubyte": MirroredFile(
+            4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
     },
 }
 
@@ -67,7 +79,7 @@ def fetch(
     into: Path | None = None,
     mirrors: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
-) -> Place:
+) -> DataSetFiles:
     """Bring a data set here: each file that is not there yet comes from the first mirror that has it right.
 
     A file is there when it is whole and its sha256 is right, so a fetch that was ended goes on where it was.
@@ -131,10 +143,10 @@ def _from_any(name: str, file: str, mirrors: Sequence[str], report: _Report) -> 
             return _downloaded(url, REMOTE[name][file], report)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: what was given is no address
             tried.append(f"{url}: {error}")
-    raise InputError(f"no mirror gave {file}.gz ({'; '.join(tried)}); {advice(name, 'give another --mirror')}")
+    raise InputError(f"no mirror gave {file}.gz ({'; '.join(tried)}); {make_advice(name, 'give another --mirror')}")
 
 
-def _downloaded(url: str, remote: Remote, report: _Report) -> bytes:
+def _downloaded(url: str, remote: MirroredFile, report: _Report) -> bytes:
     content = bytearray()
     with urlopen(Request(url, headers={"User-Agent": "grader"}), timeout=_SECONDS) as answer:
         for chunk in _chunks(answer, remote.size + 1):
@@ -155,7 +167,7 @@ def _chunks(answer: BinaryIO, most: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _is_there(path: Path, remote: Remote) -> bool:
+def _is_there(path: Path, remote: MirroredFile) -> bool:
     try:
         return path.stat().st_size == remote.size and hashlib.sha256(path.read_bytes()).hexdigest() == remote.sha256
     except OSError:

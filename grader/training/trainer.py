@@ -21,12 +21,12 @@ import torch
 
 from grader.errors import SystemFault
 from grader.models.recipe import Mode
-from grader.training.cache import Attempt, Results, Run, run_of
-from grader.training.cost import operations_of
+from grader.training.cache import ResultCache, TrainingJob, TrainingResult, decode_result
+from grader.training.cost import count_teraflops
 from grader.training.datasets import DataSet, find_data_set
-from grader.training.devices import training_device, trainings_at_once
+from grader.training.devices import choose_concurrency, choose_device
 
-__all__ = ["SECONDS_UNTIL_GIVEN_UP", "Trainer", "offered_trainer"]
+__all__ = ["SECONDS_UNTIL_GIVEN_UP", "Trainer", "offer_trainer"]
 
 _TRIES = 3  # of a process that breaks
 _SECONDS_OF_SILENCE = 600  # a worker that says nothing for so long is broken
@@ -50,20 +50,20 @@ class Trainer:
         self,
         data_set: DataSet,
         folder: Path | None = None,
-        results: Results | None = None,
+        results: ResultCache | None = None,
         at_once: int | None = None,
     ) -> None:
         self.data_set = data_set
-        self.device = training_device()
+        self.device = choose_device()
         self.trained = 0
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        self._results = results or Results(data_set.sha256, name)
+        self._results = results or ResultCache(data_set.sha256, name)
         self._data = {"name": data_set.name, "folder": str(folder) if folder else "", "sha256": data_set.sha256}
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._at_once = at_once or trainings_at_once(self.device)
+        self._at_once = at_once or choose_concurrency(self.device)
 
     def __enter__(self) -> Trainer:
         return self
@@ -78,8 +78,8 @@ class Trainer:
             worker.close()
 
     def train(
-        self, chains: Mapping[str, Sequence[Attempt]], progress: Callable[[str], None] = lambda _: None
-    ) -> dict[str, list[Run]]:
+        self, chains: Mapping[str, Sequence[TrainingJob]], progress: Callable[[str], None] = lambda _: None
+    ) -> dict[str, list[TrainingResult]]:
         """Train each chain's attempts in order until one reaches its threshold; several chains at once.
 
         Args:
@@ -103,8 +103,8 @@ class Trainer:
                 threads.shutdown(cancel_futures=True)
                 raise
 
-    def _chain(self, name: str, attempts: Sequence[Attempt], shown: _Progress) -> list[Run]:
-        runs: list[Run] = []
+    def _chain(self, name: str, attempts: Sequence[TrainingJob], shown: _Progress) -> list[TrainingResult]:
+        runs: list[TrainingResult] = []
         for attempt in attempts:
             runs.append(self._run(name, attempt, shown))
             if runs[-1].accuracy >= attempt.recipe.threshold:
@@ -112,7 +112,7 @@ class Trainer:
         shown.done(name)
         return runs
 
-    def _run(self, name: str, attempt: Attempt, shown: _Progress) -> Run:
+    def _run(self, name: str, attempt: TrainingJob, shown: _Progress) -> TrainingResult:
         kept = self._results.get(attempt)
         if kept is not None:
             return kept
@@ -126,7 +126,7 @@ class Trainer:
             self._results.put(attempt, run)
             return run
 
-    def _trained(self, attempt: Attempt, told: Callable[[float], None]) -> Run:
+    def _trained(self, attempt: TrainingJob, told: Callable[[float], None]) -> TrainingResult:
         """Train in a process that is free; where it breaks, in another: memory that a neighbour took may be back."""
         for left in reversed(range(_TRIES)):
             worker = self._worker()
@@ -140,7 +140,7 @@ class Trainer:
             return run
         raise AssertionError
 
-    def _order(self, attempt: Attempt) -> dict[str, Any]:
+    def _order(self, attempt: TrainingJob) -> dict[str, Any]:
         return {
             "graph": attempt.graph.to_json(),
             "recipe": asdict(attempt.recipe),
@@ -163,7 +163,7 @@ class Trainer:
 
 
 @contextmanager
-def offered_trainer(mode: Mode, folder: Path | None = None) -> Iterator[Trainer | None]:
+def offer_trainer(mode: Mode, folder: Path | None = None) -> Iterator[Trainer | None]:
     """Give what trains in this mode, None where nothing does or the data set is missing.
 
     Args:
@@ -195,7 +195,7 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for whoever started us, who then closes this process
         )
 
-    def train(self, order: dict[str, Any], told: Callable[[float], None]) -> Run:
+    def train(self, order: dict[str, Any], told: Callable[[float], None]) -> TrainingResult:
         """Have a graph trained; `told` hears which share of it is done.
 
         Raises:
@@ -208,7 +208,7 @@ class _Worker:
             while True:
                 message = json.loads(self._line())
                 if "run" in message:
-                    return run_of(message["run"])
+                    return decode_result(message["run"])
                 told(float(message["point"]))
         except (OSError, ValueError) as error:
             raise SystemFault(f"the process that trains broke ({error}):\n{self._last_words()}") from None
@@ -244,7 +244,7 @@ class _Progress:
         self._lock = threading.Lock()
         self._running: dict[str, tuple[float, float, int]] = {}
 
-    def tell(self, name: str, attempt: Attempt, share: float) -> None:
+    def tell(self, name: str, attempt: TrainingJob, share: float) -> None:
         """Note which share of an attempt is done."""
         with self._lock:
             started, _, seed = self._running.get(name, (time.monotonic(), 0.0, attempt.seed))
@@ -271,5 +271,5 @@ class _Progress:
             self._progress(f"training: {', '.join(parts)}, about {left:.0f} s left")
 
 
-def _cost(attempt: Attempt) -> float:
-    return operations_of(attempt.graph, attempt.recipe)
+def _cost(attempt: TrainingJob) -> float:
+    return count_teraflops(attempt.graph, attempt.recipe)

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from grader.models.fit import Point, fit, predicted
+from grader.models.fit import CurvePoint, fit, predict
 from grader.models.recipe import Recipe
-from grader.training.cache import Run, values_of
+from grader.training.cache import TrainingResult, encode_result
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph
 from grader.training.network import Network
@@ -34,7 +34,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for line in sys.stdin:
         order = json.loads(line)
-        _say({"run": values_of(_trained(order))})
+        _say({"run": encode_result(_trained(order))})
 
 
 def _end_with(parent: int) -> None:
@@ -48,16 +48,16 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _trained(order: dict[str, Any]) -> Run:
+def _trained(order: dict[str, Any]) -> TrainingResult:
     graph, recipe, seed = Graph.from_json(order["graph"]), Recipe(**order["recipe"]), int(order["seed"])
     device = torch.device(order["device"])
     folder = order["data"]["folder"]
     data = find_data_set(order["data"]["name"], Path(folder) if folder else None)
     if data is None or data.sha256 != order["data"]["sha256"]:
         raise RuntimeError(f"the data set {order['data']['name']} is no longer what it was")
-    points: list[Point] = []
+    points: list[CurvePoint] = []
 
-    def told(point: Point) -> None:
+    def told(point: CurvePoint) -> None:
         points.append(point)
         _say({"point": point.epoch / recipe.epochs})
 
@@ -69,9 +69,9 @@ def _trained(order: dict[str, Any]) -> Run:
         network.to(memory_format=torch.channels_last)
         images, labels = images.to(device), labels.to(device)
     finite = fit(network, images, labels, recipe, seed, device=device, told=told)
-    answers = predicted(network, data.withheld_images[: recipe.judged], recipe.side, device)
+    answers = predict(network, data.withheld_images[: recipe.judged], recipe.side, device)
     right = answers == data.withheld_labels[: recipe.judged]
-    return Run(seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))
+    return TrainingResult(seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from grader.training.graph import Unsupported
 from grader.training.network import ELEMENTWISE
 
-__all__ = ["COMMUTATIVE", "PASSED_ON", "TRANSLATIONS", "Operation", "Translation"]
+__all__ = ["COMMUTATIVE", "PASSED_ON", "TRANSLATIONS", "RebuiltOperation"]
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 # They give their first argument on, as far as a training in float32 on one device is concerned.
@@ -26,7 +26,7 @@ class Shapes(Protocol):
 
 
 @dataclass(frozen=True)
-class Operation:
+class RebuiltOperation:
     """What an operation is rebuilt as; inputs and parameters are references as they arrived."""
 
     operation: str
@@ -35,7 +35,7 @@ class Operation:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Translation = Operation | dict[str, int]  # the latter: the tensor that it leaves as it is
+Translation = RebuiltOperation | dict[str, int]  # the latter: the tensor that it leaves as it is
 Translate = Callable[[Shapes, str, dict[str, Any]], Translation]
 
 
@@ -85,11 +85,11 @@ def _convolution(shapes: Shapes, overload: str, named: dict[str, Any]) -> Transl
         "dilation": dilation,
         "groups": int(named["groups"]),
     }
-    return Operation("conv2d", (named["input"],), _parameters(weight, bias), settings)
+    return RebuiltOperation("conv2d", (named["input"],), _parameters(weight, bias), settings)
 
 
 def _linear(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-    return Operation("linear", (named["input"],), _parameters(named["weight"], named["bias"]))
+    return RebuiltOperation("linear", (named["input"],), _parameters(named["weight"], named["bias"]))
 
 
 def _batch_norm(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
@@ -98,7 +98,7 @@ def _batch_norm(shapes: Shapes, overload: str, named: dict[str, Any]) -> Transla
     channels = shapes.shape(named["input"])[1]
     momentum = named["momentum"]
     settings = {"eps": _real(named["eps"]), "momentum": _real(momentum or 0.0), "channels": channels}
-    return Operation("batch_norm", (named["input"],), _parameters(named["weight"], named["bias"]), settings)
+    return RebuiltOperation("batch_norm", (named["input"],), _parameters(named["weight"], named["bias"]), settings)
 
 
 def _pooling(name: str) -> Translate:
@@ -117,14 +117,14 @@ def _pooling(name: str) -> Translate:
             settings["count_include_pad"] = bool(named["count_include_pad"])
             if named["divisor_override"] is not None:
                 raise Unsupported("an average pooling divides by a number of its own")
-        return Operation(name, (given,), (), settings)
+        return RebuiltOperation(name, (given,), (), settings)
 
     return translate
 
 
 def _adaptive(name: str) -> Translate:
     def translate(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-        return Operation(name, (named["self"],), (), {"output_size": _pair(named["output_size"])})
+        return RebuiltOperation(name, (named["self"],), (), {"output_size": _pair(named["output_size"])})
 
     return translate
 
@@ -139,7 +139,7 @@ def _elementwise(name: str) -> Translate:
         for key, usual in _FIXED.get(name, {}).items():
             if named.get(key, usual) != usual:
                 raise Unsupported(f"{name} has a setting that is not rebuilt")
-        return Operation(name, (named["self"],), (), settings)
+        return RebuiltOperation(name, (named["self"],), (), settings)
 
     return translate
 
@@ -159,9 +159,9 @@ _FIXED = {"elu": {"scale": 1, "input_scale": 1}}
 def _clamp(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     low, high = named.get("min"), named.get("max")
     if low == 0 and high is None:
-        return Operation("relu", (named["self"],))
+        return RebuiltOperation("relu", (named["self"],))
     settings = {key: _real(value) for key, value in (("min", low), ("max", high)) if value is not None}
-    return Operation("clamp", (named["self"],), (), settings)
+    return RebuiltOperation("clamp", (named["self"],), (), settings)
 
 
 def _dropout(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
@@ -170,7 +170,7 @@ def _dropout(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translatio
         return dict(given)
     if not 0 < p <= 1:
         raise Unsupported("a dropout has a probability that is none")
-    return Operation("dropout", (given,), (), {"p": p})
+    return RebuiltOperation("dropout", (given,), (), {"p": p})
 
 
 def _reshape(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
@@ -180,8 +180,8 @@ def _reshape(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translatio
     if after == before:
         return dict(given)
     if len(after) == 2:
-        return Operation("flatten", (given,))
-    return Operation("reshape", (given,), (), {"shape": after[1:]})
+        return RebuiltOperation("flatten", (given,))
+    return RebuiltOperation("reshape", (given,), (), {"shape": after[1:]})
 
 
 def _after_reshape(before: tuple[int, ...], named: dict[str, Any]) -> tuple[int, ...]:
@@ -221,7 +221,7 @@ def _binary(name: str) -> Translate:
         settings: dict[str, Any] = {"number": _real(numbers[0])} if numbers else {}
         if name not in COMMUTATIVE and operands[0] is not tensors[0]:
             settings["reversed"] = True
-        return Operation(name, tensors, weights, settings)
+        return RebuiltOperation(name, tensors, weights, settings)
 
     return translate
 
@@ -237,10 +237,10 @@ def _reduction(name: str) -> Translate:
         keep = bool(named["keepdim"])
         pooled = {"mean": "adaptive_avg_pool2d", "amax": "adaptive_max_pool2d"}.get(name)
         if pooled and dims == (2, 3) and len(shape) == 4 and keep:
-            return Operation(pooled, (named["self"],), (), {"output_size": (1, 1)})
+            return RebuiltOperation(pooled, (named["self"],), (), {"output_size": (1, 1)})
         if not dims or 0 in dims or named.get("dtype") is not None:
             raise Unsupported("its images do not stay apart: a mean or a sum is taken over the batch")
-        return Operation(name, (named["self"],), (), {"dim": dims, "keepdim": keep})
+        return RebuiltOperation(name, (named["self"],), (), {"dim": dims, "keepdim": keep})
 
     return translate
 
@@ -250,14 +250,14 @@ def _softmax(name: str) -> Translate:
         dim = _dimension(named["dim"], shapes.shape(named["self"]))
         if dim == 0:
             raise Unsupported("its images do not stay apart: a softmax is taken over the batch")
-        return Operation(name, (named["self"],), (), {"dim": dim})
+        return RebuiltOperation(name, (named["self"],), (), {"dim": dim})
 
     return translate
 
 
 def _cat(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     tensors = tuple(named["tensors"])
-    return Operation("cat", tensors, (), {"dim": _dimension(named["dim"], shapes.shape(tensors[0]))})
+    return RebuiltOperation("cat", tensors, (), {"dim": _dimension(named["dim"], shapes.shape(tensors[0]))})
 
 
 def _permute(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
@@ -271,7 +271,7 @@ def _permute(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translatio
         dims = tuple(order)
     if dims[:1] != (0,):
         raise Unsupported("its images do not stay apart: the batch is no longer the first dimension")
-    return Operation("permute", (named["self"],), (), {"dims": dims})
+    return RebuiltOperation("permute", (named["self"],), (), {"dims": dims})
 
 
 def _pad(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
@@ -279,11 +279,11 @@ def _pad(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     if named.get("mode", "constant") != "constant":
         raise Unsupported("it pads with something else than one number")
     settings = {"pad": _numbers(named["pad"]), "value": _real(value or 0.0)}
-    return Operation("pad", (named["self"],), (), settings)
+    return RebuiltOperation("pad", (named["self"],), (), settings)
 
 
 def _prelu(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-    return Operation("prelu", (named["self"],), _parameters(named["weight"]))
+    return RebuiltOperation("prelu", (named["self"],), _parameters(named["weight"]))
 
 
 TRANSLATIONS: dict[str, Translate] = {

@@ -15,7 +15,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.grading.grade import grade
-from grader.results.report import Report, report_schema
+from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
@@ -78,7 +78,7 @@ def attack(zygote: Zygote, hw2: Assignment) -> Attack:
         assert remaining(before) == frozenset()
         text = report.to_json()
         assert len(text) < _LARGEST_REPORT
-        jsonschema.validate(json.loads(text), report_schema())
+        jsonschema.validate(json.loads(text), load_report_schema())
         with coming_back():
             following = grade(submission(CORR2D), dataclasses.replace(hw2, limits=LIMITS), zygote)
         assert following.score == CORR2D_POINTS

@@ -16,7 +16,7 @@ from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Remote
-from grader.testing.failures import Learned
+from grader.testing.failures import TrainedInPlace
 from grader.testing.learning import Training, learn
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer
@@ -91,7 +91,7 @@ def test_a_table_of_the_withheld_images_knows_none_of_those_that_are_asked_for(f
     pixels = [hashlib.sha256(image.numpy().tobytes()).digest()[:8] for image in images]
     Remembers.labels = dict(zip(pixels, labels.tolist(), strict=True))
     training = Training(Mode.QUICK, RECIPE, fashion_mnist, 4, 7)
-    with pytest.raises(Learned) as ended:
+    with pytest.raises(TrainedInPlace) as ended:
         learn(training, cast(Remote, LocalRemote(Remembers)), [()], "LeNet()", (1, 28, 28))
     assert max(run.accuracy for run in ended.value.runs) < 0.2
     # Of the images as everybody has them it knows each: moving them, and the noise, is what holds it back.

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from grader.assignment import Assignment, load_assignment
 from grader.authoring.new import new_assignment
-from grader.authoring.verify import known_submissions, mutants_of, verify
+from grader.authoring.verify import find_known_submissions, find_mutants, verify
 from grader.cli import app
 from grader.errors import AssignmentError
 from grader.judging.loading import load_rubric
@@ -78,13 +78,13 @@ def test_a_reference_that_is_wrong_shows_in_the_alternatives(folder: Path, zygot
 def test_a_mutant_of_nothing_is_refused(folder: Path) -> None:
     changed(folder / "misconceptions" / "classification.py", '"softmax"', '"softmin"')
     with pytest.raises(AssignmentError, match="replaces softmin, which the reference lacks"):
-        list(mutants_of(load_rubric(load_assignment(folder))))
+        list(find_mutants(load_rubric(load_assignment(folder))))
 
 
 def test_an_assignment_without_reference_is_refused(folder: Path) -> None:
     changed(folder / "rubric.toml", 'reference = "reference"', "")
     with pytest.raises(AssignmentError, match="names no reference"):
-        list(known_submissions(load_rubric(load_assignment(folder))))
+        list(find_known_submissions(load_rubric(load_assignment(folder))))
 
 
 def test_the_command_prints_json_and_fails_where_something_is_wrong(folder: Path) -> None:

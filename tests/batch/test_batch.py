@@ -13,11 +13,11 @@ import pytest
 
 from grader.assignment import Assignment, load_assignment
 from grader.batch.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
-from grader.batch.sources import collect_all
-from grader.collection import HandedIn
+from grader.batch.sources import collect_sources
+from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
 from grader.models.recipe import Mode
-from grader.results.journal import JOURNAL, Record, Status, append, read_journal
+from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, read_journal
 from grader.results.report import Report
 from tests.support.batches import Noted, handed_in, moody
 from tests.support.notebooks import notebook_bytes
@@ -38,7 +38,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def graded(
-    submissions: Sequence[HandedIn], assignment: Assignment, out: Path, jobs: int = 1, stop_after: int = 0
+    submissions: Sequence[CollectedSubmission], assignment: Assignment, out: Path, jobs: int = 1, stop_after: int = 0
 ) -> Noted:
     noted = Noted(stop_after)
     grade_batch(submissions, assignment, out, noted, jobs=jobs)
@@ -62,9 +62,9 @@ def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: P
     everybody = [
         handed_in("kim", 1),
         handed_in("이서연", -1),
-        HandedIn("park", "Park", {}, (("park.ipynb", b"{"),)),
-        HandedIn("choi", "Choi", notices=("left aside: homework.pdf",)),
-        HandedIn("jung", "Jung"),
+        CollectedSubmission("park", "Park", {}, (("park.ipynb", b"{"),)),
+        CollectedSubmission("choi", "Choi", notices=("left aside: homework.pdf",)),
+        CollectedSubmission("jung", "Jung"),
     ]
     noted = graded(everybody, assignment, out, jobs=2)
     assert noted.begun == (5, 0, 2)
@@ -154,7 +154,7 @@ def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_g
 
 def test_what_broke_is_tried_again(assignment: Assignment, out: Path) -> None:
     noted = graded([handed_in("kim", 1)], assignment, out)
-    append(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
+    append_record(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
     assert run_by(graded([handed_in("kim", 1)], assignment, out)) == {"kim"}
 
 
@@ -174,7 +174,7 @@ class Looking(Noted):
         self._kills = kills
         self._others = warm_processes()
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         super().ended(record, report)
         found = warm_processes() - self._others
         if self._kills and not self.warm:
@@ -244,7 +244,7 @@ def test_what_reads_graphs_is_loaded_where_somebody_has_a_model(
     test = folder / "test_learned.py"
     noting = "import sys\nfrom pathlib import Path\nif 'torch._dynamo' in sys.modules:\n    "
     test.write_text(test.read_text() + f"{noting}Path(__file__).with_name('read').touch()\n")
-    one = HandedIn("kim", "Kim", {}, (("kim.ipynb", notebook_bytes(cell)),))
+    one = CollectedSubmission("kim", "Kim", {}, (("kim.ipynb", notebook_bytes(cell)),))
     assert graded([one], load_assignment(folder), out).records["kim"].status is Status.GRADED
     assert (folder / "read").exists() is read
 
@@ -307,7 +307,7 @@ def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_
 
 def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
-    graded([HandedIn("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
+    graded([CollectedSubmission("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
     assert [path.name for path in out.glob("kim.*")] == []
     assert read_journal(out)["kim"].status is Status.UNREADABLE
 
@@ -328,8 +328,10 @@ def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out:
 
 def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
-    append(out, Record("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))
-    append(out, Record("park", "Park", {}, assignment.revision, "none", Status.GRADED, report="park.json"))  # is lost
+    append_record(out, JournalRecord("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))
+    append_record(
+        out, JournalRecord("park", "Park", {}, assignment.revision, "none", Status.GRADED, report="park.json")
+    )  # is lost
     overview = grade_batch([handed_in("kim", 1)], assignment, out, Noted())
     assert overview.counts == {"graded": 1, "unreadable": 0, "failed": 2}
     assert [each.key for each in overview.failed] == ["lee", "park"]
@@ -340,17 +342,17 @@ def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp
         (tmp_path / folder / "kim").mkdir(parents=True)
         (tmp_path / folder / "kim" / "hw2.ipynb").write_bytes(notebook_bytes(f"x = '{folder}'"))
     (tmp_path / "lee.ipynb").write_bytes(notebook_bytes("x = 3"))
-    found, _ = collect_all([tmp_path / "one", tmp_path / "lee.ipynb", tmp_path / "two"], tmp_path / "out")
+    found, _ = collect_sources([tmp_path / "one", tmp_path / "lee.ipynb", tmp_path / "two"], tmp_path / "out")
     assert sorted(one.key for one in found) == ["kim", "kim-2", "lee"]
     with pytest.raises(InputError, match="lies inside"):
-        collect_all([tmp_path / "one"], tmp_path / "one" / "reports")
+        collect_sources([tmp_path / "one"], tmp_path / "one" / "reports")
 
 
 def test_notebooks_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None:
     for student in ("kim", "lee"):
         (tmp_path / student).mkdir()
         (tmp_path / student / "hw2.ipynb").write_bytes(b"{}")
-    found, _ = collect_all([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
+    found, _ = collect_sources([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
     assert [one.key for one in found] == ["kim", "lee"]
 
 

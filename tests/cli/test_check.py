@@ -16,7 +16,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.grading.grade import grade
-from grader.results.report import Report, report_schema
+from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
@@ -161,7 +161,7 @@ def test_without_arguments_the_commands_and_exit_codes_are_shown(run: Run) -> No
 def test_schema_prints_the_schema_of_reports(run: Run) -> None:
     ran = run("schema")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert json.loads(ran.stdout) == report_schema()
+    assert json.loads(ran.stdout) == load_report_schema()
 
 
 def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal_can_show(
@@ -198,7 +198,7 @@ def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
     assert ran.returncode == 1
     assert ran.stderr == ""
     values = json.loads(ran.stdout)
-    jsonschema.validate(values, report_schema())
+    jsonschema.validate(values, load_report_schema())
     assert values["score"] == CORR2D_POINTS
     in_python = grade(read_submission(tmp_path / path for path in paths), hw2, zygote)
     assert Report.from_json(ran.stdout).canonical() == in_python.canonical()

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from grader.assignment import Assignment, load_assignment
 from grader.cli import app
-from grader.cli.formats import Format, Graded, rendered
+from grader.cli.formats import GradedSubmission, ReportFormat, render
 from grader.cli.minimum_score import MinimumScore
 from grader.errors import InputError
 from grader.grading.grade import grade
 from grader.render.gradescope import Visibility
-from grader.results.report import ItemResult, Report, Verdict, report_schema
+from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
 from tests.cli.test_check import Ran, Run, refused, run
@@ -37,7 +37,7 @@ def report_of(*items: tuple[Verdict, float, float]) -> Report:
 
 
 @pytest.fixture(scope="module")
-def graded(zygote: Zygote, hw2: Assignment, tmp_path_factory: pytest.TempPathFactory) -> Graded:
+def graded(zygote: Zygote, hw2: Assignment, tmp_path_factory: pytest.TempPathFactory) -> GradedSubmission:
     """A submission of two notebooks of one name, graded."""
     paths = []
     for number, source in enumerate([CORR2D, "def pool2d(X, pool_size): return X"]):
@@ -46,31 +46,33 @@ def graded(zygote: Zygote, hw2: Assignment, tmp_path_factory: pytest.TempPathFac
         paths.append(path)
     submission = read_submission([paths[0], *paths])
     report = grade(submission, hw2, zygote)
-    return Graded(report, submission, [paths[0], *paths], hw2, "after_published")
+    return GradedSubmission(report, submission, [paths[0], *paths], hw2, "after_published")
 
 
-@pytest.mark.parametrize("name", Format)
-def test_every_format_is_written_from_a_real_report(name: Format, graded: Graded) -> None:
-    text = rendered(name, graded)
-    assert text.endswith("\n") or name is Format.HTML
-    assert "corr2d" in text or name is Format.CLASSROOM
+@pytest.mark.parametrize("name", ReportFormat)
+def test_every_format_is_written_from_a_real_report(name: ReportFormat, graded: GradedSubmission) -> None:
+    text = render(name, graded)
+    assert text.endswith("\n") or name is ReportFormat.HTML
+    assert "corr2d" in text or name is ReportFormat.CLASSROOM
 
 
-def test_annotations_name_the_file_that_holds_the_cell(graded: Graded) -> None:
-    (wrong,) = [each for each in rendered(Format.GITHUB, graded).splitlines() if "title=pool2d.max" in each]
+def test_annotations_name_the_file_that_holds_the_cell(graded: GradedSubmission) -> None:
+    (wrong,) = [each for each in render(ReportFormat.GITHUB, graded).splitlines() if "title=pool2d.max" in each]
     assert f"file={graded.paths[2]}," in wrong
     lines = graded.paths[2].read_text("utf-8").split("\n")
     assert "def pool2d" in lines[int(wrong.partition("line=")[2].partition(",")[0]) - 1]
 
 
-def test_items_that_the_rubric_hides_are_known_to_gradescope(graded: Graded) -> None:
+def test_items_that_the_rubric_hides_are_known_to_gradescope(graded: GradedSubmission) -> None:
     shop = load_assignment(TEMPLATE)
     hidden = {item.id for item in shop.items if not item.visible}
     assert hidden
     items = tuple(ItemResult(item.id, item.section, "", 0, item.points, Verdict.FAILED, "") for item in shop.items)
     report = Report("hw1", "HW1", "revision", (), items)
     values = json.loads(
-        rendered(Format.GRADESCOPE, Graded(report, graded.submission, graded.paths, shop, "after_due_date"))
+        render(
+            ReportFormat.GRADESCOPE, GradedSubmission(report, graded.submission, graded.paths, shop, "after_due_date")
+        )
     )
     jsonschema.validate(values, SCHEMA)
     shown = {test["extra_data"]["id"]: test["visibility"] for test in values["tests"]}
@@ -117,7 +119,7 @@ def test_several_reports_come_from_one_grading(run: Run, tmp_path: Path) -> None
     assert ran.returncode == 1
     assert "does not reach --min-score 100%" in ran.stderr
     values = json.loads(ran.stdout)
-    jsonschema.validate(values, report_schema())
+    jsonschema.validate(values, load_report_schema())
     cases = ElementTree.parse(tmp_path / "grader.xml").findall("testsuite/testcase")
     assert [case.get("name") for case in cases] == [item["id"] for item in values["items"]]
 
@@ -148,7 +150,7 @@ def test_what_cannot_be_is_refused_before_the_work(
 def test_an_unknown_format_is_answered_with_those_there_are(run: Run) -> None:
     ran = run("check", "hw2.ipynb", "--format", "tap")
     assert ran.returncode == 2
-    assert all(name in ran.stderr for name in Format)
+    assert all(name in ran.stderr for name in ReportFormat)
 
 
 def test_help_lists_gradescopes_rules_of_visibility() -> None:

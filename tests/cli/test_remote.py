@@ -24,8 +24,8 @@ from grader.render.terminal import render_terminal
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import dispatch
-from grader.service.store.queries.leases import claim, finish, refuse
+from grader.service.store.queries.dispatch import mark_dispatched
+from grader.service.store.queries.leases import claim_lease, finish_job, refuse_job
 from grader.service.store.queries.tokens import Role, create_token
 from tests.support.notebooks import notebook_bytes
 
@@ -48,11 +48,13 @@ class Service:
 
     def end(self, points: float = 3, revision: str = "r1", refused: str = "") -> int:
         """End every grading that waits: with a report, or refused with a sentence."""
-        gradings = dispatch(self.store, share=1000, republish_seconds=1e-9)
+        gradings = mark_dispatched(self.store, share=1000, republish_seconds=1e-9)
         for each in gradings:
-            lease = claim(self.store, each.grading, "a test", 60, each.queue)
+            lease = claim_lease(self.store, each.grading, "a test", 60, each.queue)
             if lease is not None:
-                refuse(self.store, lease, refused) if refused else finish(self.store, lease, report(points, revision))
+                refuse_job(self.store, lease, refused) if refused else finish_job(
+                    self.store, lease, report(points, revision)
+                )
         return len(gradings)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.client.connection import Client, Event
+from grader.client.connection import Client, ServerEvent
 from grader.errors import InputError, SystemFault
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -214,8 +214,8 @@ def test_events_are_told_whatever_the_chunks_they_come_in(script: Script, client
     ).encode()
     script.answers = [streams(*(text[place : place + 1] for place in range(len(text))))]
     assert list(client.events("b")) == [
-        Event(4, "graded", {"detail": {"name": "과\u2028제\u2028"}}),
-        Event(5, "done", {}),
+        ServerEvent(4, "graded", {"detail": {"name": "과\u2028제\u2028"}}),
+        ServerEvent(5, "done", {}),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.client.packing import content_key, opened, packed
+from grader.client.packing import compute_content_key, open_file, pack
 from grader.errors import InputError
 
 
@@ -28,8 +28,8 @@ def write(path: Path, content: str = "{}") -> Path:
 
 def test_a_zip_and_notebooks_are_sent_as_they_are(tmp_path: Path, scratch: Path) -> None:
     archive, one, two = (write(tmp_path / name) for name in ("class.ZIP", "one.ipynb", "과제.ipynb"))
-    assert packed([archive], scratch) == [("class.ZIP", archive)]
-    assert packed([one, two], scratch) == [("one.ipynb", one), ("과제.ipynb", two)]
+    assert pack([archive], scratch) == [("class.ZIP", archive)]
+    assert pack([one, two], scratch) == [("one.ipynb", one), ("과제.ipynb", two)]
     assert list(scratch.iterdir()) == []
 
 
@@ -42,7 +42,7 @@ def test_a_folder_is_sent_as_a_zip_of_its_notebooks(tmp_path: Path, scratch: Pat
     write(tmp_path / "secret.ipynb", "not theirs")
     (folder / "kim" / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
     os.mkfifo(folder / "kim" / "pipe.ipynb")
-    ((name, path),) = packed([folder], scratch)
+    ((name, path),) = pack([folder], scratch)
     assert name == "class.zip"
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -64,22 +64,22 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
             os.utime(write(copy / name, name), (1e9, 1e9 + 100 * number))
         scratch = tmp_path / f"scratch-{number}"
         scratch.mkdir()
-        zips.append(packed([copy], scratch))
-    assert content_key(zips[0], {}) == content_key(zips[1], {})
+        zips.append(pack([copy], scratch))
+    assert compute_content_key(zips[0], {}) == compute_content_key(zips[1], {})
 
 
 def test_another_file_name_content_or_field_gives_another_key(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one.ipynb", "1"), write(tmp_path / "two.ipynb", "2")
     fields = {"assignment": "hw2", "title": "Homework"}
     keys = {
-        content_key([("a", one)], fields),
-        content_key([("b", one)], fields),
-        content_key([("a", two)], fields),
-        content_key([("a", one), ("a", two)], fields),
-        content_key([("a", one)], {**fields, "title": "again"}),
+        compute_content_key([("a", one)], fields),
+        compute_content_key([("b", one)], fields),
+        compute_content_key([("a", two)], fields),
+        compute_content_key([("a", one), ("a", two)], fields),
+        compute_content_key([("a", one)], {**fields, "title": "again"}),
     }
     assert len(keys) == 5
-    assert content_key([("a", one)], dict(reversed(fields.items()))) in keys
+    assert compute_content_key([("a", one)], dict(reversed(fields.items()))) in keys
 
 
 def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
@@ -95,9 +95,9 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
     ]
     for paths, sentence in cases:
         with pytest.raises(InputError, match=sentence):
-            packed(paths, scratch)
+            pack(paths, scratch)
 
 
 def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot be read \(No such file"), opened(tmp_path / "gone"):
+    with pytest.raises(InputError, match=r"cannot be read \(No such file"), open_file(tmp_path / "gone"):
         pass

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from grader.collection import Collection, Form, HandedIn, collect, collect_archive, collect_notebooks
+from grader.collection import (
+    CollectedSubmission,
+    Collection,
+    CollectionLayout,
+    collect,
+    collect_archive,
+    collect_notebooks,
+)
 from grader.errors import InputError
 from tests.support.zips import NOTEBOOK, zipped
 
@@ -20,7 +27,7 @@ def names_of(collection: Collection) -> dict[str, list[str]]:
     return {each.name: [name for name, _ in each.files] for each in collection.handed_in}
 
 
-def only(collection: Collection) -> HandedIn:
+def only(collection: Collection) -> CollectedSubmission:
     (handed_in,) = collection.handed_in
     return handed_in
 
@@ -30,7 +37,7 @@ def only(collection: Collection) -> HandedIn:
 
 def test_one_folder_is_one_student() -> None:
     collection = collected("kim/hw2.ipynb", "kim/more/extra.ipynb", "lee/hw2.ipynb")
-    assert collection.form is Form.FOLDERS
+    assert collection.form is CollectionLayout.FOLDERS
     assert names_of(collection) == {"kim": ["hw2.ipynb", "extra.ipynb"], "lee": ["hw2.ipynb"]}
 
 
@@ -58,7 +65,7 @@ def test_a_notebook_beside_the_folders_is_a_student_too() -> None:
 
 def test_flat_notebooks_are_a_student_each() -> None:
     collection = collected("kim_hw2.ipynb", "lee_hw2.ipynb")
-    assert collection.form is Form.FILES
+    assert collection.form is CollectionLayout.FILES
     assert names_of(collection) == {"kim_hw2": ["kim_hw2.ipynb"], "lee_hw2": ["lee_hw2.ipynb"]}
 
 
@@ -90,7 +97,7 @@ def test_canvas_names_give_student_id_and_file(late: str) -> None:
     collection = collected(
         "kimminsu_120_4501_hw2.ipynb", f"leeyuna_{late}_121_4502_hw2-1.ipynb", "박서준_122_4503_과제.ipynb"
     )
-    assert collection.form is Form.CANVAS
+    assert collection.form is CollectionLayout.CANVAS
     assert [(each.key, each.name, each.identifiers, each.files[0][0]) for each in collection.handed_in] == [
         ("kimminsu_120", "kimminsu", {"canvas_id": "120"}, "hw2.ipynb"),
         ("leeyuna_121", "leeyuna", {"canvas_id": "121"}, "hw2-1.ipynb"),
@@ -116,7 +123,7 @@ def test_two_students_of_one_name_stay_apart() -> None:
 
 def test_canvas_without_names_keeps_the_anonymous_ids() -> None:
     collection = collected("anon_ab1cd_4501_hw2.ipynb", "LATE_anon_x9y8z_4502_hw2.ipynb")
-    assert collection.form is Form.CANVAS
+    assert collection.form is CollectionLayout.CANVAS
     assert [(each.key, each.identifiers) for each in collection.handed_in] == [
         ("anon_ab1cd", {"canvas_anonymous": "ab1cd"}),
         ("anon_x9y8z", {"canvas_anonymous": "x9y8z"}),
@@ -156,7 +163,7 @@ def test_moodle_folders_give_name_and_participant() -> None:
         "이 유나_1202_assignsubmission_file_/hw2.ipynb",
         "이 유나_1202_assignsubmission_onlinetext/onlinetext.html",
     )
-    assert collection.form is Form.MOODLE
+    assert collection.form is CollectionLayout.MOODLE
     assert [(each.key, each.name, each.identifiers) for each in collection.handed_in] == [
         ("Minsu_Kim_1201", "Minsu Kim", {"moodle_participant": "1201"}),
         ("이_유나_1202", "이 유나", {"moodle_participant": "1202"}),
@@ -216,7 +223,7 @@ def clones(root: Path, *names: str) -> Path:
 
 def test_clones_give_the_login(tmp_path: Path) -> None:
     collection = collect(clones(tmp_path / "cnn-hw2-submissions", "cnn-hw2-kim-a", "cnn-hw2-kim-b"))
-    assert collection.form is Form.CLONES
+    assert collection.form is CollectionLayout.CLONES
     assert [(each.key, each.identifiers) for each in collection.handed_in] == [
         ("kim-a", {"login": "kim-a"}),
         ("kim-b", {"login": "kim-b"}),

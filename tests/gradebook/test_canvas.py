@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook import canvas_csv
+from grader.gradebook import fill_canvas
 from tests.support.gradebook_entries import cells, entry
 
 HEADER = "Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (900),Homework 2 (901),Final Score\n"
@@ -19,13 +19,13 @@ EXPORT = (
 
 
 def test_grades_go_into_the_assignment_s_column_and_nothing_else_changes() -> None:
-    filled = canvas_csv(EXPORT, [entry("lee", 7.25, canvas_id="13"), entry("kim", canvas_id="12")], "Homework 2")
+    filled = fill_canvas(EXPORT, [entry("lee", 7.25, canvas_id="13"), entry("kim", canvas_id="12")], "Homework 2")
     assert filled.text == EXPORT.replace("-5,,61", "-5,10,61").replace("80,,70", "80,7.25,70")
     assert (filled.without_grade, filled.not_found, filled.notices) == ((), (), ())
 
 
 def test_the_column_may_be_named_with_its_number() -> None:
-    assert "-5,10,61" in canvas_csv(EXPORT, [entry("kim", canvas_id="12")], "Homework 2 (901)").text
+    assert "-5,10,61" in fill_canvas(EXPORT, [entry("kim", canvas_id="12")], "Homework 2 (901)").text
 
 
 def test_who_has_no_final_grade_keeps_an_empty_cell_and_is_named() -> None:
@@ -33,13 +33,13 @@ def test_who_has_no_final_grade_keeps_an_empty_cell_and_is_named() -> None:
         entry("kim", pending=True, canvas_id="12"),
         entry("lee", None, problem="the sandbox broke", canvas_id="13"),
     ]
-    filled = canvas_csv(EXPORT, entries, "Homework 2")
+    filled = fill_canvas(EXPORT, entries, "Homework 2")
     assert filled.text == EXPORT
     assert filled.without_grade == ("kim: 6 of 10 points are still to be decided", "lee: the sandbox broke")
 
 
 def test_who_is_not_in_the_export_is_named() -> None:
-    filled = canvas_csv(
+    filled = fill_canvas(
         EXPORT, [entry("kim", canvas_id="12"), entry("park", canvas_id="14"), entry("han")], "Homework 2"
     )
     assert filled.not_found == ("park", "han")
@@ -48,26 +48,26 @@ def test_who_is_not_in_the_export_is_named() -> None:
 @pytest.mark.parametrize("there", ["EX", "N/A"])
 def test_excused_students_stay_excused(there: str) -> None:
     exported = EXPORT.replace("-5,,61", f"-5,{there},61")
-    filled = canvas_csv(exported, [entry("kim", canvas_id="12")], "Homework 2")
+    filled = fill_canvas(exported, [entry("kim", canvas_id="12")], "Homework 2")
     assert filled.text == exported
     assert filled.notices == (f"kim: {there} is there already, and was left",)
 
 
 def test_a_teacher_s_grade_is_not_taken_away_where_there_is_none_of_ours() -> None:
     exported = EXPORT.replace("-5,,61", "-5,9,61")
-    filled = canvas_csv(exported, [entry("kim", None, canvas_id="12")], "Homework 2")
+    filled = fill_canvas(exported, [entry("kim", None, canvas_id="12")], "Homework 2")
     assert filled.text == exported
     assert filled.notices == ("kim: 9 is there already, and was left",)
 
 
 def test_another_maximum_is_told() -> None:
-    filled = canvas_csv(EXPORT.replace("100,10,", "100,20,"), [entry("kim", canvas_id="12")], "Homework 2")
+    filled = fill_canvas(EXPORT.replace("100,10,", "100,20,"), [entry("kim", canvas_id="12")], "Homework 2")
     assert filled.notices == ("the reports give up to 10 points, there it is up to 20: change it there first",)
 
 
 def test_an_export_of_another_country_stays_one() -> None:
     exported = "\ufeff" + EXPORT.replace(",10,", ",10.00,").replace(", ", "@").replace(",", ";").replace("@", ", ")
-    filled = canvas_csv(exported.replace("10.00", "10,00"), [entry("kim", 7.5, canvas_id="12")], "Homework 2")
+    filled = fill_canvas(exported.replace("10.00", "10,00"), [entry("kim", 7.5, canvas_id="12")], "Homework 2")
     assert filled.text.startswith("\ufeffStudent;ID;")
     assert cells(filled.text, ";")[3] == ["Kim, Minsu", "12", "2021001", "minsu", "A, B", "-5", "7,5", "61"]
 
@@ -75,13 +75,13 @@ def test_an_export_of_another_country_stays_one() -> None:
 def test_names_that_are_formulas_are_neutralised() -> None:
     """Canvas writes a name that starts with an equals sign into a formula, and leaves the quotes in it as they are."""
     exported = EXPORT.replace('"Kim, Minsu"', '"=""=1""&HYPERLINK(""https://example.org"")&"""""')
-    filled = canvas_csv(exported, [entry("kim", canvas_id="12")], "Homework 2")
+    filled = fill_canvas(exported, [entry("kim", canvas_id="12")], "Homework 2")
     assert cells(filled.text)[3][0] == '\'="=1"&HYPERLINK("https://example.org")&""'
 
 
 def test_a_teacher_s_own_columns_are_theirs() -> None:
     exported = "Student,ID,SIS Login ID,Section,Notes,Homework 2 (901)\nKim,12,minsu,A,-see me,\n"
-    assert canvas_csv(exported, [entry("kim", canvas_id="12")], "Homework 2").text.endswith("A,-see me,10\n")
+    assert fill_canvas(exported, [entry("kim", canvas_id="12")], "Homework 2").text.endswith("A,-see me,10\n")
 
 
 def test_first_and_last_names_may_be_apart() -> None:
@@ -89,11 +89,13 @@ def test_first_and_last_names_may_be_apart() -> None:
         "LastName,FirstName,ID,SIS Login ID,Section,Homework 2 (901)\n"
         "    Points Possible,,,,,10\nKim,Minsu,12,minsu,A,\n"
     )
-    assert canvas_csv(exported, [entry("kim", canvas_id="12")], "Homework 2").text.endswith("Kim,Minsu,12,minsu,A,10\n")
+    assert fill_canvas(exported, [entry("kim", canvas_id="12")], "Homework 2").text.endswith(
+        "Kim,Minsu,12,minsu,A,10\n"
+    )
 
 
 def test_without_an_export_a_new_one_has_those_whose_id_is_known() -> None:
-    filled = canvas_csv(
+    filled = fill_canvas(
         None, [entry("=kim", canvas_id="12"), entry("lee", None, canvas_id="13"), entry("han")], "Homework 2"
     )
     assert cells(filled.text) == [
@@ -119,9 +121,9 @@ def test_without_an_export_a_new_one_has_those_whose_id_is_known() -> None:
 )
 def test_what_cannot_be_filled_in_is_refused(exported: str, title: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        canvas_csv(exported, [entry("kim", canvas_id="12")], title)
+        fill_canvas(exported, [entry("kim", canvas_id="12")], title)
 
 
 def test_two_submissions_of_one_student_are_refused() -> None:
     with pytest.raises(InputError, match="kim and kim_again have the same canvas_id 12; leave one out"):
-        canvas_csv(EXPORT, [entry("kim", canvas_id="12"), entry("kim again", canvas_id="12")], "Homework 2")
+        fill_canvas(EXPORT, [entry("kim", canvas_id="12"), entry("kim again", canvas_id="12")], "Homework 2")

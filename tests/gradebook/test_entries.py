@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook import entries_of
-from grader.results.journal import Record, Status, append
+from grader.gradebook import read_entries
+from grader.results.journal import JournalRecord, Status, append_record
 from tests.support.gradebook_entries import cells, report
 
 GRADER = Path(sys.executable).with_name("grader")
@@ -22,11 +22,15 @@ def batch(tmp_path: Path) -> Path:
     folder = tmp_path / "reports"
     folder.mkdir()
     (folder / "kim.json").write_text(report(7.5).to_json(), "utf-8")
-    append(folder, Record("lee", "Yuna Lee", {}, "r1", "none", Status.UNREADABLE, "a.ipynb: no valid JSON"))
+    append_record(
+        folder, JournalRecord("lee", "Yuna Lee", {}, "r1", "none", Status.UNREADABLE, "a.ipynb: no valid JSON")
+    )
     identifiers = {"canvas_id": "12", "moodle_participant": "101"}
-    graded = Record("kim", "Minsu Kim", {}, "r1", "none", Status.GRADED, report="kim.json", identifiers=identifiers)
-    append(folder, graded)
-    append(folder, Record("han", "Jiwoo Han", {}, "r1", "none", Status.FAILED, "the sandbox broke"))
+    graded = JournalRecord(
+        "kim", "Minsu Kim", {}, "r1", "none", Status.GRADED, report="kim.json", identifiers=identifiers
+    )
+    append_record(folder, graded)
+    append_record(folder, JournalRecord("han", "Jiwoo Han", {}, "r1", "none", Status.FAILED, "the sandbox broke"))
     return folder
 
 
@@ -37,7 +41,7 @@ def gradebook(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_entries_come_in_order_of_their_keys(batch: Path) -> None:
-    entries = entries_of(batch)
+    entries = read_entries(batch)
     assert [(each.key, each.problem, each.system_error) for each in entries] == [
         ("han", "the sandbox broke", True),
         ("kim", "", False),
@@ -48,13 +52,13 @@ def test_entries_come_in_order_of_their_keys(batch: Path) -> None:
 
 def test_a_lost_report_costs_one_grade_and_not_the_gradebook(batch: Path) -> None:
     (batch / "kim.json").unlink()
-    assert "kim.json: No such file or directory" in entries_of(batch)[1].held_back
-    assert entries_of(batch)[1].system_error
+    assert "kim.json: No such file or directory" in read_entries(batch)[1].held_back
+    assert read_entries(batch)[1].system_error
 
 
 def test_a_folder_without_a_batch_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give the folder that `grader batch` wrote"):
-        entries_of(tmp_path)
+        read_entries(tmp_path)
 
 
 def test_the_command_writes_the_plain_gradebook(batch: Path) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook import Entry, marking_csv, read_marking_csv
-from grader.results.marks import Mark, marked
+from grader.gradebook import GradebookEntry, read_marking_sheet, write_marking_sheet
+from grader.results.marks import Mark, add_marks
 from grader.results.report import ItemResult, Report, Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -35,9 +35,9 @@ def report(*texts: str) -> Report:
 
 
 CLASS = [
-    Entry("kim", "김지민", report=report("하나\n\n둘", "=1+1")),
-    Entry("lee", "=Lee", report=report("", "two")),
-    Entry("park", "Park", problem="no notebook"),
+    GradebookEntry("kim", "김지민", report=report("하나\n\n둘", "=1+1")),
+    GradebookEntry("lee", "=Lee", report=report("", "two")),
+    GradebookEntry("park", "Park", problem="no notebook"),
 ]
 
 
@@ -47,7 +47,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def filled(**cells: tuple[str, str]) -> str:
     """Return the sheet with points and comments filled in, by key and the last digit of the item, as in `kim1`."""
-    sheet = rows(marking_csv(CLASS))
+    sheet = rows(write_marking_sheet(CLASS))
     for row in sheet:
         row["points"], row["comment"] = cells.get(row["key"] + row["item"][-1], ("", ""))
     written = io.StringIO()
@@ -58,13 +58,13 @@ def filled(**cells: tuple[str, str]) -> str:
 
 
 def given(text: str) -> dict[str, list[tuple[str, float, str]]]:
-    marks = read_marking_csv(text, CLASS, "Kim", NOW)
+    marks = read_marking_sheet(text, CLASS, "Kim", NOW)
     assert {(mark.by, mark.at) for each in marks.values() for mark in each} <= {("Kim", NOW)}
     return {key: [(mark.item, mark.points, mark.comment) for mark in each] for key, each in marks.items()}
 
 
 def test_all_answers_to_one_item_come_before_the_next() -> None:
-    sheet = rows(marking_csv(CLASS))
+    sheet = rows(write_marking_sheet(CLASS))
     assert [(row["key"], row["item"]) for row in sheet] == [
         ("kim", "discussion.7.1"),
         ("lee", "discussion.7.1"),
@@ -82,7 +82,7 @@ def test_all_answers_to_one_item_come_before_the_next() -> None:
 
 
 def test_nothing_in_it_is_a_formula() -> None:
-    sheet = rows(marking_csv(CLASS))
+    sheet = rows(write_marking_sheet(CLASS))
     assert (sheet[1]["name"], sheet[2]["text"]) == ("'=Lee", "'=1+1")
 
 
@@ -101,11 +101,11 @@ def test_another_separator_order_and_columns_of_ones_own_are_read_too() -> None:
 
 def test_marks_that_are_there_stand_in_the_sheet_and_are_not_new() -> None:
     marks = [Mark("discussion.7.1", 0.5, "=why", "Lee", NOW), Mark("discussion.7.2", 0.75, "", "Lee", NOW)]
-    entries = [Entry("kim", "Kim", report=marked(report("a", "b"), marks))]
-    sheet = marking_csv(entries)
+    entries = [GradebookEntry("kim", "Kim", report=add_marks(report("a", "b"), marks))]
+    sheet = write_marking_sheet(entries)
     assert [(row["points"], row["comment"]) for row in rows(sheet)] == [("0.5", "'=why"), ("0.75", "")]
-    assert read_marking_csv(sheet, entries, "Kim", NOW) == {}
-    changed = read_marking_csv(sheet.replace("0.75", "0.25"), entries, "Kim", NOW)
+    assert read_marking_sheet(sheet, entries, "Kim", NOW) == {}
+    changed = read_marking_sheet(sheet.replace("0.75", "0.25"), entries, "Kim", NOW)
     assert changed == {"kim": [Mark("discussion.7.2", 0.25, "", "Kim", NOW)]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook import Entry, moodle_csv
+from grader.gradebook import GradebookEntry, fill_moodle
 from tests.support.gradebook_entries import cells, entry, report
 
 WORKSHEET = (
@@ -29,7 +29,9 @@ KOREAN = (
 )
 
 
-def kim(points: float | None = 10, name: str = "Minsu Kim", number: str = "101", pending: bool = False) -> Entry:
+def kim(
+    points: float | None = 10, name: str = "Minsu Kim", number: str = "101", pending: bool = False
+) -> GradebookEntry:
     return entry(name, points, pending, moodle_participant=number)
 
 
@@ -39,7 +41,7 @@ def row_of(text: str, identifier: str, delimiter: str = ",") -> list[str]:
 
 
 def test_grade_and_comment_are_filled_in_and_nothing_else_changes() -> None:
-    filled = moodle_csv(WORKSHEET, [kim(7.5)])
+    filled = fill_moodle(WORKSHEET, [kim(7.5)])
     before, after = cells(WORKSHEET), cells(filled.text)
     assert after[1][4] == "7.5"
     assert after[1][10] == "7.5 of 10 points<br>LeNet: 3.5 of 6. right in every case"
@@ -49,7 +51,7 @@ def test_grade_and_comment_are_filled_in_and_nothing_else_changes() -> None:
 
 
 def test_a_german_worksheet_keeps_its_delimiter_its_commas_and_its_mark() -> None:
-    filled = moodle_csv(GERMAN, [kim(7.5)])
+    filled = fill_moodle(GERMAN, [kim(7.5)])
     assert filled.text.startswith("\ufeffID;Vollständiger Name;")
     assert row_of(filled.text, "Teilnehmer/in101", ";")[3:5] == ["7,5", "10,00"]
     assert row_of(filled.text, "Teilnehmer/in101", ";")[7].startswith("7.5 of 10 points")
@@ -57,14 +59,14 @@ def test_a_german_worksheet_keeps_its_delimiter_its_commas_and_its_mark() -> Non
 
 
 def test_a_korean_worksheet_is_understood() -> None:
-    filled = moodle_csv(KOREAN, [kim(name="김민수"), kim(name="이유나", number="102")])
+    filled = fill_moodle(KOREAN, [kim(name="김민수"), kim(name="이유나", number="102")])
     assert row_of(filled.text, "참가자 101")[3] == "10"
     assert row_of(filled.text, "참가자 102")[3] == "10"
     assert filled.notices == ("1 feedback comments that were there are replaced",)
 
 
 def test_who_has_no_final_grade_gets_a_comment_and_no_grade() -> None:
-    filled = moodle_csv(WORKSHEET, [kim(pending=True), kim(None, "Yuna Lee", "102")])
+    filled = fill_moodle(WORKSHEET, [kim(pending=True), kim(None, "Yuna Lee", "102")])
     assert row_of(filled.text, "Participant 101")[4] == ""
     assert row_of(filled.text, "Participant 101")[10].startswith(
         "No grade yet: 6 of 10 points are still to be decided<br>4 of 10 points<br>LeNet: not yet decided."
@@ -77,23 +79,25 @@ def test_who_has_no_final_grade_gets_a_comment_and_no_grade() -> None:
 
 
 def test_a_teacher_s_grade_is_not_taken_away_where_there_is_none_of_ours() -> None:
-    filled = moodle_csv(KOREAN, [kim(None, "이유나", "102")])
+    filled = fill_moodle(KOREAN, [kim(None, "이유나", "102")])
     assert row_of(filled.text, "참가자 102")[3] == "8.00"
     assert "이유나: 8.00 is there already, and was left" in filled.notices
 
 
 def test_our_own_faults_are_not_told_to_students() -> None:
-    broken = Entry("kim", "Minsu Kim", {"moodle_participant": "101"}, None, "/var/lib/grader: no space left", True)
-    filled = moodle_csv(WORKSHEET, [broken])
+    broken = GradebookEntry(
+        "kim", "Minsu Kim", {"moodle_participant": "101"}, None, "/var/lib/grader: no space left", True
+    )
+    filled = fill_moodle(WORKSHEET, [broken])
     assert row_of(filled.text, "Participant 101")[10] == "No grade yet: it could not be graded, which is not your fault"
     assert filled.without_grade == ("Minsu Kim: /var/lib/grader: no space left",)
 
 
 def test_what_a_message_quotes_of_the_student_s_code_is_text() -> None:
-    quoting = Entry(
+    quoting = GradebookEntry(
         "kim", "Minsu Kim", {"moodle_participant": "101"}, report(4, message="<script>alert(1)</script> " + "x" * 999)
     )
-    comment = row_of(moodle_csv(WORKSHEET, [quoting]).text, "Participant 101")[10]
+    comment = row_of(fill_moodle(WORKSHEET, [quoting]).text, "Participant 101")[10]
     assert "&lt;script&gt;" in comment
     assert "<script>" not in comment
     assert len(comment) < 500
@@ -101,19 +105,19 @@ def test_what_a_message_quotes_of_the_student_s_code_is_text() -> None:
 
 def test_formulas_in_what_students_write_are_neutralised() -> None:
     worksheet = WORKSHEET.replace('"<p>=1</p>"', "\"=cmd|' /C calc'!A0\"").replace('"Yuna Lee"', "@Yuna")
-    text = moodle_csv(worksheet, [kim()]).text
+    text = fill_moodle(worksheet, [kim()]).text
     assert row_of(text, "Participant 101")[8] == "'=cmd|' /C calc'!A0"
     assert row_of(text, "Participant 102")[1] == "'@Yuna"
 
 
 def test_who_is_not_in_the_worksheet_is_named() -> None:
-    filled = moodle_csv(WORKSHEET, [kim(), kim(name="Seojun Park", number="103"), entry("Han")])
+    filled = fill_moodle(WORKSHEET, [kim(), kim(name="Seojun Park", number="103"), entry("Han")])
     assert filled.not_found == ("Seojun Park", "Han")
 
 
 def test_a_number_alone_is_not_enough() -> None:
     """A group's number may be that of somebody else's participant."""
-    filled = moodle_csv(WORKSHEET, [kim(name="Group 7")])
+    filled = fill_moodle(WORKSHEET, [kim(name="Group 7")])
     assert cells(filled.text) == cells(WORKSHEET)
     assert filled.not_found == ("Group 7",)
 
@@ -123,14 +127,14 @@ def test_members_of_a_group_get_its_grade() -> None:
     worksheet = header.replace("Status,", "Status,Group,") + "".join(
         row.replace('"Submitted for grading",', '"Submitted for grading","Group 7",') for row in (first, second)
     )
-    filled = moodle_csv(worksheet, [kim(8, "Group 7", "55")])
+    filled = fill_moodle(worksheet, [kim(8, "Group 7", "55")])
     assert [row[5] for row in cells(filled.text)[1:]] == ["8", "8"]
     assert filled.not_found == ()
 
 
 def test_names_that_a_file_cannot_hold_agree_all_the_same() -> None:
     worksheet = WORKSHEET.replace("Minsu Kim", "Minsu O'Kim/Lee")
-    assert row_of(moodle_csv(worksheet, [kim(name="Minsu OKimLee")]).text, "Participant 101")[4] == "10"
+    assert row_of(fill_moodle(worksheet, [kim(name="Minsu OKimLee")]).text, "Participant 101")[4] == "10"
 
 
 def test_blind_marking_goes_by_the_number() -> None:
@@ -138,19 +142,19 @@ def test_blind_marking_goes_by_the_number() -> None:
         'Identifier,Status,Grade,"Maximum Grade","Grade can be changed","Last modified (grade)","Feedback comments"\n'
         '"Participant 101",Submitted,,10.00,Yes,-,\n'
     )
-    assert row_of(moodle_csv(worksheet, [kim(name="Participant")]).text, "Participant 101")[2] == "10"
+    assert row_of(fill_moodle(worksheet, [kim(name="Participant")]).text, "Participant 101")[2] == "10"
 
 
 @pytest.mark.parametrize("time", ["-", "Monday, 4 May 2026, 10:31 AM"])
 def test_a_worksheet_without_comments_gets_grades_alone(time: str) -> None:
     worksheet = KOREAN.replace(",피드백", "").replace("-,\n", f'"{time}"\n').replace(",좋아요", "")
-    filled = moodle_csv(worksheet, [kim(name="김민수")])
+    filled = fill_moodle(worksheet, [kim(name="김민수")])
     assert row_of(filled.text, "참가자 101")[3:] == ["10", "10.00", "예", time]
     assert filled.notices == ("the worksheet has no column for feedback comments, so it has grades alone",)
 
 
 def test_another_maximum_is_told() -> None:
-    filled = moodle_csv(WORKSHEET.replace("10.00", "100.00"), [kim()])
+    filled = fill_moodle(WORKSHEET.replace("10.00", "100.00"), [kim()])
     assert filled.notices == ("the reports give up to 10 points, there it is up to 100.00: change it there first",)
 
 
@@ -167,4 +171,4 @@ def test_another_maximum_is_told() -> None:
 )
 def test_what_cannot_be_filled_in_is_refused(worksheet: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        moodle_csv(worksheet, [kim()])
+        fill_moodle(worksheet, [kim()])

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook.spreadsheet import Sheet, neutral
+from grader.gradebook.spreadsheet import Sheet, neutralise
 
 
 @pytest.mark.parametrize(
@@ -34,27 +34,27 @@ from grader.gradebook.spreadsheet import Sheet, neutral
     ],
 )
 def test_what_would_start_a_formula_gets_an_apostrophe(formula: str) -> None:
-    assert neutral(formula).startswith("'")
-    assert neutral(formula).replace("'", "") == formula.replace("'", "")
-    assert neutral(neutral(formula)) == neutral(formula)
+    assert neutralise(formula).startswith("'")
+    assert neutralise(formula).replace("'", "") == formula.replace("'", "")
+    assert neutralise(neutralise(formula)) == neutralise(formula)
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "\n"])
 def test_a_formula_after_another_separator_gets_one_too(separator: str) -> None:
-    assert neutral(f'Kim{separator} "=1+1') == f"Kim{separator}' \"=1+1"
+    assert neutralise(f'Kim{separator} "=1+1') == f"Kim{separator}' \"=1+1"
 
 
 def test_a_text_of_line_feeds_takes_no_longer_than_another() -> None:
     text = "\n" * 10**6  # in the square of its length: hours
-    assert neutral(f"a{text}") == f"a{text}"
-    assert neutral(f"a{text}=1") == f"a{text}'=1"
+    assert neutralise(f"a{text}") == f"a{text}"
+    assert neutralise(f"a{text}=1") == f"a{text}'=1"
 
 
 @pytest.mark.parametrize(
     "cell", ["", "7", "-7", "+7.5", "-7,5", "50%", "-", "--", "김민수", "a = b", "1, -2", "Kim-Lee", "'=1"]
 )
 def test_numbers_and_plain_text_stay_as_they_are(cell: str) -> None:
-    assert neutral(cell) == cell
+    assert neutralise(cell) == cell
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from grader.assignment import Assignment, load_assignment
 from grader.errors import AssignmentError, SystemFault
 from grader.grading.grade import grade
-from grader.results.report import Report, Verdict, report_schema
+from grader.results.report import Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_notebook, read_submission
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes, submission
@@ -63,7 +63,7 @@ def test_two_runs_agree_byte_for_byte(made: Submission, zygote: Zygote, hw2: Ass
 def test_an_honest_report_is_complete(zygote: Zygote, hw2: Assignment) -> None:
     told: list[str] = []
     report = grade(RIGHT, hw2, zygote, progress=told.append)
-    jsonschema.validate(json.loads(report.to_json()), report_schema())
+    jsonschema.validate(json.loads(report.to_json()), load_report_schema())
     assert Report.from_json(report.to_json()) == dataclasses.replace(report, timing=report.timing)
     assert report.passed
     waiting = sum(item.points for item in (*hw2.trained, *hw2.by_person))

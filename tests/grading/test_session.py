@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import SandboxFault
-from grader.grading.session import Grading, joined
+from grader.grading.session import GradingSession, join_reports
 from grader.models.recipe import Mode
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
@@ -26,30 +26,30 @@ WRONG = submission("def double(X): return X", "def halve(X): return X / 2")
 
 
 @pytest.fixture(scope="module")
-def grading() -> Iterator[Grading]:
+def grading() -> Iterator[GradingSession]:
     """One for the module: each makes a warm process, which takes seconds."""
-    with Grading() as made:
+    with GradingSession() as made:
         made.warm_up([DOUBLED])
         yield made
 
 
-def warm_process(grading: Grading) -> int:
+def warm_process(grading: GradingSession) -> int:
     (zygote,) = grading._zygotes.values()
     assert isinstance(zygote, Zygote)
     return zygote.pid
 
 
-def test_one_submission_is_graded_after_the_other_by_the_same_warm_process(grading: Grading) -> None:
+def test_one_submission_is_graded_after_the_other_by_the_same_warm_process(grading: GradingSession) -> None:
     first = warm_process(grading)
     assert [grading.grade(each, DOUBLED).score for each in (RIGHT, WRONG, RIGHT)] == [3, 1, 3]
     assert warm_process(grading) == first
 
 
-def test_only_the_items_that_are_named_are_judged(grading: Grading) -> None:
+def test_only_the_items_that_are_named_are_judged(grading: GradingSession) -> None:
     assert [item.id for item in grading.grade(RIGHT, DOUBLED, only={"halve"}).items] == ["halve"]
 
 
-def test_a_warm_process_that_died_is_replaced(grading: Grading) -> None:
+def test_a_warm_process_that_died_is_replaced(grading: GradingSession) -> None:
     killed = warm_process(grading)
     os.kill(killed, signal.SIGKILL)
     os.waitid(os.P_PID, killed, os.WEXITED | os.WNOWAIT)
@@ -57,7 +57,7 @@ def test_a_warm_process_that_died_is_replaced(grading: Grading) -> None:
     assert warm_process(grading) != killed
 
 
-def test_a_fault_of_ours_is_told_and_the_next_submission_has_new_processes(grading: Grading) -> None:
+def test_a_fault_of_ours_is_told_and_the_next_submission_has_new_processes(grading: GradingSession) -> None:
     def kill_the_warm_process(what: str) -> None:
         if what.startswith("running"):
             os.kill(warm_process(grading), signal.SIGKILL)
@@ -67,7 +67,7 @@ def test_a_fault_of_ours_is_told_and_the_next_submission_has_new_processes(gradi
     assert grading.grade(RIGHT, DOUBLED).score == 3
 
 
-def test_a_rubric_that_changes_is_read_again(grading: Grading, tmp_path: Path) -> None:
+def test_a_rubric_that_changes_is_read_again(grading: GradingSession, tmp_path: Path) -> None:
     folder = tmp_path / "changing"
     shutil.copytree(DOUBLED, folder)
     before = grading.grade(RIGHT, str(folder))
@@ -83,7 +83,7 @@ def test_neither_importing_nor_making_one_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_how_long_it_may_say_nothing_follows_from_the_assignment_s_limits(grading: Grading) -> None:
+def test_how_long_it_may_say_nothing_follows_from_the_assignment_s_limits(grading: GradingSession) -> None:
     none, full = (grading.longest_silence("hw2", mode, 1) for mode in (Mode.NONE, Mode.FULL))
     assert grading.longest_silence(DOUBLED, Mode.NONE, 1) == 60
     assert none < full < grading.longest_silence("hw2", Mode.FULL, 2)
@@ -104,7 +104,7 @@ def test_trainings_are_joined_in_the_rubric_s_order() -> None:
     first, last = result("first", Verdict.PASSED), result("last", Verdict.FAILED)
     part = report(first, result("trained", Verdict.PENDING), last, status="training withheld", limits=("memory",))
     trainings = report(result("trained", Verdict.PASSED), limits=("time", "memory"), seconds=5)
-    whole = joined(part, trainings)
+    whole = join_reports(part, trainings)
     assert whole.items == (first, result("trained", Verdict.PASSED), last)
     assert [cell.status for cell in whole.cells] == ["ok"]
     assert whole.limits_hit == ("memory", "time")

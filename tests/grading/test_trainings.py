@@ -12,10 +12,10 @@ import pytest
 from grader.assignment import Assignment
 from grader.grading.grade import grade
 from grader.models.recipe import Mode
-from grader.results.report import ItemResult, Report, Verdict, report_schema
+from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_submission
-from grader.training.cache import Results
+from grader.training.cache import ResultCache
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer
 from tests.support.notebooks import submission
@@ -46,7 +46,7 @@ def of(report: Report, name: str = "lenet.training") -> ItemResult:
 
 def graded(cells: Submission, small: Assignment, zygote: Zygote, trainer: Trainer | None, mode: Mode) -> Report:
     report = grade(cells, small, zygote, mode=mode, trainer=trainer)
-    jsonschema.validate(json.loads(report.to_json()), report_schema())
+    jsonschema.validate(json.loads(report.to_json()), load_report_schema())
     return report
 
 
@@ -69,7 +69,7 @@ def test_a_new_training_and_a_kept_one_give_the_same_report_byte_for_byte(
 ) -> None:
     reports = []
     for folder in ("one", "two", "two"):
-        with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path / folder)) as trainer:
+        with Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path / folder)) as trainer:
             reports.append(graded(submission(LENET), small, zygote, trainer, Mode.QUICK).canonical())
             kept = len(reports) == 3
             assert trainer.trained == (0 if kept else 1)
@@ -175,7 +175,7 @@ def test_thirty_submissions_with_five_models_train_five_times(
     small: Assignment, zygote: Zygote, fashion_mnist: DataSet, tmp_path: Path
 ) -> None:
     heads = ["nn.Linear(84, 10)", "nn.Linear(84, 11)", "nn.Linear(84, 12)", "nn.Linear(84, 13)", "nn.Linear(84, 14)"]
-    with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path)) as trainer:
+    with Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path)) as trainer:
         for number in range(30):
             cells = submission(lenet(heads[number % 5]) + f"# submission {number}\n")
             item = of(graded(cells, small, zygote, trainer, Mode.QUICK))

@@ -13,7 +13,7 @@ import pytest
 
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError
-from grader.judging.misconceptions import find_misconceptions, mutant_cells
+from grader.judging.misconceptions import find_misconceptions, write_mutant
 from grader.testing.misconceptions import Misconception
 
 FLIPPED = """
@@ -95,7 +95,7 @@ def test_breaking_nothing_or_what_the_rubric_lacks_is_the_authors_mistake(find: 
 
 def test_its_cells_are_its_definition_under_the_name_it_replaces_and_the_imports_of_its_file(find: Find) -> None:
     (found,) = find(FLIPPED)
-    *imports, cell = mutant_cells(found, ["reference"])
+    *imports, cell = write_mutant(found, ["reference"])
     assert [each.source for each in imports] == [
         "import torch",
         "from torch import Tensor",
@@ -135,7 +135,7 @@ def test_only_the_declaration_is_dropped_of_its_decorators(find: Find, call: str
     """.replace("CALL", call)
     (found,) = find(source)
     assert found.id == "le_net_of2_layers"
-    *imports, cell = mutant_cells(found, [])
+    *imports, cell = write_mutant(found, [])
     assert [each.source for each in imports] == ["import torch", "import functools"]
     first, second, *_ = cell.source.splitlines()
     assert (first, second) == ("@functools.total_ordering", "class Net(torch.nn.Module):")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.judging.local import LocalStudent
-from grader.judging.responses import Listener, alike
+from grader.judging.responses import Listener, are_alike
 from grader.student import Fault, Recorded, StudentFault
 from grader.testing import Layer
 
@@ -62,7 +62,7 @@ def test_faults_are_kept_and_go_on(student: Any) -> None:
     with pytest.raises(StudentFault):
         _ = student.nothing
     assert len(student.answers) == 2
-    assert not alike(*student.answers)
+    assert not are_alike(*student.answers)
 
 
 @pytest.mark.parametrize(("raised", "expected"), [("ValueError('a')", True), ("KeyError('a')", False)])
@@ -75,7 +75,7 @@ def test_what_raises_another_exception_answers_otherwise(raised: str, expected: 
         with pytest.raises(StudentFault):
             listener.f()
         answers.append(listener.answers)
-    assert alike(*answers) is expected
+    assert are_alike(*answers) is expected
 
 
 def test_remotes_are_no_answers_but_what_they_answer_is_kept_too(student: Any) -> None:
@@ -85,7 +85,7 @@ def test_remotes_are_no_answers_but_what_they_answer_is_kept_too(student: Any) -
     found = net.gradients(torch.ones(2, 1, 4, 4))
     assert found["unused"] is None
     assert len(student.answers) == 1
-    assert alike(student.answers[0], found)
+    assert are_alike(student.answers[0], found)
 
 
 def test_a_forward_passs_answer_is_its_layers(student: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_sketchs_layers_are_kept_as_well(student: Any) -> None:
     student.Net.sketch().operations(torch.ones(2, 1, 4, 4))
     student.Net().operations(torch.ones(2, 1, 4, 4))
     first, second = student.answers
-    assert alike(first, second)
+    assert are_alike(first, second)
 
 
 def test_what_is_random_or_says_nothing_is_not_kept(student: Any) -> None:
@@ -140,10 +140,10 @@ def test_two_students_that_answer_alike_have_alike_answers() -> None:
             listener.raises()
         return listener.answers
 
-    assert alike(asked(NAMESPACE), asked(NAMESPACE))
-    assert alike(asked(NAMESPACE), asked(NAMESPACE | {"doubled": lambda X: X + X}))
-    assert not alike(asked(NAMESPACE), asked(NAMESPACE | {"doubled": lambda X: X * X}))
-    assert not alike(asked(NAMESPACE), asked(NAMESPACE | {"raises": lambda: None}))
+    assert are_alike(asked(NAMESPACE), asked(NAMESPACE))
+    assert are_alike(asked(NAMESPACE), asked(NAMESPACE | {"doubled": lambda X: X + X}))
+    assert not are_alike(asked(NAMESPACE), asked(NAMESPACE | {"doubled": lambda X: X * X}))
+    assert not are_alike(asked(NAMESPACE), asked(NAMESPACE | {"raises": lambda: None}))
 
 
 ONES = torch.ones(2, 2)
@@ -189,8 +189,8 @@ ONES = torch.ones(2, 2)
     ],
 )
 def test_answers_are_alike_up_to_rounding_and_dtype(one: Any, other: Any, expected: bool) -> None:
-    assert alike(one, other) is expected
-    assert alike(other, one) is expected
+    assert are_alike(one, other) is expected
+    assert are_alike(other, one) is expected
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_what_is_larger_than_any_right_answer_is_not_kept(answer: Any) -> None:
     listener.flood()
     (kept,) = listener.answers
     assert len(str(kept)) < 100
-    assert not alike(kept, answer)
+    assert not are_alike(kept, answer)

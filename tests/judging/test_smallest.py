@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grader.judging.local import LocalStudent
-from grader.judging.smallest import smallest_failing
+from grader.judging.smallest import find_smallest_failing
 from grader.student import Fault, Student, StudentFault
 from grader.testing import Case, Draw, Mismatch, assert_close, image_and_kernel, image_and_window
 from grader.testing.cases import Searchable
@@ -33,7 +33,7 @@ def above(limit: int) -> Callable[[Any, Any], None]:
 
 @pytest.mark.parametrize("limit", [0, 1, 17, 499])
 def test_the_least_number_that_goes_wrong_is_found(limit: int) -> None:
-    found = smallest_failing(above(limit), number, NOBODY)
+    found = find_smallest_failing(above(limit), number, NOBODY)
     assert found is not None
     case, mismatch = found
     assert case.number == limit + 1
@@ -41,7 +41,7 @@ def test_the_least_number_that_goes_wrong_is_found(limit: int) -> None:
 
 
 def test_nothing_is_found_where_nothing_goes_wrong() -> None:
-    assert smallest_failing(above(1000), number, NOBODY) is None
+    assert find_smallest_failing(above(1000), number, NOBODY) is None
 
 
 @pytest.mark.parametrize("error", [StudentFault(Fault.RAISED, "raises"), AssertionError("no mismatch")])
@@ -49,14 +49,14 @@ def test_another_fault_is_no_mismatch(error: Exception) -> None:
     def test(student: Any, case: Any) -> None:
         raise error
 
-    assert smallest_failing(test, number, NOBODY) is None
+    assert find_smallest_failing(test, number, NOBODY) is None
 
     def mixed(student: Any, case: Any) -> None:
         if case.number < 20:
             raise error
         raise Mismatch("wrong")
 
-    found = smallest_failing(mixed, number, NOBODY)
+    found = find_smallest_failing(mixed, number, NOBODY)
     assert found is not None
     assert found[0].number == 20
 
@@ -66,7 +66,7 @@ def test_our_own_mistake_is_no_answer() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        smallest_failing(test, number, NOBODY)
+        find_smallest_failing(test, number, NOBODY)
 
 
 def test_the_students_work_is_asked_a_bounded_number_of_times() -> None:
@@ -80,7 +80,7 @@ def test_the_students_work_is_asked_a_bounded_number_of_times() -> None:
         if sum(case.digits) % 3:
             raise Mismatch("wrong")
 
-    found = smallest_failing(test, digits, NOBODY)
+    found = find_smallest_failing(test, digits, NOBODY)
     assert found is not None
     assert len(asked) <= 400
     assert tuple(found[0].digits) in asked
@@ -101,7 +101,7 @@ def corr2d_is_right(student: Any, case: Any) -> None:
 def wrong(corr2d: Callable[..., Any]) -> tuple[dict[str, Any], str]:
     cases = image_and_kernel()
     assert isinstance(cases, Searchable)
-    found = smallest_failing(corr2d_is_right, cases.one, LocalStudent({"corr2d": corr2d}))
+    found = find_smallest_failing(corr2d_is_right, cases.one, LocalStudent({"corr2d": corr2d}))
     assert found is not None
     case, mismatch = found
     return {"description": case.description, "X": case.X.tolist(), "K": case.K.tolist()}, str(mismatch)
@@ -142,7 +142,7 @@ def test_what_is_drawn_keeps_within_its_bounds() -> None:
     def test(student: Any, case: Case) -> None:
         seen.append(case)
 
-    assert smallest_failing(test, one, NOBODY) is None
+    assert find_smallest_failing(test, one, NOBODY) is None
     assert len(seen) > 50
     for case in seen:
         assert case.X.shape == (2, 3)
@@ -171,7 +171,7 @@ def test_work_that_is_wrong_only_now_and_then_breaks_nothing() -> None:
         calls += 1
         return right(X, K) + calls % 2
 
-    smallest_failing(corr2d_is_right, image_and_kernel().one, LocalStudent({"corr2d": now_and_then}))  # type: ignore[attr-defined]
+    find_smallest_failing(corr2d_is_right, image_and_kernel().one, LocalStudent({"corr2d": now_and_then}))  # type: ignore[attr-defined]
     assert calls
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
-from grader.judging.solution import Solution, SolutionCell, cells_of, load_solution
+from grader.judging.solution import Solution, SolutionCell, load_solution, read_cells
 
 REFERENCE = {
     "__init__.py": 'from reference.a import a\n__all__ = ["a"]',
@@ -133,7 +133,7 @@ def test_a_rubric_without_a_reference_has_no_solution(tmp_path: Path) -> None:
 def test_what_is_no_python_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\ndef f(:\n")
     with pytest.raises(AssignmentError, match=r"a.py, line 2 is no Python: invalid syntax"):
-        list(cells_of(tmp_path / "a.py"))
+        list(read_cells(tmp_path / "a.py"))
 
 
 def test_the_statements_of_a_file_are_cells_without_what_a_notebook_does_not_have(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_statements_of_a_file_are_cells_without_what_a_notebook_does_not_hav
     path.write_text(
         '"""Docstring."""\n__all__ = ["f"]\nimport hw.a, hw\nfrom grader import cli\n"shown"\ndef f(): ...\n'
     )
-    assert [(cell.name, cell.source) for cell in cells_of(path, ["hw"])] == [
+    assert [(cell.name, cell.source) for cell in read_cells(path, ["hw"])] == [
         ("", '"shown"'),
         ("f", "def f(): ..."),
     ]

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader.models.export import BATCH, NotExportable, exported
+from grader.models.export import BATCH, NotExportable, export_graph
 from grader.sandbox.protocol.encoding import decode, encode
 from tests.support.models import sequential
 
 
 def test_the_operations_come_in_order_with_the_parameters_they_use() -> None:
-    answer = exported(sequential(), (1, 28, 28))
+    answer = export_graph(sequential(), (1, 28, 28))
     names = "conv2d.default relu.default max_pool2d.default flatten.using_ints linear.default"
     assert [target for target, _, _ in answer["nodes"]] == [f"aten.{name}" for name in names.split()]
     shapes = {"0.weight": (4, 1, 5, 5), "0.bias": (4,), "4.weight": (10, 784), "4.bias": (10,)}
@@ -24,20 +24,20 @@ def test_the_operations_come_in_order_with_the_parameters_they_use() -> None:
 
 
 def test_what_is_exported_is_plain_data_that_crosses_the_wire() -> None:
-    answer = exported(sequential(), (1, 28, 28))
+    answer = export_graph(sequential(), (1, 28, 28))
     assert decode(encode(answer)) == answer
 
 
 def test_a_model_without_numbers_is_exported_as_one_with_numbers() -> None:
     with torch.device("meta"):
         sketch = sequential()
-    assert exported(sketch, (1, 28, 28)) == exported(sequential(), (1, 28, 28))
+    assert export_graph(sketch, (1, 28, 28)) == export_graph(sequential(), (1, 28, 28))
 
 
 def test_lazy_layers_are_built_first() -> None:
     with torch.device("meta"):
         lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(10))
-    assert ("2.weight", (10, 4 * 6 * 6), True) in exported(lazy, (1, 8, 8))["parameters"]
+    assert ("2.weight", (10, 4 * 6 * 6), True) in export_graph(lazy, (1, 8, 8))["parameters"]
 
 
 def test_a_lazy_layer_that_nothing_runs_through_is_left_out() -> None:
@@ -50,13 +50,18 @@ def test_a_lazy_layer_that_nothing_runs_through_is_left_out() -> None:
             logits: Tensor = self.used(X.flatten(1))
             return logits
 
-    assert [name for name, _, _ in exported(Spare(), (1, 28, 28))["parameters"]] == ["used.weight", "used.bias"]
+    assert [name for name, _, _ in export_graph(Spare(), (1, 28, 28))["parameters"]] == ["used.weight", "used.bias"]
 
 
 def test_a_frozen_parameter_is_told_from_a_learnable_one() -> None:
     model = sequential()
     model[0].weight.requires_grad_(False)
-    assert [learnable for _, _, learnable in exported(model, (1, 28, 28))["parameters"]] == [False, True, True, True]
+    assert [learnable for _, _, learnable in export_graph(model, (1, 28, 28))["parameters"]] == [
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 class MovesAbout(nn.Module):
@@ -70,7 +75,7 @@ class MovesAbout(nn.Module):
 
 
 def test_moves_to_a_device_are_no_operations() -> None:
-    targets = [target for target, _, _ in exported(MovesAbout(), (1, 28, 28))["nodes"]]
+    targets = [target for target, _, _ in export_graph(MovesAbout(), (1, 28, 28))["nodes"]]
     assert targets == ["aten.flatten.using_ints", "aten.to.dtype", "aten.linear.default"]
 
 
@@ -96,7 +101,7 @@ class GivesTwo(nn.Module):
 @pytest.mark.parametrize("model", [LooksAtNumbers(), HasATable(), GivesTwo()], ids=lambda model: type(model).__name__)
 def test_what_is_no_plain_row_of_operations_is_not_exportable(model: nn.Module) -> None:
     with pytest.raises(NotExportable):
-        exported(model, (1, 28, 28))
+        export_graph(model, (1, 28, 28))
 
 
 class Counts(nn.Module):
@@ -111,6 +116,6 @@ class Counts(nn.Module):
 
 
 def test_what_pythons_own_variables_decide_is_decided_once() -> None:
-    targets = [target for target, _, _ in exported(Counts(), (1, 28, 28))["nodes"]]
+    targets = [target for target, _, _ in export_graph(Counts(), (1, 28, 28))["nodes"]]
     assert targets == ["aten.flatten.using_ints", "aten.linear.default"]
     assert BATCH not in (1, 2, 3, 4, 6, 8, 10, 16, 32, 64)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader.models.fit import Point, fit, initialise, predicted, prepared, trained_in_place
+from grader.models.fit import CurvePoint, fit, initialise, predict, prepare_images, trained_in_place
 from grader.models.recipe import Recipe
 from tests.support.models import Branches, sequential
 
@@ -26,10 +26,10 @@ def easy(count: int = 400) -> tuple[Tensor, Tensor]:
 
 def test_a_model_learns_and_its_curve_is_told() -> None:
     images, labels = easy()
-    model, points = sequential(), list[Point]()
+    model, points = sequential(), list[CurvePoint]()
     initialise(model, 0)
     assert fit(model, images, labels, RECIPE, 0, told=points.append)
-    assert float((predicted(model, images, 28) == labels).double().mean()) > 0.9
+    assert float((predict(model, images, 28) == labels).double().mean()) > 0.9
     assert points[-1].epoch == 2
     assert points[-1].loss < points[0].loss
     assert points[-1].accuracy > points[0].accuracy
@@ -63,7 +63,7 @@ def test_normalisations_are_judged_by_statistics_of_the_trained_weights() -> Non
     fit(model, images, labels, short, 0)
     model.train()
     with torch.no_grad():
-        hidden = model.conv1(prepared(images[:64], 28))
+        hidden = model.conv1(prepare_images(images[:64], 28))
     assert model.bn1.running_mean is not None
     assert torch.allclose(model.bn1.running_mean, hidden.mean((0, 2, 3)), atol=1e-4)
     assert model.bn1.momentum == 0.1
@@ -71,9 +71,9 @@ def test_normalisations_are_judged_by_statistics_of_the_trained_weights() -> Non
 
 def test_images_are_resized_and_normalised() -> None:
     images, _ = easy(4)
-    X = prepared(images, 32)
+    X = prepare_images(images, 32)
     assert (X.shape, X.dtype) == ((4, 1, 32, 32), torch.float32)
-    assert float(prepared(torch.full((1, 28, 28), 255, dtype=torch.uint8), 28).max()) == pytest.approx(
+    assert float(prepare_images(torch.full((1, 28, 28), 255, dtype=torch.uint8), 28).max()) == pytest.approx(
         (1 - 0.286) / 0.353
     )
 

@@ -13,7 +13,15 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import reference
-from grader.models.modules import answers, computed, fill, gradients, learnable, operations, sketched
+from grader.models.modules import (
+    fill,
+    find_learnable,
+    gradients,
+    make_computed,
+    predict_classes,
+    sketch,
+    trace_operations,
+)
 
 VGG11 = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
 
@@ -45,18 +53,18 @@ class Lazy(nn.Module):
 
 
 def names(module: Any, *inputs: Tensor) -> list[str]:
-    return [name for name, _, _ in operations(module, inputs)]
+    return [name for name, _, _ in trace_operations(module, inputs)]
 
 
 def test_learnable_parameters_are_those_that_training_changes() -> None:
-    assert list(learnable(Net())) == ["unused", "first.weight"]
+    assert list(find_learnable(Net())) == ["unused", "first.weight"]
 
 
 def test_lazy_parameters_are_learnable_after_the_first_forward_pass() -> None:
     net = Lazy()
-    assert learnable(net) == {}
+    assert find_learnable(net) == {}
     net(torch.zeros(2, 1, 5, 5))
-    shapes = [tuple(parameter.shape) for parameter in learnable(net).values()]
+    shapes = [tuple(parameter.shape) for parameter in find_learnable(net).values()]
     assert shapes == [(2, 1, 3, 3), (2,), (2,), (2,), (4, 18), (4,)]
 
 
@@ -120,8 +128,8 @@ def test_no_gradient_reaches_anything_where_the_output_is_detached() -> None:
 
 
 def test_a_sketch_has_shapes_and_no_numbers() -> None:
-    net = sketched(nn.Linear, (3, 2), {"bias": False})
-    assert {name: tuple(parameter.shape) for name, parameter in learnable(net).items()} == {"weight": (2, 3)}
+    net = sketch(nn.Linear, (3, 2), {"bias": False})
+    assert {name: tuple(parameter.shape) for name, parameter in find_learnable(net).items()} == {"weight": (2, 3)}
     assert net.weight.is_meta
     assert not nn.Linear(1, 1).weight.is_meta  # what is made afterwards is real
 
@@ -131,12 +139,12 @@ def test_a_sketch_of_vgg11_costs_no_memory() -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     # Torch imports what it needs for sketches when it first makes one.
-    operations(sketched(reference.VGG, (((1, 1),),), {}), (torch.zeros(3, 1, 2, 2),))
+    trace_operations(sketch(reference.VGG, (((1, 1),),), {}), (torch.zeros(3, 1, 2, 2),))
     before = resident()
-    net = sketched(reference.VGG, (VGG11,), {})
-    found = operations(net, (torch.zeros(3, 1, 224, 224),))
+    net = sketch(reference.VGG, (VGG11,), {})
+    found = trace_operations(net, (torch.zeros(3, 1, 224, 224),))
     grown = resident() - before
-    parameters = learnable(net)
+    parameters = find_learnable(net)
     assert sum(parameter.numel() for parameter in parameters.values()) == 128_806_154
     assert all(parameter.is_meta for parameter in parameters.values())
     assert found[-1][:2] == ("addmm", (3, 10))
@@ -154,12 +162,12 @@ def test_a_sketch_of_vgg11_costs_no_memory() -> None:
 )
 def test_a_sketch_goes_through_the_same_operations_as_the_model(make: Any, image: tuple[int, ...]) -> None:
     X = torch.zeros(3, *image)
-    assert operations(sketched(make, (), {}), (X,)) == operations(make(), (X,))
+    assert trace_operations(sketch(make, (), {}), (X,)) == trace_operations(make(), (X,))
 
 
 def test_operations_are_those_of_a_forward_pass_in_order() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 4))
-    assert operations(net, (torch.zeros(3, 1, 6, 6),)) == [
+    assert trace_operations(net, (torch.zeros(3, 1, 6, 6),)) == [
         ("convolution", (3, 2, 4, 4), ("0.weight", "0.bias")),
         ("relu", (3, 2, 4, 4), ()),
         ("max_pool2d_with_indices", (3, 2, 2, 2), ()),
@@ -172,7 +180,11 @@ def test_only_what_carries_the_batch_dimension_is_an_operation() -> None:
     def forward(X: Tensor) -> Tensor:
         return X * 2 + torch.ones(7, 1).sum(dim=0) + X.sum()
 
-    assert operations(forward, (torch.zeros(3, 4),)) == [("mul", (3, 4), ()), ("add", (3, 4), ()), ("add", (3, 4), ())]
+    assert trace_operations(forward, (torch.zeros(3, 4),)) == [
+        ("mul", (3, 4), ()),
+        ("add", (3, 4), ()),
+        ("add", (3, 4), ()),
+    ]
 
 
 class ByHand(nn.Module):
@@ -190,9 +202,9 @@ class ByHand(nn.Module):
         return X @ (2 * self.doubled).T
 
 
-@pytest.mark.parametrize("make", [ByHand, lambda: sketched(ByHand, (), {})], ids=["real", "sketched"])
+@pytest.mark.parametrize("make", [ByHand, lambda: sketch(ByHand, (), {})], ids=["real", "sketched"])
 def test_parameters_are_known_through_views_and_transposes_but_not_after_a_computation(make: Any) -> None:
-    found = operations(make(), (torch.zeros(3, 1, 4, 5),))
+    found = trace_operations(make(), (torch.zeros(3, 1, 4, 5),))
     used = [(name, parameters) for name, _, parameters in found if name in ("convolution", "mm")]
     assert used == [("convolution", ("kernel",)), ("mm", ("matrix",)), ("mm", ())]
 
@@ -200,12 +212,12 @@ def test_parameters_are_known_through_views_and_transposes_but_not_after_a_compu
 def test_a_frozen_parameter_has_no_name_in_operations() -> None:
     layer = nn.Linear(3, 2)
     layer.weight.requires_grad_(False)
-    assert operations(layer, (torch.zeros(4, 3),)) == [("addmm", (4, 2), ("bias",))]
+    assert trace_operations(layer, (torch.zeros(4, 3),)) == [("addmm", (4, 2), ("bias",))]
 
 
 def test_building_lazy_layers_is_no_part_of_the_forward_pass() -> None:
     net = Lazy()
-    found = operations(net, (torch.zeros(3, 1, 5, 5),))
+    found = trace_operations(net, (torch.zeros(3, 1, 5, 5),))
     assert net.passes == 2
     assert [(name, parameters) for name, _, parameters in found] == [
         ("convolution", ("net.0.weight", "net.0.bias")),
@@ -213,7 +225,7 @@ def test_building_lazy_layers_is_no_part_of_the_forward_pass() -> None:
         ("view", ()),
         ("addmm", ("net.3.bias", "net.3.weight")),
     ]
-    assert operations(net, (torch.zeros(3, 1, 5, 5),)) == found
+    assert trace_operations(net, (torch.zeros(3, 1, 5, 5),)) == found
     assert net.passes == 3
 
 
@@ -239,7 +251,7 @@ def test_the_number_of_operations_has_a_bound() -> None:
             X = X + 1
         return X
 
-    assert len(operations(endless, (torch.zeros(2, 1),))) == 5000
+    assert len(trace_operations(endless, (torch.zeros(2, 1),))) == 5000
 
 
 @pytest.mark.parametrize("size", [(1, 14, 14), (3, 14, 14), (14, 14), (196,)])
@@ -254,10 +266,10 @@ def test_images_are_given_to_a_model_as_it_learned_them(size: tuple[int, ...]) -
     images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
     images[1, :, :, 14:] = 255
     images[2, :, :, :14] = 255
-    assert answers(Model(), images, size, (-1.0, 1.0)).tolist() == [0, 1, 0]
+    assert predict_classes(Model(), images, size, (-1.0, 1.0)).tolist() == [0, 1, 0]
     assert seen[0].shape == (3, *size)
     assert (float(seen[0].min()), float(seen[0].max())) == (-1.0, 1.0)
-    assert answers(Model(), images[:0], size, (0.0, 1.0)).shape == (0,)
+    assert predict_classes(Model(), images[:0], size, (0.0, 1.0)).shape == (0,)
 
 
 class Seen(TorchDispatchMode):
@@ -306,14 +318,14 @@ def described(result: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("case", [*COMPUTED, *NOT_TOLD])
 def test_what_an_operation_gives_is_described_as_torch_describes_it(case: str) -> None:
     func, args = {**COMPUTED, **NOT_TOLD}[case]
-    assert described(computed(func, args, {})) == described(func(*args))
+    assert described(make_computed(func, args, {})) == described(func(*args))
 
 
 @pytest.mark.parametrize("case", COMPUTED)
 def test_without_numbers_the_shape_of_a_result_is_told_without_torch_s_python(case: str) -> None:
     func, args = COMPUTED[case]
     with Seen() as seen:
-        computed(func, args, {})
+        make_computed(func, args, {})
     assert set(seen.names) == {"aten.empty.memory_format"}
 
 
@@ -326,9 +338,9 @@ def test_arguments_that_do_not_fit_are_left_to_torch_to_refuse() -> None:
         (aten.addmm.default, (wrong, ROWS, WEIGHT.t())),
     ):
         with pytest.raises(RuntimeError):
-            computed(func, args, {})
+            make_computed(func, args, {})
 
 
 def test_a_gradient_that_is_wanted_goes_through_torch() -> None:
     given = X.clone().requires_grad_()
-    assert computed(aten.relu.default, (given,), {}).requires_grad
+    assert make_computed(aten.relu.default, (given,), {}).requires_grad

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.models.probe import departure, probed
+from grader.models.probe import find_departure, probe
 from tests.support.models import Branches
 
 IMAGES = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 
 
 def found(model: nn.Module) -> dict[str, Tensor]:
-    return probed(model, [name for name, _ in model.named_parameters()], IMAGES, 9)
+    return probe(model, [name for name, _ in model.named_parameters()], IMAGES, 9)
 
 
 class WithoutShortcut(Branches):
@@ -51,12 +51,12 @@ class LagsInItsStatistics(Branches):
     [(WithoutShortcut, "eval"), (Drops, "train"), (StopsTheGradient, "gradients"), (LagsInItsStatistics, "statistics")],
 )
 def test_a_wrong_model_departs_where_it_is_wrong(make: Callable[[], nn.Module], where: str) -> None:
-    assert departure(found(make()), found(Branches())) == where
+    assert find_departure(found(make()), found(Branches())) == where
 
 
 def test_the_same_model_computes_the_same_whatever_its_weights_were() -> None:
-    assert departure(found(Branches()), found(Branches())) is None
-    assert departure(found(Branches().double()), found(Branches())) is None
+    assert find_departure(found(Branches()), found(Branches())) is None
+    assert find_departure(found(Branches().double()), found(Branches())) is None
 
 
 def test_what_is_no_answer_departs() -> None:
@@ -67,7 +67,7 @@ def test_what_is_no_answer_departs() -> None:
         {**right, "eval": right["eval"][:2]},
         {**right, "eval": right["eval"].float()},
     ):
-        assert departure(wrong, right) == "eval"
+        assert find_departure(wrong, right) == "eval"
     nan = {**right, "gradients": torch.full_like(right["gradients"], torch.nan)}
-    assert departure(nan, right) == "gradients"
-    assert departure(nan, nan) is None
+    assert find_departure(nan, right) == "gradients"
+    assert find_departure(nan, nan) is None

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from grader.render import cell_lines as module
-from grader.render.cell_lines import cell_lines
+from grader.render.cell_lines import locate_lines
 from tests.support.paths import EXAMPLE
 
 CELLS = [
@@ -30,7 +30,7 @@ def test_every_cell_of_the_example_begins_at_the_line_that_holds_its_source() ->
     data = EXAMPLE.read_bytes()
     lines = data.decode().split("\n")
     cells = json.loads(data)["cells"]
-    found = cell_lines(data)
+    found = locate_lines(data)
     assert len(found) == len(cells)
     for cell, (first, last) in zip(cells, found, strict=True):
         assert json.loads(lines[first - 1].strip().removesuffix(",")) == cell["source"][0]
@@ -40,7 +40,7 @@ def test_every_cell_of_the_example_begins_at_the_line_that_holds_its_source() ->
 def test_sources_that_are_text_lists_empty_or_missing_have_a_line() -> None:
     text = written()
     lines = text.split("\n")
-    (one, also_one), (first, last), (empty, _), (none, _) = cell_lines(text.encode())
+    (one, also_one), (first, last), (empty, _), (none, _) = locate_lines(text.encode())
     assert "a colon" in lines[one - 1]
     assert one == also_one
     assert "first" in lines[first - 1]
@@ -50,24 +50,24 @@ def test_sources_that_are_text_lists_empty_or_missing_have_a_line() -> None:
 
 
 def test_a_file_of_one_line_has_everything_in_its_first_line() -> None:
-    assert cell_lines(written(indent=None).encode()) == [(1, 1)] * len(CELLS)
+    assert locate_lines(written(indent=None).encode()) == [(1, 1)] * len(CELLS)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings_and_line_ends_do_not_matter(encoding: str) -> None:
     text = written().replace("\n", "\r\n")
-    assert cell_lines(text.encode(encoding)) == cell_lines(written().encode())
+    assert locate_lines(text.encode(encoding)) == locate_lines(written().encode())
 
 
 def test_the_last_of_cells_given_twice_counts_as_it_does_for_the_reader() -> None:
     text = '{"cells": [{"source": "one"}],\n"cells": [{"source": "a"},\n{"source": "b", "source":\n"c"}]}'
-    assert cell_lines(text.encode()) == [(2, 2), (4, 4)]
+    assert locate_lines(text.encode()) == [(2, 2), (4, 4)]
 
 
 def test_format_3_has_its_cells_in_worksheets_and_its_code_in_input() -> None:
     text = '{"nbformat": 3, "worksheets": [\n{"cells": [{"input": "a"}]},\n{"cells": [\n{"source": "b"}]}]}'
-    assert cell_lines(text.encode()) == [(2, 2), (4, 4)]
+    assert locate_lines(text.encode()) == [(2, 2), (4, 4)]
 
 
 def test_a_notebook_without_cells_has_no_lines() -> None:
-    assert cell_lines(b'\n{"cells": [ ]}') == []
+    assert locate_lines(b'\n{"cells": [ ]}') == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader.render.curves import BLOCKS, curves, sparkline, without_curves
+from grader.render.curves import BLOCKS, draw_sparkline, read_curves, remove_curves
 
 RUN = {
     "seed": 0,
@@ -37,7 +37,7 @@ TRAINING = {
 
 
 def test_what_is_told_of_a_training_is_there() -> None:
-    told = curves({"training": TRAINING})
+    told = read_curves({"training": TRAINING})
     assert told
     assert (told.recipe, told.threshold) == ("1 epoch of 20,000 images", 0.6)
     assert told.evidence == "trained here from the model's graph"
@@ -50,7 +50,7 @@ def test_what_is_told_of_a_training_is_there() -> None:
 
 
 def test_the_numbers_are_a_table_with_dashes_for_gaps() -> None:
-    told = curves({"training": TRAINING})
+    told = read_curves({"training": TRAINING})
     assert told
     assert told.rows == (
         ("epoch", "loss, seed 0", "accuracy, seed 0"),
@@ -63,14 +63,14 @@ def test_the_numbers_are_a_table_with_dashes_for_gaps() -> None:
 
 def test_seeds_that_were_cut_off_have_rows_of_their_own() -> None:
     second = {"seed": 1, "accuracy": 0.2, "epochs": [0.5, 0.6], "loss": [1.0, 2.0]}
-    told = curves({"training": {**TRAINING, "runs": [RUN, second]}})
+    told = read_curves({"training": {**TRAINING, "runs": [RUN, second]}})
     assert told
     assert told.rows[0] == ("epoch", "loss, seed 0", "accuracy, seed 0", "loss, seed 1")
     assert [row[0] for row in told.rows[1:]] == ["0.25", "0.5", "0.6", "0.75", "1"]
 
 
 def test_the_students_own_loop_has_its_place_settings_findings_and_losses() -> None:
-    told = curves({"training": TRAINING})
+    told = read_curves({"training": TRAINING})
     assert told
     (own,) = told.own
     assert (own.file, own.cell) == ("hw2.ipynb", 31)
@@ -82,9 +82,9 @@ def test_the_students_own_loop_has_its_place_settings_findings_and_losses() -> N
 
 def test_evidence_without_a_training_tells_of_none() -> None:
     for evidence in ({}, {"found": 3}, {"training": "a text"}, {"training": [1]}):
-        assert curves(evidence) is None
-        assert without_curves(evidence) == evidence
-    assert without_curves({"training": TRAINING, "found": 3}) == {"found": 3}
+        assert read_curves(evidence) is None
+        assert remove_curves(evidence) == evidence
+    assert remove_curves({"training": TRAINING, "found": 3}) == {"found": 3}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_evidence_without_a_training_tells_of_none() -> None:
     ],
 )
 def test_whatever_stands_in_the_evidence_is_read(training: dict[str, Any]) -> None:
-    told = curves({"training": training})
+    told = read_curves({"training": training})
     assert told
     assert all(len(row) == len(told.rows[0]) for row in told.rows)
 
@@ -108,7 +108,7 @@ def test_however_much_was_noted_what_is_shown_stays_small_and_keeps_the_ends() -
     epochs = [number / 1000 for number in range(100_000)]
     run = {"seed": 0, "accuracy": 0.5, "epochs": epochs, "loss": epochs, "accuracy_by_epoch": epochs}
     own = {**OWN, "losses": epochs, "findings": [{"text": "x" * 10_000}] * 500}
-    told = curves({"training": {**TRAINING, "runs": [run] * 100, "own": [own] * 100}})
+    told = read_curves({"training": {**TRAINING, "runs": [run] * 100, "own": [own] * 100}})
     assert told
     assert len(told.runs) <= 8
     assert len(told.own) <= 10
@@ -119,9 +119,9 @@ def test_however_much_was_noted_what_is_shown_stays_small_and_keeps_the_ends() -
 
 
 def test_a_row_of_blocks_rises_with_the_numbers_and_has_gaps() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == BLOCKS
-    assert sparkline([1.0, math.nan, 0.0]) == "█ ▁"
-    assert sparkline([math.nan, math.inf]) == sparkline([]) == ""
-    assert len(sparkline([2.0, 2.0, 2.0])) == 3
-    assert len(sparkline(range(1000), width=20)) == 20
-    assert sparkline([-1e308, 1e308]) == "▁█"
+    assert draw_sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == BLOCKS
+    assert draw_sparkline([1.0, math.nan, 0.0]) == "█ ▁"
+    assert draw_sparkline([math.nan, math.inf]) == draw_sparkline([]) == ""
+    assert len(draw_sparkline([2.0, 2.0, 2.0])) == 3
+    assert len(draw_sparkline(range(1000), width=20)) == 20
+    assert draw_sparkline([-1e308, 1e308]) == "▁█"

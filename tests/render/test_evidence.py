@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from grader.render import evidence
-from grader.render.evidence import Entry, Exhibit, cases, exhibits
+from grader.render.evidence import Exhibit, MatrixEntry, make_exhibits, read_cases
 
 
 def tensor(values: Any, *shape: int, dtype: str = "float32") -> dict[str, Any]:
@@ -13,11 +13,11 @@ def tensor(values: Any, *shape: int, dtype: str = "float32") -> dict[str, Any]:
 
 
 def labels(shown: dict[str, Any]) -> list[list[str]]:
-    return [[exhibit.label for exhibit in group] for group in exhibits(shown)]
+    return [[exhibit.label for exhibit in group] for group in make_exhibits(shown)]
 
 
 def only(shown: dict[str, Any]) -> Exhibit:
-    ((exhibit,),) = exhibits(shown)
+    ((exhibit,),) = make_exhibits(shown)
     return exhibit
 
 
@@ -26,7 +26,7 @@ def test_the_public_names_are_sorted() -> None:
 
 
 def test_no_evidence_shows_nothing() -> None:
-    assert exhibits({}) == ()
+    assert make_exhibits({}) == ()
 
 
 def test_case_inputs_results_and_others_come_in_this_order() -> None:
@@ -38,8 +38,8 @@ def test_the_smallest_case_comes_before_the_other() -> None:
     small = {"inputs": {"X": 1}, "expected": 2, "found": 3}
     shown = {"case": "the book's example", "inputs": {"X": 4}, "smallest": small, "note": "x"}
     assert labels(shown) == [["smallest"], ["X"], ["expected", "found"], ["case"], ["X"], ["note"]]
-    assert exhibits(shown)[0][0].text == "the smallest input that goes wrong"
-    assert cases({"smallest": {**small, "case": "a pixel"}})[0].text == "a pixel"
+    assert make_exhibits(shown)[0][0].text == "the smallest input that goes wrong"
+    assert read_cases({"smallest": {**small, "case": "a pixel"}})[0].text == "a pixel"
     assert labels({"smallest": "nothing"}) == [["smallest"]]
 
 
@@ -51,7 +51,7 @@ def test_a_tensor_is_a_matrix_with_its_shape_and_dtype() -> None:
 
 @pytest.mark.parametrize(("values", "shape"), [(3.0, ()), ([3.0], (1,)), ([[3.0]], (1, 1))])
 def test_numbers_and_vectors_are_matrices_of_one_row(values: Any, shape: tuple[int, ...]) -> None:
-    assert only({"X": tensor(values, *shape)}).rows == ((Entry("3", value=3.0),),)
+    assert only({"X": tensor(values, *shape)}).rows == ((MatrixEntry("3", value=3.0),),)
 
 
 def test_a_shape_is_written_as_python_does() -> None:
@@ -70,27 +70,27 @@ def test_a_tensor_of_more_dimensions_is_shown_matrix_by_matrix() -> None:
 
 def test_entries_that_differ_are_marked() -> None:
     expected, found = tensor([[19.0, 25.0], [37.0, 43.0]], 2, 2), tensor([[19.0001, 5.0], ["nan", 43.0]], 2, 2)
-    ((right, wrong),) = exhibits({"expected": expected, "found": found})
+    ((right, wrong),) = make_exhibits({"expected": expected, "found": found})
     assert [[entry.differs for entry in row] for row in wrong.rows] == [[False, True], [True, False]]
     assert not any(entry.differs for row in right.rows for entry in row)
 
 
 def test_infinities_and_integers_without_end_are_compared() -> None:
     expected, found = tensor(["inf", 2.5, "nan", "-inf"], 4), tensor([1.0, 10**400, "nan", "inf"], 4)
-    ((_, wrong),) = exhibits({"expected": expected, "found": found})
+    ((_, wrong),) = make_exhibits({"expected": expected, "found": found})
     assert [entry.differs for entry in wrong.rows[0]] == [True, True, False, True]
 
 
 def test_another_shape_differs_as_a_whole() -> None:
-    ((_, wrong),) = exhibits({"expected": {"shape": [8, 8]}, "found": tensor([[1.0]], 1, 1)})
+    ((_, wrong),) = make_exhibits({"expected": {"shape": [8, 8]}, "found": tensor([[1.0]], 1, 1)})
     assert wrong.differs
     assert not any(entry.differs for row in wrong.rows for entry in row)
 
 
 def test_plain_values_differ_as_a_whole() -> None:
-    ((_, wrong),) = exhibits({"expected": [1, 2], "found": [1, 3]})
+    ((_, wrong),) = make_exhibits({"expected": [1, 2], "found": [1, 3]})
     assert wrong.differs
-    ((_, right),) = exhibits({"expected": "x", "found": "x"})
+    ((_, right),) = make_exhibits({"expected": "x", "found": "x"})
     assert not right.differs
 
 
@@ -99,7 +99,7 @@ def test_tensors_in_lists_and_objects_are_compared_one_by_one() -> None:
         {"weight": tensor([1], 1), "more": [tensor([2], 1)]},
         {"weight": tensor([1], 1), "more": [tensor([3], 1)]},
     )
-    groups = exhibits({"expected": expected, "found": found})
+    groups = make_exhibits({"expected": expected, "found": found})
     assert [exhibit.label for exhibit in groups[1]] == ["found[weight]", "found[more][0]"]
     assert [exhibit.rows[0][0].differs for exhibit in groups[1]] == [False, True]
 
@@ -109,7 +109,7 @@ def test_large_matrices_are_cut() -> None:
     assert len(exhibit.rows) == 13
     assert {len(row) for row in exhibit.rows} == {13}
     assert exhibit.rows[12][12].text == exhibit.rows[0][12].text == "…"
-    assert len(exhibits({"X": tensor([[[0]]] * 1000, 1000, 1, 1)})[0]) == 12
+    assert len(make_exhibits({"X": tensor([[[0]]] * 1000, 1000, 1, 1)})[0]) == 12
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_whatever_evidence_holds_can_be_shown(value: Any) -> None:
         {"case": value},
         {"smallest": value},
     ):
-        for group in exhibits(shown):
+        for group in make_exhibits(shown):
             for exhibit in group:
                 assert all(isinstance(entry.text, str) for row in exhibit.rows for entry in row)
                 exhibit.text.encode()

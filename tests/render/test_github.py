@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from grader.render import github
-from grader.render.github import SUMMARY_BYTES, render_github, step_outputs, step_summary
+from grader.render.github import SUMMARY_BYTES, render_github, render_step_outputs, render_step_summary
 from grader.results.report import File, ItemResult, Report, Verdict
 from tests.support.notebooks import notebook_bytes
 
@@ -116,7 +116,7 @@ def test_a_notebook_outside_of_the_repository_is_named_whole(notebook: Path, tmp
 
 def test_a_steps_outputs_are_lines_of_name_and_value() -> None:
     report = report_of(item(Verdict.FAILED, 1.5, HOSTILE), item(Verdict.PENDING))
-    outputs = dict(each.split("=", 1) for each in step_outputs(report).splitlines())
+    outputs = dict(each.split("=", 1) for each in render_step_outputs(report).splitlines())
     assert outputs.keys() == {"score", "max-score", "pending-points", "result"}
     assert (outputs["score"], outputs["max-score"], outputs["pending-points"]) == ("1.5", "12", "6")
     assert json.loads(base64.b64decode(outputs["result"], validate=True))["max_score"] == 12
@@ -124,6 +124,6 @@ def test_a_steps_outputs_are_lines_of_name_and_value() -> None:
 
 def test_a_summary_keeps_to_what_github_takes() -> None:
     report = report_of(*[item(Verdict.FAILED, 0, "과" * 1900)] * 400)
-    assert SUMMARY_BYTES - 10_000 < len(step_summary(report).encode()) <= SUMMARY_BYTES
-    assert len(step_summary(report, 500_000).encode()) <= SUMMARY_BYTES - 500_000
-    assert "no room" in step_summary(report)
+    assert SUMMARY_BYTES - 10_000 < len(render_step_summary(report).encode()) <= SUMMARY_BYTES
+    assert len(render_step_summary(report, 500_000).encode()) <= SUMMARY_BYTES - 500_000
+    assert "no room" in render_step_summary(report)

@@ -10,7 +10,7 @@ from cmarkgfm import github_flavored_markdown_to_html
 from cmarkgfm.cmark import Options
 
 from grader.render import markdown
-from grader.render.markdown import render_markdown, score_line
+from grader.render.markdown import describe_score, render_markdown
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 HOSTILE = (
@@ -75,7 +75,7 @@ def test_the_score_comes_first_and_each_item_is_a_row() -> None:
 
 
 def test_nothing_pending_is_not_spoken_of() -> None:
-    assert score_line(report_of(item(Verdict.PARTIAL, 0.5))) == "0.5 of 6 points"
+    assert describe_score(report_of(item(Verdict.PARTIAL, 0.5))) == "0.5 of 6 points"
 
 
 def test_no_text_of_a_students_is_markup() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.render import notebook
-from grader.render.notebook import notebook_body
+from grader.render.notebook import render_notebook
 from tests.render.test_html import Page
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
@@ -21,7 +21,7 @@ def cell(kind: str, source: Any, **others: Any) -> dict[str, Any]:
 
 
 def shown(*cells: Any) -> Page:
-    page = Page(str(notebook_body({"cells": list(cells)})))
+    page = Page(str(render_notebook({"cells": list(cells)})))
     assert page.balanced
     return page
 
@@ -73,7 +73,7 @@ def test_a_table_of_markdown_is_a_table() -> None:
     ],
 )
 def test_a_students_text_is_shown_and_not_obeyed(made: dict[str, Any]) -> None:
-    text = str(notebook_body({"cells": [made]}))
+    text = str(render_notebook({"cells": [made]}))
     page = Page(text)
     assert page.balanced
     assert not {tag for tag, _ in page.elements} & {"script", "iframe", "object", "style", "link", "form"}
@@ -164,10 +164,10 @@ def test_an_error_shows_its_traceback() -> None:
     ],
 )
 def test_a_notebook_that_is_not_as_it_should_be_has_a_page(broken: dict[str, Any]) -> None:
-    assert Page(str(notebook_body(broken))).balanced
+    assert Page(str(render_notebook(broken))).balanced
 
 
 def test_a_page_has_bounds() -> None:
     many = [data(image_png=base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(2**20)).decode()) for _ in range(20)]
-    assert len(notebook_body({"cells": many})) < 13 * 2**20
-    assert len(notebook_body({"cells": [cell("code", "x" * 10**6)] * 3000})) < 13 * 2**20 + 2000 * 500
+    assert len(render_notebook({"cells": many})) < 13 * 2**20
+    assert len(render_notebook({"cells": [cell("code", "x" * 10**6)] * 3000})) < 13 * 2**20 + 2000 * 500

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from grader.render.overview import render_overview
-from grader.results.journal import Record, Status
-from grader.results.overview import ItemOverview, Overview, overview_of
+from grader.results.journal import JournalRecord, Status
+from grader.results.overview import ItemOverview, Overview, summarise
 from grader.results.report import ItemResult, Report, Verdict
 
 HOSTILE = "</td><script>alert(1)</script>'\"><img src=//evil onerror=x>{{ 7*7 }}\x1b[31m\u202e\x00\ud800"
@@ -45,14 +45,14 @@ def item(points: float, verdict: Verdict, **others: Any) -> ItemResult:
     return ItemResult(points=points, max_points=4, verdict=verdict, **values)
 
 
-def record(key: str, name: str, status: Status = Status.GRADED, message: str = "") -> Record:
+def record(key: str, name: str, status: Status = Status.GRADED, message: str = "") -> JournalRecord:
     report = f"{key}.json" if status is Status.GRADED else ""
-    return Record(key, name, {}, "r1", "none", status, message, report, 12.3)
+    return JournalRecord(key, name, {}, "r1", "none", status, message, report, 12.3)
 
 
 def an_overview(text: str = "") -> Overview:
     """Return the overview of a class of twelve; with a text, everything that others wrote is this text."""
-    entries: list[tuple[Record, Report | None]] = []
+    entries: list[tuple[JournalRecord, Report | None]] = []
     for number in range(12):
         verdict = Verdict.PASSED if number % 3 else Verdict.FAILED
         named: dict[str, Any] = {"misconception": text or "kernel_flipped"} if number == 3 else {}
@@ -66,7 +66,7 @@ def an_overview(text: str = "") -> Overview:
         entries.append((record(f"student {number} #?%", text or f"김민수 {number}"), report))
     entries.append((record(text or "lee", text or "이서연", Status.UNREADABLE, text or "the file is empty"), None))
     entries.append((record(text or "park", text or "박지훈", Status.FAILED, text or "was killed"), None))
-    return overview_of(entries)
+    return summarise(entries)
 
 
 def test_the_page_shows_the_whole_overview() -> None:
@@ -121,11 +121,11 @@ def test_the_page_needs_no_network_and_runs_nothing() -> None:
 
 
 def test_links_lead_to_the_reports_beside_it_and_nowhere_else() -> None:
-    entries: list[tuple[Record, Report | None]] = [
+    entries: list[tuple[JournalRecord, Report | None]] = [
         (record(key, key), Report("hw2", "t", "r", (), (item(4, Verdict.PASSED),)))
         for key in ("kim #1?", "//evil.example", "javascript:x")
     ]
-    links = {each["href"] for each in Page(render_overview(overview_of(entries))).all("a")}
+    links = {each["href"] for each in Page(render_overview(summarise(entries))).all("a")}
     assert links == {"./kim%20%231%3F.html", ".///evil.example.html", "./javascript%3Ax.html"}
 
 
@@ -149,17 +149,17 @@ def test_a_discrimination_has_a_word(discrimination: float | None, judged: int, 
 
 def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
     items = (item(4, Verdict.PASSED), item(0, Verdict.PENDING), item(0, Verdict.ABSENT))
-    entries: list[tuple[Record, Report | None]] = [
+    entries: list[tuple[JournalRecord, Report | None]] = [
         (record(f"s{number}", "Kim"), Report("hw2", "t", "r", (), (each,))) for number, each in enumerate(items)
     ]
-    page = Page(render_overview(overview_of(entries)))
+    page = Page(render_overview(summarise(entries)))
     assert "50 %" in page.text
     assert "of 2 judged" in page.text
     assert "judged" not in Page(render_overview(an_overview())).text
 
 
 def test_a_batch_of_which_nothing_was_graded_has_a_page() -> None:
-    page = Page(render_overview(overview_of([(record("lee", "Lee", Status.UNREADABLE, "no notebook"), None)])))
+    page = Page(render_overview(summarise([(record("lee", "Lee", Status.UNREADABLE, "no notebook"), None)])))
     assert "Nothing graded" in page.text
     assert "no notebook" in page.text
     assert page.all("rect") == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from grader.render.picture import STEPS, Picture, Scene, scenes
+from grader.render.picture import STEPS, Picture, Scene, make_scenes
 
 
 def tensor(values: Any, *shape: int) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def tensor(values: Any, *shape: int) -> dict[str, Any]:
 
 
 def only(evidence: dict[str, Any]) -> Scene:
-    (scene,) = scenes(evidence)
+    (scene,) = make_scenes(evidence)
     return scene
 
 
@@ -29,7 +29,7 @@ def texts(drawn: Picture) -> list[list[str]]:
 
 
 def test_no_evidence_is_no_scene() -> None:
-    assert scenes({}) == ()
+    assert make_scenes({}) == ()
 
 
 def test_tints_are_symmetric_around_0() -> None:
@@ -116,7 +116,7 @@ def test_a_picture_says_in_words_what_it_shows() -> None:
 
 def test_the_smallest_case_comes_first() -> None:
     small = {"inputs": {"X": tensor([1], 1)}, "expected": tensor([1], 1), "found": tensor([2], 1)}
-    first, second = scenes({"case": "the book's example", "found": 3, "smallest": small})
+    first, second = make_scenes({"case": "the book's example", "found": 3, "smallest": small})
     assert (first.label, first.text) == ("smallest", "the smallest input that goes wrong")
     assert labels(first) == [["expected", "found", "difference"]]
     assert (second.label, second.text) == ("case", "the book's example")

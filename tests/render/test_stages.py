@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from grader.render.stages import Stage, stages
+from grader.render.stages import LayerRow, read_stages
 
 
 def layer(expected: Any, found: Any, name: Any = "convolution") -> dict[str, Any]:
     return {"layer": name, "expected": expected, "found": found}
 
 
-def told(*layers: Any) -> tuple[Stage, ...]:
-    return stages({"stages": list(layers)})
+def told(*layers: Any) -> tuple[LayerRow, ...]:
+    return read_stages({"stages": list(layers)})
 
 
 def test_each_layer_is_told_with_both_shapes() -> None:
@@ -51,7 +51,7 @@ def test_what_was_cut_does_not_depart() -> None:
 
 @pytest.mark.parametrize("value", [None, 3, "text", [], {}, [1, "x"], [[]]])
 def test_what_tells_of_no_layers_is_none(value: Any) -> None:
-    assert stages({"stages": value}) == stages({}) == ()
+    assert read_stages({"stages": value}) == read_stages({}) == ()
 
 
 @pytest.mark.parametrize("value", [None, True, -1, "\x1b[31m\ud800", {"a": 1}, [], [[]], [None, "x", {}], [[1], 2, 3]])

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from grader.render import text
-from grader.render.text import MARKS, line, place, plain, points
+from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
 from grader.results.report import Verdict
 
 
@@ -29,36 +29,43 @@ def test_the_public_names_are_sorted() -> None:
     ],
 )
 def test_text_is_shown_as_what_it_holds(given: str, shown: str) -> None:
-    assert plain(given) == shown
+    assert sanitise_text(given) == shown
 
 
 def test_no_character_that_controls_anything_is_left() -> None:
     every = "".join(map(chr, range(0x110000)))
-    kept = plain(every, len(every)).replace("\n", "")
+    kept = sanitise_text(every, len(every)).replace("\n", "")
     assert not {unicodedata.category(character) for character in kept} & {"Cc", "Cs", "Zl", "Zp"}
     assert not {unicodedata.bidirectional(character) for character in kept} & {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI"}
     kept.encode()
 
 
 def test_long_text_is_cut_and_says_so() -> None:
-    assert plain("x" * 2000) == "x" * 2000
-    assert plain("x" * 5_000_000) == "x" * 2000 + "… (4,998,000 more characters)"
-    assert plain("\x1b[" * 5_000_000).endswith("more characters)")
+    assert sanitise_text("x" * 2000) == "x" * 2000
+    assert sanitise_text("x" * 5_000_000) == "x" * 2000 + "… (4,998,000 more characters)"
+    assert sanitise_text("\x1b[" * 5_000_000).endswith("more characters)")
 
 
 def test_a_line_is_one_line() -> None:
-    assert line("a\nb\rc\u2028d\x0be") == "a b c d e"
-    assert len(line("x" * 1000)) < 250
+    assert sanitise_line("a\nb\rc\u2028d\x0be") == "a b c d e"
+    assert len(sanitise_line("x" * 1000)) < 250
 
 
 def test_places_are_named_as_far_as_they_are_known() -> None:
-    assert place(None, 3) == ""
-    assert place("hw2.ipynb", None) == "hw2.ipynb"
-    assert place("hw\n2.ipynb", 3) == "hw 2.ipynb, cell 3"
+    assert describe_place(None, 3) == ""
+    assert describe_place("hw2.ipynb", None) == "hw2.ipynb"
+    assert describe_place("hw\n2.ipynb", 3) == "hw 2.ipynb, cell 3"
 
 
 def test_points_have_no_needless_zeros() -> None:
-    assert [points(value) for value in (0, 100, 0.75, 1.5, 1 / 3, 10.0)] == ["0", "100", "0.75", "1.5", "0.3333", "10"]
+    assert [format_points(value) for value in (0, 100, 0.75, 1.5, 1 / 3, 10.0)] == [
+        "0",
+        "100",
+        "0.75",
+        "1.5",
+        "0.3333",
+        "10",
+    ]
 
 
 def test_every_verdict_has_a_mark_of_its_own() -> None:

@@ -7,21 +7,23 @@ import io
 from rich.console import Console
 
 from grader.render.verification import render_verification
-from grader.results.verification import Checked, RubricTest, Verification
+from grader.results.verification import RubricTest, Verification, VerifiedSubmission
 
 VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
 
 
-def printed(*rows: Checked) -> str:
+def printed(*rows: VerifiedSubmission) -> str:
     console = Console(file=io.StringIO(), width=200)
     render_verification(Verification("hw", "0" * 64, 10, rows, (VALUES, SHAPE)), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def row(name: str, must_lose: tuple[str, ...], loses: tuple[str, ...], kind: str = "mutant", why: str = "") -> Checked:
+def row(
+    name: str, must_lose: tuple[str, ...], loses: tuple[str, ...], kind: str = "mutant", why: str = ""
+) -> VerifiedSubmission:
     failed = tuple(RubricTest(item, f"test_{item}") for item in loses)
-    return Checked(kind, name, ("corr2d",), must_lose, 4, loses, failed, (), why)
+    return VerifiedSubmission(kind, name, ("corr2d",), must_lose, 4, loses, failed, (), why)
 
 
 def test_a_rubric_that_is_right_shows_its_rows_and_score() -> None:

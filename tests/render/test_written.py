@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from grader.render import render_html, render_terminal
-from grader.render.written import written
+from grader.render.written import read_written_answer
 from grader.results.report import File, ItemResult, Report, Verdict
 from tests.render.test_html import HOSTILE, Page
 
@@ -60,8 +60,8 @@ def test_where_nothing_was_found_the_page_says_what_was_looked_for() -> None:
 
 def test_what_is_no_such_evidence_shows_nothing() -> None:
     for other in ({}, {"kind": "discussion"}, evidence(" \n"), {"text": "a", "cells": []}):
-        assert written(other) is None
-    found = written(evidence("a", cells="none"))
+        assert read_written_answer(other) is None
+    found = read_written_answer(evidence("a", cells="none"))
     assert found
     assert found.places == ()
-    assert written(evidence("a", cells=[3, {}, {"file": None}])) is not None
+    assert read_written_answer(evidence("a", cells=[3, {}, {"file": None}])) is not None

@@ -13,11 +13,11 @@ from grader.grading.grade import grade
 from grader.judging.judge import judge
 from grader.judging.loading import load_rubric
 from grader.judging.local import LocalWork
-from grader.judging.misconceptions import mutant_cells
-from grader.results.hints import hints
+from grader.judging.misconceptions import write_mutant
+from grader.results.hints import make_hints
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.sandbox import Zygote
-from grader.self_check.selection import items_called
+from grader.self_check.selection import find_items
 from tests.support.notebooks import submission
 
 FLIPPED = """
@@ -40,7 +40,7 @@ def judged(code: str, name: str, assignment: Assignment, zygote: Zygote) -> tupl
 
 
 def test_the_steps_say_where_what_and_the_smallest_case(hw2: Assignment, zygote: Zygote) -> None:
-    where, what, case = hints(*judged(FLIPPED, "corr2d.values", hw2, zygote), "The Cross-Correlation Operation")
+    where, what, case = make_hints(*judged(FLIPPED, "corr2d.values", hw2, zygote), "The Cross-Correlation Operation")
     assert where.text.startswith("Wrong in ")
     assert "first with " in where.text
     assert where.text.endswith("Read section 7.2.1 (The Cross-Correlation Operation) again.")
@@ -53,7 +53,7 @@ def test_the_steps_say_where_what_and_the_smallest_case(hw2: Assignment, zygote:
 
 
 def test_a_mistake_without_a_name_still_has_a_kind_and_the_smallest_input(hw2: Assignment, zygote: Zygote) -> None:
-    where, what, case = hints(*judged(TWICE, "corr2d.values", hw2, zygote))
+    where, what, case = make_hints(*judged(TWICE, "corr2d.values", hw2, zygote))
     assert "expected" not in where.text + what.text
     assert what.text.startswith("The shape is right; ")
     assert case.text.startswith("The smallest case found is ")
@@ -65,7 +65,7 @@ def test_no_step_holds_the_expected_tensor(hw2: Assignment, zygote: Zygote, code
     result, item = judged(code, "corr2d.values", hw2, zygote)
     expected = result.evidence["expected"]["values"]
     assert len(json.dumps(expected)) > 20  # of several entries
-    told = json.dumps([[hint.text, hint.shown] for hint in hints(result, item)])
+    told = json.dumps([[hint.text, hint.shown] for hint in make_hints(result, item)])
     assert json.dumps(expected) not in told
     assert '"expected"' not in told
 
@@ -74,9 +74,9 @@ def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignm
     rubric, items = load_rubric(hw2), {item.id: item for item in hw2.tested}
     looked_at = 0
     for mistake in rubric.misconceptions[:60:8]:
-        work = LocalWork(rubric.solution.with_definitions(mutant_cells(mistake, rubric.own_packages)))
+        work = LocalWork(rubric.solution.with_definitions(write_mutant(mistake, rubric.own_packages)))
         for result in judge(hw2, work, "hints", mistake.breaks & items.keys()):
-            where, *others = hints(result, items[result.id])
+            where, *others = make_hints(result, items[result.id])
             assert mistake.says not in where.text
             assert all(hint.shown.keys() <= {"inputs", "found"} for hint in others)
             expected = result.evidence.get("expected")
@@ -87,14 +87,14 @@ def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignm
 
 
 def test_an_exception_is_the_kind_of_mistake(hw2: Assignment, zygote: Zygote) -> None:
-    where, what, *_ = hints(*judged("def corr2d(X, K):\n    return X @ Z", "corr2d.values", hw2, zygote))
+    where, what, *_ = make_hints(*judged("def corr2d(X, K):\n    return X @ Z", "corr2d.values", hw2, zygote))
     assert where.text.startswith("Stops with an error in ")
     assert "NameError" not in where.text
     assert what.text == "raises NameError: name 'Z' is not defined."
 
 
 def test_a_name_that_is_not_there_is_the_only_hint(hw2: Assignment, zygote: Zygote) -> None:
-    (hint,) = hints(*judged("1 + 1", "corr2d.values", hw2, zygote))
+    (hint,) = make_hints(*judged("1 + 1", "corr2d.values", hw2, zygote))
     assert hint.text == "corr2d is not defined in this submission. Read section 7.2.1 again."
 
 
@@ -104,17 +104,17 @@ def result(verdict: Verdict, message: str, **more: Any) -> ItemResult:
 
 def test_a_hidden_item_has_no_case() -> None:
     item = Item("secret", "1.1", "A secret", 1, names=("f",), visible=False)
-    told = hints(result(Verdict.FAILED, "does not give the right result in 3 of 4 cases"), item)
+    told = make_hints(result(Verdict.FAILED, "does not give the right result in 3 of 4 cases"), item)
     assert [hint.text for hint in told] == ["does not give the right result in 3 of 4 cases. Read section 1.1 again."]
     message = "f adds one (section 1.1). Does not give the right result in 3 of 4 cases"
-    told = hints(result(Verdict.FAILED, message, misconception="adds_one"), item)
+    told = make_hints(result(Verdict.FAILED, message, misconception="adds_one"), item)
     assert [hint.text for hint in told][1:] == ["f adds one."]
 
 
 def test_what_is_right_or_waits_has_no_hint() -> None:
     item = Item("secret", "1.1", "A secret", 1)
-    assert hints(result(Verdict.PASSED, "right"), item) == ()
-    assert hints(result(Verdict.PENDING, "waits for its training"), item) == ()
+    assert make_hints(result(Verdict.PASSED, "right"), item) == ()
+    assert make_hints(result(Verdict.PENDING, "waits for its training"), item) == ()
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_what_is_right_or_waits_has_no_hint() -> None:
     ],
 )
 def test_items_are_called_by_id_beginning_or_name(hw2: Assignment, wanted: list[str], found: list[str]) -> None:
-    assert [item.id for item in items_called(hw2, wanted)] == found
+    assert [item.id for item in find_items(hw2, wanted)] == found
 
 
 def test_what_no_item_is_called_is_answered_with_what_is_near(hw2: Assignment) -> None:
     with pytest.raises(InputError, match=r"no item of hw2 is called 'cor2d\.value': did you mean corr2d\.values"):
-        items_called(hw2, ["cor2d.value"])
+        find_items(hw2, ["cor2d.value"])
     with pytest.raises(InputError, match=r"its items are corr2d\.values, corr2d\.shape"):
-        items_called(hw2, ["zzzzzz"])
+        find_items(hw2, ["zzzzzz"])

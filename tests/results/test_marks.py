@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from grader.errors import InputError
-from grader.results.marks import Mark, check_mark, marked
+from grader.results.marks import Mark, add_marks, check_mark
 from grader.results.report import ItemResult, Report, Verdict
 
 WRITTEN = {"kind": "discussion", "text": "two words", "cells": [], "words": 2}
@@ -24,7 +24,7 @@ def mark(points: float, comment: str = "", item: str = "discussion.7.1") -> Mark
 
 @pytest.mark.parametrize(("points", "verdict"), [(0.75, Verdict.PASSED), (0.5, Verdict.PARTIAL), (0, Verdict.FAILED)])
 def test_points_decide_the_verdict(points: float, verdict: Verdict) -> None:
-    report = marked(REPORT, [mark(points, "think of the borders")])
+    report = add_marks(REPORT, [mark(points, "think of the borders")])
     _, item = report.items
     assert (item.points, item.verdict, item.message) == (points, verdict, "think of the borders")
     assert item.evidence == WRITTEN
@@ -32,22 +32,22 @@ def test_points_decide_the_verdict(points: float, verdict: Verdict) -> None:
 
 
 def test_without_a_comment_it_says_who_decided() -> None:
-    assert marked(REPORT, [mark(0.75, " \n")]).items[1].message == "marked by a person"
+    assert add_marks(REPORT, [mark(0.75, " \n")]).items[1].message == "marked by a person"
 
 
 def test_a_report_has_the_marks_that_it_was_given_last_and_no_other() -> None:
-    first = marked(REPORT, [mark(0.75)])
-    assert marked(first, [mark(0.25)]) == marked(REPORT, [mark(0.25)])
-    assert marked(first, []) == REPORT
+    first = add_marks(REPORT, [mark(0.75)])
+    assert add_marks(first, [mark(0.25)]) == add_marks(REPORT, [mark(0.25)])
+    assert add_marks(first, []) == REPORT
     assert Report.from_json(first.to_json()) == first
 
 
 def test_what_tests_judge_is_no_persons_to_mark() -> None:
-    assert marked(REPORT, [mark(0, item="relu"), mark(0, item="nothing")]) == REPORT
+    assert add_marks(REPORT, [mark(0, item="relu"), mark(0, item="nothing")]) == REPORT
 
 
 def test_a_mark_that_the_item_has_no_place_for_any_more_leaves_it_waiting() -> None:
-    assert marked(REPORT, [mark(1)]) == REPORT
+    assert add_marks(REPORT, [mark(1)]) == REPORT
 
 
 @pytest.mark.parametrize("points", [-0.25, 0.76, float("nan"), float("inf")])

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from grader.results.journal import Record, Status
-from grader.results.overview import overview_of
+from grader.results.journal import JournalRecord, Status
+from grader.results.overview import summarise
 from grader.results.report import ItemResult, Report, Verdict
 
 MAXIMA = {"a": 4.0, "b": 6.0, "c": 10.0}
@@ -27,11 +27,11 @@ def report_of(*items: ItemResult, revision: str = "r1") -> Report:
     return Report("hw2", "Homework 2", revision, (), items)
 
 
-def record(key: str, status: Status = Status.GRADED, message: str = "", seconds: float = 1.0) -> Record:
-    return Record(key, f"Name of {key}", {}, "r1", "none", status, message, f"{key}.json", seconds)
+def record(key: str, status: Status = Status.GRADED, message: str = "", seconds: float = 1.0) -> JournalRecord:
+    return JournalRecord(key, f"Name of {key}", {}, "r1", "none", status, message, f"{key}.json", seconds)
 
 
-def graded(*reports: Report) -> list[tuple[Record, Report | None]]:
+def graded(*reports: Report) -> list[tuple[JournalRecord, Report | None]]:
     return [(record(f"student-{number}"), report) for number, report in enumerate(reports)]
 
 
@@ -49,7 +49,7 @@ def reports_of(shares: Sequence[Sequence[float]]) -> list[Report]:
 def test_the_numbers_of_a_class_are_numpy_s(size: int) -> None:
     shares = np.array(a_class(size))
     percent = 100 * shares @ np.array([4, 6, 10]) / 20
-    scores = overview_of(graded(*reports_of(shares.tolist()))).scores
+    scores = summarise(graded(*reports_of(shares.tolist()))).scores
     assert scores is not None
     quartiles = (scores.lower_quartile, scores.median, scores.upper_quartile)
     assert quartiles == pytest.approx(np.percentile(percent, [25, 50, 75]))
@@ -61,7 +61,7 @@ def test_the_numbers_of_a_class_are_numpy_s(size: int) -> None:
 
 def test_an_item_is_correlated_with_the_rest_and_not_with_itself() -> None:
     shares = np.array(a_class(40))
-    items = {each.id: each for each in overview_of(graded(*reports_of(shares.tolist()))).items}
+    items = {each.id: each for each in summarise(graded(*reports_of(shares.tolist()))).items}
     rest = (6 * shares[:, 1] + 10 * shares[:, 2]) / 16
     assert items["a"].discrimination == pytest.approx(np.corrcoef(shares[:, 0], rest)[0, 1], abs=1e-6)
     assert items["c"].discrimination is None  # all passed it
@@ -70,11 +70,11 @@ def test_an_item_is_correlated_with_the_rest_and_not_with_itself() -> None:
 
 
 def test_two_submissions_say_nothing_about_discrimination() -> None:
-    assert [each.discrimination for each in overview_of(graded(*reports_of(a_class(2)))).items] == [None] * 3
+    assert [each.discrimination for each in summarise(graded(*reports_of(a_class(2)))).items] == [None] * 3
 
 
 def test_what_is_pending_counts_for_nobody_and_against_nobody() -> None:
-    found = overview_of(
+    found = summarise(
         graded(
             report_of(item("a", 1.0), item("b", None), item("c", 1.0)),
             report_of(item("a", 0.0), item("b", 1.0), item("c", 1.0)),
@@ -91,14 +91,14 @@ def test_what_is_pending_counts_for_nobody_and_against_nobody() -> None:
 
 
 def test_an_item_that_nobody_was_judged_in_has_no_rate() -> None:
-    (only,) = overview_of(graded(report_of(item("a", None)))).items
+    (only,) = summarise(graded(report_of(item("a", None)))).items
     assert (only.judged, only.pass_rate, only.mean_share, only.discrimination) == (0, None, None, None)
-    assert overview_of(graded(report_of(item("a", None)))).scores is None
+    assert summarise(graded(report_of(item("a", None)))).scores is None
 
 
 def test_mistakes_are_counted_by_item_the_most_frequent_first() -> None:
     wrong = item("a", 0.0, "text", "kernel_flipped")
-    found = overview_of(
+    found = summarise(
         graded(
             report_of(wrong, item("b", 0.5, "b is odd")),
             report_of(wrong, item("b", 0.0, "b is odd")),
@@ -113,12 +113,12 @@ def test_mistakes_are_counted_by_item_the_most_frequent_first() -> None:
 
 
 def test_who_has_no_report_is_listed_and_has_no_score() -> None:
-    entries: list[tuple[Record, Report | None]] = [
+    entries: list[tuple[JournalRecord, Report | None]] = [
         (record("kim", seconds=3), report_of(item("a", 1.0))),
         (record("lee", Status.UNREADABLE, "the file is empty", 0.1), None),
         (record("park", Status.FAILED, "killed", 9), None),
     ]
-    found = overview_of(entries)
+    found = summarise(entries)
     assert found.counts == {"graded": 1, "unreadable": 1, "failed": 1}
     assert [(each.key, each.message) for each in (*found.unreadable, *found.failed)] == [
         ("lee", "the file is empty"),
@@ -135,22 +135,22 @@ def test_who_has_no_report_is_listed_and_has_no_score() -> None:
 
 
 def test_reports_of_another_rubric_are_told() -> None:
-    found = overview_of(graded(*(report_of(item("a", 1.0), revision=name) for name in ("old", "new", "new"))))
+    found = summarise(graded(*(report_of(item("a", 1.0), revision=name) for name in ("old", "new", "new"))))
     assert (found.revision, found.other_revisions) == ("new", 1)
 
 
 def test_an_empty_batch_has_an_overview_too() -> None:
-    found = overview_of([])
+    found = summarise([])
     assert (found.title, found.scores, found.items) == ("", None, ())
 
 
 def test_the_json_holds_everything() -> None:
-    found = overview_of(graded(*reports_of(a_class(5))))
+    found = summarise(graded(*reports_of(a_class(5))))
     assert json.loads(found.to_json()) == json.loads(json.dumps(found.to_dict()))
     assert json.loads(found.to_json())["items"][0]["verdicts"]["absent"] == 0
 
 
 def test_what_a_person_wrote_to_several_students_is_no_frequent_mistake() -> None:
     waiting = ItemResult("d", "7.1", "D", 0, 1, Verdict.FAILED, "too short", evidence={"kind": "discussion"})
-    found = overview_of(graded(*[report_of(item("a", 0.0, "wrong"), waiting)] * 3))
+    found = summarise(graded(*[report_of(item("a", 0.0, "wrong"), waiting)] * 3))
     assert [lost.reason for lost in found.messages] == ["wrong"]

@@ -10,7 +10,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.results import report
-from grader.results.report import CellResult, File, ItemResult, Report, Verdict, report_schema
+from grader.results.report import CellResult, File, ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.protocol.layers import LayerStatus
 
 HOSTILE = "<script>\x00\x1b[31m\u202e\ud800 과제 \n"
@@ -79,21 +79,21 @@ def test_reading_the_json_gives_the_report_again(each: Report) -> None:
 
 @pytest.mark.parametrize("each", [FULL, report_of()])
 def test_reports_fit_the_published_schema(each: Report) -> None:
-    schema = report_schema()
+    schema = load_report_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(each.to_json()), schema, jsonschema.Draft202012Validator)
     jsonschema.validate(json.loads(each.canonical()), schema, jsonschema.Draft202012Validator)
 
 
 def test_the_schema_allows_nothing_else_and_describes_everything() -> None:
-    objects = [report_schema(), *report_schema()["$defs"].values()]
+    objects = [load_report_schema(), *load_report_schema()["$defs"].values()]
     for each in objects:
         if each.get("type") == "object":
             assert each["additionalProperties"] is False
             assert all("description" in part or "$ref" in part for part in each["properties"].values())
     assert set(objects[0]["properties"]) == set(FULL.to_dict())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**FULL.to_dict(), "more": 1}, report_schema())
+        jsonschema.validate({**FULL.to_dict(), "more": 1}, load_report_schema())
 
 
 def test_the_names_of_tests_stay_with_us() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from grader.results.verification import Checked, RubricTest, Verification
+from grader.results.verification import RubricTest, Verification, VerifiedSubmission
 
 VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
 EDGES = RubricTest("values", "test_edges")
@@ -12,12 +12,12 @@ EDGES = RubricTest("values", "test_edges")
 
 def checked(
     name: str, must_lose: tuple[str, ...], *failed: RubricTest, kind: str = "mutant", loses: tuple[str, ...] = ()
-) -> Checked:
+) -> VerifiedSubmission:
     lost = loses or tuple(dict.fromkeys(test.item for test in failed))
-    return Checked(kind, name, ("f",), must_lose, 0.0, lost, failed, ())
+    return VerifiedSubmission(kind, name, ("f",), must_lose, 0.0, lost, failed, ())
 
 
-def verification(*rows: Checked) -> Verification:
+def verification(*rows: VerifiedSubmission) -> Verification:
     return Verification("hw", "0" * 64, 10, rows, (VALUES, EDGES, SHAPE))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.assignment import Item
-from grader.self_check.changes import change_between
+from grader.self_check.changes import compare_notebooks
 from tests.support.notebooks import submission
 
 NAMES = ("first", "second", "third")
@@ -25,7 +25,7 @@ CELLS = (IMPORTS, FIRST, SECOND, THIRD)
 
 
 def concerned(before: tuple[str, ...], after: tuple[str, ...]) -> set[str]:
-    return set(change_between(submission(*before), submission(*after), ITEMS).items)
+    return set(compare_notebooks(submission(*before), submission(*after), ITEMS).items)
 
 
 def with_cell(number: int, source: str) -> tuple[str, ...]:
@@ -121,11 +121,11 @@ def test_a_cell_more_or_less_or_of_another_kind_concerns_everything() -> None:
 def test_a_model_under_another_name_is_looked_for_again_after_any_change() -> None:
     item = Item("lenet", "1", "", 1, names=("LeNet",), search=True)
     before, after = submission("net = 1", "class LeNet:\n    pass"), submission("net = 2", "class LeNet:\n    pass")
-    assert change_between(before, after, [item]).items == set()
+    assert compare_notebooks(before, after, [item]).items == set()
     before, after = submission("net = 1", "pass"), submission("net = 2", "pass")
-    assert change_between(before, after, [item]).items == {"lenet"}
+    assert compare_notebooks(before, after, [item]).items == {"lenet"}
 
 
 def test_the_cells_are_told_whose_code_does_something_else() -> None:
-    change = change_between(submission(*CELLS), submission(*with_cell(1, "def first(x):\n    return x")), ITEMS)
+    change = compare_notebooks(submission(*CELLS), submission(*with_cell(1, "def first(x):\n    return x")), ITEMS)
     assert change.cells == {("homework.ipynb", 1), ("homework.ipynb", 2)}

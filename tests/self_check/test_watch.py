@@ -17,7 +17,7 @@ from grader.errors import SubmissionError
 from grader.grading.grade import grade
 from grader.results.report import Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
-from grader.self_check.watch import Checked, Grade, watched
+from grader.self_check.watch import CheckedState, Grade, watch_submission
 from grader.submission.submission import Submission, read_submission
 from tests.support.notebooks import CORR2D, notebook_bytes
 from tests.support.paths import EXAMPLE
@@ -72,9 +72,9 @@ class Watching:
     def save(self, *cells: str) -> None:
         self.path.write_bytes(notebook_bytes(*cells))
 
-    def events(self, quiet: float = 0.0) -> Iterator[Checked | SubmissionError]:
+    def events(self, quiet: float = 0.0) -> Iterator[CheckedState | SubmissionError]:
         graded: Grade = self.grade
-        return watched([self.path], self.items, graded, poll=0.01, quiet=quiet)
+        return watch_submission([self.path], self.items, graded, poll=0.01, quiet=quiet)
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def watching(tmp_path: Path, hw2: Assignment, zygote: Zygote) -> Watching:
     return made
 
 
-def following(events: Iterator[Checked | SubmissionError]) -> Checked:
+def following(events: Iterator[CheckedState | SubmissionError]) -> CheckedState:
     checked = next(events)
-    assert isinstance(checked, Checked)
+    assert isinstance(checked, CheckedState)
     return checked
 
 
@@ -173,7 +173,7 @@ def test_judging_once_more_is_broken_off_by_a_save(watching: Watching) -> None:
             progress("judging")
         return watching.grade(submission, only)
 
-    events = watched([watching.path], watching.items, graded, poll=0.01, quiet=0)
+    events = watch_submission([watching.path], watching.items, graded, poll=0.01, quiet=0)
     next(events)
     watching.save(*CELLS[:3], POOL2D.replace("window.max()", "window.min()"), CELLS[4])
     assert following(events).kept

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from grader.errors import InputError
-from grader.service.application import application
+from grader.service.application import make_application
 from grader.service.settings import Settings
 from tests.service.api.conftest import Api, bearer, free_port, served
 
@@ -158,4 +158,4 @@ def test_assignments_show_points_and_nothing_of_how_they_are_judged(api: Api) ->
 
 def test_settings_that_cannot_be_used_are_refused_at_the_start(settings: Settings) -> None:
     with pytest.raises(InputError, match="GRADER_ASSIGNMENTS"):
-        application(replace(settings, assignments=" , "))
+        make_application(replace(settings, assignments=" , "))

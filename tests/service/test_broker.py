@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from grader.service.broker import QUEUES, TASK, broker_app, broker_is_up, send
+from grader.service.broker import QUEUES, TASK, broker_is_up, make_broker_app, send
 from grader.service.settings import Settings
-from grader.service.store.queries.dispatch import Publication, Queue
+from grader.service.store.queries.dispatch import DispatchedJob, Queue
 from tests.support.running_service import RedisServer
 
 
@@ -37,9 +37,9 @@ def waiting(server: RedisServer, queue: str) -> list[dict[str, Any]]:
 def test_a_message_carries_an_id_and_waits_in_its_queue(server: RedisServer) -> None:
     queues: tuple[Queue, ...] = ("cpu", "gpu")
     assert queues == QUEUES
-    with broker_app(Settings(broker=server.url)) as app:
+    with make_broker_app(Settings(broker=server.url)) as app:
         for queue in queues:
-            assert send(app, Publication(f"id-{queue}", queue))
+            assert send(app, DispatchedJob(f"id-{queue}", queue))
     for queue in queues:
         (message,) = waiting(server, queue)
         assert message["headers"]["task"] == TASK
@@ -49,15 +49,15 @@ def test_a_message_carries_an_id_and_waits_in_its_queue(server: RedisServer) -> 
 
 def test_while_the_broker_is_away_nothing_is_sent_and_later_it_is_again(server: RedisServer) -> None:
     settings = Settings(broker=server.url)
-    with broker_app(settings) as app:
+    with make_broker_app(settings) as app:
         assert broker_is_up(settings)
-        assert send(app, Publication("first", "cpu"))
+        assert send(app, DispatchedJob("first", "cpu"))
         server.kill()
         assert not broker_is_up(settings)
-        assert not send(app, Publication("lost", "cpu"))
+        assert not send(app, DispatchedJob("lost", "cpu"))
         server.start()
         assert broker_is_up(settings)
-        assert send(app, Publication("second", "cpu"))
+        assert send(app, DispatchedJob("second", "cpu"))
     # Whether the first outlives the kill is Redis' affair: what was just written may be lost.
     sent = {message["headers"]["argsrepr"] for message in waiting(server, "cpu")} - {"('first',)"}
     assert sent == {"('second',)"}
@@ -66,8 +66,8 @@ def test_while_the_broker_is_away_nothing_is_sent_and_later_it_is_again(server: 
 def test_a_broker_that_was_never_there_is_no_exception() -> None:
     settings = Settings(broker="redis://127.0.0.1:1/0")
     assert not broker_is_up(settings)
-    with broker_app(settings) as app:
-        assert not send(app, Publication("lost", "cpu"))
+    with make_broker_app(settings) as app:
+        assert not send(app, DispatchedJob("lost", "cpu"))
 
 
 def test_a_broker_that_takes_connections_and_says_nothing_is_down_as_well() -> None:
@@ -76,8 +76,8 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_down_as_well() -> N
         silent.listen(5)
         settings = Settings(broker=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         assert not broker_is_up(settings)
-        with broker_app(settings) as app:
-            assert not send(app, Publication("lost", "cpu"))
+        with make_broker_app(settings) as app:
+            assert not send(app, DispatchedJob("lost", "cpu"))
 
 
 def test_it_imports_no_torch() -> None:

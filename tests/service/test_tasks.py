@@ -15,14 +15,14 @@ import pytest
 import redis
 from sqlalchemy import update
 
-from grader.grading.session import Grading
+from grader.grading.session import GradingSession
 from grader.models.recipe import Mode
 from grader.results.report import Verdict
 from grader.service.settings import Settings
 from grader.service.store.columns import now
-from grader.service.store.queries.executed_notebooks import executed_notebook_of
-from grader.service.store.queries.leases import Finish, Lease, cancel, claim, finish, reconcile
-from grader.service.store.schema import GradingRow, Stage, State
+from grader.service.store.queries.executed_notebooks import find_executed_notebook
+from grader.service.store.queries.leases import Finish, Lease, cancel_jobs, claim_lease, finish_job, reconcile_leases
+from grader.service.store.schema import JobRow, Stage, State
 from grader.service.tasks import Workplace
 from grader.submission.submission import Submission, read_notebook
 from grader.training.datasets import DataSet
@@ -54,7 +54,7 @@ def accepted(service: Service, data: bytes = RIGHT, mode: Mode = Mode.NONE, assi
     return service.accept({"one": data}, mode, assignment)
 
 
-def grading_of(service: Service, batch: str) -> GradingRow:
+def grading_of(service: Service, batch: str) -> JobRow:
     return service.gradings(batch)["one"]
 
 
@@ -90,7 +90,7 @@ def test_notebooks_are_kept_as_they_were_run(service: Service, workplace: Workpl
     batch = accepted(service, notebook_bytes("def double(X): return X + X", "print(double(21))"))
     row = grading_of(service, batch)
     workplace.grade(row.id, "cpu")
-    executed = executed_notebook_of(service.store, row.submission, "homework.ipynb")
+    executed = find_executed_notebook(service.store, row.submission, "homework.ipynb")
     assert executed
     assert executed.cells[1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
 
@@ -99,7 +99,7 @@ def test_what_waits_for_another_queue_is_left_alone(service: Service, workplace:
     batch = accepted(service)
     workplace.grade(grading_of(service, batch).id, "gpu")
     assert grading_of(service, batch).state is State.WAITING
-    cancel(service.store, batch)
+    cancel_jobs(service.store, batch)
 
 
 def test_who_has_graded_asks_for_what_waits(service: Service, workplace: Workplace) -> None:
@@ -107,7 +107,7 @@ def test_who_has_graded_asks_for_what_waits(service: Service, workplace: Workpla
     workplace.grade(grading_of(service, first).id, "cpu")
     with redis.Redis(port=service.redis.port) as connection:
         assert str(connection.lrange("cpu", 0, -1)).count(grading_of(service, second).id) >= 1
-    cancel(service.store, second)
+    cancel_jobs(service.store, second)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, workplace:
     workplace.grade(grading_of(service, batch).id, "cpu")
     assert grading_of(service, batch).state is State.WAITING
     assert "a slip" in grading_of(service, batch).message
-    cancel(service.store, batch)
+    cancel_jobs(service.store, batch)
 
 
 def test_a_lease_is_renewed_while_its_holder_grades(service: Service, workplace: Workplace) -> None:
@@ -174,17 +174,17 @@ def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Se
     def take() -> None:
         grading = grading_of(service, batch).id
         with service.store.session() as session:
-            session.execute(update(GradingRow).where(GradingRow.id == grading).values(lease_until=now() - 1))
-        other.append(claim(service.store, grading, "another", 60, "cpu"))
+            session.execute(update(JobRow).where(JobRow.id == grading).values(lease_until=now() - 1))
+        other.append(claim_lease(service.store, grading, "another", 60, "cpu"))
 
     with at("graded", take):
         workplace.grade(grading_of(service, batch).id, "cpu")
     assert service.reports(batch)["one"] == []
     (lease,) = other
     assert lease
-    with Grading() as grading:
+    with GradingSession() as grading:
         report = grading.grade(Submission((read_notebook("homework.ipynb", RIGHT),)), DOUBLED)
-    assert finish(service.store, lease, report) is Finish.REPORTED
+    assert finish_job(service.store, lease, report) is Finish.REPORTED
     assert len(service.reports(batch)["one"]) == 1
 
 
@@ -223,7 +223,7 @@ def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Se
     assert ended.returncode == 70
     assert grading_of(service, batch).state is State.WAITING
     assert "hangs" in grading_of(service, batch).message
-    cancel(service.store, batch)
+    cancel_jobs(service.store, batch)
 
 
 def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_comes_to(
@@ -250,7 +250,7 @@ def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_com
     whole = workplace.grading.grade(Submission((read_notebook("homework.ipynb", data),)), learned, Mode.FULL)
     assert [item.verdict for item in report.items] == [Verdict.PASSED] * 2, [item.message for item in report.items]
     assert report.canonical() == whole.canonical()
-    assert executed_notebook_of(service.store, between.submission, "homework.ipynb")
+    assert find_executed_notebook(service.store, between.submission, "homework.ipynb")
 
 
 def test_a_rubric_that_changed_between_the_stages_judges_both(
@@ -272,5 +272,5 @@ def test_nothing_is_left_for_a_reconciler(service: Service, workplace: Workplace
     batch = service.accept(notebooks(2))
     for row in service.gradings(batch).values():
         workplace.grade(row.id, "cpu")
-    reconciled = reconcile(service.store, 3)
+    reconciled = reconcile_leases(service.store, 3)
     assert (reconciled.given_back, reconciled.failed) == (0, 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from grader.models.recipe import Mode
-from grader.service.store.queries.leases import claim
+from grader.service.store.queries.leases import claim_lease
 from grader.service.store.schema import State
 from grader.service.worker import Reconciler
 from grader.training.datasets import DataSet
@@ -143,7 +143,7 @@ def test_of_a_worker_that_is_killed_no_training_is_left(
 def test_no_process_inherits_a_connection_of_the_reconciler(service: Service) -> None:
     batch = service.accept(notebooks(1))
     ((key, grading),) = service.gradings(batch).items()
-    assert claim(service.store, grading.id, "gone", -1, "cpu")
+    assert claim_lease(service.store, grading.id, "gone", -1, "cpu")
     with Reconciler(replace(service.settings, lease_seconds=0.2), service.app):
         until(lambda: service.states(batch)[key] is State.WAITING)
         service.store.close()

@@ -9,7 +9,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.results.report import ItemResult, Verdict
-from grader.submission.discussion import passages, with_discussions
+from grader.submission.discussion import add_discussions, find_passages
 from grader.submission.submission import Notebook, Submission, read_notebook
 
 
@@ -24,12 +24,12 @@ def notebook(*cells: str, name: str = "homework.ipynb") -> Notebook:
 
 def found(assignment: Assignment, *notebooks: Notebook) -> dict[str, ItemResult]:
     """Return what waits for a person, by the number of its section."""
-    return {result.section: result for result in with_discussions([], Submission(notebooks), assignment)}
+    return {result.section: result for result in add_discussions([], Submission(notebooks), assignment)}
 
 
 def texts(assignment: Assignment, *cells: str) -> dict[str, str]:
     """Return the texts that were found, without the headings."""
-    return {each.place: each.text for each in passages(Submission((notebook(*cells),)), assignment)}
+    return {each.place: each.text for each in find_passages(Submission((notebook(*cells),)), assignment)}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,6 @@ def test_results_keep_the_rubrics_order(hw2: Assignment) -> None:
         for item in hw2.items
         if not item.by_person
     ]
-    results = with_discussions(reversed(judged), Submission((notebook("text"),)), hw2)
+    results = add_discussions(reversed(judged), Submission((notebook("text"),)), hw2)
     assert [result.id for result in results] == [item.id for item in hw2.items]
-    assert with_discussions([], Submission((notebook("text"),)), hw2, only={"corr2d.values"}) == []
+    assert add_discussions([], Submission((notebook("text"),)), hw2, only={"corr2d.values"}) == []

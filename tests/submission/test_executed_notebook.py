@@ -14,9 +14,9 @@ from grader.results.report import CellResult
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.executed_notebook import (
     ExecutedNotebook,
-    executed_notebook,
-    executed_notebooks_from_json,
-    executed_notebooks_to_json,
+    decode_executed_notebooks,
+    encode_executed_notebooks,
+    make_executed_notebook,
 )
 from grader.submission.submission import Notebook, read_notebook, read_submission
 from tests.support.notebooks import CORR2D, submission
@@ -32,7 +32,7 @@ def of(*kinds_and_sources: tuple[str, str]) -> Notebook:
 
 def made(notebook: Notebook) -> ExecutedNotebook:
     ends = {("homework.ipynb", 1): CellResult("homework.ipynb", 1, "timed out", "ran past 60 s")}
-    return executed_notebook(notebook, ends, {("homework.ipynb", 1): [OUTPUT], ("other.ipynb", 0): [OUTPUT]})
+    return make_executed_notebook(notebook, ends, {("homework.ipynb", 1): [OUTPUT], ("other.ipynb", 0): [OUTPUT]})
 
 
 def test_text_and_code_stand_in_their_order_with_what_was_shown() -> None:
@@ -50,8 +50,8 @@ def test_text_and_code_stand_in_their_order_with_what_was_shown() -> None:
 
 def test_they_are_read_as_they_were_written() -> None:
     notebooks = (made(of(("markdown", "\ud800"), ("code", "x = 1"))), ExecutedNotebook("empty", ()))
-    text = executed_notebooks_to_json(notebooks)
-    assert executed_notebooks_from_json(text.encode().decode()) == notebooks
+    text = encode_executed_notebooks(notebooks)
+    assert decode_executed_notebooks(text.encode().decode()) == notebooks
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_they_are_read_as_they_were_written() -> None:
 )
 def test_what_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="no executed notebooks"):
-        executed_notebooks_from_json(text)
+        decode_executed_notebooks(text)
 
 
 def test_endless_text_is_cut() -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from grader.submission import installs
-from grader.submission.installs import without_installs
+from grader.submission.installs import neutralise_installs
 
 COMMANDS = [
     "!pip install d2l==1.0.3",
@@ -67,14 +67,14 @@ def test_the_public_names_are_sorted() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_install_command_is_replaced(command: str) -> None:
-    source, removed = without_installs(f"import sys\n{command}\nx = 1")
+    source, removed = neutralise_installs(f"import sys\n{command}\nx = 1")
     assert source == "import sys\npass\nx = 1"
     assert removed == (command,)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_install_command_keeps_its_indentation(command: str) -> None:
-    source, removed = without_installs(f"try:\n    import d2l\nexcept ImportError:\n    {command}")
+    source, removed = neutralise_installs(f"try:\n    import d2l\nexcept ImportError:\n    {command}")
     assert source.split("\n")[-1] == "    pass"
     compile(source, "cell", "exec")
     assert removed == (command,)
@@ -83,16 +83,16 @@ def test_an_install_command_keeps_its_indentation(command: str) -> None:
 @pytest.mark.parametrize("line", OTHERS)
 def test_any_other_line_stays(line: str) -> None:
     source = f"{line}\nx = 1"
-    assert without_installs(source) == (source, ())
+    assert neutralise_installs(source) == (source, ())
 
 
 def test_what_an_install_prints_becomes_an_empty_list() -> None:
-    assert without_installs("found = !pip list\nlen(found)")[0] == "found = []\nlen(found)"
-    assert without_installs("found = %sx pip list")[0] == "found = []"
+    assert neutralise_installs("found = !pip list\nlen(found)")[0] == "found = []\nlen(found)"
+    assert neutralise_installs("found = %sx pip list")[0] == "found = []"
 
 
 def test_continued_lines_go_with_their_command_and_line_numbers_stay() -> None:
-    source, removed = without_installs("!pip install \\\n  d2l \\\n  torch\nx = 1")
+    source, removed = neutralise_installs("!pip install \\\n  d2l \\\n  torch\nx = 1")
     assert source == "pass\n\n\nx = 1"
     assert removed == ("!pip install \\",)
 
@@ -100,33 +100,33 @@ def test_continued_lines_go_with_their_command_and_line_numbers_stay() -> None:
 @pytest.mark.parametrize("quotes", ["'''", '"""'])
 def test_lines_in_a_long_string_stay(quotes: str) -> None:
     text = f"text = {quotes}a\npip install d2l\n!pip install it's \\{quotes}\n{quotes}"
-    assert without_installs(text) == (text, ())
-    assert without_installs(f"{text}\npip install d2l")[0] == f"{text}\npass"
+    assert neutralise_installs(text) == (text, ())
+    assert neutralise_installs(f"{text}\npip install d2l")[0] == f"{text}\npass"
 
 
 @pytest.mark.parametrize(
     "line", ["'#'", "it = \"'''\"", "# '''", "'a' '''b'''", "''", r"'\''", "!echo '''", "%env A='''"]
 )
 def test_quotes_that_open_no_long_string_hide_nothing(line: str) -> None:
-    assert without_installs(f"{line}\npip install d2l") == (f"{line}\npass", ("pip install d2l",))
+    assert neutralise_installs(f"{line}\npip install d2l") == (f"{line}\npass", ("pip install d2l",))
 
 
 @pytest.mark.parametrize("magic", ["%%bash", "%%sh", "%%script bash", "%%capture\n%%bash", "\n%%bash -e"])
 def test_in_a_shell_cell_an_install_does_nothing(magic: str) -> None:
-    source, removed = without_installs(f"{magic}\nif true; then\n  pip install \\\n  d2l\nfi\necho done")
+    source, removed = neutralise_installs(f"{magic}\nif true; then\n  pip install \\\n  d2l\nfi\necho done")
     assert source == f"{magic}\nif true; then\n  :\n\nfi\necho done"
     assert removed == ("pip install \\",)
 
 
 @pytest.mark.parametrize("magic", ["%%time", "%%capture out", "%%timeit -n 1 -r 1"])
 def test_magics_that_run_python_are_looked_into(magic: str) -> None:
-    assert without_installs(f"{magic}\n!pip install d2l")[0] == f"{magic}\npass"
+    assert neutralise_installs(f"{magic}\n!pip install d2l")[0] == f"{magic}\npass"
 
 
 @pytest.mark.parametrize("magic", ["%%writefile setup.sh", "%%html", "%%markdown"])
 def test_the_body_of_any_other_cell_magic_stays(magic: str) -> None:
     source = f"{magic}\npip install d2l"
-    assert without_installs(source) == (source, ())
+    assert neutralise_installs(source) == (source, ())
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,10 @@ def test_the_body_of_any_other_cell_magic_stays(magic: str) -> None:
 def test_the_time_taken_grows_no_faster_than_the_source(part: str) -> None:
     started = time.process_time()
     for start in ("pip ", "!", "!pip ", "x = !", "%", "%%sh\n"):
-        without_installs(start + part * (900_000 // len(part)) + "\npip")
+        neutralise_installs(start + part * (900_000 // len(part)) + "\npip")
     assert time.process_time() - started < 20
 
 
 def test_a_source_that_nobody_wrote_is_not_searched() -> None:
     source = "!pip install d2l\n" + "#" * 1_000_000
-    assert without_installs(source) == (source, ())
+    assert neutralise_installs(source) == (source, ())

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.store.database import Store
-from grader.service.store.queries.leases import Lease, claim, finish
-from grader.service.store.schema import GradingRow, State
+from grader.service.store.queries.leases import Lease, claim_lease, finish_job
+from grader.service.store.schema import JobRow, State
 from tests.support.notebooks import notebook_bytes
 
 __all__ = ["CLASS", "WRITTEN", "claimed", "graded", "hand_in", "hand_in_own", "notebook", "report", "zipped"]
@@ -61,12 +61,12 @@ def report(
 
 def claimed(store: Store, submission: str | None = None) -> list[Lease]:
     """Claim what waits, as workers do; of one submission, or all."""
-    waiting = select(GradingRow.id).where(GradingRow.state == State.WAITING)
+    waiting = select(JobRow.id).where(JobRow.state == State.WAITING)
     if submission:
-        waiting = waiting.where(GradingRow.submission == submission)
+        waiting = waiting.where(JobRow.submission == submission)
     with store.reading() as session:
         found = session.scalars(waiting).all()
-    leases = [claim(store, grading, "worker", 60, "cpu") for grading in found]
+    leases = [claim_lease(store, grading, "worker", 60, "cpu") for grading in found]
     return [lease for lease in leases if lease]
 
 
@@ -77,5 +77,5 @@ def graded(
     leases = claimed(store, submission)
     for lease in leases:
         assert lease.mode is not Mode.FULL
-        finish(store, lease, report(lease, points, revision, written=written))
+        finish_job(store, lease, report(lease, points, revision, written=written))
     return len(leases)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader.assignment import Assignment, load_assignment
-from grader.collection import HandedIn
-from grader.results.journal import Record
+from grader.collection import CollectedSubmission
+from grader.results.journal import JournalRecord
 from grader.results.report import Report
 from tests.support.notebooks import notebook_bytes
 
@@ -68,10 +68,10 @@ def moody(folder: Path, seconds: float = 20) -> Assignment:
     return load_assignment(folder)
 
 
-def handed_in(key: str, value: object, file: str = "") -> HandedIn:
+def handed_in(key: str, value: object, file: str = "") -> CollectedSubmission:
     """Return a submission of one notebook, in which `value` gives this."""
     notebook = notebook_bytes(f"def value(): return {value!r}")
-    return HandedIn(key, f"Student {key}", {"login": key}, ((file or f"{key}.ipynb", notebook),))
+    return CollectedSubmission(key, f"Student {key}", {"login": key}, ((file or f"{key}.ipynb", notebook),))
 
 
 class Noted:
@@ -80,7 +80,7 @@ class Noted:
     def __init__(self, stop_after: int = 0) -> None:
         self.begun: tuple[int, int, int] = (0, 0, 0)
         self.steps: list[tuple[str, str]] = []
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, JournalRecord] = {}
         self._stop_after = stop_after
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
@@ -89,7 +89,7 @@ class Noted:
     def doing(self, process: int, key: str, what: str) -> None:
         self.steps.append((key, what))
 
-    def ended(self, record: Record, report: Report | None) -> None:
+    def ended(self, record: JournalRecord, report: Report | None) -> None:
         self.records[record.key] = record
         if len(self.records) == self._stop_after:
             raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from grader.gradebook import Entry
+from grader.gradebook import GradebookEntry
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["cells", "entry", "report"]
@@ -22,10 +22,12 @@ def report(points: float = 10, pending: bool = False, message: str = "right in e
     return Report("hw2", "Homework 2", "r1", (), items)
 
 
-def entry(name: str, points: float | None = 10, pending: bool = False, problem: str = "", **identifiers: str) -> Entry:
+def entry(
+    name: str, points: float | None = 10, pending: bool = False, problem: str = "", **identifiers: str
+) -> GradebookEntry:
     """Return an entry; without points it has no report."""
     of_it = None if points is None else report(points, pending)
-    return Entry(name.casefold().replace(" ", "_"), name, identifiers, of_it, problem)
+    return GradebookEntry(name.casefold().replace(" ", "_"), name, identifiers, of_it, problem)
 
 
 def cells(text: str, delimiter: str = ",") -> list[list[str]]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.judging.local import LocalRemote, LocalStudent
-from grader.models.modules import learnable
+from grader.models.modules import find_learnable
 from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFault
 
 MODULE = "homework"  # what the student's own functions and classes say they come from
@@ -161,7 +161,7 @@ def recordable(value: Any) -> Any:
     if isinstance(value, tuple) and value and all(type(each) is int for each in value):
         return tuple(value)
     if isinstance(value, nn.Module):
-        parameters = {name: copied(parameter) for name, parameter in learnable(value).items()}
+        parameters = {name: copied(parameter) for name, parameter in find_learnable(value).items()}
         return parameters if 0 < sum(each.numel() for each in parameters.values()) <= SMALL else None
     return None
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from grader.service.store.schema import EventRow, Kind, State, SubmissionRow
+from grader.service.store.schema import EventKind, EventRow, State, SubmissionRow
 from tests.support.running_service import Service, until
 
 __all__ = ["Outcome", "graded_calmly", "graded_under_kills"]
@@ -155,7 +155,7 @@ def _times_graded(service: Service, batches: list[str]) -> Counter[str]:
     query = (
         select(SubmissionRow.key, func.count())
         .join(EventRow, EventRow.submission == SubmissionRow.id)
-        .where(SubmissionRow.batch.in_(batches), EventRow.kind == Kind.GRADED)
+        .where(SubmissionRow.batch.in_(batches), EventRow.kind == EventKind.GRADED)
         .group_by(SubmissionRow.key)
     )
     with service.store.reading() as session:

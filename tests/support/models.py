@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.models.export import exported
+from grader.models.export import export_graph
 from grader.training.graph import Graph
 from grader.training.graph_reader import read_graph
 
@@ -17,7 +17,7 @@ __all__ = ["Branches", "BranchesTurned", "Functional", "graph", "sequential"]
 
 def graph(make: Callable[[], nn.Module], image: tuple[int, ...] = (1, 28, 28)) -> Graph:
     """Return the graph of what is made."""
-    return read_graph(exported(make(), image)).graph
+    return read_graph(export_graph(make(), image)).graph
 
 
 def sequential() -> nn.Sequential:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.models.recipe import Mode
-from grader.sandbox.host.execution import Execution, Watch
+from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Sandbox, Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
@@ -116,7 +116,7 @@ def ran_notebooks(
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
-    watch = Watch(tuple(names), SEED, mode, inside, moments=moments)
+    watch = RunOptions(tuple(names), SEED, mode, inside, moments=moments)
     with (
         closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,

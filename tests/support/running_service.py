@@ -22,13 +22,13 @@ from sqlalchemy import func, select
 
 from grader.models.recipe import Mode
 from grader.results.report import Report
-from grader.service.broker import broker_app
-from grader.service.dispatch import dispatch_and_send
+from grader.service.broker import make_broker_app
+from grader.service.dispatch import enqueue
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
-from grader.service.store.schema import GradingRow, ReportRow, State, SubmissionRow
+from grader.service.store.schema import JobRow, ReportRow, State, SubmissionRow
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS, ROOT
 
@@ -160,7 +160,7 @@ class Service:
         self.settings: Settings = replace(settings, **changed)  # type: ignore[arg-type]
         migrate(self.settings)
         self.store = Store.open(self.settings)
-        self.app = broker_app(self.settings)
+        self.app = make_broker_app(self.settings)
         self.workers: list[ServiceProcess] = []
         self.api: ServiceProcess | None = None
         self.api_port = _free_port()
@@ -252,11 +252,11 @@ class Service:
     ) -> str:
         """Accept a batch of submissions by their keys, with files by their names."""
         new = [NewSubmission(key, key, files=own) for key, own in files.items()]
-        return accept(self.store, self.token, assignment, mode, "", new).batch
+        return accept_batch(self.store, self.token, assignment, mode, "", new).batch
 
     def dispatch(self) -> int:
         """Send what may be sent, as the API does after it accepted."""
-        return dispatch_and_send(self.store, self.app, self.settings)
+        return enqueue(self.store, self.app, self.settings)
 
     def hand_in(self, files: Mapping[str, bytes], mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
         """Accept a batch and dispatch it."""
@@ -266,13 +266,13 @@ class Service:
 
     def states(self, *batches: str) -> dict[str, State]:
         """Return the state of each submission's grading, by the submission's key."""
-        query = select(SubmissionRow.key, GradingRow.state).join(GradingRow, GradingRow.submission == SubmissionRow.id)
+        query = select(SubmissionRow.key, JobRow.state).join(JobRow, JobRow.submission == SubmissionRow.id)
         with self.store.reading() as session:
             return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
-    def gradings(self, *batches: str) -> dict[str, GradingRow]:
+    def gradings(self, *batches: str) -> dict[str, JobRow]:
         """Return each submission's grading, by the submission's key."""
-        query = select(SubmissionRow.key, GradingRow).join(GradingRow, GradingRow.submission == SubmissionRow.id)
+        query = select(SubmissionRow.key, JobRow).join(JobRow, JobRow.submission == SubmissionRow.id)
         with self.store.reading() as session:
             return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
@@ -308,7 +308,7 @@ class Service:
 
     def attempts(self, *batches: str) -> int:
         """Return how often stages of these batches were claimed."""
-        query = select(func.sum(GradingRow.fence)).join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        query = select(func.sum(JobRow.fence)).join(SubmissionRow, SubmissionRow.id == JobRow.submission)
         with self.store.reading() as session:
             return int(session.scalar(query.where(SubmissionRow.batch.in_(batches))) or 0)
 

@@ -10,7 +10,7 @@ import pytest
 from grader.judging.local import LocalRemote
 from grader.student import Parameter, StudentFault
 from grader.testing import Argument, input_channels, learning_rate, number_of_classes
-from grader.testing.arguments import fitted
+from grader.testing.arguments import fit_arguments
 
 CONVS = Argument(2, ("num_convs", "n_convs"))
 INPUTS = input_channels(3)
@@ -60,7 +60,7 @@ def _with_too_many(n: int, i: int, o: int, more: int) -> None: ...
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_block_is_called_with_what_its_parameters_mean(function: Callable[..., None], named: dict[str, Any]) -> None:
-    assert fitted(LocalRemote(function), BLOCK) == ((), named)
+    assert fit_arguments(LocalRemote(function), BLOCK) == ((), named)
 
 
 def _nothing() -> None: ...
@@ -84,7 +84,7 @@ def _other_names(n: int) -> None: ...
 def test_a_students_own_default_counts_where_a_value_is_only_for_what_is_required(
     function: Callable[..., None], named: dict[str, Any]
 ) -> None:
-    assert fitted(LocalRemote(function), MODEL) == ((), named)
+    assert fit_arguments(LocalRemote(function), MODEL) == ((), named)
 
 
 def _residual(num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None: ...
@@ -108,20 +108,20 @@ def test_what_is_passed_only_by_name_goes_nowhere_else(function: Callable[..., N
         Argument(False, ("use_1x1conv",), "named"),
         Argument(1, ("strides", "stride"), "named"),
     )
-    assert fitted(LocalRemote(function), arguments) == ((), named)
+    assert fit_arguments(LocalRemote(function), arguments) == ((), named)
 
 
 def test_a_class_is_called_with_what_its_constructor_has() -> None:
     class Block:
         def __init__(self, num_convs: int, channels: int) -> None: ...
 
-    assert fitted(LocalRemote(Block), BLOCK) == ((), {"num_convs": 2, "channels": 64})
+    assert fit_arguments(LocalRemote(Block), BLOCK) == ((), {"num_convs": 2, "channels": 64})
 
 
 def test_without_a_signature_the_textbooks_order_is_all_there_is() -> None:
     with pytest.raises(StudentFault, match="no signature"):
         LocalRemote(dict).signature()
-    assert fitted(LocalRemote(dict), BLOCK) == ((2, 64), {})
+    assert fit_arguments(LocalRemote(dict), BLOCK) == ((2, 64), {})
 
 
 @pytest.mark.parametrize(

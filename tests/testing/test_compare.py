@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grader.testing import Mismatch, assert_close, assert_module, assert_shape
-from grader.testing.evidence import plain
+from grader.testing.evidence import to_plain_json
 
 EXPECTED = torch.tensor([[19.0, 25.0], [37.0, 43.0]])
 NAN, INF = math.nan, math.inf
@@ -98,9 +98,9 @@ def test_a_module_is_known_by_its_kind() -> None:
 
 def test_evidence_is_plain_json() -> None:
     tensor = torch.tensor([1 / 3, NAN, INF, -INF, -0.00001])
-    assert plain(tensor) == {"shape": [5], "dtype": "float32", "values": [0.3333, "nan", "inf", "-inf", 0.0]}
-    assert plain(torch.zeros(65))["values"] is None
-    assert plain({"size": (2, 3), "mode": None, "layer": SimpleNamespace(kind="module")}) == {
+    assert to_plain_json(tensor) == {"shape": [5], "dtype": "float32", "values": [0.3333, "nan", "inf", "-inf", 0.0]}
+    assert to_plain_json(torch.zeros(65))["values"] is None
+    assert to_plain_json({"size": (2, 3), "mode": None, "layer": SimpleNamespace(kind="module")}) == {
         "size": [2, 3],
         "mode": None,
         "layer": "<module>",

@@ -14,9 +14,9 @@ import reference
 from grader.judging.local import LocalRemote
 from grader.models.recipe import Mode, Recipe
 from grader.student import Fault, Remote, StudentFault
-from grader.testing.book import remark_on, unlike_the_book
-from grader.testing.failures import Learned, Mismatch, Pending, ToTrain
-from grader.testing.learning import Training, learn, perturbed
+from grader.testing.book import describe_departure, remark_on
+from grader.testing.failures import Mismatch, Pending, ToTrain, TrainedInPlace
+from grader.testing.learning import Training, learn, perturb
 from grader.training.datasets import DataSet
 from tests.support.models import Branches, BranchesTurned, graph, sequential
 
@@ -106,7 +106,7 @@ class HonestWhileItIsTraced(LooksAtNumbers):
 
 def test_a_model_that_no_graph_describes_is_trained_where_it_is(training: Training) -> None:
     waiting = handed_over(training, LooksAtNumbers)
-    assert isinstance(waiting, Learned)
+    assert isinstance(waiting, TrainedInPlace)
     assert "no plain row of operations" in waiting.why
     assert waiting.runs[-1].accuracy >= RECIPE.threshold
     assert len(waiting.runs) == 1
@@ -114,7 +114,7 @@ def test_a_model_that_no_graph_describes_is_trained_where_it_is(training: Traini
 
 def test_a_model_that_computes_something_else_than_its_graph_is_not_trained_as_the_graph(training: Training) -> None:
     waiting = handed_over(training, HonestWhileItIsTraced)
-    assert isinstance(waiting, Learned)
+    assert isinstance(waiting, TrainedInPlace)
     assert "what it computes is not what it says it computes" in waiting.why
     assert max(run.accuracy for run in waiting.runs) < 0.2
     assert len(waiting.runs) == RECIPE.seeds
@@ -132,10 +132,10 @@ def test_a_model_that_raises_in_every_way_raises_here(training: Training) -> Non
 
 def test_perturbed_images_are_none_of_the_old_ones_and_close_to_them() -> None:
     images = torch.randint(0, 256, (50, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    changed = perturbed(images, 3)
+    changed = perturb(images, 3)
     assert (changed.shape, changed.dtype) == (images.shape, torch.uint8)
     assert not any(torch.equal(*pair) for pair in zip(images, changed, strict=True))
-    assert torch.equal(changed, perturbed(images, 3))
+    assert torch.equal(changed, perturb(images, 3))
     still = (changed.long() - images.long()).abs().amax((1, 2)) <= 4
     assert 0 < int(still.sum()) < 20  # one in nine is not moved
 
@@ -178,7 +178,7 @@ class ActivatesTooEarly(Branches):
 def test_where_a_model_is_not_the_book_s_is_said(
     made: Callable[[], nn.Module], book: Callable[[], nn.Module], said: str
 ) -> None:
-    departs = unlike_the_book(graph(made), [book])
+    departs = describe_departure(graph(made), [book])
     assert departs.startswith(said) if said else departs == ""
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.models.modules import learnable, operations
+from grader.models.modules import find_learnable, trace_operations
 from grader.student import Operation
 from grader.testing import Layer, Mismatch, assert_layers
-from grader.testing.models import layers_of, written
+from grader.testing.models import find_layers, format_shape
 
 
 class Then(nn.Module):
@@ -29,8 +29,8 @@ class Then(nn.Module):
 
 
 def layers(module: nn.Module, image: tuple[int, ...] = (1, 8, 8)) -> tuple[Layer, ...]:
-    found = tuple(Operation(*each) for each in operations(module, (torch.zeros(3, *image),)))
-    return layers_of(found, {name: tuple(parameter.shape) for name, parameter in learnable(module).items()})
+    found = tuple(Operation(*each) for each in trace_operations(module, (torch.zeros(3, *image),)))
+    return find_layers(found, {name: tuple(parameter.shape) for name, parameter in find_learnable(module).items()})
 
 
 def test_the_layers_are_those_of_the_forward_pass_whatever_holds_them() -> None:
@@ -264,4 +264,4 @@ def test_every_layer_with_weights_but_the_last_needs_an_activation(
 
 
 def test_shapes_are_written_as_in_the_textbook() -> None:
-    assert [written(shape) for shape in ((64, 112, 112), (10,), ())] == ["64x112x112", "10", "one number"]
+    assert [format_shape(shape) for shape in ((64, 112, 112), (10,), ())] == ["64x112x112", "10", "one number"]

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from grader.models.recipe import Recipe
-from grader.training.cost import operations_of
+from grader.training.cost import count_teraflops
 from tests.support.models import graph
 
 RECIPE = Recipe(images=1000, epochs=1, batch=100, optimizer="adam", lr=0.01, side=28, threshold=0.5)
@@ -20,9 +20,9 @@ def linear() -> nn.Module:
 
 def test_a_fully_connected_layer_costs_its_products_three_times_and_its_steps() -> None:
     products, numbers = 2 * 784 * 10, 785 * 10
-    assert operations_of(graph(linear), RECIPE) == pytest.approx((3 * products * 1000 + 10 * numbers * 10) / 1e12)
+    assert count_teraflops(graph(linear), RECIPE) == pytest.approx((3 * products * 1000 + 10 * numbers * 10) / 1e12)
 
 
 def test_more_images_cost_more() -> None:
-    once, twice = (operations_of(graph(linear), replace(RECIPE, epochs=epochs)) for epochs in (1, 2))
+    once, twice = (count_teraflops(graph(linear), replace(RECIPE, epochs=epochs)) for epochs in (1, 2))
     assert twice == pytest.approx(2 * once)

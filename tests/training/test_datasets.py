@@ -15,8 +15,8 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 
 from grader.errors import InputError
-from grader.training.datasets import SHOWN, DataSet, find_data_set, shown_folder
-from grader.training.idx import FILES, header
+from grader.training.datasets import SHOWN, DataSet, find_data_set, make_shown_folder
+from grader.training.idx import FILES, write_header
 
 SHA256 = "14410854cf7a289477dcfc7df3f8ec24741e281cdcc425ede0d9a748ca630214"
 
@@ -66,7 +66,7 @@ def test_it_is_read_once_until_its_files_change(packaged: Path, tmp_path: Path) 
     first = find_data_set("FashionMNIST", folder)
     assert first is find_data_set("FashionMNIST", folder)
     labels = folder / "train-labels-idx1-ubyte"
-    labels.write_bytes(header((60_000,)) + bytes(60_000))
+    labels.write_bytes(write_header((60_000,)) + bytes(60_000))
     second = find_data_set("FashionMNIST", folder)
     assert second
     assert second is not first
@@ -117,7 +117,7 @@ def test_the_cache_is_looked_into(packaged: Path, tmp_path: Path) -> None:
     assert find_data_set("MNIST", cache=tmp_path) is None
 
 
-LABELS = header((10_000,)) + bytes(10_000)
+LABELS = write_header((10_000,)) + bytes(10_000)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ LABELS = header((10_000,)) + bytes(10_000)
         ("t10k-labels-idx1-ubyte", LABELS[:-1], "is cut or has something after its end"),
         ("t10k-labels-idx1-ubyte", LABELS + b"\0", "larger than this file can be"),
         ("t10k-labels-idx1-ubyte", b"", "does not begin as an IDX file"),
-        ("t10k-labels-idx1-ubyte", header((10_001,)) + bytes(10_000), "does not begin as an IDX file"),
+        ("t10k-labels-idx1-ubyte", write_header((10_001,)) + bytes(10_000), "does not begin as an IDX file"),
         ("t10k-labels-idx1-ubyte", LABELS[:-1] + b"\x0a", "a label that is not below 10"),
         ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS + b"\0", mtime=0), "is cut or has something after its end"),
         ("t10k-labels-idx1-ubyte.gz", gzip.compress(LABELS, mtime=0)[:-20], "ended before"),
@@ -153,7 +153,7 @@ def test_a_file_that_unpacks_to_more_than_there_is_memory_is_refused(packaged: P
     bomb = tmp_path / "train-images-idx3-ubyte.gz"
     bomb.unlink()
     million = gzip.compress(bytes(1_000_000), mtime=0)
-    bomb.write_bytes(gzip.compress(header((60_000, 28, 28))) + million * 40_000)  # 40 GB
+    bomb.write_bytes(gzip.compress(write_header((60_000, 28, 28))) + million * 40_000)  # 40 GB
     with pytest.raises(InputError, match="is cut or has something after its end"):
         find_data_set("FashionMNIST", tmp_path)
 
@@ -179,7 +179,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(packaged: Path, tmp_
 def test_what_is_shown_is_for_torchvision_and_has_nothing_of_what_is_withheld(
     fashion_mnist: DataSet, tmp_path: Path
 ) -> None:
-    folder = shown_folder(fashion_mnist, tmp_path / "cache")
+    folder = make_shown_folder(fashion_mnist, tmp_path / "cache")
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     (tmp_path / "FashionMNIST").mkdir()
     (tmp_path / "FashionMNIST" / "raw").symlink_to(folder)
@@ -199,7 +199,7 @@ def test_what_is_shown_is_for_torchvision_and_has_nothing_of_what_is_withheld(
 def test_what_is_shown_can_be_read_by_everybody_whatever_the_umask_is(fashion_mnist: DataSet, tmp_path: Path) -> None:
     mask = os.umask(0o077)
     try:
-        folder = shown_folder(fashion_mnist, tmp_path)
+        folder = make_shown_folder(fashion_mnist, tmp_path)
     finally:
         os.umask(mask)
     assert folder.stat().st_mode & 0o777 == 0o755
@@ -207,13 +207,13 @@ def test_what_is_shown_can_be_read_by_everybody_whatever_the_umask_is(fashion_mn
 
 
 def test_what_is_shown_is_written_again_only_where_it_does_not_match(fashion_mnist: DataSet, tmp_path: Path) -> None:
-    folder = shown_folder(fashion_mnist, tmp_path)
+    folder = make_shown_folder(fashion_mnist, tmp_path)
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     labels, images, *_ = spoiled = sorted(FILES)[1::-1]
     assert spoiled == ["t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"]
     (folder / labels).unlink()
     (folder / images).write_bytes(before[images][0][:-1] + b"\x01")
-    assert shown_folder(fashion_mnist, tmp_path) == folder
+    assert make_shown_folder(fashion_mnist, tmp_path) == folder
     after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     assert {name: content for name, (content, _) in after.items()} == {n: content for n, (content, _) in before.items()}
     assert all(after[name] == before[name] for name in FILES if name not in spoiled)
@@ -228,7 +228,7 @@ def test_many_may_ask_at_once_for_what_is_shown(fashion_mnist: DataSet, tmp_path
         sha256="0" * 64,
     )
     with ThreadPoolExecutor(8) as pool:
-        folders = set(pool.map(lambda _: shown_folder(small, tmp_path), range(40)))
+        folders = set(pool.map(lambda _: make_shown_folder(small, tmp_path), range(40)))
     (folder,) = folders
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     assert (folder / "train-images-idx3-ubyte").stat().st_size == 16 + 100 * 28 * 28

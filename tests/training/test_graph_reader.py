@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from grader.models.export import exported
+from grader.models.export import export_graph
 from grader.training.graph import Unsupported
-from grader.training.graph_reader import read_graph, resized
+from grader.training.graph_reader import read_graph, resize
 from grader.training.network import Network
 from tests.support.models import Branches, BranchesTurned, Functional, graph, sequential
 
@@ -54,7 +54,7 @@ def test_a_graph_computes_what_its_model_computes(make: Callable[[], nn.Module])
     model = make()
     X = torch.randn(3, *IMAGE)
     model.eval()(X)
-    reading = read_graph(exported(model, IMAGE))
+    reading = read_graph(export_graph(model, IMAGE))
     network = Network(reading.graph).eval()
     named = dict(model.named_parameters())
     with torch.no_grad():
@@ -91,11 +91,11 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
 @pytest.mark.parametrize(("model", "reason"), UNSUPPORTED.values(), ids=UNSUPPORTED)
 def test_what_no_graph_may_hold_is_refused_with_the_reason(model: nn.Module, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
-        read_graph(exported(model, IMAGE))
+        read_graph(export_graph(model, IMAGE))
 
 
 def test_what_a_process_says_instead_of_a_graph_is_refused() -> None:
-    right = exported(sequential(), IMAGE)
+    right = export_graph(sequential(), IMAGE)
     nodes = right["nodes"]
     wrong: list[Any] = [
         None,
@@ -137,7 +137,7 @@ class InEvalMode(nn.Module):
 
 def test_a_normalisation_kept_in_eval_mode_is_refused() -> None:
     with pytest.raises(Unsupported, match="kept in eval mode"):
-        read_graph(exported(InEvalMode(), IMAGE))
+        read_graph(export_graph(InEvalMode(), IMAGE))
 
 
 def test_a_smaller_size_gives_the_graph_that_lazy_layers_would() -> None:
@@ -147,14 +147,14 @@ def test_a_smaller_size_gives_the_graph_that_lazy_layers_would() -> None:
     def lazy() -> nn.Module:
         return nn.Sequential(nn.LazyConv2d(2, 3, padding=1), nn.MaxPool2d(4), nn.Flatten(), nn.LazyLinear(10))
 
-    assert resized(graph(fixed, (1, 32, 32)), 16) == graph(lazy, (1, 16, 16))
+    assert resize(graph(fixed, (1, 32, 32)), 16) == graph(lazy, (1, 16, 16))
 
 
 def test_a_pooling_over_the_whole_map_stays_one_when_the_size_changes() -> None:
     def pooled(layer: nn.Module) -> Callable[[], nn.Module]:
         return lambda: nn.Sequential(nn.Conv2d(1, 2, 3, stride=8, padding=1), layer, nn.Flatten(), nn.Linear(2, 10))
 
-    assert resized(graph(pooled(nn.AvgPool2d(4)), (1, 32, 32)), 16) == graph(
+    assert resize(graph(pooled(nn.AvgPool2d(4)), (1, 32, 32)), 16) == graph(
         pooled(nn.AdaptiveAvgPool2d(1)), (1, 16, 16)
     )
 
@@ -164,7 +164,7 @@ def test_a_size_that_some_layer_cannot_do_with_is_refused_with_the_size_that_wor
         return nn.Sequential(*[nn.MaxPool2d(2) for _ in range(4)], nn.Flatten(), nn.Linear(196, 10))
 
     with pytest.raises(Unsupported, match="224x224 only"):
-        resized(graph(deep, (1, 224, 224)), 8)
+        resize(graph(deep, (1, 224, 224)), 8)
 
 
 def test_what_does_not_reach_the_output_is_left_out() -> None:
@@ -183,7 +183,7 @@ def test_what_does_not_reach_the_output_is_left_out() -> None:
 def test_frozen_parameters_are_named_as_the_student_names_them() -> None:
     model = sequential()
     model[0].requires_grad_(False)
-    reading = read_graph(exported(model, IMAGE))
+    reading = read_graph(export_graph(model, IMAGE))
     assert reading.frozen == ("0.weight", "0.bias")
     assert reading.names == ("0.weight", "0.bias", "4.weight", "4.bias")
 
@@ -196,14 +196,14 @@ class Unasked(TorchDispatchMode):
 
 
 def test_the_shapes_within_one_model_are_worked_out_once_for_a_class() -> None:
-    answer = exported(Everything(), IMAGE)
+    answer = export_graph(Everything(), IMAGE)
     first = read_graph(answer)
     with Unasked():  # type: ignore[no-untyped-call]
         assert read_graph(answer) == first
 
 
 def test_a_layer_that_does_not_fit_is_refused_each_time() -> None:
-    answer = exported(sequential(), IMAGE)
+    answer = export_graph(sequential(), IMAGE)
     name, _, learnable = answer["parameters"][2]
     parameters = (*answer["parameters"][:2], (name, (10, 783), learnable), *answer["parameters"][3:])
     for _ in range(2):

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from grader.training.datasets import DataSet
-from grader.training.inventory import found_data_sets, training_facts
+from grader.training.inventory import describe_training, find_all_data_sets
 
 
 def test_a_data_set_is_told_with_its_place_and_content(packaged: Path, fashion_mnist: DataSet, tmp_path: Path) -> None:
-    fashion, digits = found_data_sets(cache=tmp_path)
+    fashion, digits = find_all_data_sets(cache=tmp_path)
     assert (fashion.name, fashion.folder, fashion.origin) == ("FashionMNIST", str(packaged), "Debian's package")
     assert (fashion.sha256, fashion.problem) == (fashion_mnist.sha256, None)
     assert (digits.name, digits.folder, digits.sha256) == ("MNIST", None, None)
@@ -24,7 +24,7 @@ def test_a_broken_data_set_is_told_and_hides_no_other(packaged: Path, tmp_path: 
     raw.mkdir(parents=True)
     for path in packaged.iterdir():
         (raw / path.name).write_bytes(b"")
-    fashion, digits = found_data_sets(cache=tmp_path)
+    fashion, digits = find_all_data_sets(cache=tmp_path)
     assert fashion.sha256
     assert digits.problem
     assert "train-images-idx3-ubyte.gz" in digits.problem
@@ -35,7 +35,7 @@ def test_devices_cores_and_results_are_counted(packaged: Path, tmp_path: Path) -
     (tmp_path / "trainings").mkdir()
     (tmp_path / "trainings" / "one.json").write_text("{}")
     (tmp_path / "trainings" / "one.lock").write_text("")
-    facts = dict(training_facts(tmp_path))
+    facts = dict(describe_training(tmp_path))
     assert facts["data set FashionMNIST"] == f"{packaged} (Debian's package)"
     assert "grader data fetch MNIST" in facts["data set MNIST"]
     assert facts["CPU cores"] == str(len(os.sched_getaffinity(0)))

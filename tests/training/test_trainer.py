@@ -15,9 +15,9 @@ from torch import nn
 
 from grader.errors import InputError, SystemFault
 from grader.models.recipe import Mode, Recipe
-from grader.training.cache import Attempt, Results
+from grader.training.cache import ResultCache, TrainingJob
 from grader.training.datasets import DataSet
-from grader.training.trainer import Trainer, offered_trainer
+from grader.training.trainer import Trainer, offer_trainer
 from tests.support.models import graph, sequential
 
 RECIPE = Recipe(
@@ -29,19 +29,19 @@ def linear() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
-def attempts(recipe: Recipe = RECIPE, seeds: int = 3) -> list[Attempt]:
-    return [Attempt(graph(sequential), recipe, seed) for seed in range(seeds)]
+def attempts(recipe: Recipe = RECIPE, seeds: int = 3) -> list[TrainingJob]:
+    return [TrainingJob(graph(sequential), recipe, seed) for seed in range(seeds)]
 
 
 @pytest.fixture
 def trainer(fashion_mnist: DataSet, tmp_path: Path) -> Iterator[Trainer]:
-    with Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path)) as made:
+    with Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path)) as made:
         yield made
 
 
 def test_the_first_success_ends_a_chain_and_its_result_is_the_same_the_second_time(trainer: Trainer) -> None:
     told: list[str] = []
-    first = trainer.train({"a": attempts(), "b": [Attempt(graph(linear), RECIPE, 0)]}, told.append)
+    first = trainer.train({"a": attempts(), "b": [TrainingJob(graph(linear), RECIPE, 0)]}, told.append)
     assert [len(runs) for runs in first.values()] == [1, 1]
     assert all(runs[-1].accuracy > 0.5 for runs in first.values())
     assert trainer.trained == 2
@@ -63,7 +63,7 @@ def test_a_training_that_diverges_has_no_accuracy(trainer: Trainer) -> None:
 
 def test_two_graders_at_once_train_a_model_once(fashion_mnist: DataSet, tmp_path: Path) -> None:
     def made() -> Trainer:
-        return Trainer(fashion_mnist, results=Results(fashion_mnist.sha256, "cpu", tmp_path))
+        return Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path))
 
     with made() as one, made() as other:
         threads = [threading.Thread(target=each.train, args=({"a": attempts(seeds=1)},)) for each in (one, other)]
@@ -104,11 +104,11 @@ def test_processes_that_go_on_dying_are_our_fault_and_that_is_said(trainer: Trai
 
 
 def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_path: Path) -> None:
-    with offered_trainer(Mode.NONE, packaged) as none:
+    with offer_trainer(Mode.NONE, packaged) as none:
         assert none is None
-    with offered_trainer(Mode.QUICK, packaged) as some:
+    with offer_trainer(Mode.QUICK, packaged) as some:
         assert some is not None
-    with pytest.raises(InputError, match="dataset-fashion-mnist"), offered_trainer(Mode.QUICK, tmp_path):
+    with pytest.raises(InputError, match="dataset-fashion-mnist"), offer_trainer(Mode.QUICK, tmp_path):
         pass
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from grader.assignment import Assignment, Item
-from grader.authoring.bundling.check.bundle import CASES, judge, marks_of
-from grader.authoring.bundling.encoding import coded
-from grader.authoring.bundling.recording import Unrecordable, recorded_steps
+from grader.authoring.bundling.check.bundle import CASES, fingerprint_mistake, judge_change
+from grader.authoring.bundling.encoding import encode_steps
+from grader.authoring.bundling.recording import Unrecordable, record_steps
 from grader.errors import AssignmentError, InputError
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.local import LocalStudent
@@ -161,13 +161,13 @@ def _recorded(item: Item, rubric: Rubric, student: Student) -> dict[str, Any]:
     for test in _tests(item, rubric):
         for description, asked in _cases(test, Draw(f"{_SEED}\n{item.id}")):
             try:
-                steps = recorded_steps(asked, student)
+                steps = record_steps(asked, student)
             except (AssertionError, StudentFault, Absent) as error:
                 raise AssignmentError(
                     f"{rubric.assignment.name}: the model solution does not pass {item.id} ({error}): "
                     "see grader rubric verify"
                 ) from error
-            cases.append({"description": description, "steps": list(coded(steps))})
+            cases.append({"description": description, "steps": list(encode_steps(steps))})
     made = {"id": item.id, "section": item.section, "title": item.title, "names": list(item.names), "cases": cases}
     return {**made, "mistakes": list(_mistakes(made, rubric))}
 
@@ -176,9 +176,9 @@ def _mistakes(item: Mapping[str, Any], rubric: Rubric) -> Iterator[dict[str, Any
     """Give the known mistakes that these cases catch: their names, and how they answer each case."""
     for mistake in rubric.misconceptions:
         if item["id"] in mistake.breaks:
-            wrong, unclear = judge(item, rubric.namespace(mistake), _SECONDS)
+            wrong, unclear = judge_change(item, rubric.namespace(mistake), _SECONDS)
             if wrong and not unclear:
-                yield {"says": f"{mistake.says}; {mistake.look}", "marks": marks_of(wrong)}
+                yield {"says": f"{mistake.says}; {mistake.look}", "marks": fingerprint_mistake(wrong)}
 
 
 def _tests(item: Item, rubric: Rubric) -> list[Callable[..., None]]:

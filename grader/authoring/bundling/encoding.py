@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.authoring.bundling.check.replay import layer_of
-from grader.authoring.bundling.recording import Made, Step, Unrecordable
+from grader.authoring.bundling.check.replay import describe_layer
+from grader.authoring.bundling.recording import Made, RecordedStep, Unrecordable
 
-__all__ = ["coded"]
+__all__ = ["encode_steps"]
 
 _DTYPES = (torch.float64, torch.float32, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool)
 
 
-def coded(steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
+def encode_steps(steps: Sequence[RecordedStep]) -> Iterator[dict[str, Any]]:
     """Give steps as plain JSON values, without those of which nothing is minded and nothing follows.
 
     Raises:
@@ -32,7 +32,7 @@ def coded(steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
             yield {"do": step.do, "of": step.of.by if step.of else None, **said}
 
 
-def _said(step: Step, steps: Sequence[Step]) -> dict[str, Any]:
+def _said(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
     match step.do:
         case "operations":
             return {"inputs": [list(each.shape) for each in step.args], **_operations(step, steps)}
@@ -49,7 +49,7 @@ def _said(step: Step, steps: Sequence[Step]) -> dict[str, Any]:
     return {"args": _plain(step.args), "named": _plain(step.named), **_answer(step)}
 
 
-def _answer(step: Step) -> dict[str, Any]:
+def _answer(step: RecordedStep) -> dict[str, Any]:
     if step.made is not None:
         return {"made": step.made, "kind": step.answer}
     if "values" in step.minded:
@@ -59,11 +59,11 @@ def _answer(step: Step) -> dict[str, Any]:
     return {"compare": ""}
 
 
-def _operations(step: Step, steps: Sequence[Step]) -> dict[str, Any]:
+def _operations(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
     """Return the layers of a forward pass that a test minds, and the parameters in the order of their use."""
-    layers = [layer_of(step.answer[place].name, step.answer[place].shape) for place in step.minded]
+    layers = [describe_layer(step.answer[place].name, step.answer[place].shape) for place in step.minded]
     last = step.answer[-1]
-    minded = len(step.answer) - 1 in step.minded and not layer_of(last.name, last.shape)[0]
+    minded = len(step.answer) - 1 in step.minded and not describe_layer(last.name, last.shape)[0]
     told = [each.answer for each in steps if each.do == "shapes" and each.of == step.of]
     shapes = {name: list(shape) for name, shape in told[0].items()} if told else {}
     used = dict.fromkeys(name for operation in step.answer for name in operation.parameters)

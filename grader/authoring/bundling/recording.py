@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from grader.judging.responses import alike
+from grader.judging.responses import are_alike
 from grader.student import Fault, Recorded, Student, StudentFault
 
-__all__ = ["Made", "Step", "Unrecordable", "recorded_steps"]
+__all__ = ["Made", "RecordedStep", "Unrecordable", "record_steps"]
 
 Test = Callable[[Student], None]
 
@@ -33,7 +33,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Step:
+class RecordedStep:
     """One question to a student's work, and the model solution's answer.
 
     Attributes:
@@ -57,7 +57,7 @@ class Step:
         return self.made is not None
 
 
-def recorded_steps(test: Test, student: Student) -> list[Step]:
+def record_steps(test: Test, student: Student) -> list[RecordedStep]:
     """Return what a test asks, with the parts of the answers that it minds.
 
     Args:
@@ -72,7 +72,7 @@ def recorded_steps(test: Test, student: Student) -> list[Step]:
     test(second)
     steps = [replace(step, minded=_minded(test, first, number)) for number, step in enumerate(first.steps)]
     same = len(steps) == len(second.steps) and all(
-        alike(_part(step, part), _part(other, part))
+        are_alike(_part(step, part), _part(other, part))
         for step, other in zip(steps, second.steps, strict=True)
         for part in step.minded
     )
@@ -94,7 +94,7 @@ def _minded(test: Test, heard: _Recorder, number: int) -> tuple[Any, ...]:
     return tuple(minded)
 
 
-def _changes(step: Step) -> Iterator[tuple[Any, Any]]:
+def _changes(step: RecordedStep) -> Iterator[tuple[Any, Any]]:
     """Give the parts of an answer, each with the answer in which it is another."""
     answer = step.answer
     match step.do:
@@ -123,7 +123,7 @@ def _other(value: Any) -> Any:
     return f"{value}?" if value is None or isinstance(value, str) else value + 1
 
 
-def _part(step: Step, part: Any) -> Any:
+def _part(step: RecordedStep, part: Any) -> Any:
     if part == "values":
         return step.answer
     if part == "shape":
@@ -147,7 +147,7 @@ class _Recorder:
     ) -> None:
         torch.manual_seed(seed)
         self.student = student
-        self.steps: list[Step] = []
+        self.steps: list[RecordedStep] = []
         self.made: list[Any] = []
         self._seed = seed
         self._heard = heard
@@ -160,7 +160,7 @@ class _Recorder:
         return _RecordedRemote(self, found, Made(name))
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Any:
-        step = Step("layer", None, (kind, *args), kwargs)
+        step = RecordedStep("layer", None, (kind, *args), kwargs)
         made = self.noted(step, lambda: self.student.layer(kind, *_bare(args), **kwargs))
         torch.manual_seed(self._seed)  # the student's side seeds for a layer, and what is drawn next would be the same
         return made
@@ -168,7 +168,7 @@ class _Recorder:
     def recorded(self) -> Sequence[Recorded]:
         raise Unrecordable("it looks at the values that the notebook's cells leave")
 
-    def noted(self, step: Step, question: Callable[[], Any]) -> Any:
+    def noted(self, step: RecordedStep, question: Callable[[], Any]) -> Any:
         """Answer a question, and note both; what the model solution cannot answer is no part of a recording."""
         answer = question() if self._heard is None else self._heard.again(len(self.steps), step)
         answer = self._changed.get(len(self.steps), answer)
@@ -179,7 +179,7 @@ class _Recorder:
         self.steps.append(replace(step, answer=answer))
         return answer
 
-    def again(self, number: int, step: Step) -> Any:
+    def again(self, number: int, step: RecordedStep) -> Any:
         """Answer as at that step.
 
         Raises:
@@ -230,7 +230,7 @@ class _RecordedRemote:
         raise StudentFault(Fault.RAISED, f"{name} is not recorded")
 
     def _asked(self, do: str, question: Callable[[], Any], *args: Any, **named: Any) -> Any:
-        return self._recorder.noted(Step(do, self.place, args, named), question)
+        return self._recorder.noted(RecordedStep(do, self.place, args, named), question)
 
 
 def _bare(value: Any) -> Any:

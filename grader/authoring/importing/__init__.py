@@ -11,11 +11,11 @@ from pathlib import Path
 
 from grader.assignment import PACKAGES, load_assignment
 from grader.authoring.importing.names import Bindings
-from grader.authoring.importing.questions import Form, Question, Source
+from grader.authoring.importing.questions import ForeignAssignment, Question, QuestionKind
 from grader.authoring.importing.refusal import Untranslatable
 from grader.authoring.importing.sources import read_source
-from grader.authoring.importing.translation import Translated, translated
-from grader.authoring.importing.writer import Taken, note, rubric, tests
+from grader.authoring.importing.translation import Translated, translate
+from grader.authoring.importing.writer import Taken, render_note, render_rubric, render_tests
 from grader.authoring.new import refuse_unfit
 from grader.errors import InputError
 
@@ -80,7 +80,7 @@ def import_assignment(
     )
 
 
-def _worth_points(source: Source) -> Source:
+def _worth_points(source: ForeignAssignment) -> ForeignAssignment:
     """Return a source without the questions that earn nothing, which no rubric has."""
     worthless = [each for each in source.questions if each.points <= 0]
     left = (*source.left, *(f"{each.place}: {each.id} earns no points" for each in worthless))
@@ -98,25 +98,25 @@ def _gaps(path: Path, taken: Sequence[Taken], *, strict: bool) -> tuple[str, ...
     return gaps
 
 
-def _contents(name: str, source: Source, taken: Sequence[Taken]) -> dict[str, str]:
+def _contents(name: str, source: ForeignAssignment, taken: Sequence[Taken]) -> dict[str, str]:
     packages = _packages(source)
     return {
-        "rubric.toml": rubric(source.title or name, taken, packages),
-        f"test_{re.sub(r'[^0-9A-Za-z_]', '_', name)}.py": tests(source, taken),
-        "IMPORTED.md": note(source, name, taken, packages),
+        "rubric.toml": render_rubric(source.title or name, taken, packages),
+        f"test_{re.sub(r'[^0-9A-Za-z_]', '_', name)}.py": render_tests(source, taken),
+        "IMPORTED.md": render_note(source, name, taken, packages),
     }
 
 
-def _taken(source: Source) -> list[Taken]:
+def _taken(source: ForeignAssignment) -> list[Taken]:
     notebook = Bindings(source.cells)
     taken: list[Taken] = []
     made: list[Translated]
     for question in source.questions:
         identifier = _identifier(question, [each.id for each in taken])
         made, why = [], question.why
-        if question.form is not Form.PERSON:
+        if question.form is not QuestionKind.PERSON:
             try:
-                made = [translated(part, question, notebook) for part in question.parts]
+                made = [translate(part, question, notebook) for part in question.parts]
             except Untranslatable as error:
                 why = str(error)
         taken.append(Taken(identifier, question, tuple(made), why))
@@ -130,7 +130,7 @@ def _identifier(question: Question, others: Sequence[str]) -> str:
     return plain if plain not in others else next(each for each in numbers if each not in others)
 
 
-def _packages(source: Source) -> list[str]:
+def _packages(source: ForeignAssignment) -> list[str]:
     """Return which of the course's packages the notebook imports, torch and numpy at least."""
     code = "\n".join(source.cells)
     used = [each for each in PACKAGES if re.search(rf"\b(import|from)\s+{re.escape(each.partition('.')[0])}\b", code)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from grader.authoring.importing.refusal import NOT_PYTHON
 
-__all__ = ["Binding", "Bindings", "parsed"]
+__all__ = ["Binding", "Bindings", "parse_cell"]
 
 _DRAWING = ("rand", "shuffle", "choice", "normal", "uniform", "dropout", "Dropout", "init", "Linear", "Conv2d")
 _FRAMES = ("pandas", "pd", "read_csv", "DataFrame", "Series", "groupby")
@@ -34,7 +34,7 @@ class Bindings:
         self.statements: list[ast.stmt] = []
         self._found: dict[str, Binding] = {}
         for number, cell in enumerate(cells):
-            for statement in parsed(cell):
+            for statement in parse_cell(cell):
                 self.statements.append(statement)
                 for name, kind in _bound(statement):
                     self._found[name] = Binding(kind, statement, number)
@@ -74,7 +74,7 @@ class Bindings:
         return ast.walk(binding.statement) if binding and binding.kind != "import" else iter(())
 
 
-def parsed(cell: str) -> list[ast.stmt]:
+def parse_cell(cell: str) -> list[ast.stmt]:
     """Return a cell's statements, without magics and shell commands; none where it is no Python."""
     for text in (cell, "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.split("\n"))):
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from grader.authoring.importing.questions import Form, Headings, Question, Source
+from grader.authoring.importing.questions import ForeignAssignment, Headings, Question, QuestionKind
 from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
 from grader.submission.notebook_json import Document
@@ -24,7 +24,7 @@ def is_nbgrader(document: Document) -> bool:
     return any(_metadata(cell) for cell in document.cells)
 
 
-def read_nbgrader(name: str, document: Document, *, hidden: bool) -> Source:
+def read_nbgrader(name: str, document: Document, *, hidden: bool) -> ForeignAssignment:
     """Read a notebook of nbgrader.
 
     Args:
@@ -61,7 +61,7 @@ def read_nbgrader(name: str, document: Document, *, hidden: bool) -> Source:
             cells.append(visible)
             if metadata.get("locked") is True:
                 before.append(source if hidden else visible)
-    return Source("nbgrader", headings.first, tuple(cells), tuple(questions), tuple(left))
+    return ForeignAssignment("nbgrader", headings.first, tuple(cells), tuple(questions), tuple(left))
 
 
 def _metadata(cell: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,13 +95,13 @@ def _question(
         raise InputError(f"{place}: {identifier} has points = {points!r:.40}: give a number in nbgrader's toolbar")
     tests = metadata.get("solution") is not True and metadata.get("task") is not True
     if not tests or cell.get("cell_type") != "code":
-        return Question(identifier, section, float(points), place, Form.PERSON)
-    return Question(identifier, section, float(points), place, Form.STATEMENTS, (code,), before)
+        return Question(identifier, section, float(points), place, QuestionKind.PERSON)
+    return Question(identifier, section, float(points), place, QuestionKind.STATEMENTS, (code,), before)
 
 
 def _with_hidden(question: Question, regions: int, *, taken: bool) -> Question:
     """Return a question whose hidden tests were taken or left out."""
-    if question.form is Form.PERSON:
+    if question.form is QuestionKind.PERSON:
         return question
     (code,) = question.parts
     why = ""
@@ -109,7 +109,7 @@ def _with_hidden(question: Question, regions: int, *, taken: bool) -> Question:
         why = "nbgrader writes its tests when it is released: import the release version"
     elif not _has_statements(code):
         why = "all of its tests are hidden: --hidden takes them" if regions else "its cell has no tests"
-    form = Form.PERSON if why else question.form
+    form = QuestionKind.PERSON if why else question.form
     return replace(question, form=form, hidden=taken and regions > 0, why=why)
 
 

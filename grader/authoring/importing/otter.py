@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
-from grader.authoring.importing.questions import Form, Headings, Question, Source
+from grader.authoring.importing.questions import ForeignAssignment, Headings, Question, QuestionKind
 from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
 from grader.submission.notebook_json import Document
@@ -25,7 +25,7 @@ _HEADER = ("OK_FORMAT", "name", "points", "test", "all_or_nothing")
 class _Case:
     """One test case of a file; `points` is None where its author does not say."""
 
-    form: Form
+    form: QuestionKind
     code: str
     hidden: bool
     points: float | None
@@ -53,7 +53,7 @@ def is_master(document: Document) -> bool:
     return any(cell.get("cell_type") == "raw" and _MASTER.search(str(cell["source"])) for cell in document.cells)
 
 
-def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, hidden: bool) -> Source:
+def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, hidden: bool) -> ForeignAssignment:
     """Read an assignment of otter-grader.
 
     Args:
@@ -80,7 +80,7 @@ def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, h
         questions += each_taken
         left += each_left
     cells = [str(cell["source"]) for cell in first.cells if cell.get("cell_type") == "code"] if first else []
-    return Source("otter-grader", title, tuple(cells), tuple(questions), tuple(left))
+    return ForeignAssignment("otter-grader", title, tuple(cells), tuple(questions), tuple(left))
 
 
 def _tests_of(document: Document) -> Mapping[str, Any]:
@@ -177,7 +177,7 @@ def _case(place: str, node: ast.FunctionDef, before: tuple[str, ...]) -> _Case:
         options = {name: _literal(place, name, value) for name, value in given}
     code = "\n".join(ast.unparse(each) for each in _without_environment(node).body)
     hidden, points = options.get("hidden", False), options.get("points")
-    return _Case(Form.STATEMENTS, code, bool(hidden), points, before)
+    return _Case(QuestionKind.STATEMENTS, code, bool(hidden), points, before)
 
 
 class _Environment(ast.NodeTransformer):
@@ -211,7 +211,7 @@ def _from_specification(place: str, spec: Any) -> _File:
     if not isinstance(listed, list) or not all(isinstance(each, dict) and "code" in each for each in listed):
         raise InputError(f"{place}: its cases have no code")
     cases = tuple(
-        _Case(Form.EXAMPLES, dedent(str(each["code"])), bool(each.get("hidden", True)), each.get("points"))
+        _Case(QuestionKind.EXAMPLES, dedent(str(each["code"])), bool(each.get("hidden", True)), each.get("points"))
         for each in listed
     )
     return _File(place, str(spec["name"]), cases, spec.get("points"), bool(spec.get("all_or_nothing", True)))
@@ -253,7 +253,7 @@ def _cases(numbers: Sequence[int]) -> str:
 def _whole(file: _File, section: str, cases: Sequence[_Case], points: float) -> Question:
     if not cases:
         why = "all of its cases are hidden: --hidden takes them"
-        return Question(file.name, section, points, file.place, Form.PERSON, why=why)
+        return Question(file.name, section, points, file.place, QuestionKind.PERSON, why=why)
     parts = tuple(case.code for case in cases)
     hidden = any(case.hidden for case in cases)
     return Question(file.name, section, points, file.place, cases[0].form, parts, cases[0].before, hidden)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Form", "Headings", "Question", "Source"]
+__all__ = ["ForeignAssignment", "Headings", "Question", "QuestionKind"]
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.+?)[\s#]*$", re.MULTILINE)
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
 
-class Form(StrEnum):
+class QuestionKind(StrEnum):
     """How a question is judged."""
 
     STATEMENTS = "statements"  # Python that raises where the work is wrong
@@ -41,7 +41,7 @@ class Question:
     section: str
     points: float
     place: str
-    form: Form
+    form: QuestionKind
     parts: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     hidden: bool = False
@@ -49,7 +49,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Source:
+class ForeignAssignment:
     """An assignment as another grader has it.
 
     Attributes:

@@ -6,10 +6,10 @@ import ast
 import symtable
 from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["in_a_function", "names_needed"]
+__all__ = ["find_free_names", "wrap_in_function"]
 
 
-def in_a_function(statements: Sequence[ast.stmt], parameters: Sequence[str] = ()) -> str:
+def wrap_in_function(statements: Sequence[ast.stmt], parameters: Sequence[str] = ()) -> str:
     """Return statements as the source of a function."""
     body = "\n".join(ast.unparse(ast.fix_missing_locations(each)) for each in statements) or "pass"
     indented = ast.unparse(ast.parse(f"def test({', '.join(parameters)}):\n    pass"))
@@ -20,7 +20,7 @@ def in_a_function(statements: Sequence[ast.stmt], parameters: Sequence[str] = ()
     return ast.unparse(function)
 
 
-def names_needed(statements: Sequence[ast.stmt], outside: Collection[str]) -> list[str]:
+def find_free_names(statements: Sequence[ast.stmt], outside: Collection[str]) -> list[str]:
     """Return the names that statements take from outside, as they would inside a function, in order.
 
     Args:
@@ -30,7 +30,7 @@ def names_needed(statements: Sequence[ast.stmt], outside: Collection[str]) -> li
     Raises:
         SyntaxError: it cannot stand inside a function.
     """
-    table = symtable.symtable(in_a_function(statements), "test", "exec").get_children()[0]
+    table = symtable.symtable(wrap_in_function(statements), "test", "exec").get_children()[0]
     read_first = set(_read_first(statements)) & set(outside)
     needed = set(_globals(table)) | read_first
     ordered = [node.id for each in statements for node in ast.walk(each) if isinstance(node, ast.Name)]

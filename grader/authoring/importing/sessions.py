@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import doctest
 
-__all__ = ["SHOW", "statements_of"]
+__all__ = ["SHOW", "translate_session"]
 
 SHOW = "show"  # what an example's value is given to
 
 
-def statements_of(session: str) -> list[ast.stmt]:
+def translate_session(session: str) -> list[ast.stmt]:
     """Return the statements that run a session's examples, each in `with Shown(...)` where it shows something.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.authoring.importing.nbgrader import is_nbgrader, read_nbgrader
 from grader.authoring.importing.otter import carries_tests, is_master, read_otter
-from grader.authoring.importing.questions import Source
+from grader.authoring.importing.questions import ForeignAssignment
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Document, parse
 
@@ -42,7 +42,7 @@ class _Files:
             self.settings.append(name)
 
 
-def read_source(path: Path, *, hidden: bool) -> Source:
+def read_source(path: Path, *, hidden: bool) -> ForeignAssignment:
     """Read an assignment of another grader.
 
     Args:
@@ -66,7 +66,7 @@ def read_source(path: Path, *, hidden: bool) -> Source:
     return _source(path, files, hidden)
 
 
-def _source(path: Path, files: _Files, hidden: bool) -> Source:
+def _source(path: Path, files: _Files, hidden: bool) -> ForeignAssignment:
     of_nbgrader = {name: each for name, each in files.notebooks.items() if is_nbgrader(each)}
     if files.tests or any(carries_tests(each) or is_master(each) for each in files.notebooks.values()):
         source = read_otter(files.notebooks, files.tests, hidden=hidden)
@@ -88,7 +88,7 @@ def _source(path: Path, files: _Files, hidden: bool) -> Source:
     if not source.questions:
         raise InputError(f"{path} has no tests: no cell and no file of it earns points")
     settings = tuple(f"{name}: otter-grader's settings" for name in files.settings)
-    return Source(source.grader, source.title, source.cells, source.questions, (*source.left, *settings))
+    return ForeignAssignment(source.grader, source.title, source.cells, source.questions, (*source.left, *settings))
 
 
 def _first_with_tests(folder: Path) -> _Files:

@@ -13,13 +13,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from grader.authoring.importing.names import Binding, Bindings
-from grader.authoring.importing.questions import Form, Question
+from grader.authoring.importing.questions import Question, QuestionKind
 from grader.authoring.importing.refusal import Untranslatable
 from grader.authoring.importing.restrictions import refuse_what_cannot_cross
-from grader.authoring.importing.scopes import names_needed
-from grader.authoring.importing.sessions import SHOW, statements_of
+from grader.authoring.importing.scopes import find_free_names
+from grader.authoring.importing.sessions import SHOW, translate_session
 
-__all__ = ["Translated", "translated"]
+__all__ = ["Translated", "translate"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Translated:
     body: tuple[ast.stmt, ...]
 
 
-def translated(code: str, question: Question, notebook: Bindings) -> Translated:
+def translate(code: str, question: Question, notebook: Bindings) -> Translated:
     """Translate a part of a question that is not marked by a person.
 
     Args:
@@ -55,8 +55,8 @@ def translated(code: str, question: Question, notebook: Bindings) -> Translated:
         Untranslatable: it needs what does not cross.
     """
     try:
-        session = question.form is Form.EXAMPLES
-        body = statements_of(code) if session else ast.parse(code).body
+        session = question.form is QuestionKind.EXAMPLES
+        body = translate_session(code) if session else ast.parse(code).body
         outside = _Outside(Bindings(question.before), notebook, {"Shown", SHOW} if session else set())
         names, copied = outside.needed(body)
     except (SyntaxError, ValueError) as error:
@@ -72,7 +72,7 @@ def translated(code: str, question: Question, notebook: Bindings) -> Translated:
 def _refuse_partial_scores(question: Question, body: Sequence[ast.stmt]) -> None:
     """Refuse a cell whose last value nbgrader takes for a partial score."""
     last = body[-1] if body else None
-    if question.form is Form.STATEMENTS and isinstance(last, ast.Expr):
+    if question.form is QuestionKind.STATEMENTS and isinstance(last, ast.Expr):
         value = last.value
         if not isinstance(value, ast.Call | ast.Constant):
             raise Untranslatable("ends in a value, which nbgrader takes for a partial score")
@@ -106,7 +106,7 @@ class _Outside:
         return not any(isinstance(called, ast.Name) and called.id == name for called in calls)
 
     def _resolve(self, statements: Sequence[ast.stmt]) -> None:
-        for name in names_needed(statements, self._known()):
+        for name in find_free_names(statements, self._known()):
             if name in self._resolved or name in self._ours:
                 continue
             self._resolved.add(name)
@@ -143,7 +143,7 @@ class _Outside:
         simple = isinstance(binding.statement, ast.Assign | ast.AnnAssign)
         if name in above or not simple or self._is_changed(name, binding.statement):
             return False
-        for each in names_needed([binding.statement], ()):
+        for each in find_free_names([binding.statement], ()):
             author, notebook = self._author.get(each), self._notebook.get(each)
             if author is not None:
                 if not self._is_plain(each, author, above | {name}):

@@ -10,11 +10,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grader.authoring.importing.questions import Question, Source
-from grader.authoring.importing.scopes import in_a_function
+from grader.authoring.importing.questions import ForeignAssignment, Question
+from grader.authoring.importing.scopes import wrap_in_function
 from grader.authoring.importing.translation import Translated
 
-__all__ = ["Taken", "note", "rubric", "tests"]
+__all__ = ["Taken", "render_note", "render_rubric", "render_tests"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Taken:
         return list(dict.fromkeys(name for test in self.tests for name in test.names))
 
 
-def rubric(title: str, taken: Sequence[Taken], packages: Sequence[str]) -> str:
+def render_rubric(title: str, taken: Sequence[Taken], packages: Sequence[str]) -> str:
     """Return rubric.toml."""
     keys = {section: f"s{number}" for number, section in enumerate(dict.fromkeys(_section(each) for each in taken), 1)}
     variables = sorted({name for each in taken for test in each.tests for name in test.variables})
@@ -56,7 +56,7 @@ def rubric(title: str, taken: Sequence[Taken], packages: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tests(source: Source, taken: Sequence[Taken]) -> str:
+def render_tests(source: ForeignAssignment, taken: Sequence[Taken]) -> str:
     """Return the file of tests."""
     pairs = [(each, test) for each in taken for test in each.tests]
     functions = [_function(number, each, test) for number, (each, test) in enumerate(pairs, 1)]
@@ -82,7 +82,7 @@ def _bodies(test: Translated) -> Iterable[str]:
     indented = textwrap.indent(code, "    ", lambda line: bool(line.strip()))
     try:
         written = _dumped(f"def test():\n{indented}\n")
-        as_it_was = written == _dumped(in_a_function(test.body))
+        as_it_was = written == _dumped(wrap_in_function(test.body))
     except SyntaxError:
         as_it_was = False
     yield _unindented(test.copied) + ("\n" if test.copied else "")
@@ -97,7 +97,7 @@ def _unindented(statements: Sequence[ast.stmt]) -> str:
     return "".join(f"{ast.unparse(ast.fix_missing_locations(each))}\n" for each in statements)
 
 
-def note(source: Source, name: str, taken: Sequence[Taken], packages: Sequence[str]) -> str:
+def render_note(source: ForeignAssignment, name: str, taken: Sequence[Taken], packages: Sequence[str]) -> str:
     """Return IMPORTED.md."""
     by_tests = [each for each in taken if each.tests]
     by_person = [each for each in taken if not each.tests]

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Moment", "mark_of"]
+__all__ = ["Checkpoint", "fingerprint"]
 
 _ABSENT = object()
 _MOST_THINGS = 3000
@@ -41,7 +41,7 @@ _STEADY = (
 _DYNAMIC = {"eval", "exec", "get_ipython", "globals", "locals", "vars", "__import__"}
 
 
-class Moment:
+class Checkpoint:
     """What the named things could see in a namespace at this moment."""
 
     def __init__(self, names: Iterable[str], namespace: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Moment:
             self._certain
             and self._surroundings == _surroundings()
             and all(thing is self._lent.get(place) for place, thing in self._from_packages().items())
-            and all(mark_of(self._things[number]) == mark for number, mark in self._marks.items())
+            and all(fingerprint(self._things[number]) == mark for number, mark in self._marks.items())
         )
 
     def put_back(self, namespace: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ class Moment:
             case type():
                 if thing.__module__ != "__main__":
                     return ()
-                self._marks[id(thing)] = mark_of(thing)
+                self._marks[id(thing)] = fingerprint(thing)
                 return [value for own in _own_classes(thing) for value in vars(own).values()]
             case staticmethod() | classmethod() | MethodType():
                 return (thing.__func__, getattr(thing, "__self__", None))
@@ -119,13 +119,13 @@ class Moment:
             case functools.partial():
                 return (thing.func, *thing.args, *thing.keywords.values())
             case tuple() | list() | set() | frozenset():
-                self._marks[id(thing)] = mark_of(thing)
+                self._marks[id(thing)] = fingerprint(thing)
                 return tuple(thing)
             case dict():
-                self._marks[id(thing)] = mark_of(thing)
+                self._marks[id(thing)] = fingerprint(thing)
                 return (*thing.keys(), *thing.values())
             case Tensor() if not thing.is_inference():
-                self._marks[id(thing)] = mark_of(thing)
+                self._marks[id(thing)] = fingerprint(thing)
                 return ()
         self._certain = False
         return ()
@@ -140,7 +140,7 @@ class Moment:
         return [*self._look_up(sorted(names), namespace), *cells, *given, *vars(function).values()]
 
 
-def mark_of(thing: Any) -> Any:
+def fingerprint(thing: Any) -> Any:
     """Return what changes when a name is rebound, a class patched (`d2l.add_to_class`), or a value changed in place."""
     match thing:
         case type():

@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.models.recipe import Mode
 
-__all__ = ["WITHHELD", "TrainingDataWithheld", "offer"]
+__all__ = ["WITHHELD", "TrainingDataWithheld", "offer_data_sets"]
 
 WITHHELD = "the training data is withheld in this run, so this training ends here; it costs no points"
 # Those that fetch files by themselves; all others of torchvision's that homework uses are made from these.
@@ -28,7 +28,7 @@ class TrainingDataWithheld(RuntimeError):
         super().__init__(WITHHELD)
 
 
-def offer(mode: str, folders: Mapping[str, str]) -> tuple[str, ...]:
+def offer_data_sets(mode: str, folders: Mapping[str, str]) -> tuple[str, ...]:
     """Let the data sets that are there be found, and make all others end with a clear notice instead of a long wait.
 
     Args:

@@ -18,26 +18,26 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
-from grader.models.modules import module_of
+from grader.models.modules import find_module_name
 from grader.models.recipe import Mode
-from grader.sandbox.guest.checkpoint import Moment, mark_of
-from grader.sandbox.guest.objects import small_value
+from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
+from grader.sandbox.guest.objects import read_small_value
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
-from grader.sandbox.guest.trainings.diagnosis import diagnosed
-from grader.sandbox.guest.trainings.hooks import Recorder
-from grader.sandbox.guest.trainings.loop import Loop
+from grader.sandbox.guest.trainings.diagnosis import diagnose
+from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.loop import TrainingLoop
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
 
-__all__ = ["Agent"]
+__all__ = ["DefinitionTracker"]
 
 _NOTHING = object()
 _MAX_VALUES = 64
 _MAX_LOSSES = 100
 
 
-class Agent:
+class DefinitionTracker:
     """Watches one kernel; `order` names what to watch and which snapshots need not be taken again.
 
     IPython runs a cell statement by statement, and so it is watched: a later statement may rebind what an earlier one
@@ -51,7 +51,9 @@ class Agent:
         self._variables = frozenset(order["variables"])
         self._packages = re.compile(order["packages_pattern"])
         self._kept = {tuple(place) for place in order["kept"]}
-        self._moments: dict[tuple[int, int], tuple[tuple[str, ...], Moment]] | None = {} if order["moments"] else None
+        self._moments: dict[tuple[int, int], tuple[tuple[str, ...], Checkpoint]] | None = (
+            {} if order["moments"] else None
+        )
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
@@ -61,9 +63,9 @@ class Agent:
         self._mode = Mode(order["mode"])
         self._cell_seconds: float = order["cell_seconds"]
         self._cell_started = time.monotonic()
-        self._recorder: Recorder | None = None
+        self._recorder: TrainingHooks | None = None
 
-    def watch(self, recorder: Recorder | None = None) -> None:
+    def watch(self, recorder: TrainingHooks | None = None) -> None:
         """Begin with the next cell; trainings are followed where there is a recorder."""
         run_statement = self._shell.run_code
         self._recorder = recorder
@@ -102,7 +104,7 @@ class Agent:
         place: dict[str, Any] = self._shell.kernel.get_parent().get("metadata", {})
         return place
 
-    def _look(self, result: Any = None, trained: Sequence[Loop] = ()) -> None:
+    def _look(self, result: Any = None, trained: Sequence[TrainingLoop] = ()) -> None:
         """Note what is new, and take a snapshot where it was asked for."""
         if "cell" not in self._place():
             return
@@ -121,7 +123,7 @@ class Agent:
             if written or kept_trained:
                 self._part += 1
                 if self._moments is not None:
-                    self._moments[cell, self._part] = (written, Moment(self._names, self._shell.user_ns))
+                    self._moments[cell, self._part] = (written, Checkpoint(self._names, self._shell.user_ns))
                 elif (cell, self._part) not in self._kept:
                     self._snapshot(cell, written, kept_trained)
             for number, loop in enumerate(trained):
@@ -138,7 +140,7 @@ class Agent:
             thing = namespace.get(name, _NOTHING)
             if thing is _NOTHING and name not in self._seen:
                 continue
-            mark = mark_of(thing)
+            mark = fingerprint(thing)
             if self._seen.get(name) == mark:
                 continue
             self._seen[name] = mark
@@ -146,7 +148,7 @@ class Agent:
             if name in self._variables:
                 written += [name] if thing is not _NOTHING else []
                 continue
-            module = module_of(thing)
+            module = find_module_name(thing)
             if self._packages.match(module):
                 imported[name] = module
             elif callable(thing):
@@ -156,7 +158,7 @@ class Agent:
     def _new_values(self, result: Any, nothing_ran: bool) -> list[tuple[str, Any]]:
         """Return the small values that changed since the last look, the displayed one under the name "_"."""
         found: list[tuple[str, Any]] = []
-        shown = small_value(getattr(result, "result", None))
+        shown = read_small_value(getattr(result, "result", None))
         if shown is not None:
             found.append(("_", shown))
         if nothing_ran:
@@ -165,7 +167,7 @@ class Agent:
         for name, thing in list(self._shell.user_ns.items()):
             if name.startswith("_") or name in _SHELL_NAMES:
                 continue
-            value = small_value(thing)
+            value = read_small_value(thing)
             if value is not None and self._values.get(name) != value:
                 if len(found) == _MAX_VALUES:
                     self._looked = False
@@ -174,7 +176,7 @@ class Agent:
                 found.append((name, value))
         return found
 
-    def _training(self, cell: int, number: int, loop: Loop) -> dict[str, Any]:
+    def _training(self, cell: int, number: int, loop: TrainingLoop) -> dict[str, Any]:
         """Return the note on a training; `part` and `number` lead to the trained model in the snapshot after it."""
         seen = loop.trajectory
         every = max(1, -(-len(seen.losses) // _MAX_LOSSES))
@@ -192,7 +194,7 @@ class Agent:
             "planned_epochs": seen.planned_epochs,
             "optimizer": seen.optimizer,
             "lr": seen.lr,
-            "findings": diagnosed(seen),
+            "findings": diagnose(seen),
             "ended": seen.ended,
             "losses": tuple(seen.losses[::every]),
         }

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["install"]
+__all__ = ["defer_drawing"]
 
 
-def install(shell: Any) -> None:
+def defer_drawing(shell: Any) -> None:
     """Have d2l's boards note their points, and draw them when the cell is over."""
     board_class = getattr(sys.modules.get("d2l.torch"), "ProgressBoard", None)
     if board_class is None:

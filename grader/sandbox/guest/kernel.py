@@ -28,10 +28,10 @@ from traitlets.config import Config
 
 from grader.models.recipe import Mode
 from grader.sandbox.guest import devices, surroundings
-from grader.sandbox.guest.definition_tracker import Agent
+from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.messages import END, MessageLine
 from grader.sandbox.guest.seeding import seed_generators
-from grader.sandbox.guest.trainings.hooks import Recorder
+from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["prepare_kernel", "run_kernel"]
@@ -130,7 +130,7 @@ class Stream(OutStream):  # type: ignore[misc]
 class _LineKernel(IPythonKernel):  # type: ignore[misc]
     """ipykernel's kernel without its threads: requests come one by one on the main one."""
 
-    agent: Agent
+    agent: DefinitionTracker
     shell_stream = control_stream = AnyTrait()
     _supports_kernel_subshells = False
 
@@ -287,19 +287,19 @@ def run_kernel(line: socket.socket, agent_socket: socket.socket, order: dict[str
         os.dup2(null, descriptor)
     app = _WarmKernelApp.instance()
     app.connect(MessageLine(line))
-    surroundings.install(app.shell, limits.cell_output_bytes, order)
-    app.kernel.agent = agent = Agent(app.shell, agent_socket, order)
+    surroundings.install_stand_ins(app.shell, limits.cell_output_bytes, order)
+    app.kernel.agent = agent = DefinitionTracker(app.shell, agent_socket, order)
     agent.watch(_recorder(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, agent.notice)
     app.start()
 
 
-def _recorder(mode: Mode) -> Recorder | None:
+def _recorder(mode: Mode) -> TrainingHooks | None:
     """Return what follows the trainings of a kernel, None where there are none."""
     if mode is Mode.NONE:
         return None
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # there where data sets are
-    recorder = Recorder(mode, loading.Batches.latest if loading else lambda: None)
+    recorder = TrainingHooks(mode, loading.Batches.latest if loading else lambda: None)
     recorder.install()
     return recorder
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy
 from torch import nn
 
-from grader.models.modules import kind_of
+from grader.models.modules import classify
 from grader.sandbox.protocol.encoding import Array, Handle
 from grader.sandbox.protocol.tensors import (
     _from_numpy,
     _Tensor,
-    array_of,
-    tensor_of,
+    array_to_tensor,
+    tensor_to_array,
 )
 
-__all__ = ["Objects", "small_value", "unchanged"]
+__all__ = ["Objects", "is_unchanged", "read_small_value"]
 
 _SMALL = 1024
 _MAX_ENTRIES = 10_000
@@ -28,7 +28,7 @@ def _native(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
     return numpy.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
 
 
-def small_value(thing: Any) -> Any:
+def read_small_value(thing: Any) -> Any:
     """Return a small tensor, a shape, or a small layer's parameters as plain data; None for anything else."""
     try:
         if isinstance(thing, nn.Module):
@@ -36,7 +36,7 @@ def small_value(thing: Any) -> Any:
         if isinstance(thing, numpy.ndarray) and 0 < thing.size <= _SMALL and thing.dtype.kind in "biuf":
             thing = _from_numpy(_native(thing))
         if isinstance(thing, _Tensor) and 0 < _Tensor.numel(thing) <= _SMALL and _Tensor.dim(thing) <= 6:
-            value = array_of(thing)
+            value = tensor_to_array(thing)
             return value if isinstance(value, Array) else None
         if isinstance(thing, tuple) and 0 < len(thing) <= 8 and all(type(entry) is int for entry in thing):
             return tuple(thing)
@@ -51,7 +51,7 @@ def _small_layer(layer: nn.Module) -> dict[str, Array] | None:
         return None
     if not parameters or sum(p.numel() for p in parameters.values()) > _SMALL:
         return None
-    arrays = {name: array_of(parameter) for name, parameter in parameters.items()}
+    arrays = {name: tensor_to_array(parameter) for name, parameter in parameters.items()}
     return {name: array for name, array in arrays.items() if isinstance(array, Array)}
 
 
@@ -67,9 +67,9 @@ class Objects:
         if thing is None or kind in (bool, float, str) or (kind is int and thing.bit_length() < 2000):
             return thing
         if isinstance(thing, _Tensor):
-            return array_of(thing)
+            return tensor_to_array(thing)
         if isinstance(thing, numpy.ndarray) and thing.dtype.kind in "biufc":
-            return array_of(_from_numpy(_native(thing)))
+            return tensor_to_array(_from_numpy(_native(thing)))
         if isinstance(thing, numpy.bool_ | numpy.integer | numpy.floating):
             return thing.item()
         if isinstance(thing, tuple | list) and depth < 8 and len(thing) <= _MAX_ENTRIES:
@@ -81,18 +81,18 @@ class Objects:
     def keep(self, thing: Any) -> Handle:
         """Return a new handle for a thing."""
         self._things.append(thing)
-        return Handle(len(self._things) - 1, kind_of(thing), type(thing).__name__[:100])
+        return Handle(len(self._things) - 1, classify(thing), type(thing).__name__[:100])
 
     def handle_of(self, thing: Any) -> Handle:
         """Return the handle of a thing, the same for the same thing."""
         known = (number for number, kept in enumerate(self._things) if kept is thing)
         number = next(known, None)
-        return self.keep(thing) if number is None else Handle(number, kind_of(thing), type(thing).__name__[:100])
+        return self.keep(thing) if number is None else Handle(number, classify(thing), type(thing).__name__[:100])
 
     def incoming(self, value: Any) -> Any:
         """Return what plain data or a handle from the trusted side stands for."""
         if isinstance(value, Array):
-            return tensor_of(value)
+            return array_to_tensor(value)
         if isinstance(value, Handle):
             return self._things[value.number]
         if isinstance(value, tuple):
@@ -102,13 +102,13 @@ class Objects:
         return value
 
 
-def unchanged(sent: Any, kept: Any) -> bool:
+def is_unchanged(sent: Any, kept: Any) -> bool:
     """Tell whether the tensors made of `sent` still hold what was sent, bit for bit."""
     if isinstance(sent, Array):
-        now = array_of(kept)
+        now = tensor_to_array(kept)
         return isinstance(now, Array) and now.shape == sent.shape and now.data == sent.data
     if isinstance(sent, tuple):
-        return all(unchanged(*pair) for pair in zip(sent, kept, strict=True))
+        return all(is_unchanged(*pair) for pair in zip(sent, kept, strict=True))
     if isinstance(sent, dict):
-        return sent.keys() == kept.keys() and all(unchanged(entry, kept[key]) for key, entry in sent.items())
+        return sent.keys() == kept.keys() and all(is_unchanged(entry, kept[key]) for key, entry in sent.items())
     return True

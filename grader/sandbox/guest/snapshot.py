@@ -23,17 +23,17 @@ import torch
 from torch import nn
 
 from grader.models import modules
-from grader.models.export import NotExportable, exported
+from grader.models.export import NotExportable, export_graph
 from grader.models.fit import trained_in_place
-from grader.models.probe import probed
+from grader.models.probe import probe
 from grader.models.recipe import Recipe
-from grader.sandbox.guest.checkpoint import Moment
-from grader.sandbox.guest.objects import Objects, unchanged
+from grader.sandbox.guest.checkpoint import Checkpoint
+from grader.sandbox.guest.objects import Objects, is_unchanged
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Failure, Handle
-from grader.sandbox.protocol.tensors import array_of, tensor_of
-from grader.sandbox.protocol.values import packed, unpacked
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
+from grader.sandbox.protocol.values import pack_value, unpack_value
 
 __all__ = ["TRAINED", "serve_snapshot"]
 
@@ -41,7 +41,7 @@ TRAINED = "__trained__"  # the name of the models that the statement before a sn
 
 
 def serve_snapshot(
-    connection: socket.socket, namespace: dict[str, Any], moments: Mapping[tuple[int, int], Moment]
+    connection: socket.socket, namespace: dict[str, Any], moments: Mapping[tuple[int, int], Checkpoint]
 ) -> None:
     """Wait for tests and fork for each, until the trusted side hangs up.
 
@@ -110,7 +110,7 @@ class _Test:
         self,
         connection: socket.socket,
         namespace: dict[str, Any],
-        moments: Mapping[tuple[int, int], Moment],
+        moments: Mapping[tuple[int, int], Checkpoint],
         request: dict[str, Any],
     ) -> None:
         self._channel = Channel(connection)
@@ -175,7 +175,7 @@ class _Test:
         target = self._objects.incoming(request["target"])
         given = self._objects.incoming((request["args"], request["kwargs"]))
         result = target(*given[0], **given[1])
-        if not unchanged((request["args"], request["kwargs"]), given):
+        if not is_unchanged((request["args"], request["kwargs"]), given):
             return Failure("ChangedArgument", "")
         return self._objects.outgoing(result)
 
@@ -186,17 +186,17 @@ class _Test:
         name = self._aliases.get(request["name"], request["name"])
         if name not in self._namespace:
             return Failure("Missing", f"{name} is not defined")
-        return packed(self._namespace[name], self._objects.handle_of)
+        return pack_value(self._namespace[name], self._objects.handle_of)
 
     def _do_attribute(self, request: dict[str, Any]) -> Any:
-        return packed(getattr(self._objects.incoming(request["target"]), request["name"]), self._objects.handle_of)
+        return pack_value(getattr(self._objects.incoming(request["target"]), request["name"]), self._objects.handle_of)
 
     def _do_apply(self, request: dict[str, Any]) -> Any:
         """Call with Python's own values; what was given comes back too where the call changed it."""
         target = self._objects.incoming(request["target"])
-        args, kwargs = unpacked(request["given"], self._objects.incoming)
-        result = packed(target(*args, **kwargs), self._objects.handle_of)
-        after = packed((args, kwargs), self._objects.handle_of)
+        args, kwargs = unpack_value(request["given"], self._objects.incoming)
+        result = pack_value(target(*args, **kwargs), self._objects.handle_of)
+        after = pack_value((args, kwargs), self._objects.handle_of)
         return (result, None if after == request["given"] else after)
 
     def _do_layer(self, request: dict[str, Any]) -> Handle:
@@ -206,20 +206,20 @@ class _Test:
 
     def _do_signature(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
-        return modules.signature_of(target)
+        return modules.read_signature(target)
 
     def _do_sketch(self, request: dict[str, Any]) -> Any:
         target = self._objects.incoming(request["target"])
         given = self._objects.incoming((request["args"], request["kwargs"]))
-        return self._objects.outgoing(modules.sketched(target, *given))
+        return self._objects.outgoing(modules.sketch(target, *given))
 
     def _do_parameters(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        return {name: array_of(parameter) for name, parameter in modules.learnable(module).items()}
+        return {name: tensor_to_array(parameter) for name, parameter in modules.find_learnable(module).items()}
 
     def _do_parameter_shapes(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        return {name: tuple(parameter.shape) for name, parameter in modules.learnable(module).items()}
+        return {name: tuple(parameter.shape) for name, parameter in modules.find_learnable(module).items()}
 
     def _do_load(self, request: dict[str, Any]) -> None:
         modules.fill(self._objects.incoming(request["target"]), self._objects.incoming(request["values"]))
@@ -228,35 +228,35 @@ class _Test:
         module = self._objects.incoming(request["target"])
         inputs, cotangent = self._objects.incoming((request["inputs"], request["cotangent"]))
         found = modules.gradients(module, inputs, cotangent)
-        return {name: None if gradient is None else array_of(gradient) for name, gradient in found.items()}
+        return {name: None if gradient is None else tensor_to_array(gradient) for name, gradient in found.items()}
 
     def _do_graph(self, request: dict[str, Any]) -> Any:
         try:
-            return exported(self._objects.incoming(request["target"]), request["image"])
+            return export_graph(self._objects.incoming(request["target"]), request["image"])
         except NotExportable as error:
             return {"reason": str(error)[:500]}
 
     def _do_probe(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        found = probed(module, request["names"], tensor_of(request["images"]), request["seed"])
+        found = probe(module, request["names"], array_to_tensor(request["images"]), request["seed"])
         return self._objects.outgoing(found)
 
     def _do_train(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        given = (tensor_of(request[name]) for name in ("images", "labels", "judged"))
+        given = (array_to_tensor(request[name]) for name in ("images", "labels", "judged"))
         finite, classes, points = trained_in_place(module, Recipe(**request["recipe"]), request["seed"], *given)
-        return {"finite": finite, "classes": array_of(classes), "points": points}
+        return {"finite": finite, "classes": tensor_to_array(classes), "points": points}
 
     def _do_trained(self, request: dict[str, Any]) -> Any:
         return self._objects.keep(self._namespace[TRAINED][request["number"]])
 
     def _do_answers(self, request: dict[str, Any]) -> Any:
         module, images = self._objects.incoming((request["target"], request["images"]))
-        return array_of(modules.answers(module, images, request["size"], request["pixels"]))
+        return tensor_to_array(modules.predict_classes(module, images, request["size"], request["pixels"]))
 
     def _do_operations(self, request: dict[str, Any]) -> Any:
         module = self._objects.incoming(request["target"])
-        return tuple(modules.operations(module, self._objects.incoming(request["inputs"])))
+        return tuple(modules.trace_operations(module, self._objects.incoming(request["inputs"])))
 
 
 def _required(thing: Any) -> tuple[str, ...] | None:
@@ -266,7 +266,7 @@ def _required(thing: Any) -> tuple[str, ...] | None:
     if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
         return None
     try:
-        return tuple(name for name, required, _ in modules.signature_of(thing) if required)
+        return tuple(name for name, required, _ in modules.read_signature(thing) if required)
     except (TypeError, ValueError):
         return None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from grader.sandbox.guest import data_sets, drawing
 
-__all__ = ["FrameworkMissing", "OutputFlood", "install"]
+__all__ = ["FrameworkMissing", "OutputFlood", "install_stand_ins"]
 
 
 class FrameworkMissing(ModuleNotFoundError):
@@ -24,22 +24,22 @@ class OutputFlood(RuntimeError):
     """A cell printed more than it may."""
 
 
-def install(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> None:
+def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> None:
     """Put the stand-ins in place for one kernel; `order` is what `execution.Watch` says."""
     # ipykernel would stop a moment later, in the middle of whichever cell runs then.
     shell.ask_exit = lambda: print("exit() and quit() do nothing while this is graded")
     builtins.input = shell.kernel.raw_input = _no_keyboard
     getpass.getpass = shell.kernel.getpass = _no_keyboard
     _offer_colab()
-    drawing.install(shell)
+    drawing.defer_drawing(shell)
     if not order["shown"]:
         _write_nothing(shell)
-    if data_sets.offer(order["mode"], order["data_sets"]):
+    if data_sets.offer_data_sets(order["mode"], order["data_sets"]):
         from grader.sandbox.guest.trainings import (
             loading,  # needs torchvision; the zygote imported it if a course has that
         )
 
-        loading.install(shell, order["mode"])
+        loading.install_fast_loading(shell, order["mode"])
     sys.meta_path.append(_OtherFrameworks())
     _bound_output(shell, cell_output_bytes)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from grader.sandbox.protocol.encoding import Array, Failure
 from grader.student import Fault, StudentFault
 
-__all__ = ["fault_of", "plain_data", "size_of", "tensor_of", "tensors"]
+__all__ = ["estimate_size", "read_fault", "read_tensor", "read_tensors", "reject_malformed"]
 
 _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
@@ -23,7 +23,7 @@ _NAMED_FAULTS = {
 }
 
 
-def tensor_of(array: Array) -> Tensor:
+def read_tensor(array: Array) -> Tensor:
     """Return an array as a tensor of its own memory."""
     dtype = getattr(torch, array.dtype)
     if not array.data:
@@ -31,7 +31,7 @@ def tensor_of(array: Array) -> Tensor:
     return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
 
 
-def size_of(value: Any) -> int:
+def estimate_size(value: Any) -> int:
     """Return about how much memory a small value takes; raises TypeError for what is none."""
     match value:
         case Array():
@@ -39,11 +39,11 @@ def size_of(value: Any) -> int:
         case tuple() if all(type(entry) is int for entry in value):
             return 50 * len(value) + 100
         case dict() if all(isinstance(entry, Array) for entry in value.values()):
-            return sum(len(name) + size_of(entry) for name, entry in value.items()) + 200
+            return sum(len(name) + estimate_size(entry) for name, entry in value.items()) + 200
     raise TypeError("a value that is none of a tensor, a shape and a layer")
 
 
-def fault_of(failure: Failure) -> StudentFault:
+def read_fault(failure: Failure) -> StudentFault:
     """Return the fault that a failure tells of."""
     message = re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", failure.message)[:500]
     fault = _NAMED_FAULTS.get(failure.name, Fault.RAISED)
@@ -61,7 +61,7 @@ def fault_of(failure: Failure) -> StudentFault:
 
 
 @contextmanager
-def plain_data() -> Iterator[None]:
+def reject_malformed() -> Iterator[None]:
     """Turn an answer of the wrong form into the fault that it is."""
     try:
         yield
@@ -69,7 +69,7 @@ def plain_data() -> Iterator[None]:
         raise StudentFault(Fault.MALFORMED, "answered with something else than was asked for") from None
 
 
-def tensors(answer: Any) -> dict[str, Tensor]:
+def read_tensors(answer: Any) -> dict[str, Tensor]:
     """Return an answer that is to be tensors by name.
 
     Raises StudentFault where it is something else.

@@ -15,7 +15,7 @@ from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import OwnTraining
 
-__all__ = ["Execution", "Note", "Snapshot", "Watch", "running"]
+__all__ = ["Execution", "RecordedNote", "RunOptions", "Snapshot", "wait_for_running"]
 
 _SECONDS_TO_ASK = 0.01
 _SECONDS_TO_ANSWER = 2.0
@@ -58,7 +58,7 @@ class Snapshot:
         return True
 
 
-def running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+def wait_for_running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     """Return those whose process is there and running; all are given the same two seconds."""
     processes = {id(snapshot.packets): snapshot for snapshot in snapshots}
     asked = [number for number, snapshot in processes.items() if snapshot.asked()]
@@ -68,7 +68,7 @@ def running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
 
 
 @dataclass(frozen=True)
-class Note:
+class RecordedNote:
     """A value (plain data) that a name had after a cell."""
 
     file: str
@@ -82,7 +82,7 @@ class Execution:
     """What running the notebooks of a submission came to so far; what cells showed is kept where it is asked for."""
 
     snapshots: list[Snapshot] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    notes: list[RecordedNote] = field(default_factory=list)
     trainings: list[OwnTraining] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     imported: dict[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Execution:
 
     def drop_lost_snapshots(self) -> None:
         """Forget the snapshots whose process is gone or stopped."""
-        kept = set(map(id, running(self.snapshots)))
+        kept = set(map(id, wait_for_running(self.snapshots)))
         for snapshot in self.snapshots:
             if id(snapshot) not in kept:
                 snapshot.packets.close()
@@ -125,7 +125,7 @@ class Execution:
 
 
 @dataclass(frozen=True)
-class Watch:
+class RunOptions:
     """What the agent is to look for, and what the kernel finds.
 
     `names` are those that items ask for, `variables` those of them that may be any value. `seed` is that of the

@@ -16,16 +16,16 @@ from typing import Any
 from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
 from grader.results.report import CellResult
-from grader.sandbox.host.decoding import size_of
-from grader.sandbox.host.execution import Execution, Note, Snapshot, Watch, running
+from grader.sandbox.host.decoding import estimate_size
+from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, wait_for_running
 from grader.sandbox.host.sandbox import Sandbox
-from grader.sandbox.host.training_notes import own_training
+from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.limits import Limits
 from grader.submission.submission import Cell
 
-__all__ = ["MOST_SNAPSHOTS", "Attempt"]
+__all__ = ["MOST_SNAPSHOTS", "KernelRun"]
 
 MOST_SNAPSHOTS = 100
 _SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replaced
@@ -36,7 +36,7 @@ _MOST = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
 
 
-class Attempt:
+class KernelRun:
     """One kernel's life: every cell that is not blamed, until the end or until the next one to blame."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Attempt:
         file: str,
         cells: Sequence[Cell],
         blamed: set[int],
-        watch: Watch,
+        watch: RunOptions,
         limits: Limits,
         deadline: float,
         execution: Execution,
@@ -152,7 +152,7 @@ class Attempt:
                 # One stands for all: who sweeps the process numbers hits it too.
                 self._current = None
                 first = self._execution.snapshots[:1]
-                if running(first) != first:
+                if wait_for_running(first) != first:
                     return "broke the run", "killed or stopped other processes of the run"
                 channel.send({"next": True}, seconds=5)
             case "done":
@@ -185,7 +185,7 @@ class Attempt:
                         self._execution.imported[name] = str(note["names"][name])[:100]
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
-                        self._execution.trainings.append(own_training(self._file, cell, note))
+                        self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "notice":
                     self._execution.notice(f"{self._file}: {str(note['text'])[:200]}")
                 case "value" if (self._file, cell) not in self._known:
@@ -237,12 +237,12 @@ class Attempt:
 
     def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
         value = note["value"]
-        self._note_bytes += size_of(value)
+        self._note_bytes += estimate_size(value)
         if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
             self._execution.hit("more values than can be kept; later ones are not judged")
             lines.pop(agent.socket, None)
             return
-        self._execution.notes.append(Note(self._file, cell, str(note["name"])[:200], value))
+        self._execution.notes.append(RecordedNote(self._file, cell, str(note["name"])[:200], value))
 
     def _drain(self, agent: Packets) -> None:
         """Take what the agent sent before the end was noticed."""

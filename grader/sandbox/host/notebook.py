@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grader.results.report import CellResult
-from grader.sandbox.host.execution import Execution, Watch
-from grader.sandbox.host.kernel_run import MOST_SNAPSHOTS, Attempt
+from grader.sandbox.host.execution import Execution, RunOptions
+from grader.sandbox.host.kernel_run import MOST_SNAPSHOTS, KernelRun
 from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.protocol.limits import Limits
 from grader.submission.submission import Cell, Notebook
@@ -26,7 +26,7 @@ _SECONDS_WITHOUT_SNAPSHOTS = 20.0  # more would be lost with a kernel that dies
 
 
 def run_notebook(
-    sandbox: Sandbox, notebook: Notebook, watch: Watch, limits: Limits, deadline: float, execution: Execution
+    sandbox: Sandbox, notebook: Notebook, watch: RunOptions, limits: Limits, deadline: float, execution: Execution
 ) -> None:
     """Run a notebook's code cells and add what came of it to `execution`.
 
@@ -58,7 +58,7 @@ class _Run:
     cells: Sequence[Cell]
     limits: Limits
 
-    def through(self, watch: Watch, deadline: float, execution: Execution) -> bool:
+    def through(self, watch: RunOptions, deadline: float, execution: Execution) -> bool:
         """Run all cells with one snapshot, at the end; False, with nothing added, where there is none that answers."""
         tried = execution.copied()
         deadline = min(deadline, time.monotonic() + _SECONDS_WITHOUT_SNAPSHOTS)
@@ -72,7 +72,7 @@ class _Run:
         self._clear_all_but(execution)
         return False
 
-    def with_replacements(self, watch: Watch, deadline: float, execution: Execution) -> None:
+    def with_replacements(self, watch: RunOptions, deadline: float, execution: Execution) -> None:
         """Run all cells with a snapshot of each moment, those which no kernel survives left out."""
         blamed: set[int] = set()
         while self.cells:
@@ -84,9 +84,9 @@ class _Run:
                 execution.hit(f"{self.file}: the kernel was replaced {self.limits.replacements} times, and no more")
                 break
 
-    def _attempt(self, blamed: set[int], watch: Watch, deadline: float, execution: Execution) -> int | None:
+    def _attempt(self, blamed: set[int], watch: RunOptions, deadline: float, execution: Execution) -> int | None:
         """Run the cells that are not blamed, leave nothing but snapshots alive, and return the next one to blame."""
-        attempt = Attempt(self.sandbox, self.file, self.cells, blamed, watch, self.limits, deadline, execution)
+        attempt = KernelRun(self.sandbox, self.file, self.cells, blamed, watch, self.limits, deadline, execution)
         guilty = attempt.run()
         self._clear_all_but(execution)
         execution.drop_lost_snapshots()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from grader.errors import SandboxFault
-from grader.sandbox.jail.control_groups import control_groups
+from grader.sandbox.jail.control_groups import make_control_groups
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.layers import LayerStatus
@@ -103,7 +103,7 @@ class ZygoteLine:
                 raise SandboxFault(f"{folder} is to be shown in the sandbox and is not there: fetch the data once more")
         wanted = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
         fallback = Path(tempfile.gettempdir()) / f"grader-{os.getpid()}-{uuid.uuid4().hex}"
-        with control_groups(limits, wanted) as places:
+        with make_control_groups(limits, wanted) as places:
             orders, theirs = Packets.pair()
             request = {
                 "limits": asdict(limits),

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from grader.models.recipe import Recipe
-from grader.sandbox.host.decoding import fault_of, plain_data, tensor_of, tensors
+from grader.sandbox.host.decoding import read_fault, read_tensor, read_tensors, reject_malformed
 from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.encoding import Array, Closed, Failure, Handle, Malformed
-from grader.sandbox.protocol.tensors import array_of
-from grader.sandbox.protocol.values import packed, unpacked
-from grader.student import Fault, Operation, OwnRun, OwnTraining, Parameter, Recorded, StudentFault
+from grader.sandbox.protocol.tensors import tensor_to_array
+from grader.sandbox.protocol.values import pack_value, unpack_value
+from grader.student import Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
@@ -34,19 +34,19 @@ _MAX_NAMES = 1000
 _IMAGES_AT_ONCE = 1000
 
 
-def outgoing(value: Any) -> Any:
+def encode_argument(value: Any) -> Any:
     """Return what a test passes to the student as plain data."""
     if isinstance(value, Tensor):
-        found = array_of(value)
+        found = tensor_to_array(value)
         if isinstance(found, Failure):
             raise TypeError(found.message)
         return found
     if isinstance(value, SnapshotRemote):
         return value.handle
     if isinstance(value, tuple | list):
-        return tuple(outgoing(entry) for entry in value)
+        return tuple(encode_argument(entry) for entry in value)
     if isinstance(value, Mapping):
-        return {key: outgoing(entry) for key, entry in value.items()}
+        return {key: encode_argument(entry) for key, entry in value.items()}
     return value
 
 
@@ -104,12 +104,12 @@ class SnapshotStudent:
 
     def read(self, name: str) -> Any:
         """Return what a name stands for, in Python's own values."""
-        with plain_data():
-            return unpacked(self.ask({"operation": "read", "name": name}), _remote)
+        with reject_malformed():
+            return unpack_value(self.ask({"operation": "read", "name": name}), _remote)
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
-        request = {"operation": "layer", "kind": kind, "args": outgoing(args), "kwargs": outgoing(kwargs)}
+        request = {"operation": "layer", "kind": kind, "args": encode_argument(args), "kwargs": encode_argument(kwargs)}
         layer = self.ask(request)
         if not isinstance(layer, SnapshotRemote):
             raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
@@ -117,7 +117,7 @@ class SnapshotStudent:
 
     def names(self) -> tuple[tuple[str, frozenset[str]], ...]:
         """Return the names of the student's own models and callables, each with the parameters it requires."""
-        with plain_data():
+        with reject_malformed():
             found = self.ask({"operation": "names"})[:_MAX_NAMES]
             return tuple((str(name)[:100], frozenset(map(str, required))) for name, required in found)
 
@@ -130,10 +130,11 @@ class SnapshotStudent:
         if any(target.kind != "function" for target in targets):
             return
         asked = [
-            {"target": each.handle, "args": outgoing(args)} for each, (_, *args) in zip(targets, calls, strict=True)
+            {"target": each.handle, "args": encode_argument(args)}
+            for each, (_, *args) in zip(targets, calls, strict=True)
         ]
         answers = self.ask({"operation": "calls", "calls": asked}, _SECONDS_AHEAD)
-        with plain_data():
+        with reject_malformed():
             for target, (_, *args), answer in zip(targets, calls, answers, strict=True):
                 self._called.append((target.handle, tuple(args), answer))
 
@@ -182,9 +183,9 @@ class SnapshotStudent:
 
     def _incoming(self, answer: Any) -> Any:
         if isinstance(answer, Failure):
-            raise fault_of(answer)
+            raise read_fault(answer)
         if isinstance(answer, Array):
-            return tensor_of(answer)
+            return read_tensor(answer)
         if isinstance(answer, Handle):
             return SnapshotRemote(self, answer)
         if isinstance(answer, tuple):
@@ -209,28 +210,28 @@ class SnapshotRemote:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and (ahead := self._student.called(self.handle, args)):
             return ahead[0]
-        return self._ask("call", args=outgoing(args), kwargs=outgoing(kwargs))
+        return self._ask("call", args=encode_argument(args), kwargs=encode_argument(kwargs))
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Call it with Python's own values."""
-        answer = self._ask("apply", given=packed((args, kwargs), _handle))
-        with plain_data():
+        answer = self._ask("apply", given=pack_value((args, kwargs), _handle))
+        with reject_malformed():
             result, after = answer
-            return unpacked(result, _remote), unpacked(after, _remote)
+            return unpack_value(result, _remote), unpack_value(after, _remote)
 
     def attribute(self, name: str) -> Any:
         """Return an attribute in Python's own values."""
-        with plain_data():
-            return unpacked(self._ask("attribute", name=name), _remote)
+        with reject_malformed():
+            return unpack_value(self._ask("attribute", name=name), _remote)
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
         """Call what makes a model so that the model has shapes and no numbers."""
-        return self._ask("sketch", args=outgoing(args), kwargs=outgoing(kwargs))
+        return self._ask("sketch", args=encode_argument(args), kwargs=encode_argument(kwargs))
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters it is called with."""
         if self._signature is None:
-            with plain_data():
+            with reject_malformed():
                 self._signature = tuple(
                     Parameter(str(name), bool(required), bool(keyword_only))
                     for name, required, keyword_only in self._ask("signature")
@@ -239,29 +240,29 @@ class SnapshotRemote:
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
-        return tensors(self._ask("parameters"))
+        return read_tensors(self._ask("parameters"))
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
         answer = self._ask("parameter_shapes")
-        with plain_data():
+        with reject_malformed():
             return {str(name): tuple(int(n) for n in shape) for name, shape in answer.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module."""
-        self._ask("load", values=outgoing(values))
+        self._ask("load", values=encode_argument(values))
 
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
-        answer = self._ask("gradients", inputs=outgoing(inputs), cotangent=outgoing(cotangent))
-        with plain_data():
-            reached = tensors({name: value for name, value in answer.items() if value is not None})
+        answer = self._ask("gradients", inputs=encode_argument(inputs), cotangent=encode_argument(cotangent))
+        with reject_malformed():
+            reached = read_tensors({name: value for name, value in answer.items() if value is not None})
             return {name: reached.get(name) for name in answer}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
-        answer = self._ask("operations", inputs=outgoing(inputs))
-        with plain_data():
+        answer = self._ask("operations", inputs=encode_argument(inputs))
+        with reject_malformed():
             return tuple(
                 Operation(str(name), tuple(int(n) for n in shape), tuple(str(each) for each in parameters))
                 for name, shape, parameters in answer
@@ -271,8 +272,8 @@ class SnapshotRemote:
         """Return the class that a model holds for the likeliest for each image."""
         found = [torch.empty(0, dtype=torch.int64)]
         for part in images.split(_IMAGES_AT_ONCE):
-            answer = self._ask("answers", images=outgoing(part), size=like.size, pixels=like.pixels)
-            with plain_data():
+            answer = self._ask("answers", images=encode_argument(part), size=like.size, pixels=like.pixels)
+            with reject_malformed():
                 if answer.shape != (len(part),) or answer.dtype != torch.int64:
                     raise ValueError("not one class for each image")
             found.append(answer)
@@ -284,18 +285,22 @@ class SnapshotRemote:
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
-        return tensors(self._ask("probe", names=tuple(names), images=outgoing(images), seed=seed))
+        return read_tensors(self._ask("probe", names=tuple(names), images=encode_argument(images), seed=seed))
 
-    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnRun:
+    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in the student's process."""
-        given = {"images": outgoing(images), "labels": outgoing(labels), "judged": outgoing(judged)}
+        given = {
+            "images": encode_argument(images),
+            "labels": encode_argument(labels),
+            "judged": encode_argument(judged),
+        }
         answer = self._ask("train", recipe=asdict(recipe), seed=seed, **given)
-        with plain_data():
-            classes = tensors({"classes": answer["classes"]})["classes"]
+        with reject_malformed():
+            classes = read_tensors({"classes": answer["classes"]})["classes"]
             if classes.shape != (len(judged),):
                 raise ValueError("not one class for each image")
             points = tuple((float(x), float(loss), float(right)) for x, loss, right in answer["points"][:100])
-            return OwnRun(answer["finite"] is True, classes.long(), points)
+            return OwnCurve(answer["finite"] is True, classes.long(), points)
 
     def _ask(self, operation: str, **details: Any) -> Any:
         return self._student.ask({"operation": operation, "target": self.handle, **details})

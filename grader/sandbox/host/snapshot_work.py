@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 
-from grader.sandbox.host.decoding import tensor_of
+from grader.sandbox.host.decoding import read_tensor
 from grader.sandbox.host.execution import Execution, Snapshot
 from grader.sandbox.host.snapshot_process import SnapshotProcess
 from grader.sandbox.host.snapshot_student import SnapshotRemote, SnapshotStudent
@@ -164,11 +164,11 @@ def _recorded(execution: Execution) -> Iterator[Recorded]:
     for note in execution.notes:
         value = note.value
         if isinstance(value, Array):
-            yield Recorded(note.file, note.cell, note.name, tensor_of(value))
+            yield Recorded(note.file, note.cell, note.name, read_tensor(value))
         elif isinstance(value, tuple) and all(type(entry) is int for entry in value):
             yield Recorded(note.file, note.cell, note.name, value)
         elif isinstance(value, dict) and all(isinstance(entry, Array) for entry in value.values()):
-            yield Recorded(note.file, note.cell, note.name, {name: tensor_of(a) for name, a in value.items()})
+            yield Recorded(note.file, note.cell, note.name, {name: read_tensor(a) for name, a in value.items()})
 
 
 def _plain(parameter: str) -> str:

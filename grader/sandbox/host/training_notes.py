@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.student import OwnTraining
 
-__all__ = ["own_training"]
+__all__ = ["read_own_training"]
 
 _MOST = 2**40
 _MAX_LOSSES = 100
@@ -17,7 +17,7 @@ _NEARLY = 0.05
 _ENDS = ("", "steps", "budget", "nan", "plateau")
 
 
-def own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining:
+def read_own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining:
     """Return a training that a note tells of.
 
     Raises TypeError, ValueError, KeyError or ArithmeticError for a note of another form.

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["control_groups"]
+__all__ = ["make_control_groups"]
 
 _ROOT = Path("/sys/fs/cgroup")
 _SECONDS_TO_EMPTY = 5.0
 
 
 @contextmanager
-def control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str, str]]:
+def make_control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str, str]]:
     """Make a group per kind ("memory", "pids"), and remove them at the end.
 
     Yields for each kind the group's folder, or the reason (not starting with "/") why there is none.

@@ -21,7 +21,7 @@ from grader.sandbox.jail.seccomp import SystemCallFilter
 from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["LAYERS", "Confinement", "FileView", "Layers"]
+__all__ = ["LAYERS", "Confinement", "FileView", "LayerLog"]
 
 _HOME = Path("/home/student/work")
 _WRITABLE = (Path("/tmp"), Path("/home/student"), Path("/dev/shm"))
@@ -54,7 +54,7 @@ _NAMESPACES = {
 }
 
 
-class Layers:
+class LayerLog:
     """Which layers hold, in the order in which they were tried."""
 
     def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
@@ -136,7 +136,7 @@ class Confinement:
 
     def __init__(
         self,
-        layers: Layers,
+        layers: LayerLog,
         view: FileView,
         limits: Limits,
         control_groups: dict[str, str],

@@ -22,7 +22,7 @@ from grader.sandbox.guest.kernel import run_kernel
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.runner import run_cells
 from grader.sandbox.jail import linux
-from grader.sandbox.jail.isolation import Confinement, FileView, Layers
+from grader.sandbox.jail.isolation import Confinement, FileView, LayerLog
 from grader.sandbox.jail.seccomp import SystemCallFilter
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
@@ -42,7 +42,7 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     zygote = _parent(host_processes)
     limits = Limits(**request["limits"])
-    layers = Layers(frozenset(request["left_out"]))
+    layers = LayerLog(frozenset(request["left_out"]))
     shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
     view = FileView(tuple(Path(path) for path in request["hidden"]), shown)
     confinement = Confinement(
@@ -74,7 +74,7 @@ def _watch(first: int) -> None:
 
 class _Supervisor:
     def __init__(
-        self, orders: Packets, layers: Layers, confinement: Confinement, limits: Limits, processes: int
+        self, orders: Packets, layers: LayerLog, confinement: Confinement, limits: Limits, processes: int
     ) -> None:
         self._orders = orders
         self._layers = layers

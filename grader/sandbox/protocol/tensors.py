@@ -6,7 +6,7 @@ import torch
 
 from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure
 
-__all__ = ["array_of", "tensor_of"]
+__all__ = ["array_to_tensor", "tensor_to_array"]
 
 _DTYPES = {getattr(torch, name): name for name in ITEM_BYTES}
 # Kept from before any student's code ran, so that an innocent `torch.equal = ...` breaks nothing here.
@@ -16,7 +16,7 @@ _to_dense, _numpy = _Tensor.to_dense, _Tensor.numpy
 _WithoutSubclasses = torch._C.DisableTorchFunctionSubclass
 
 
-def array_of(tensor: torch.Tensor) -> Array | Failure:
+def tensor_to_array(tensor: torch.Tensor) -> Array | Failure:
     """Return a tensor's values, whatever its subclass pretends."""
     with _WithoutSubclasses():
         plain = _detach(tensor)
@@ -32,7 +32,7 @@ def array_of(tensor: torch.Tensor) -> Array | Failure:
         return Array(name, values.shape, values.tobytes())
 
 
-def tensor_of(array: Array) -> torch.Tensor:
+def array_to_tensor(array: Array) -> torch.Tensor:
     """Return a fresh tensor with an array's values; its memory is shared with nothing."""
     dtype = getattr(torch, array.dtype)
     if not array.data:

@@ -15,9 +15,9 @@ import numpy
 import torch
 
 from grader.sandbox.protocol.encoding import Array
-from grader.sandbox.protocol.tensors import array_of, tensor_of
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
-__all__ = ["packed", "unpacked"]
+__all__ = ["pack_value", "unpack_value"]
 
 _MAX_ENTRIES = 10_000
 _MAX_DEPTH = 12
@@ -39,17 +39,17 @@ _NAMES = {
 _UNSIGNED = ("uint16", "uint32", "uint64")  # of numpy; torch's wire has none
 
 
-def packed(thing: Any, keep: Callable[[Any], Any], depth: int = 0) -> Any:
+def pack_value(thing: Any, keep: Callable[[Any], Any], depth: int = 0) -> Any:
     """Return a thing as plain data; what is none, or is too large or too deep for it, as `keep` gives it."""
     if type(thing) in _SCALARS or (type(thing) is int and thing.bit_length() < 2000):
         return thing
     if isinstance(thing, torch.Tensor):
-        found = array_of(thing)
+        found = tensor_to_array(thing)
         return ("tensor", found) if isinstance(found, Array) else keep(thing)
     if isinstance(thing, numpy.ndarray | numpy.generic):
         return _packed_array(thing, keep)
     if isinstance(thing, str | float) or (isinstance(thing, int) and not isinstance(thing, bool)):
-        return packed(_plain_number_or_text(thing), keep, depth)
+        return pack_value(_plain_number_or_text(thing), keep, depth)
     if thing is Ellipsis:
         return ("ellipsis",)
     if isinstance(thing, bytes | bytearray) and len(thing) <= _MAX_ENTRIES:
@@ -61,7 +61,7 @@ def packed(thing: Any, keep: Callable[[Any], Any], depth: int = 0) -> Any:
     parts = _parts_of(thing) if depth < _MAX_DEPTH else None
     if parts is None or len(parts[1]) > _MAX_ENTRIES:
         return keep(thing)
-    return (parts[0], *(packed(entry, keep, depth + 1) for entry in parts[1]))
+    return (parts[0], *(pack_value(entry, keep, depth + 1) for entry in parts[1]))
 
 
 def _plain_number_or_text(thing: Any) -> Any:
@@ -101,7 +101,7 @@ def _packed_array(thing: Any, keep: Callable[[Any], Any]) -> Any:
     return ("number" if isinstance(thing, numpy.generic) else "array", data, name)
 
 
-def unpacked(data: Any, opened: Callable[[Any], Any]) -> Any:
+def unpack_value(data: Any, opened: Callable[[Any], Any]) -> Any:
     """Return what `packed` was given; `opened` gives what stands for the things that were kept.
 
     Raises:
@@ -125,7 +125,7 @@ def unpacked(data: Any, opened: Callable[[Any], Any]) -> Any:
             return ...
         case "bytes" | "complex" | "range":
             return bytes(rest) if tag == "bytes" else complex(*rest) if tag == "complex" else range(*rest)
-    return _collection(tag, [unpacked(entry, opened) for entry in rest])
+    return _collection(tag, [unpack_value(entry, opened) for entry in rest])
 
 
 def _collection(tag: Any, entries: list[Any]) -> Any:
@@ -156,7 +156,7 @@ def _iterated(entries: list[Any]) -> Iterator[Any]:
 
 
 def _tensor(data: Any) -> torch.Tensor:
-    return data if isinstance(data, torch.Tensor) else tensor_of(data)
+    return data if isinstance(data, torch.Tensor) else array_to_tensor(data)
 
 
 def _array(tag: str, data: Any, name: Any) -> Any:

@@ -10,13 +10,14 @@ from typing import Annotated
 from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from grader.service.api.limits import Share, network_of
+from grader.service.api.limits import ConcurrencyShare, find_network
 from grader.service.api.problems import RETRY_SECONDS, Problem, not_found
 from grader.service.api.service import Given, Service
-from grader.service.store.queries.reports import BatchStatus, SubmissionStatus, visible_batch, visible_submission
+from grader.service.store.queries.batches import BatchStatus, find_visible_batch
+from grader.service.store.queries.submissions import SubmissionStatus, find_visible_submission
 from grader.service.store.queries.tokens import Role, Token, find_token
 
-__all__ = ["Anyone", "Id", "Staff", "Submitter", "Unnamed", "batch_of", "held_share", "submission_of"]
+__all__ = ["Anyone", "Id", "Staff", "Submitter", "Unnamed", "get_batch", "get_submission", "hold_share"]
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -50,7 +51,7 @@ def _counted(service: Service, caller: str) -> None:
 
 
 def _address(request: Request) -> str:
-    return f"address {network_of(request.client.host) if request.client else ''}"
+    return f"address {find_network(request.client.host) if request.client else ''}"
 
 
 Anyone = Annotated[Token, Depends(_caller)]
@@ -74,7 +75,7 @@ Id = Annotated[str, Path(description="An id that the service gave.", examples=["
 
 
 @contextmanager
-def held_share(share: Share, token: Token, what: str) -> Iterator[None]:
+def hold_share(share: ConcurrencyShare, token: Token, what: str) -> Iterator[None]:
     """Have one more of something going on for this token.
 
     Raises:
@@ -87,25 +88,25 @@ def held_share(share: Share, token: Token, what: str) -> Iterator[None]:
         yield
 
 
-def batch_of(service: Service, token: Token, batch: str) -> BatchStatus:
+def get_batch(service: Service, token: Token, batch: str) -> BatchStatus:
     """Return a batch that this token may see.
 
     Raises:
         Problem: there is none; what is somebody else's is none.
     """
-    found = visible_batch(service.store, token, batch) if _ID.fullmatch(batch) else None
+    found = find_visible_batch(service.store, token, batch) if _ID.fullmatch(batch) else None
     if found is None:
         raise not_found()
     return found
 
 
-def submission_of(service: Service, token: Token, submission: str) -> SubmissionStatus:
+def get_submission(service: Service, token: Token, submission: str) -> SubmissionStatus:
     """Return a submission that this token may see.
 
     Raises:
         Problem: there is none; what is somebody else's is none.
     """
-    found = visible_submission(service.store, token, submission) if _ID.fullmatch(submission) else None
+    found = find_visible_submission(service.store, token, submission) if _ID.fullmatch(submission) else None
     if found is None:
         raise not_found()
     return found

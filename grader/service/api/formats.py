@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from grader.service.api.problems import Problem
 
-__all__ = ["wanted"]
+__all__ = ["choose_format"]
 
 
-def wanted(named: str | None, accept: str, offered: Mapping[str, str]) -> str:
+def choose_format(named: str | None, accept: str, offered: Mapping[str, str]) -> str:
     """Choose a format.
 
     Args:

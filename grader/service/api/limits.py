@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from grader.errors import InputError
 
-__all__ = ["RequestLimits", "Share", "network_of"]
+__all__ = ["ConcurrencyShare", "RequestLimits", "find_network"]
 
 _ANSWERS_WITHIN = 0.25  # seconds; a request must not wait for a Redis that is away
 _LEFT_ALONE = 5.0  # seconds, after Redis did not answer
@@ -81,7 +81,7 @@ class RequestLimits:
         return max(1, math.ceil(opens - time.time()))
 
 
-class Share:
+class ConcurrencyShare:
     """How many of what takes long one token has going on; used from the event loop alone."""
 
     def __init__(self, most: int) -> None:
@@ -103,7 +103,7 @@ class Share:
                 del self._going_on[token]
 
 
-def network_of(address: str) -> str:
+def find_network(address: str) -> str:
     """Return what is counted as one caller: an address, of IPv6 the network that a subscriber gets."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from grader.errors import SystemFault
 from grader.service.store.database import Store
-from grader.service.store.queries.reports import totals
+from grader.service.store.queries.totals import count_totals
 
 __all__ = ["Metrics"]
 
@@ -57,7 +57,7 @@ class _Stored(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give the gradings by state, how long the oldest has waited, and the number of reports."""
         try:
-            found = totals(self._store)
+            found = count_totals(self._store)
         except SystemFault as error:
             log.error("the metrics lack what the database knows: %s", error)
             yield GaugeMetricFamily("grader_database_up", "Whether the database answers.", 0)

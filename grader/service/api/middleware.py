@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from grader.service.api.metrics import Metrics
 from grader.service.api.problems import Problem, problem_response
 
-__all__ = ["Envelope"]
+__all__ = ["ResponseMiddleware"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
@@ -28,7 +28,7 @@ _SECURITY = {
 log = logging.getLogger("grader.service.api")
 
 
-class Envelope:
+class ResponseMiddleware:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

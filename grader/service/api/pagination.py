@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Query
 
-__all__ = ["After", "AfterId", "PageSize", "page"]
+__all__ = ["After", "AfterId", "PageSize", "paginate"]
 
 PageSize = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 After = Annotated[str, Query(max_length=500, description="`next` of the page before; without it the first page.")]
@@ -18,7 +18,7 @@ AfterId = Annotated[
 Row = TypeVar("Row")
 
 
-def page(found: Sequence[Row], limit: int, place: Callable[[Row], str]) -> tuple[Sequence[Row], str | None]:
+def paginate(found: Sequence[Row], limit: int, place: Callable[[Row], str]) -> tuple[Sequence[Row], str | None]:
     """Return one page, and where the next one begins, None where there is none.
 
     Args:

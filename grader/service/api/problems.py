@@ -19,11 +19,11 @@ from grader.service.store.queries.hand_ins import IdempotencyConflict
 __all__ = [
     "PROBLEMS",
     "RETRY_SECONDS",
-    "Kind",
     "Problem",
     "ProblemDetails",
+    "ProblemType",
     "ValueProblem",
-    "documented",
+    "document_problems",
     "handle_problems",
     "not_found",
     "problem_response",
@@ -37,7 +37,7 @@ log = logging.getLogger("grader.service.api")
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     """One kind of problem: its status, its title, and what to do about it."""
 
     status: int
@@ -45,23 +45,31 @@ class Kind:
     advice: str
 
 
-PROBLEMS: Mapping[str, Kind] = {
-    "bad-request": Kind(400, "The request is malformed", "Compare it with /openapi.json."),
-    "unauthorized": Kind(401, "No valid token", "Send `Authorization: Bearer <token>` with a token that holds."),
-    "forbidden": Kind(403, "Not for this role", "Ask staff for a token whose role may do this."),
-    "not-found": Kind(404, "No such thing", "Check the address; what is not yours answers in the same way."),
-    "method-not-allowed": Kind(405, "No such method here", "Use one of the methods that the header Allow names."),
-    "no-report": Kind(404, "There is no report", "Wait until the grading has ended; the detail says where it stands."),
-    "not-acceptable": Kind(406, "No such format", "Ask for one of the formats that /openapi.json names."),
-    "timeout": Kind(408, "The upload took too long", "Send it again over a faster line, or in parts."),
-    "idempotency-conflict": Kind(409, "The key was used before", "Give each different request a key of its own."),
-    "too-large": Kind(413, "The body is too large", "Send fewer submissions in one batch, or without data sets."),
-    "unsupported-media-type": Kind(415, "No such upload", "Send multipart/form-data."),
-    "invalid-request": Kind(422, "A value is not allowed", "Correct the values that `errors` names."),
-    "unusable-input": Kind(422, "The input cannot be used", "Do what the detail says."),
-    "too-many-requests": Kind(429, "Too many requests", "Wait as many seconds as the header Retry-After says."),
-    "internal-error": Kind(500, "The grader failed", "Tell staff the X-Request-ID of this answer."),
-    "unavailable": Kind(503, "The service is away", "Try again after as many seconds as Retry-After says."),
+PROBLEMS: Mapping[str, ProblemType] = {
+    "bad-request": ProblemType(400, "The request is malformed", "Compare it with /openapi.json."),
+    "unauthorized": ProblemType(401, "No valid token", "Send `Authorization: Bearer <token>` with a token that holds."),
+    "forbidden": ProblemType(403, "Not for this role", "Ask staff for a token whose role may do this."),
+    "not-found": ProblemType(404, "No such thing", "Check the address; what is not yours answers in the same way."),
+    "method-not-allowed": ProblemType(
+        405, "No such method here", "Use one of the methods that the header Allow names."
+    ),
+    "no-report": ProblemType(
+        404, "There is no report", "Wait until the grading has ended; the detail says where it stands."
+    ),
+    "not-acceptable": ProblemType(406, "No such format", "Ask for one of the formats that /openapi.json names."),
+    "timeout": ProblemType(408, "The upload took too long", "Send it again over a faster line, or in parts."),
+    "idempotency-conflict": ProblemType(
+        409, "The key was used before", "Give each different request a key of its own."
+    ),
+    "too-large": ProblemType(
+        413, "The body is too large", "Send fewer submissions in one batch, or without data sets."
+    ),
+    "unsupported-media-type": ProblemType(415, "No such upload", "Send multipart/form-data."),
+    "invalid-request": ProblemType(422, "A value is not allowed", "Correct the values that `errors` names."),
+    "unusable-input": ProblemType(422, "The input cannot be used", "Do what the detail says."),
+    "too-many-requests": ProblemType(429, "Too many requests", "Wait as many seconds as the header Retry-After says."),
+    "internal-error": ProblemType(500, "The grader failed", "Tell staff the X-Request-ID of this answer."),
+    "unavailable": ProblemType(503, "The service is away", "Try again after as many seconds as Retry-After says."),
 }
 _OF_STATUS = {PROBLEMS[slug].status: slug for slug in reversed(list(PROBLEMS))}  # the first of a status
 
@@ -158,7 +166,7 @@ def handle_problems(
         application.add_exception_handler(kind, respond)
 
 
-def documented(*slugs: str) -> dict[int | str, dict[str, Any]]:
+def document_problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says of these problems."""
     found: dict[int | str, dict[str, Any]] = {}
     for slug in slugs:
@@ -173,9 +181,11 @@ router = APIRouter(tags=["about"])
 
 
 @router.get(
-    "/problems/{slug}", summary="What a kind of problem means", responses=documented("not-found", "invalid-request")
+    "/problems/{slug}",
+    summary="What a kind of problem means",
+    responses=document_problems("not-found", "invalid-request"),
 )
-def explain(slug: str) -> ProblemKind:
+def show_problem_kind(slug: str) -> ProblemKind:
     """Tell what the address in `type` of a problem stands for."""
     if (kind := PROBLEMS.get(slug)) is None:
         raise not_found()

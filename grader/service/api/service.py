@@ -12,9 +12,9 @@ from celery import Celery
 from fastapi import Depends, Request
 
 from grader.service.api.catalog import Catalog
-from grader.service.api.limits import RequestLimits, Share
+from grader.service.api.limits import ConcurrencyShare, RequestLimits
 from grader.service.api.metrics import Metrics
-from grader.service.dispatch import dispatch_and_send
+from grader.service.dispatch import enqueue
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 
@@ -46,13 +46,13 @@ class Service:
     limits: RequestLimits
     metrics: Metrics
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS))
-    uploads_of_one: Share = field(default_factory=lambda: Share(UPLOADS_OF_ONE))
-    streams: Share = field(default_factory=lambda: Share(STREAMS_OF_ONE))
+    uploads_of_one: ConcurrencyShare = field(default_factory=lambda: ConcurrencyShare(UPLOADS_OF_ONE))
+    streams: ConcurrencyShare = field(default_factory=lambda: ConcurrencyShare(STREAMS_OF_ONE))
     unpacking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_UNPACKED))
 
     def dispatch(self) -> None:
         """Hand gradings that wait to workers; what cannot be sent now is sent by the reconciler later."""
-        dispatch_and_send(self.store, self.broker, self.settings)
+        enqueue(self.store, self.broker, self.settings)
 
 
 def _service(request: Request) -> Service:

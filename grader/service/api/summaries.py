@@ -6,23 +6,24 @@ from collections.abc import Iterator
 
 from grader.results.report import Report
 from grader.service.store.database import Store
-from grader.service.store.queries.reports import SubmissionStatus, report_of, submissions
+from grader.service.store.queries.reports import load_stored_report
+from grader.service.store.queries.submissions import SubmissionStatus, find_submissions
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.schema import State
 
-__all__ = ["message_for", "results"]
+__all__ = ["choose_message", "iterate_results"]
 
 _SYSTEM_ERROR = "a system error; staff are told"
 
 
-def results(store: Store, token: Token, batch: str) -> Iterator[tuple[SubmissionStatus, Report | None]]:
+def iterate_results(store: Store, token: Token, batch: str) -> Iterator[tuple[SubmissionStatus, Report | None]]:
     """Give each submission with its published report, one after the other: a class's need not be in memory at once."""
     all_marks = token.role is Role.INSTRUCTOR
-    for found in submissions(store, batch, all_marks=all_marks):
-        yield found, report_of(store, found.id, all_marks=all_marks) if found.revision else None
+    for found in find_submissions(store, batch, all_marks=all_marks):
+        yield found, load_stored_report(store, found.id, all_marks=all_marks) if found.revision else None
 
 
-def message_for(token: Token, found: SubmissionStatus) -> str:
+def choose_message(token: Token, found: SubmissionStatus) -> str:
     """Return why it failed: to staff as it was, to others only what their own input is the reason of."""
     if token.role is Role.INSTRUCTOR or found.refused:
         return found.message

@@ -17,12 +17,12 @@ from starlette.types import Message, Receive
 
 from grader.collection import ArchiveBounds, Collection, collect_archive, collect_notebooks
 from grader.errors import InputError
-from grader.service.api.access import Anyone, held_share
+from grader.service.api.access import Anyone, hold_share
 from grader.service.api.problems import RETRY_SECONDS, Problem
 from grader.service.api.service import Given
 from grader.service.settings import Settings
 
-__all__ = ["Upload", "Uploaded", "collected", "multipart"]
+__all__ = ["Upload", "Uploaded", "collect_upload", "describe_multipart"]
 
 _SECONDS = 900  # for one body: 256 MiB at 2.4 Mbit/s
 _FILES = 5000  # in one body
@@ -60,7 +60,7 @@ class Upload:
         return [(file.filename or "", file.file.read()) for file in self.files]
 
 
-def collected(upload: Upload, settings: Settings) -> Collection:
+def collect_upload(upload: Upload, settings: Settings) -> Collection:
     """Return what was handed in: of one zip file, or of notebooks.
 
     Raises:
@@ -87,7 +87,7 @@ async def _uploaded(token: Anyone, request: Request, service: Given) -> AsyncIte
     charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
     if charset.lower() not in _CHARSETS:
         raise Problem("unsupported-media-type", "send names and fields as UTF-8, and leave `charset` out")
-    with held_share(service.uploads_of_one, token, "uploads"):
+    with hold_share(service.uploads_of_one, token, "uploads"):
         if service.uploads.locked():
             detail = "as many uploads are going on as this server takes at once; nothing was kept, send it again"
             raise Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
@@ -132,7 +132,7 @@ def _counted(request: Request, most: int) -> Receive:
 Uploaded = Annotated[Upload, Depends(_uploaded)]
 
 
-def multipart(form: type[BaseModel], files: str, example: Mapping[str, Any]) -> dict[str, Any]:
+def describe_multipart(form: type[BaseModel], files: str, example: Mapping[str, Any]) -> dict[str, Any]:
     """Return what OpenAPI says of such a body, which the framework cannot tell because it does not read it.
 
     Args:

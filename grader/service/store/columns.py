@@ -13,12 +13,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Line", "Moment", "now", "storable", "word"]
+__all__ = ["StorableText", "Timestamp", "make_storable", "make_word_type", "now"]
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-class Line(TypeDecorator[str]):
+class StorableText(TypeDecorator[str]):
     """Text that others chose: what a database cannot hold (NUL, half a surrogate pair) is replaced."""
 
     impl = Text
@@ -26,10 +26,10 @@ class Line(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return the text as both databases hold it."""
-        return None if value is None else storable(value)
+        return None if value is None else make_storable(value)
 
 
-class Moment(TypeDecorator[datetime]):
+class Timestamp(TypeDecorator[datetime]):
     """A moment, kept as seconds since 1970 (UTC): SQLite has no type for it, and seconds can be added to it."""
 
     impl = Double
@@ -51,7 +51,7 @@ class Moment(TypeDecorator[datetime]):
 class now(FunctionElement[datetime]):  # noqa: N801 - an SQL function
     """The time by the database's clock when the statement began; all leases are compared with it and no other clock."""
 
-    type = Moment()
+    type = Timestamp()
     inherit_cache = True
 
 
@@ -68,11 +68,11 @@ def _now_of_postgresql(element: now, compiler: Compiled, **_: Any) -> str:
     return "extract(epoch FROM statement_timestamp())::double precision"
 
 
-def storable(text: str) -> str:
+def make_storable(text: str) -> str:
     """Return a text without what a database cannot hold."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def word(words: type[_Word]) -> Enum:
+def make_word_type(words: type[_Word]) -> Enum:
     """Return the type of a column that holds one of these words, as text."""
     return Enum(words, native_enum=False, length=16, values_callable=lambda kind: [each.value for each in kind])

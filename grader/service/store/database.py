@@ -21,7 +21,7 @@ from grader.errors import InputError, SystemFault
 from grader.service.settings import Settings
 from grader.service.store.blobs import Blobs
 
-__all__ = ["MIGRATIONS", "Store", "check_migrated", "engine_of", "migrate"]
+__all__ = ["MIGRATIONS", "Store", "check_migrated", "make_engine", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -55,7 +55,7 @@ class Store:
         Raises:
             InputError: a URL is none that can be used.
         """
-        return cls(engine_of(settings.database), Blobs(settings.blobs))
+        return cls(make_engine(settings.database), Blobs(settings.blobs))
 
     @property
     def url(self) -> str:
@@ -87,7 +87,7 @@ class Store:
         self._engine.dispose()
 
 
-def engine_of(database: str) -> Engine:
+def make_engine(database: str) -> Engine:
     """Return SQLAlchemy's engine for this URL, with what transactions of ours rely on.
 
     Raises:
@@ -117,7 +117,7 @@ def migrate(settings: Settings) -> None:
         InputError: the URL is none, or the tables are of a later version.
         SystemFault: the database cannot be reached.
     """
-    engine = engine_of(settings.database)
+    engine = make_engine(settings.database)
     try:
         with _faults_named(engine.url), engine.begin() as connection:
             _known_version(connection)

@@ -11,17 +11,17 @@ from sqlalchemy import JSON, ForeignKey, Index, MetaData, ScalarSelect, String, 
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from grader.models.recipe import Mode
-from grader.service.store.columns import Line, Moment, now, word
+from grader.service.store.columns import StorableText, Timestamp, make_word_type, now
 
 __all__ = [
     "ALIVE",
+    "AttemptOutcome",
     "AttemptRow",
     "BatchRow",
+    "EventKind",
     "EventRow",
-    "GradingRow",
-    "Kind",
+    "JobRow",
     "MarkRow",
-    "Outcome",
     "ReportRow",
     "Role",
     "Row",
@@ -31,7 +31,7 @@ __all__ = [
     "SubmissionRow",
     "TokenRow",
     "WaitingItemRow",
-    "last_report",
+    "select_last_report",
 ]
 
 _SHA256 = String(64)
@@ -65,7 +65,7 @@ class State(StrEnum):
 ALIVE = (State.WAITING, State.LEASED)
 
 
-class Outcome(StrEnum):
+class AttemptOutcome(StrEnum):
     """How one attempt at a stage ended."""
 
     REPORTED = "reported"
@@ -77,7 +77,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What an event tells."""
 
     ACCEPTED = "accepted"
@@ -110,13 +110,13 @@ class TokenRow(Row, kw_only=True):
 
     __tablename__ = "token"
 
-    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
-    name: Mapped[str] = mapped_column(Line, unique=True)
-    role: Mapped[Role] = mapped_column(word(Role))
-    person: Mapped[str] = mapped_column(Line)
+    id: Mapped[str] = mapped_column(StorableText, primary_key=True, default_factory=lambda: str(uuid4()))
+    name: Mapped[str] = mapped_column(StorableText, unique=True)
+    role: Mapped[Role] = mapped_column(make_word_type(Role))
+    person: Mapped[str] = mapped_column(StorableText)
     sha256: Mapped[str] = mapped_column(_SHA256, unique=True)
-    created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
-    revoked_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+    revoked_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
 
 
 class BatchRow(Row, kw_only=True):
@@ -125,13 +125,13 @@ class BatchRow(Row, kw_only=True):
     __tablename__ = "batch"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
 
-    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(StorableText, primary_key=True, default_factory=lambda: str(uuid4()))
     owner: Mapped[str] = mapped_column(ForeignKey("token.id"))
-    assignment: Mapped[str] = mapped_column(Line)
-    mode: Mapped[Mode] = mapped_column(word(Mode))
-    title: Mapped[str] = mapped_column(Line)
-    created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
-    idempotency_key: Mapped[str | None] = mapped_column(Line)  # None is unlike any other None
+    assignment: Mapped[str] = mapped_column(StorableText)
+    mode: Mapped[Mode] = mapped_column(make_word_type(Mode))
+    title: Mapped[str] = mapped_column(StorableText)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+    idempotency_key: Mapped[str | None] = mapped_column(StorableText)  # None is unlike any other None
     request: Mapped[str] = mapped_column(_SHA256)  # the sha256 of all that was asked for
 
 
@@ -141,12 +141,12 @@ class SubmissionRow(Row, kw_only=True):
     __tablename__ = "submission"
     __table_args__ = (UniqueConstraint("batch", "key"),)
 
-    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(StorableText, primary_key=True, default_factory=lambda: str(uuid4()))
     batch: Mapped[str] = mapped_column(ForeignKey("batch.id"))
-    key: Mapped[str] = mapped_column(Line)
-    name: Mapped[str] = mapped_column(Line)
+    key: Mapped[str] = mapped_column(StorableText)
+    name: Mapped[str] = mapped_column(StorableText)
     identifiers: Mapped[dict[str, str]] = mapped_column(JSON)  # what the learning management system knows it by
-    person: Mapped[str] = mapped_column(Line, index=True)  # who may read it as a student, "" for nobody
+    person: Mapped[str] = mapped_column(StorableText, index=True)  # who may read it as a student, "" for nobody
 
 
 class SubmissionFileRow(Row, kw_only=True):
@@ -156,11 +156,11 @@ class SubmissionFileRow(Row, kw_only=True):
 
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(Line)
+    name: Mapped[str] = mapped_column(StorableText)
     sha256: Mapped[str] = mapped_column(_SHA256)
 
 
-class GradingRow(Row, kw_only=True):
+class JobRow(Row, kw_only=True):
     """One job: this submission, under this mode."""
 
     __tablename__ = "grading"
@@ -177,25 +177,27 @@ class GradingRow(Row, kw_only=True):
         Index("ix_grading_submission", "submission"),
     )
 
-    id: Mapped[str] = mapped_column(Line, primary_key=True, default_factory=lambda: str(uuid4()))
+    id: Mapped[str] = mapped_column(StorableText, primary_key=True, default_factory=lambda: str(uuid4()))
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
     newest: Mapped[bool] = mapped_column(default=True)
-    assignment: Mapped[str] = mapped_column(Line)
-    mode: Mapped[Mode] = mapped_column(word(Mode))
-    stage: Mapped[Stage] = mapped_column(word(Stage), default=Stage.DEFINITIONS)
-    state: Mapped[State] = mapped_column(word(State), default=State.WAITING)
+    assignment: Mapped[str] = mapped_column(StorableText)
+    mode: Mapped[Mode] = mapped_column(make_word_type(Mode))
+    stage: Mapped[Stage] = mapped_column(make_word_type(Stage), default=Stage.DEFINITIONS)
+    state: Mapped[State] = mapped_column(make_word_type(State), default=State.WAITING)
     attempts: Mapped[int] = mapped_column(default=0)  # of this stage
     fence: Mapped[int] = mapped_column(default=0)
-    lease_until: Mapped[datetime | None] = mapped_column(Moment, default=None)
-    worker: Mapped[str] = mapped_column(Line, default="")
-    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # its message, or when it met a fault
+    lease_until: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
+    worker: Mapped[str] = mapped_column(StorableText, default="")
+    published_at: Mapped[datetime | None] = mapped_column(
+        Timestamp, default=None
+    )  # its message, or when it met a fault
     publications: Mapped[int] = mapped_column(default=0)  # messages that nobody took up, and the last
     part: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the first stage's report
     executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of its notebooks as they were run
-    message: Mapped[str] = mapped_column(Line, default="")  # why it failed
+    message: Mapped[str] = mapped_column(StorableText, default="")  # why it failed
     refused: Mapped[bool] = mapped_column(default=False)  # it failed because of its input; the message is the student's
-    created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
 
 
 class AttemptRow(Row, kw_only=True):
@@ -206,14 +208,14 @@ class AttemptRow(Row, kw_only=True):
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     grading: Mapped[str] = mapped_column(ForeignKey("grading.id"))
-    stage: Mapped[Stage] = mapped_column(word(Stage))
+    stage: Mapped[Stage] = mapped_column(make_word_type(Stage))
     number: Mapped[int]
     fence: Mapped[int]
-    worker: Mapped[str] = mapped_column(Line)
-    started_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
-    outcome: Mapped[Outcome | None] = mapped_column(word(Outcome), default=None)
-    message: Mapped[str] = mapped_column(Line, default="")
+    worker: Mapped[str] = mapped_column(StorableText)
+    started_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+    ended_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
+    outcome: Mapped[AttemptOutcome | None] = mapped_column(make_word_type(AttemptOutcome), default=None)
+    message: Mapped[str] = mapped_column(StorableText, default="")
 
 
 class ReportRow(Row, kw_only=True):
@@ -225,13 +227,13 @@ class ReportRow(Row, kw_only=True):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
     grading: Mapped[str] = mapped_column(ForeignKey("grading.id"))
-    revision: Mapped[str] = mapped_column(Line)  # of the rubric
+    revision: Mapped[str] = mapped_column(StorableText)  # of the rubric
     sha256: Mapped[str] = mapped_column(_SHA256)  # the blob of its JSON
     score: Mapped[float]
     max_score: Mapped[float]
     pending_points: Mapped[float]
-    created_at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
-    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)  # None for a draft
+    created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+    published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)  # None for a draft
     executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the notebooks as they were run
 
 
@@ -241,7 +243,7 @@ class WaitingItemRow(Row, kw_only=True):
     __tablename__ = "waiting_item"
 
     report: Mapped[int] = mapped_column(ForeignKey("report.id"), primary_key=True)
-    item: Mapped[str] = mapped_column(Line, primary_key=True)
+    item: Mapped[str] = mapped_column(StorableText, primary_key=True)
     position: Mapped[int]  # among all items of the report
     max_points: Mapped[float]
 
@@ -254,15 +256,15 @@ class MarkRow(Row, kw_only=True):
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
-    item: Mapped[str] = mapped_column(Line)
+    item: Mapped[str] = mapped_column(StorableText)
     points: Mapped[float | None]  # None where it was taken back, and students still see it
-    comment: Mapped[str] = mapped_column(Line)
+    comment: Mapped[str] = mapped_column(StorableText)
     token: Mapped[str] = mapped_column(ForeignKey("token.id"))  # who gave it
-    at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
+    at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
     draft: Mapped[bool]  # it has changed since it was published
     published_points: Mapped[float | None] = mapped_column(default=None)
-    published_comment: Mapped[str | None] = mapped_column(Line, default=None)
-    published_at: Mapped[datetime | None] = mapped_column(Moment, default=None)
+    published_comment: Mapped[str | None] = mapped_column(StorableText, default=None)
+    published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
 
 
 class EventRow(Row, kw_only=True):
@@ -274,12 +276,12 @@ class EventRow(Row, kw_only=True):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     batch: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     submission: Mapped[str | None] = mapped_column(ForeignKey("submission.id"))
-    kind: Mapped[Kind] = mapped_column(word(Kind))
+    kind: Mapped[EventKind] = mapped_column(make_word_type(EventKind))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
-    at: Mapped[datetime] = mapped_column(Moment, insert_default=now(), init=False)
+    at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
 
 
-def last_report(published: bool = False) -> ScalarSelect[int | None]:
+def select_last_report(published: bool = False) -> ScalarSelect[int | None]:
     """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
     last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id).correlate(SubmissionRow)
     return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()

@@ -15,15 +15,16 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from grader.models.recipe import Mode
-from grader.render.templates import environment
-from grader.render.text import plain
-from grader.service.api.formats import wanted
+from grader.render.templates import make_environment
+from grader.render.text import sanitise_text
+from grader.service.api.formats import choose_format
 from grader.service.api.problems import PROBLEMS, Problem, problem_response
-from grader.service.store.queries.reports import BatchStatus, SubmissionStatus
+from grader.service.store.queries.batches import BatchStatus
+from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.schema import State
 
-__all__ = ["SMALL", "Done", "answer", "page", "see_other"]
+__all__ = ["SMALL", "Done", "redirect", "render_page", "render_problem"]
 
 SMALL = 2**17  # bytes of a form without files
 _LONGEST = 50_000  # characters of a text that is shown whole
@@ -48,7 +49,7 @@ _DONE = {
 Done = Annotated[Literal["cancelled", "regraded", "published"] | None, Query()]
 
 
-def page(
+def render_page(
     name: str, token: Token | None, status: int = 200, /, headers: dict[str, str] | None = None, **values: Any
 ) -> Response:
     """Return a page.
@@ -65,29 +66,29 @@ def page(
     return HTMLResponse(text.encode("utf-8", "replace"), status, headers)
 
 
-def answer(request: Request, problem: Problem) -> Response:
+def render_problem(request: Request, problem: Problem) -> Response:
     """Return a problem as a page that says what to do next; as problem details to whom no page is of use."""
     kind = PROBLEMS[problem.slug]
     try:
-        form = wanted(None, request.headers.get("accept", ""), {"json": "application/json", "html": "text/html"})
+        form = choose_format(None, request.headers.get("accept", ""), {"json": "application/json", "html": "text/html"})
     except Problem:
         form = "json"
     if form == "json":
         return problem_response(problem, request.url.path)
     if problem.slug == "unauthorized" and request.method == "GET":
-        return see_other("/sign-in", next=request.url.path)
+        return redirect("/sign-in", next=request.url.path)
     back = request.url.path if request.method == "GET" else "/"
-    return page("problem", None, kind.status, problem.headers, kind=kind, problem=problem, back=back)
+    return render_page("problem", None, kind.status, problem.headers, kind=kind, problem=problem, back=back)
 
 
-def see_other(path: str, **query: str) -> Response:
+def redirect(path: str, **query: str) -> Response:
     """Send the browser to another page of this site, which it gets anew."""
     return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
 
 
 @cache
 def _environment() -> Environment:
-    made = environment(files("grader.service.web") / "templates")
+    made = make_environment(files("grader.service.web") / "templates")
     made.filters.update(whole=_whole, moment=_moment, batch_name=_batch_name)
     made.globals.update(Role=Role, State=State, modes=_MODES, states=_STATES, state_of=_state_of, done_words=_DONE)
     return made
@@ -95,7 +96,7 @@ def _environment() -> Environment:
 
 def _whole(text: str) -> Markup:
     """Escape a text that is not to be cut as messages are."""
-    return escape(plain(text, _LONGEST))
+    return escape(sanitise_text(text, _LONGEST))
 
 
 def _moment(at: datetime) -> Markup:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grader.service.api.problems import Problem
 
-__all__ = ["SITE_POLICY", "Session", "secret_of", "sign_in", "sign_out"]
+__all__ = ["SITE_POLICY", "SessionMiddleware", "read_secret", "sign_in", "sign_out"]
 
 # Pages run our own scripts and load what is ours; pictures of students' notebooks stand in the page.
 SITE_POLICY = (
@@ -32,7 +32,7 @@ _HEADERS = {
 log = logging.getLogger("grader.service.web")
 
 
-class Session:
+class SessionMiddleware:
     """ASGI middleware around the pages: takes the token out of the cookie, and refuses what other sites send."""
 
     def __init__(self, app: ASGIApp, answer: Callable[[Request, Problem], Response]) -> None:
@@ -67,7 +67,7 @@ class Session:
             await self.answer(request, Problem("forbidden", detail))(scope, receive, send_dressed)
             return
         # The API's own way to tell who asks; whoever has a header of their own asks the API.
-        bearer = [(b"authorization", f"Bearer {secret}".encode())] if (secret := secret_of(request)) else []
+        bearer = [(b"authorization", f"Bearer {secret}".encode())] if (secret := read_secret(request)) else []
         scope["headers"] = [each for each in scope["headers"] if each[0] != b"authorization"] + bearer
         try:
             await self.app(scope, receive, send_dressed)
@@ -79,7 +79,7 @@ class Session:
             await self.answer(request, failed)(scope, receive, send_dressed)
 
 
-def secret_of(request: Request) -> str:
+def read_secret(request: Request) -> str:
     """Return the secret that a browser sends, "" where it sends none."""
     secret = request.cookies.get(_COOKIE, "")
     return secret if _SECRET.fullmatch(secret) else ""

@@ -9,12 +9,12 @@ from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from grader.render.templates import stylesheet
+from grader.render.templates import load_stylesheet
 from grader.service.api.problems import handle_problems
 from grader.service.api.service import Service
-from grader.service.web.page import answer
+from grader.service.web.page import render_problem
 from grader.service.web.routes import batches, home, marks, notebooks, regrades, sign_in, submissions
-from grader.service.web.session import Session
+from grader.service.web.session import SessionMiddleware
 
 __all__ = ["Website"]
 
@@ -51,10 +51,10 @@ def _website(service: Service) -> FastAPI:
         website.include_router(each.router)
     website.add_api_route("/static/page.css", _style, response_class=Response)
     website.mount("/static", _Static(directory=str(files("grader.service.web") / "static")))
-    handle_problems(website, answer)
-    website.add_middleware(Session, answer=answer)
+    handle_problems(website, render_problem)
+    website.add_middleware(SessionMiddleware, answer=render_problem)
     return website
 
 
 def _style() -> Response:
-    return Response(stylesheet(), media_type="text/css", headers=_FOR_A_WHILE)
+    return Response(load_stylesheet(), media_type="text/css", headers=_FOR_A_WHILE)

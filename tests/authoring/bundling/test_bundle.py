@@ -21,14 +21,14 @@ from grader.authoring.bundling import Bundled, bundle, write_bundle
 from grader.authoring.bundling.check.bundle import Bundle
 from grader.authoring.bundling.check.command import main
 from grader.authoring.bundling.check.replay import Replay
-from grader.authoring.bundling.recording import Unrecordable, recorded_steps
+from grader.authoring.bundling.recording import Unrecordable, record_steps
 from grader.authoring.new import new_assignment
 from grader.cli import app
 from grader.errors import AssignmentError, InputError
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
 from grader.judging.local import LocalStudent
-from grader.judging.solution import cells_of
+from grader.judging.solution import read_cells
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Student
 from grader.testing import Mismatch, assert_close, assert_shape
@@ -298,7 +298,7 @@ def test_only_what_a_test_minds_is_minded() -> None:
         assert_shape(student.double(torch.zeros(3)), (3,))
         student.double(torch.ones(()))
 
-    steps = recorded_steps(test, solution_of(double=lambda X: 2 * X))
+    steps = record_steps(test, solution_of(double=lambda X: 2 * X))
     assert [step.minded for step in steps] == [("values",), ("shape",), ()]
 
 
@@ -309,7 +309,7 @@ def test_what_is_drawn_at_random_is_not_recorded() -> None:
             raise Mismatch("not within its bounds")
 
     with pytest.raises(Unrecordable, match="at random"):
-        recorded_steps(test, solution_of(draw=lambda: torch.rand(())))
+        record_steps(test, solution_of(draw=lambda: torch.rand(())))
 
 
 def test_what_no_recording_can_tell_is_left_out_with_the_reason(hw2: Assignment) -> None:
@@ -369,7 +369,7 @@ def test_the_solution_is_right_and_no_alternative_is_called_wrong(hw2: Assignmen
     assert set(verdicts(checks, solution.namespace()).values()) == {"right"}
     paths = sorted((hw2.folder / "alternatives").glob("*.py"))
     for path in (each for each in paths if each.stem != "on_the_device"):  # its GPU is the sandbox's
-        names = solution.with_definitions(list(cells_of(path, own))).namespace()
+        names = solution.with_definitions(list(read_cells(path, own))).namespace()
         found = verdicts(checks, names)
         assert "wrong" not in found.values(), f"{path.name}: {found}"
 

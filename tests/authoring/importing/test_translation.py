@@ -7,9 +7,10 @@ import ast
 import pytest
 
 from grader.authoring.importing.names import Bindings
-from grader.authoring.importing.questions import Form, Question
+from grader.authoring.importing.questions import Question, QuestionKind
 from grader.authoring.importing.refusal import Untranslatable
-from grader.authoring.importing.translation import Translated, translated
+from grader.authoring.importing.translation import Translated
+from grader.authoring.importing.translation import translate as translate_part
 
 NOTEBOOK = """
 import math, os
@@ -29,13 +30,13 @@ class Wrong(Exception): pass
 """
 
 
-def translate(code: str, *before: str, form: Form = Form.STATEMENTS) -> Translated:
+def translate(code: str, *before: str, form: QuestionKind = QuestionKind.STATEMENTS) -> Translated:
     question = Question("q", "", 1, "here", form, (code,), before)
-    return translated(code, question, Bindings([NOTEBOOK]))
+    return translate_part(code, question, Bindings([NOTEBOOK]))
 
 
 def session(code: str) -> Translated:
-    return translate(code, form=Form.EXAMPLES)
+    return translate(code, form=QuestionKind.EXAMPLES)
 
 
 def statements(made: Translated) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from grader.sandbox.guest.checkpoint import Moment
+from grader.sandbox.guest.checkpoint import Checkpoint
 
 Namespace = dict[str, Any]
 
@@ -23,7 +23,7 @@ def ran(source: str, namespace: Namespace | None = None) -> Namespace:
 
 def test_a_function_that_was_rebound_is_put_back() -> None:
     namespace = ran("def f(): return 1")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("def f(): return 2", namespace)
     assert moment.same()
     moment.put_back(namespace)
@@ -48,7 +48,7 @@ def test_a_function_that_was_rebound_is_put_back() -> None:
 )
 def test_what_a_function_calls_is_put_back_too(before: str) -> None:
     namespace = ran(f"def g(): return 1\n{before}")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("def g(): return 2", namespace)
     assert namespace["f"]() == 2
     moment.put_back(namespace)
@@ -57,7 +57,7 @@ def test_what_a_function_calls_is_put_back_too(before: str) -> None:
 
 def test_a_number_that_a_function_uses_is_put_back() -> None:
     namespace = ran("size = 1\ndef f(): return size")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("size = 2", namespace)
     assert moment.same()
     moment.put_back(namespace)
@@ -66,7 +66,7 @@ def test_a_number_that_a_function_uses_is_put_back() -> None:
 
 def test_what_was_written_further_down_is_not_there() -> None:
     namespace = ran("def f(): return g()")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("def g(): return 1", namespace)
     moment.put_back(namespace)
     with pytest.raises(NameError):
@@ -75,7 +75,7 @@ def test_what_was_written_further_down_is_not_there() -> None:
 
 def test_a_builtin_that_was_shadowed_later_is_itself_again() -> None:
     namespace = ran("def f(): return sum([1, 2])")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("sum = 3", namespace)
     assert moment.same()
     moment.put_back(namespace)
@@ -84,7 +84,7 @@ def test_a_builtin_that_was_shadowed_later_is_itself_again() -> None:
 
 def test_names_out_of_reach_stay_as_they_are() -> None:
     namespace = ran("def f(): return 1\nother = 1")
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     ran("other = 2", namespace)
     moment.put_back(namespace)
     assert namespace["other"] == 2
@@ -108,7 +108,7 @@ IN_PLACE = {
 def test_what_was_changed_in_place_is_not_the_same(case: str) -> None:
     before, change = IN_PLACE[case]
     namespace = ran(before)
-    moment = Moment(["f"], namespace)
+    moment = Checkpoint(["f"], namespace)
     assert moment.same()
     ran(change, namespace)
     assert not moment.same()
@@ -126,7 +126,7 @@ def test_what_was_changed_in_place_is_not_the_same(case: str) -> None:
     ],
 )
 def test_what_cannot_be_followed_is_not_surely_the_same(unsure: str) -> None:
-    assert not Moment(["f"], ran(unsure)).same()
+    assert not Checkpoint(["f"], ran(unsure)).same()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_cannot_be_followed_is_not_surely_the_same(unsure: str) -> None:
     ids=["default dtype", "gradients"],
 )
 def test_other_settings_of_torch_are_not_the_same(change: Callable[[], object], undo: Callable[[], object]) -> None:
-    moment = Moment(["f"], ran("def f(): return torch.ones(1)"))
+    moment = Checkpoint(["f"], ran("def f(): return torch.ones(1)"))
     change()
     try:
         assert not moment.same()
@@ -156,7 +156,7 @@ def test_what_was_put_in_a_package_s_place_is_not_the_same(
     holder: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uses = "torch.relu(X), torch.nn.functional.relu(X), torch.nn.ReLU()(X), X.sum(), range(2)"
-    moment = Moment(["f"], ran(f"def f(X): return {uses}"))
+    moment = Checkpoint(["f"], ran(f"def f(X): return {uses}"))
     assert moment.same()
     with monkeypatch.context() as patch:
         patch.setattr(holder, name, functools.partial(getattr(holder, name)))
@@ -168,9 +168,9 @@ def test_a_package_s_functions_are_not_looked_into() -> None:
     namespace = ran(
         "from statistics import mean\ndef f(): return mean([1, 2]), torch.nn.functional.relu(torch.ones(1))"
     )
-    assert Moment(["f"], namespace).same()
+    assert Checkpoint(["f"], namespace).same()
 
 
 def test_a_chain_without_end_is_not_followed_to_its_end() -> None:
     namespace = ran("chain = ()\nfor _ in range(100_000): chain = (chain,)\ndef f(): return chain")
-    assert not Moment(["f"], namespace).same()
+    assert not Checkpoint(["f"], namespace).same()

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from grader.sandbox.guest.objects import Objects, small_value, unchanged
+from grader.sandbox.guest.objects import Objects, is_unchanged, read_small_value
 from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle, decode, encode
-from grader.sandbox.protocol.tensors import array_of, tensor_of
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
 
 class Hostile(torch.Tensor):
@@ -66,28 +66,28 @@ TENSORS = {
 def test_a_tensor_goes_out_with_its_values_whatever_its_layout(tensor: torch.Tensor, values: Any) -> None:
     array = Objects().outgoing(tensor)
     assert isinstance(array, Array)
-    back = tensor_of(decode(encode(array)))
+    back = array_to_tensor(decode(encode(array)))
     expected = torch.arange(8.0).reshape(1, 2, 2, 2) if values is None else torch.tensor(values)
     assert torch.equal(back, expected.reshape(back.shape) if expected.numel() == 0 else expected)
 
 
 @pytest.mark.parametrize("dtype", ITEM_BYTES)
 def test_a_tensor_keeps_its_dtype(dtype: str) -> None:
-    array = array_of(torch.ones(2, 2).to(getattr(torch, dtype)))
+    array = tensor_to_array(torch.ones(2, 2).to(getattr(torch, dtype)))
     assert isinstance(array, Array)
     assert (array.dtype, array.shape, len(array.data)) == (dtype, (2, 2), 4 * ITEM_BYTES[dtype])
 
 
 def test_a_tensor_of_another_dtype_is_a_named_failure() -> None:
-    assert array_of(torch.zeros(2, dtype=torch.uint16)) == Failure(
+    assert tensor_to_array(torch.zeros(2, dtype=torch.uint16)) == Failure(
         "Malformed", "a tensor of dtype torch.uint16 is no plain data"
     )
 
 
 def test_a_tensor_that_came_in_shares_no_memory_with_its_array() -> None:
     array = Array("uint8", (3,), b"abc")
-    tensor_of(array).zero_()
-    assert tensor_of(array).tolist() == [97, 98, 99]
+    array_to_tensor(array).zero_()
+    assert array_to_tensor(array).tolist() == [97, 98, 99]
 
 
 NUMPY = {
@@ -107,7 +107,7 @@ NUMPY = {
 def test_a_numpy_array_goes_out_like_a_tensor(array: Any, expected: torch.Tensor) -> None:
     outgoing = Objects().outgoing(array)
     assert isinstance(outgoing, Array)
-    back = tensor_of(outgoing)
+    back = array_to_tensor(outgoing)
     assert (back.shape, back.dtype) == (expected.shape, expected.dtype)
     assert torch.equal(back, expected)
 
@@ -160,7 +160,7 @@ def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
 
 
 def _sent_and_kept() -> tuple[Any, Any]:
-    array = array_of(torch.tensor([1.0, 2.0, float("nan")]))
+    array = tensor_to_array(torch.tensor([1.0, 2.0, float("nan")]))
     sent = ((array, 3, (array, {"deep": array})), {"K": array})
     return sent, Objects().incoming(sent)
 
@@ -169,7 +169,7 @@ def test_arguments_that_were_only_read_are_unchanged() -> None:
     sent, kept = _sent_and_kept()
     kept[0][0].sum()
     kept[0][0].clone().zero_()
-    assert unchanged(sent, kept)
+    assert is_unchanged(sent, kept)
 
 
 @pytest.mark.parametrize("reach", ["first", "nested", "in a dict in a tuple", "keyword"])
@@ -195,41 +195,41 @@ def test_arguments_changed_in_place_are_noticed(reach: str, change: str) -> None
             tensor.data = tensor.double()
         case "swap":
             tensor.set_(torch.zeros(3))
-    assert not unchanged(sent, kept)
+    assert not is_unchanged(sent, kept)
 
 
 def test_a_tensor_taken_out_of_an_argument_is_noticed() -> None:
     sent, kept = _sent_and_kept()
     kept[0][2][1].pop("deep")
-    assert not unchanged(sent, kept)
+    assert not is_unchanged(sent, kept)
 
 
 def test_small_values_are_noted_and_large_or_strange_ones_are_not() -> None:
-    assert small_value(torch.tensor([1.0])) == array_of(torch.tensor([1.0]))
-    assert small_value(numpy.array([1, 2])) == array_of(torch.tensor([1, 2]))
-    assert small_value(torch.Size([6, 8])) == (6, 8)
-    assert small_value((3, 4)) == (3, 4)
-    assert isinstance(small_value(torch.zeros(1024)), Array)
+    assert read_small_value(torch.tensor([1.0])) == tensor_to_array(torch.tensor([1.0]))
+    assert read_small_value(numpy.array([1, 2])) == tensor_to_array(torch.tensor([1, 2]))
+    assert read_small_value(torch.Size([6, 8])) == (6, 8)
+    assert read_small_value((3, 4)) == (3, 4)
+    assert isinstance(read_small_value(torch.zeros(1024)), Array)
     strange: list[Any] = [
         *(torch.zeros(1025), torch.zeros(0), torch.zeros((1,) * 7), numpy.zeros(2000), numpy.array(["a"])),
         *((), (1,) * 9, (1, 2.0), (True,), [1, 2], "text", None, 5, object()),
     ]
-    assert [thing for thing in strange if small_value(thing) is not None] == []
+    assert [thing for thing in strange if read_small_value(thing) is not None] == []
 
 
 def test_a_number_in_an_array_of_numpy_is_noted_with_its_shape() -> None:
-    value = small_value(numpy.array(5.0))
+    value = read_small_value(numpy.array(5.0))
     assert isinstance(value, Array)
     assert value.shape == ()
 
 
 def test_small_layers_are_noted_by_their_parameters() -> None:
-    noted = small_value(nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False))
+    noted = read_small_value(nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False))
     assert {name: array.shape for name, array in noted.items()} == {"weight": (1, 1, 1, 2)}
-    assert set(small_value(nn.Linear(2, 1))) == {"weight", "bias"}
-    assert small_value(nn.Linear(100, 100)) is None
-    assert small_value(nn.ReLU()) is None
-    assert small_value(nn.LazyLinear(3)) is None
+    assert set(read_small_value(nn.Linear(2, 1))) == {"weight", "bias"}
+    assert read_small_value(nn.Linear(100, 100)) is None
+    assert read_small_value(nn.ReLU()) is None
+    assert read_small_value(nn.LazyLinear(3)) is None
 
 
 def test_looking_at_a_hostile_object_does_nothing_worse_than_finding_nothing() -> None:
@@ -242,6 +242,6 @@ def test_looking_at_a_hostile_object_does_nothing_worse_than_finding_nothing() -
         def named_parameters(self, *_: Any, **__: Any) -> Any:
             raise RuntimeError("no")
 
-    assert small_value(Liar()) is None
-    assert small_value(Broken()) is None
-    assert small_value(torch.tensor([1.0]).as_subclass(Hostile)) in (None, array_of(torch.tensor([1.0])))
+    assert read_small_value(Liar()) is None
+    assert read_small_value(Broken()) is None
+    assert read_small_value(torch.tensor([1.0]).as_subclass(Hostile)) in (None, tensor_to_array(torch.tensor([1.0])))

@@ -18,7 +18,7 @@ import pytest
 
 import grader
 from grader.errors import SandboxFault
-from grader.sandbox.host.execution import Execution, Watch
+from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Zygote, ZygoteLine
 from grader.sandbox.jail.isolation import LAYERS
@@ -274,7 +274,7 @@ def test_hidden_folders_are_empty_inside(zygote: Zygote, tmp_path: Path) -> None
     cell = f"import os\nshape = (1, *[2 for _ in os.listdir({str(hidden)!r})])"
     with closing(Execution()) as execution, zygote.sandbox(LIMITS, hidden=[hidden]) as sandbox:
         notebook = submission(cell).notebooks[0]
-        run_notebook(sandbox, notebook, Watch(("f",), 1), LIMITS, time.monotonic() + 60, execution)
+        run_notebook(sandbox, notebook, RunOptions(("f",), 1), LIMITS, time.monotonic() + 60, execution)
         assert [note.value for note in execution.notes] == [(1,)]
 
 

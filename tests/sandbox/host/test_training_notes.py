@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grader.models.recipe import Mode
-from grader.sandbox.host.training_notes import own_training
+from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.encoding import Array
 from tests.sandbox.conftest import Run
 
@@ -50,7 +50,7 @@ FORGED: dict[str, tuple[str, Any]] = {
 
 
 def test_a_note_of_the_right_form_is_kept() -> None:
-    kept = own_training("homework.ipynb", 1, NOTE)
+    kept = read_own_training("homework.ipynb", 1, NOTE)
     assert (kept.model, kept.steps, kept.lr, kept.planned_epochs, kept.epochs) == ("LeNet", 60, 0.1, 10, None)
     assert kept.findings == (("no_step", "call step()"),)
     assert kept.losses == (2.3, 2.2)
@@ -59,18 +59,18 @@ def test_a_note_of_the_right_form_is_kept() -> None:
 @pytest.mark.parametrize(("name", "value"), FORGED.values(), ids=FORGED.keys())
 def test_a_note_of_another_form_is_refused(name: str, value: Any) -> None:
     with pytest.raises((ArithmeticError, AttributeError, KeyError, TypeError, ValueError)):
-        own_training("homework.ipynb", 1, NOTE | {name: value})
+        read_own_training("homework.ipynb", 1, NOTE | {name: value})
 
 
 @pytest.mark.parametrize("name", sorted(NOTE.keys() - {"note", "cell"}))
 def test_a_note_that_lacks_something_is_refused(name: str) -> None:
     with pytest.raises(KeyError):
-        own_training("homework.ipynb", 1, {key: value for key, value in NOTE.items() if key != name})
+        read_own_training("homework.ipynb", 1, {key: value for key, value in NOTE.items() if key != name})
 
 
 def test_what_is_too_long_is_cut_and_what_is_no_number_is_left_out() -> None:
     long = {"model": "x" * 1000, "findings": (("y" * 1000, "z" * 1000),) * 100, "losses": (math.nan, 1.0) * 100}
-    kept = own_training("homework.ipynb", 1, NOTE | long | {"lr": math.nan, "pixels": (0.0, math.inf)})
+    kept = read_own_training("homework.ipynb", 1, NOTE | long | {"lr": math.nan, "pixels": (0.0, math.inf)})
     assert len(kept.model) == 100
     assert len(kept.findings) == 20
     assert {(len(name), len(text)) for name, text in kept.findings} == {(40, 500)}

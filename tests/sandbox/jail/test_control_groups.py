@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.sandbox.jail.control_groups import control_groups
+from grader.sandbox.jail.control_groups import make_control_groups
 from tests.support.running import LIMITS
 
 BOTH = frozenset({"memory", "pids"})
@@ -17,7 +17,7 @@ BOTH = frozenset({"memory", "pids"})
 
 def _made() -> dict[str, Path]:
     """Return where groups can be made on this machine; skips where they cannot."""
-    with control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, BOTH) as places:
         missing = [reason for reason in places.values() if not reason.startswith("/")]
         if missing:
             pytest.skip(missing[0])
@@ -26,7 +26,7 @@ def _made() -> dict[str, Path]:
 
 def test_groups_have_their_bounds_and_are_removed() -> None:
     _made()
-    with control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, BOTH) as places:
         folder = Path(places["memory"])
         bound = next(folder / name for name in ("memory.max", "memory.limit_in_bytes") if (folder / name).exists())
         assert int(bound.read_text()) == LIMITS.memory_bytes
@@ -36,7 +36,7 @@ def test_groups_have_their_bounds_and_are_removed() -> None:
 
 def test_groups_are_removed_with_whoever_is_left_in_them() -> None:
     _made()
-    with control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, BOTH) as places:
         sleeper = subprocess.Popen(["sleep", "1000"])
         for place in places.values():
             Path(place, "cgroup.procs").write_text(str(sleeper.pid))
@@ -46,7 +46,7 @@ def test_groups_are_removed_with_whoever_is_left_in_them() -> None:
 
 def test_groups_are_removed_when_the_body_raises() -> None:
     _made()
-    with pytest.raises(KeyError), control_groups(LIMITS, BOTH) as places:
+    with pytest.raises(KeyError), make_control_groups(LIMITS, BOTH) as places:
         raise KeyError
     assert [place for place in places.values() if Path(place).exists()] == []
 
@@ -60,7 +60,7 @@ def test_groups_of_graders_that_were_killed_are_removed_by_the_next() -> None:
     for folder in {*orphans, *living}:
         folder.mkdir()
     try:
-        with control_groups(LIMITS, BOTH):
+        with make_control_groups(LIMITS, BOTH):
             assert [folder for folder in orphans if folder.exists()] == []
             assert all(folder.exists() for folder in living)
     finally:
@@ -70,5 +70,5 @@ def test_groups_of_graders_that_were_killed_are_removed_by_the_next() -> None:
 
 
 def test_only_the_kinds_that_are_wanted_are_made() -> None:
-    with control_groups(LIMITS, frozenset()) as places:
+    with make_control_groups(LIMITS, frozenset()) as places:
         assert places == {}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from grader.sandbox.protocol.encoding import ITEM_BYTES, Array, Failure, Handle, Malformed, decode, encode
-from grader.sandbox.protocol.tensors import array_of, tensor_of
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
 VALUES: list[Any] = [
     None,
@@ -60,9 +60,9 @@ def test_lists_come_back_as_tuples() -> None:
 def test_tensors_of_every_dtype_survive(dtype: str) -> None:
     tensor = torch.tensor([[0, 1, 2], [100, 5, 0]]).to(getattr(torch, dtype))
     for each in (tensor, tensor[0, 1], tensor[:0]):
-        array = array_of(each)
+        array = tensor_to_array(each)
         assert isinstance(array, Array)
-        back = tensor_of(decode(encode(array)))
+        back = array_to_tensor(decode(encode(array)))
         assert back.dtype == each.dtype
         assert torch.equal(back, each)
 
@@ -218,7 +218,7 @@ def test_whatever_array_is_decoded_can_be_made_a_tensor() -> None:
             array = decode(_array(code, shape, length, b"\1" * length))
         except Malformed:
             continue
-        assert tensor_of(array).shape == shape
+        assert array_to_tensor(array).shape == shape
 
 
 HOSTILE = {

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.sandbox.protocol.encoding import decode, encode
-from grader.sandbox.protocol.values import packed, unpacked
+from grader.sandbox.protocol.values import pack_value, unpack_value
 
 
 class Refused(Exception):
@@ -40,7 +40,7 @@ def refuse(thing: Any) -> Any:
 
 
 def across(thing: Any) -> Any:
-    return unpacked(decode(encode(packed(thing, refuse))), refuse)
+    return unpack_value(decode(encode(pack_value(thing, refuse))), refuse)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just(...)
@@ -134,4 +134,4 @@ def test_what_is_no_value_or_too_large_is_kept_where_it_is(thing: Any) -> None:
 )  # fmt: skip
 def test_what_no_value_becomes_is_refused(data: Any) -> None:
     with pytest.raises((AttributeError, IndexError, Refused, TypeError, ValueError)):
-        unpacked(data, refuse)
+        unpack_value(data, refuse)

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import uvicorn
 
-from grader.service.application import application
+from grader.service.application import make_application
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
 from grader.service.store.queries.tokens import Role, create_token
@@ -146,7 +146,7 @@ def free_port() -> int:
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """Serve the application from a thread and give its URL."""
-    server = uvicorn.Server(uvicorn.Config(application(settings), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(make_application(settings), log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],))
         serving.start()

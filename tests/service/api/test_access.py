@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from grader.service.store.queries.leases import give_back, refuse
+from grader.service.store.queries.leases import give_back_lease, refuse_job
 from grader.service.store.queries.tokens import revoke_token
 from tests.service.api.conftest import Api
 from tests.support.api_work import claimed, graded, hand_in, hand_in_own
@@ -115,7 +115,7 @@ def test_a_machine_sums_up_what_it_handed_in(api: Api, path: str, status: int) -
 def test_a_system_error_is_told_to_staff_in_full_and_to_others_in_brief(api: Api) -> None:
     own = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
-    give_back(api.store, lease, "no space left on /var/lib/secret", attempts=1)
+    give_back_lease(api.store, lease, "no space left on /var/lib/secret", attempts=1)
     for path in ("", "/report"):
         told_to_kim = api["kim"].get(f"/v1/submissions/{own}{path}").text
         assert "a system error; staff are told" in told_to_kim
@@ -128,7 +128,7 @@ def test_a_system_error_is_told_to_staff_in_full_and_to_others_in_brief(api: Api
 def test_what_a_student_can_repair_is_told_to_the_student(api: Api) -> None:
     own = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
-    refuse(api.store, lease, "hw2.ipynb is no notebook; export it again")
+    refuse_job(api.store, lease, "hw2.ipynb is no notebook; export it again")
     assert api["kim"].get(f"/v1/submissions/{own}").json()["message"] == "hw2.ipynb is no notebook; export it again"
     problem = api["kim"].get(f"/v1/submissions/{own}/report").json()
     assert problem["type"] == "/problems/no-report"

@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.service.store.queries.leases import finish
+from grader.service.store.queries.leases import finish_job
 from grader.submission.executed_notebook import ExecutedNotebook
 from tests.service.api.conftest import Api
 from tests.support.api_work import claimed, graded, hand_in_own, report
@@ -24,7 +24,7 @@ def own(api: Api) -> str:
     """A submission of kim's that was graded."""
     submission: str = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
-    finish(api.store, lease, report(lease), [executed("<script> 가")])
+    finish_job(api.store, lease, report(lease), [executed("<script> 가")])
     return submission
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.service.api.formats import wanted
+from grader.service.api.formats import choose_format
 from grader.service.api.problems import Problem
 
 OFFERED = {"json": "application/json", "html": "text/html", "text": "text/plain"}
@@ -27,15 +27,15 @@ OFFERED = {"json": "application/json", "html": "text/html", "text": "text/plain"
     ],
 )
 def test_the_header_chooses(accept: str, found: str) -> None:
-    assert wanted(None, accept, OFFERED) == found
+    assert choose_format(None, accept, OFFERED) == found
 
 
 def test_the_query_comes_before_the_header() -> None:
-    assert wanted("text", "text/html", OFFERED) == "text"
+    assert choose_format("text", "text/html", OFFERED) == "text"
 
 
 @pytest.mark.parametrize("accept", ["image/png", "text/html;q=0"])
 def test_what_is_not_offered_is_not_given(accept: str) -> None:
     with pytest.raises(Problem, match="text/html, text/plain") as refused:
-        wanted(None, accept, OFFERED)
+        choose_format(None, accept, OFFERED)
     assert refused.value.slug == "not-acceptable"

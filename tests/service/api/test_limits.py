@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from grader.errors import InputError
-from grader.service.api.limits import RequestLimits, network_of
-from grader.service.application import application
+from grader.service.api.limits import RequestLimits, find_network
+from grader.service.application import make_application
 from grader.service.settings import Settings
 from tests.service.api.conftest import Api
 
@@ -49,7 +49,7 @@ def test_without_redis_each_process_counts_alone() -> None:
 @pytest.mark.parametrize("broker", ["amqp://user:secret@elsewhere", "nonsense", "redis://host:port/0"])
 def test_a_broker_that_is_no_redis_is_refused_at_the_start(settings: Settings, broker: str) -> None:
     with pytest.raises(InputError, match="GRADER_BROKER") as refused:
-        application(replace(settings, broker=broker))
+        make_application(replace(settings, broker=broker))
     assert "secret" not in str(refused.value)
 
 
@@ -72,7 +72,7 @@ def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(silent: socket.s
     ],
 )
 def test_who_has_a_whole_network_is_one_caller(address: str, counted: str) -> None:
-    assert network_of(address) == counted
+    assert find_network(address) == counted
 
 
 def test_too_many_requests_are_told_when_to_come_back(started: Callable[[Settings], Api], settings: Settings) -> None:

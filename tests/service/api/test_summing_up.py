@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from grader.assignment import Assignment
-from grader.service.store.queries.leases import give_back, refuse
+from grader.service.store.queries.leases import give_back_lease, refuse_job
 from tests.service.api.conftest import Api
 from tests.support.api_work import claimed, graded, hand_in, notebook, zipped
 
@@ -24,11 +24,11 @@ def batch(api: Api) -> str:
     for lease in claimed(api.store):
         key = key_of(api, lease.submission)
         if key == "lee":
-            refuse(api.store, lease, "hw2.ipynb is no notebook")
+            refuse_job(api.store, lease, "hw2.ipynb is no notebook")
         elif key == "park":
-            give_back(api.store, lease, "no space left on /secret", attempts=1)
+            give_back_lease(api.store, lease, "no space left on /secret", attempts=1)
         else:
-            give_back(api.store, lease, "again", attempts=9)
+            give_back_lease(api.store, lease, "again", attempts=9)
     graded(api.store, points=4.5)
     return batch
 
@@ -52,7 +52,7 @@ def test_an_overview_sums_up_what_has_ended(api: Api, batch: str) -> None:
 def test_a_machine_s_overview_has_no_insides(api: Api) -> None:
     batch = hand_in(api["ci"], "kim").json()["batch"]
     (lease,) = claimed(api.store)
-    give_back(api.store, lease, "no space left on /secret", attempts=1)
+    give_back_lease(api.store, lease, "no space left on /secret", attempts=1)
     for path in ("overview", "overview?format=html", "gradebook"):
         answer = api["ci"].get(f"/v1/batches/{batch}/{path}")
         assert answer.status_code == 200

@@ -15,10 +15,10 @@ from sqlalchemy import text
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
-from grader.service.store.database import Store, engine_of, migrate
-from grader.service.store.queries.dispatch import dispatch
-from grader.service.store.queries.hand_ins import NewSubmission, accept
-from grader.service.store.queries.leases import Lease, claim
+from grader.service.store.database import Store, make_engine, migrate
+from grader.service.store.queries.dispatch import mark_dispatched
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
+from grader.service.store.queries.leases import Lease, claim_lease
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
 from grader.service.store.schema import Row
 from tests.support.postgresql import Server, server
@@ -74,7 +74,7 @@ def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Setti
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "grader.sqlite")
         return settings
     url: str = request.getfixturevalue("migrated_postgresql")
-    engine = engine_of(url)
+    engine = make_engine(url)
     with engine.begin() as connection:  # making a database takes seconds
         connection.execute(text("SET lock_timeout = '10s'"))  # an earlier test may have left a transaction open
         connection.execute(text(f"TRUNCATE {', '.join(Row.metadata.tables)}"))
@@ -108,12 +108,12 @@ def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, 
         NewSubmission(f"s{number}", f"Student {number}", {"id": str(number)}, [("a.ipynb", b"%d" % number)], person)
         for number in range(count)
     ]
-    return accept(store, owner, "hw2", mode, "Homework 2", submissions).batch
+    return accept_batch(store, owner, "hw2", mode, "Homework 2", submissions).batch
 
 
 def gradings(store: Store, count: int) -> list[str]:
     """Return the ids of so many gradings in the order in which they are to be graded."""
-    published = [each.grading for each in dispatch(store, share=count, republish_seconds=1000)]
+    published = [each.grading for each in mark_dispatched(store, share=count, republish_seconds=1000)]
     assert len(published) == count
     return published
 
@@ -126,7 +126,9 @@ def leased(store: Store, owner: Token, mode: Mode = Mode.NONE, seconds: float = 
 
 
 def claimed(store: Store, grading: str, seconds: float = 60) -> Lease:
-    lease = claim(store, grading, "worker-1", seconds, "cpu") or claim(store, grading, "worker-1", seconds, "gpu")
+    lease = claim_lease(store, grading, "worker-1", seconds, "cpu") or claim_lease(
+        store, grading, "worker-1", seconds, "gpu"
+    )
     assert lease
     return lease
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, type_coerce
 
-from grader.service.store.columns import Moment, now
+from grader.service.store.columns import Timestamp, now
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import Role
 from grader.service.store.schema import TokenRow
@@ -33,7 +33,7 @@ def test_a_moment_comes_back_as_it_was(store: Store) -> None:
 def test_the_databases_clock_is_that_of_this_machine_and_seconds_can_be_added(store: Store) -> None:
     before = datetime.now(UTC)
     with store.reading() as session:
-        present, later = session.execute(select(now(), type_coerce(now() + 90.5, Moment))).one()
+        present, later = session.execute(select(now(), type_coerce(now() + 90.5, Timestamp))).one()
     tolerated = timedelta(seconds=0.01)  # SQLite counts milliseconds
     assert before - tolerated <= present <= datetime.now(UTC) + tolerated
     assert abs(later - present - timedelta(seconds=90.5)) < tolerated

@@ -14,7 +14,7 @@ from sqlalchemy import func, inspect, select, text, update
 
 from grader.errors import InputError, SystemFault
 from grader.service.settings import Settings
-from grader.service.store.database import MIGRATIONS, Store, check_migrated, engine_of, migrate
+from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
 from grader.service.store.queries.tokens import Role
 from grader.service.store.schema import Row, TokenRow
 from tests.service.store.conftest import at_once, token
@@ -22,7 +22,7 @@ from tests.service.store.conftest import at_once, token
 
 def test_the_migrations_make_the_tables_of_the_code(empty: Settings) -> None:
     migrate(empty)
-    engine = engine_of(empty.database)
+    engine = make_engine(empty.database)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Row.metadata) == []
         names = {index["name"] for index in inspect(connection).get_indexes("grading")}
@@ -40,7 +40,7 @@ def test_migrating_again_changes_nothing(settings: Settings, store: Store) -> No
 
 def test_a_migration_can_be_undone_and_done_again(empty: Settings) -> None:
     migrate(empty)
-    engine = engine_of(empty.database)
+    engine = make_engine(empty.database)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 from grader.results.report import Report
-from grader.service.store.queries.leases import Lease, finish
-from grader.service.store.queries.reports import submissions
+from grader.service.store.queries.leases import Lease, finish_job
+from grader.service.store.queries.submissions import find_submissions
 from tests.service.api.conftest import Api, migrated, running, settings_in  # noqa: F401 - a fixture
 from tests.support.api_work import claimed, hand_in, report
 
@@ -135,5 +135,5 @@ def taught(migrated: Path, folder: Path, made: Callable[[Lease], Report] = as_wr
     with running(settings_in(folder)) as api:
         batch = hand_in(api["staff"], title=TITLE).json()["batch"]
         for lease in claimed(api.store):
-            finish(api.store, lease, made(lease))
-        yield Class(api, batch, {each.key: each.id for each in submissions(api.store, batch)})
+            finish_job(api.store, lease, made(lease))
+        yield Class(api, batch, {each.key: each.id for each in find_submissions(api.store, batch)})

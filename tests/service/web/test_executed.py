@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import expect
 
 from grader.models.recipe import Mode
-from grader.service.store.queries.hand_ins import NewSubmission, accept
-from grader.service.store.queries.leases import finish
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
+from grader.service.store.queries.leases import finish_job
 from grader.service.store.queries.tokens import find_token
 from grader.submission.executed_notebook import ExecutedNotebook
 from tests.render.test_html_in_browser import MARK, hostile
@@ -63,10 +63,10 @@ def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             text: dict[str, Any] = {"cell_type": "markdown", "source": "# Mine", "metadata": {}}
             file = {"cells": [text, cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}
             new = NewSubmission(who, who, {}, [("hw2.ipynb", json.dumps(file).encode())], who)
-            accept(store, token, "hw2", Mode.NONE, who, [new])
+            accept_batch(store, token, "hw2", Mode.NONE, who, [new])
             (lease,) = claimed(store)
             ran: tuple[Mapping[str, Any], ...] = (text, {**cell, "outputs": outputs})
-            finish(store, lease, as_written(lease), [ExecutedNotebook("hw2.ipynb", ran)])
+            finish_job(store, lease, as_written(lease), [ExecutedNotebook("hw2.ipynb", ran)])
             ids[who] = lease.submission
         yield Class(made.api, made.batch, ids)
 

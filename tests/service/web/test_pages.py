@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 
 from grader.models.recipe import Mode
 from grader.results.report import Report
-from grader.service.store.queries.hand_ins import NewSubmission, accept
-from grader.service.store.queries.leases import Lease, finish
-from grader.service.store.queries.reports import regrade
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
+from grader.service.store.queries.leases import Lease, finish_job
+from grader.service.store.queries.regrades import create_regrade
 from grader.service.store.queries.tokens import find_token
 from tests.render.test_html import EVIDENCE, FULL
 from tests.render.test_html_in_browser import MARK, TRAINING, hostile, report_of
@@ -130,7 +130,7 @@ def test_a_report_appears_while_its_student_waits(own_course: Class, visit: Call
 def test_what_a_reader_opened_stays_open_while_the_page_is_kept_up(
     own_course: Class, visit: Callable[..., Visitor]
 ) -> None:
-    assert regrade(own_course.api.store, own_course.batch, "r2", Mode.NONE) == 3
+    assert create_regrade(own_course.api.store, own_course.batch, "r2", Mode.NONE) == 3
     page = visit(own_course.url).sign_in(own_course.secret("staff"), f"/submissions/{own_course.ids['kim']}")
     page.locator("summary", has_text="Discussion").click()
     for _ in range(2):
@@ -238,9 +238,9 @@ def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         token = find_token(store, course.secret("staff"))
         assert token
         new = NewSubmission("kim", text, names, [(f"{text}.ipynb", notebook)], "kim")
-        batch = accept(store, token, "hw2", Mode.NONE, text, [new]).batch
+        batch = accept_batch(store, token, "hw2", Mode.NONE, text, [new]).batch
         (lease,) = claimed(store)
         evidence = {"kind": "discussion", "text": text, "cells": [0], "words": 3}
         written = replace(as_written(lease).items[1], title=text, message=text, evidence=evidence)
-        finish(store, lease, replace(report_of(text), items=(*report_of(text).items, written)))
+        finish_job(store, lease, replace(report_of(text), items=(*report_of(text).items, written)))
         yield Class(course.api, batch, {"kim": lease.submission})

@@ -18,25 +18,25 @@ from importlib.resources import files
 from typing import Any
 
 from grader.authoring.bundling.check.bundle import CASES, Bundle
-from grader.authoring.bundling.check.command import told
+from grader.authoring.bundling.check.command import describe_item
 
-__all__ = ["own"]
+__all__ = ["read_own_bundle"]
 
 
 @cache
-def own() -> Bundle:
+def read_own_bundle() -> Bundle:
     return Bundle.of(files(__name__).joinpath(CASES).read_text(encoding="utf-8"))
 
 
 def __getattr__(name: str) -> Callable[..., None]:
     """Return what checks the function, class or model that the assignment asks for under this name."""
-    if name.startswith("_") or name not in own().names:
+    if name.startswith("_") or name not in read_own_bundle().names:
         raise AttributeError(f"{name} is nothing that this assignment checks")
 
     def checked(thing: Any, hint: int = 1) -> None:
         """Check one definition, and print what is found."""
         around = getattr(thing, "__globals__", None) or vars(sys.modules["__main__"])
-        for result in own().judged({**around, name: thing}, name):
-            print("\n".join(told(result, hint)))
+        for result in read_own_bundle().judged({**around, name: thing}, name):
+            print("\n".join(describe_item(result, hint)))
 
     return checked

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.authoring.bundling.check.cells import TimeUp, bounded
+from grader.authoring.bundling.check.cells import TimeUp, limit_time_and_output
 from grader.authoring.bundling.check.replay import Replay, Unclear, Wrong
 
-__all__ = ["CASES", "Bundle", "Result", "WrongCase", "judge", "marks_of"]
+__all__ = ["CASES", "Bundle", "ItemCheck", "WrongCase", "fingerprint_mistake", "judge_change"]
 
 CASES = "cases.json"
 
@@ -23,7 +23,7 @@ _ROUNDING = 1e-4  # between two ways to make the same mistake
 
 
 @dataclass(frozen=True)
-class Result:
+class ItemCheck:
     """What was found of one item.
 
     Attributes:
@@ -93,7 +93,7 @@ class Bundle:
         """Every name that some item looks at."""
         return tuple(dict.fromkeys(name for item in self.items for name in item["names"]))
 
-    def judged(self, names: Mapping[str, Any], *changed: str, seconds: float = 60) -> Iterator[Result]:
+    def judged(self, names: Mapping[str, Any], *changed: str, seconds: float = 60) -> Iterator[ItemCheck]:
         """Judge the items that ask for something of what changed.
 
         Args:
@@ -106,7 +106,7 @@ class Bundle:
                 yield _judged(item, names, seconds)
 
 
-def judge(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> tuple[list[WrongCase], str]:
+def judge_change(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> tuple[list[WrongCase], str]:
     """Ask an item's cases, and return those that go wrong, and why nothing can be said, "" where it can.
 
     Args:
@@ -118,7 +118,7 @@ def judge(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> 
     for number, case in enumerate(item["cases"]):
         replay = Replay(names)
         try:
-            with bounded(seconds):
+            with limit_time_and_output(seconds):
                 for step in case["steps"]:
                     replay.ask(step)
         except Wrong as mismatch:
@@ -131,7 +131,7 @@ def judge(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> 
     return wrong, ""
 
 
-def marks_of(wrong: Sequence[WrongCase]) -> list[Any]:
+def fingerprint_mistake(wrong: Sequence[WrongCase]) -> list[Any]:
     """Return what tells one mistake from another: of each wrong case its number, and two sums over what was found."""
     return [[case.number, _mark(case)] for case in wrong]
 
@@ -153,9 +153,9 @@ def _alike(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _judged(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> Result:
-    result = Result(item["id"], item["section"], "right")
-    wrong, unclear = judge(item, names, seconds)
+def _judged(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> ItemCheck:
+    result = ItemCheck(item["id"], item["section"], "right")
+    wrong, unclear = judge_change(item, names, seconds)
     if unclear:
         return replace(result, verdict="unclear", why=f"{unclear}; the course's grader may know what to do with it")
     if not wrong:
@@ -163,6 +163,6 @@ def _judged(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -
     case = wrong[0]
     first = f", first with {case.description}" if case.description else ""
     where = f"in {len(wrong)} of {len(item['cases'])} cases{first}" if len(item["cases"]) > 1 else ""
-    known = [mistake["says"] for mistake in item["mistakes"] if _alike(mistake["marks"], marks_of(wrong))]
+    known = [mistake["says"] for mistake in item["mistakes"] if _alike(mistake["marks"], fingerprint_mistake(wrong))]
     shown = [*((f"input {number}", value) for number, value in enumerate(case.inputs, start=1)), ("found", case.found)]
     return replace(result, verdict="wrong", where=where, why=". ".join([*known[:1], case.why]), shown=shown)

@@ -18,7 +18,7 @@ from typing import Any
 
 from grader.models import modules
 
-__all__ = ["Cell", "Moment", "TimeUp", "bounded", "read_cells", "run_cells"]
+__all__ = ["Cell", "CellState", "TimeUp", "limit_time_and_output", "read_notebook_cells", "run_notebook_cells"]
 
 # A cell's index among all cells, and its source.
 Cell = tuple[int, str]
@@ -32,7 +32,7 @@ class TimeUp(Exception):
     """Something ran for longer than it may."""
 
 
-def read_cells(path: Path) -> list[Cell]:
+def read_notebook_cells(path: Path) -> list[Cell]:
     """Return a notebook's code cells.
 
     Raises:
@@ -49,7 +49,7 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 @dataclass(frozen=True)
-class Moment:
+class CellState:
     """What a statement changed: its cell, and what is defined of the names that are looked for.
 
     The last moment of a notebook has no cell: there everything counts as changed.
@@ -60,7 +60,7 @@ class Moment:
     names: Mapping[str, Any]
 
 
-def run_cells(cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[Moment | str]:
+def run_notebook_cells(cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
     """Run cells, and give each moment at which a name was bound or changed, and a sentence for what ends a cell early.
 
     Args:
@@ -76,25 +76,25 @@ def run_cells(cells: Sequence[Cell], names: Sequence[str], seconds: float) -> It
         sys.modules["__main__"] = before
 
 
-def _run(module: ModuleType, cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[Moment | str]:
+def _run(module: ModuleType, cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
     marks: dict[str, Any] = {}
     for number, source in cells:
         try:
             for statement in ast.parse(source).body:
                 code = compile(ast.Module([statement], []), f"<cell {number}>", "exec", dont_inherit=True)
-                with bounded(seconds):
+                with limit_time_and_output(seconds):
                     exec(code, vars(module))
                 now = {name: _mark(vars(module).get(name)) for name in names}
                 changed = tuple(name for name, mark in now.items() if mark and mark != marks.get(name))
                 marks = now
                 if changed:
-                    yield Moment(number, changed, _defined(module, marks))
+                    yield CellState(number, changed, _defined(module, marks))
         except TimeUp:
             yield f"cell {number} was stopped after {seconds:g} seconds"
         except (Exception, SystemExit) as error:
             yield f"cell {number} raises {type(error).__name__}: {error}"
     last = _defined(module, marks)
-    yield Moment(None, tuple(last), last)
+    yield CellState(None, tuple(last), last)
 
 
 def _defined(module: ModuleType, marks: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _defined(module: ModuleType, marks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def bounded(seconds: float) -> Iterator[None]:
+def limit_time_and_output(seconds: float) -> Iterator[None]:
     """Interrupt what takes longer, and let nothing be printed.
 
     Raises:
@@ -138,7 +138,7 @@ def _without_magics(source: str) -> str:
 
 def _mark(thing: Any) -> Any:
     """Return what changes when a name is bound anew or its class is patched; None for what is not written here."""
-    if not callable(thing) or _PACKAGES.match(modules.module_of(thing)):
+    if not callable(thing) or _PACKAGES.match(modules.find_module_name(thing)):
         return None
     classes = [each for each in getattr(thing, "__mro__", ()) if each.__module__ == "__main__"]
     return (id(thing), *((name, id(value)) for each in classes for name, value in list(vars(each).items())))

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.authoring.bundling.check.bundle import Bundle, Result
-from grader.authoring.bundling.check.cells import read_cells, run_cells
+from grader.authoring.bundling.check.bundle import Bundle, ItemCheck
+from grader.authoring.bundling.check.cells import read_notebook_cells, run_notebook_cells
 
-__all__ = ["check_notebooks", "main", "told"]
+__all__ = ["check_notebooks", "describe_item", "main"]
 
 RIGHT, NOT_RIGHT, WRONG_INPUT = 0, 1, 2
 
@@ -36,7 +36,7 @@ def main(bundle: Bundle, arguments: Sequence[str]) -> int:
         return WRONG_INPUT
     shown = [result for result in results if result.item in wanted]
     for result in shown:
-        print("\n".join(told(result, options.hint)))
+        print("\n".join(describe_item(result, options.hint)))
     for notice in notices:
         print(f"note: {notice}")
     if options.hint < 3 and any(result.verdict == "wrong" for result in shown):
@@ -46,7 +46,7 @@ def main(bundle: Bundle, arguments: Sequence[str]) -> int:
     return RIGHT if all(result.verdict == "right" for result in shown) else NOT_RIGHT
 
 
-def check_notebooks(bundle: Bundle, paths: Sequence[Path], seconds: float) -> tuple[list[Result], list[str]]:
+def check_notebooks(bundle: Bundle, paths: Sequence[Path], seconds: float) -> tuple[list[ItemCheck], list[str]]:
     """Run notebooks in this process; each definition is judged as it stands, and once more at the end; the best counts.
 
     Raises:
@@ -54,8 +54,8 @@ def check_notebooks(bundle: Bundle, paths: Sequence[Path], seconds: float) -> tu
     """
     best = {result.item: result for result in _absent(bundle)}
     notices: list[str] = []
-    for path, cells in [(path, read_cells(path)) for path in paths]:
-        for moment in run_cells(cells, bundle.used, seconds):
+    for path, cells in [(path, read_notebook_cells(path)) for path in paths]:
+        for moment in run_notebook_cells(cells, bundle.used, seconds):
             if isinstance(moment, str):
                 notices.append(f"{path.name}, {moment}")
                 continue
@@ -67,7 +67,7 @@ def check_notebooks(bundle: Bundle, paths: Sequence[Path], seconds: float) -> tu
     return list(best.values()), notices
 
 
-def told(result: Result, hint: int) -> Iterator[str]:
+def describe_item(result: ItemCheck, hint: int) -> Iterator[str]:
     """Give the lines that say what was found of an item; `hint` is 1 for where, 2 for what goes wrong, 3 for inputs."""
     place = "" if result.cell is None else f" (cell {result.cell})"
     what = [result.where, f"read section {result.section} again"] if result.verdict == "wrong" else [result.why]
@@ -80,9 +80,10 @@ def told(result: Result, hint: int) -> Iterator[str]:
         yield from (f"             {line}" for line in str(value).split("\n"))
 
 
-def _absent(bundle: Bundle) -> list[Result]:
+def _absent(bundle: Bundle) -> list[ItemCheck]:
     return [
-        Result(item["id"], item["section"], "absent", why=f"{item['names'][0]} is not defined") for item in bundle.items
+        ItemCheck(item["id"], item["section"], "absent", why=f"{item['names'][0]} is not defined")
+        for item in bundle.items
     ]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from grader.models import modules
 
-__all__ = ["Replay", "Unclear", "Wrong", "layer_of"]
+__all__ = ["Replay", "Unclear", "Wrong", "describe_layer"]
 
 _LAYERS = {"convolution": "convolution", **dict.fromkeys(("addmm", "baddbmm", "bmm", "mm"), "linear")}
 _POOLS = ("pool", "mean", "amax", "max")
@@ -96,7 +96,7 @@ class Replay:
             self._made[step["made"]] = thing
             return
         try:
-            self._keep(step, modules.sketched(thing, args, named))
+            self._keep(step, modules.sketch(thing, args, named))
             self._again[step["made"]] = lambda: thing(*args, **named)
         except Exception:
             self._keep(step, _made(lambda: thing(*args, **named)))
@@ -116,7 +116,7 @@ class Replay:
         number, module = self._module(step)
         expected = {name: self._value(value) for name, value in step["answer"].items()}
         own = self._own_names(number, {name: tuple(value.shape) for name, value in expected.items()})
-        found = modules.learnable(module)
+        found = modules.find_learnable(module)
         for name, value in expected.items():
             _compare(found[own[name]], value, f"{own[name]}: ")
 
@@ -137,14 +137,14 @@ class Replay:
         inputs = [torch.linspace(-1, 1, prod(shape), device="cpu").reshape(shape) for shape in step["inputs"]]
         if number in self._again:
             try:
-                modules.operations(module, tuple(inputs))
+                modules.trace_operations(module, tuple(inputs))
             except Exception:  # it looks at numbers, or it is wrong: then it is wrong with numbers, too
                 module = self._made[number] = _made(self._again[number])
         try:
-            found = modules.operations(module, tuple(inputs))
+            found = modules.trace_operations(module, tuple(inputs))
         except Exception:  # some models take one image at a time
-            found = _outcome(lambda: modules.operations(module, tuple(each[:1] for each in inputs)))
-        _compare_layers([layer_of(name, shape) for name, shape, _ in found], step["layers"])
+            found = _outcome(lambda: modules.trace_operations(module, tuple(each[:1] for each in inputs)))
+        _compare_layers([describe_layer(name, shape) for name, shape, _ in found], step["layers"])
         if step.get("output") and (not found or list(found[-1][1]) != step["output"]):
             shape = tuple(found[-1][1]) if found else "nothing"
             raise Wrong(f"expected shape {tuple(step['output'])}, found {shape}", shape)
@@ -152,7 +152,7 @@ class Replay:
 
     def _shapes(self, step: Mapping[str, Any]) -> None:
         _, module = self._module(step)
-        found = Counter(parameter.numel() for parameter in modules.learnable(module).values())
+        found = Counter(parameter.numel() for parameter in modules.find_learnable(module).values())
         expected = Counter(step["sizes"])
         total, wanted = sum(found.elements()), sum(expected.elements())
         if step["all"] and total != wanted:
@@ -210,7 +210,7 @@ class Replay:
 
     def _line_up(self, number: int, module: nn.Module, recorded: Sequence[Any], used: Sequence[str]) -> None:
         """Find the student's parameters by the order in which a forward pass uses them."""
-        shapes = {name: list(parameter.shape) for name, parameter in modules.learnable(module).items()}
+        shapes = {name: list(parameter.shape) for name, parameter in modules.find_learnable(module).items()}
         own = [name for name in dict.fromkeys(used) if name in shapes]
         if [shapes[name] for name in own] == [shape for _, shape in recorded]:
             self._lined_up[number] = {name: mine for (name, _), mine in zip(recorded, own, strict=True)}
@@ -220,7 +220,7 @@ class Replay:
         lined_up = self._lined_up.get(number, {})
         if recorded.keys() <= lined_up.keys():
             return lined_up
-        own = {name: tuple(each.shape) for name, each in modules.learnable(self._thing(number)).items()}
+        own = {name: tuple(each.shape) for name, each in modules.find_learnable(self._thing(number)).items()}
         if all(own.get(name) == shape for name, shape in recorded.items()):
             return {name: name for name in recorded}
         by_shape = {shape: name for name, shape in own.items()}
@@ -229,7 +229,7 @@ class Replay:
         raise Unclear("its parameters are others than the book's")
 
 
-def layer_of(name: str, shape: Sequence[int]) -> tuple[str, list[int]]:
+def describe_layer(name: str, shape: Sequence[int]) -> tuple[str, list[int]]:
     """Return which kind of layer an operation is ("" for none), and its output's shape for one image.
 
     A convolution over the whole map is a fully connected layer.

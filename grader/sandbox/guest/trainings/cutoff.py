@@ -12,7 +12,7 @@ from statistics import fmean
 
 from grader.models.recipe import Mode
 
-__all__ = ["QUICK_STEPS", "Cutoff", "Progress", "TrainingCut"]
+__all__ = ["QUICK_STEPS", "Cutoff", "LossProgress", "TrainingCut"]
 
 QUICK_STEPS = 60
 _QUICK_SECONDS = 15.0
@@ -58,7 +58,7 @@ class Cutoff:
         return "budget" if time.monotonic() >= self._ends else ""
 
 
-class Progress:
+class LossProgress:
     """Tells from its losses when a training has nothing more to reach."""
 
     def __init__(self) -> None:

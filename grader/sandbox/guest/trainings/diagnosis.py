@@ -10,9 +10,9 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from grader.sandbox.guest.trainings.trajectory import BY_HAND, Step, Trajectory
+from grader.sandbox.guest.trainings.trajectory import BY_HAND, OptimiserStep, Trajectory
 
-__all__ = ["diagnosed"]
+__all__ = ["diagnose"]
 
 _ENOUGH = 3  # steps or backward passes, before something that never happened is missed
 _USUAL_BATCH = 64  # images; `quick` cuts batches, and a student's own may be smaller
@@ -31,7 +31,7 @@ _OTHER_LOSSES = {
 _ACTIVATIONS = {"SigmoidBackward": "a sigmoid", "ReluBackward": "a ReLU", "TanhBackward": "a tanh"}
 
 
-def diagnosed(seen: Trajectory) -> tuple[tuple[str, str], ...]:
+def diagnose(seen: Trajectory) -> tuple[tuple[str, str], ...]:
     """Return the mistakes in a training loop: a stable name, and a sentence that says what was seen and what to do."""
     found = ((name, rule(seen)) for name, rule in _RULES.items())
     return tuple((name, text) for name, text in found if text)
@@ -214,11 +214,11 @@ _RULES: dict[str, Callable[[Trajectory], str]] = {
 }
 
 
-def _all(seen: Trajectory, holds: Callable[[Step], bool]) -> bool:
+def _all(seen: Trajectory, holds: Callable[[OptimiserStep], bool]) -> bool:
     return bool(seen.recorded) and all(holds(step) for step in seen.recorded)
 
 
-def _any(seen: Trajectory, holds: Callable[[Step], bool]) -> bool:
+def _any(seen: Trajectory, holds: Callable[[OptimiserStep], bool]) -> bool:
     return any(holds(step) for step in seen.recorded)
 
 

@@ -21,10 +21,10 @@ from torch.optim import optimizer as optimizers
 
 from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
-from grader.sandbox.guest.trainings.loop import Batch, Loop, given
-from grader.sandbox.guest.trainings.trajectory import Forward, LossCall
+from grader.sandbox.guest.trainings.loop import TrainingBatch, TrainingLoop, recognise_batch
+from grader.sandbox.guest.trainings.trajectory import ForwardPass, LossCall
 
-__all__ = ["Recorder"]
+__all__ = ["TrainingHooks"]
 
 _SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are let alone
 # What the functions of torch.nn.functional call, whichever way a student imported those.
@@ -42,9 +42,9 @@ class _Statement:
     """What runs now: the models it trains, its last forward pass and losses, and how deep in modules it is."""
 
     cutoff: Cutoff
-    loops: dict[int, Loop] = field(default_factory=dict)
-    current: Loop | None = None
-    forward: Forward | None = None
+    loops: dict[int, TrainingLoop] = field(default_factory=dict)
+    current: TrainingLoop | None = None
+    forward: ForwardPass | None = None
     calls: list[LossCall] = field(default_factory=list)
     depth: int = 0
     ran: set[int] = field(default_factory=set)  # modules, in the outermost one that runs now
@@ -52,11 +52,11 @@ class _Statement:
     passes: int = 0  # backward
 
 
-def _silent(method: Callable[Concatenate[Recorder, P], None]) -> Callable[Concatenate[Recorder, P], None]:
+def _silent(method: Callable[Concatenate[TrainingHooks, P], None]) -> Callable[Concatenate[TrainingHooks, P], None]:
     """Let a method do nothing inside itself, and nothing ever again once it broke: the cell must not notice."""
 
     @functools.wraps(method)
-    def quietly(self: Recorder, *args: P.args, **kwargs: P.kwargs) -> None:
+    def quietly(self: TrainingHooks, *args: P.args, **kwargs: P.kwargs) -> None:
         if self._busy or self._broken or not self._statements:
             return
         self._busy = True
@@ -71,7 +71,7 @@ def _silent(method: Callable[Concatenate[Recorder, P], None]) -> Callable[Concat
     return quietly  # type: ignore[return-value]
 
 
-class Recorder:
+class TrainingHooks:
     """Follows the trainings of a kernel.
 
     Args:
@@ -79,7 +79,7 @@ class Recorder:
         latest: gives the last training batch that a loader gave out, None where there was none.
     """
 
-    def __init__(self, mode: Mode, latest: Callable[[], Batch | None]) -> None:
+    def __init__(self, mode: Mode, latest: Callable[[], TrainingBatch | None]) -> None:
         self._mode = mode
         self._latest = latest
         self._statements: list[_Statement] = []
@@ -103,7 +103,7 @@ class Recorder:
         return bool(self._statements)
 
     @contextmanager
-    def statement(self, cell_started: float, cell_seconds: float) -> Iterator[list[Loop]]:
+    def statement(self, cell_started: float, cell_seconds: float) -> Iterator[list[TrainingLoop]]:
         """Follow a statement; the list has the models that it trained when it is over.
 
         In it a training that is cut raises TrainingCut.
@@ -114,7 +114,7 @@ class Recorder:
         """
         running = _Statement(Cutoff(self._mode, cell_started, cell_seconds))
         self._statements.append(running)
-        found: list[Loop] = []
+        found: list[TrainingLoop] = []
         try:
             if self._armed:
                 self._hook()
@@ -127,7 +127,7 @@ class Recorder:
                 self._hooked = False
 
     @_silent
-    def _finish(self, running: _Statement, found: list[Loop]) -> None:
+    def _finish(self, running: _Statement, found: list[TrainingLoop]) -> None:
         for loop in running.loops.values():
             loop.finish()
             found.append(loop)
@@ -184,7 +184,7 @@ class Recorder:
         if next(module.parameters(), None) is not None:
             # Losses of older passes would keep their whole graphs in memory.
             running.calls = [call for call in running.calls if call.forward is running.forward]
-            running.forward = Forward(module, inputs, output, running.ran)
+            running.forward = ForwardPass(module, inputs, output, running.ran)
 
     def _loss(self, name: str, stock: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         result = stock(*args, **kwargs)
@@ -252,15 +252,15 @@ class Recorder:
         if current is not None:
             current.after_step()
 
-    def _loop_of(self, running: _Statement, forward: Forward, call: LossCall | None) -> Loop | None:
+    def _loop_of(self, running: _Statement, forward: ForwardPass, call: LossCall | None) -> TrainingLoop | None:
         """Return the loop of a model that learns to classify images or the like, None for any other."""
         known = running.loops.get(id(forward.module))
         if known is not None:
             return known
         size = sum(p.numel() for p in forward.module.parameters() if not isinstance(p, nn.UninitializedParameter))
-        if size <= _SMALL or not (_has_labels(call) or given(forward.images, self._latest())):
+        if size <= _SMALL or not (_has_labels(call) or recognise_batch(forward.images, self._latest())):
             return None
-        return running.loops.setdefault(id(forward.module), Loop(forward.module))
+        return running.loops.setdefault(id(forward.module), TrainingLoop(forward.module))
 
     def _cut_where_due(self, running: _Statement, steps: int) -> None:
         """End the statement where its training is to end here.

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
-__all__ = ["EXACT_SIDES", "WholeBatch", "below", "read_batch", "resolved", "side_of"]
+__all__ = ["EXACT_SIDES", "WholeBatch", "find_side", "find_torchvision_data_set", "read_batch", "resolve_subset"]
 
 _SIDE = 28
 # For these sides torch's resizing of bytes rounds as PIL's does, whatever the pixels (tests/sandbox/
@@ -67,7 +67,7 @@ def _size_of(resize: transforms.Resize) -> tuple[int, int] | None:
     return sides if bilinear and set(sides) <= EXACT_SIDES else None
 
 
-def side_of(data_set: Any) -> int | None:
+def find_side(data_set: Any) -> int | None:
     """Return the longer side of a data set's images as a loader gives them; None where it is not recognised."""
     while type(data_set) is Subset:
         data_set = data_set.dataset
@@ -87,7 +87,7 @@ def _plan(source: Any) -> WholeBatch | None:
     return WholeBatch.of(source.transform)
 
 
-def resolved(data_set: Any, indices: Iterable[Any]) -> tuple[Any, list[int]]:
+def resolve_subset(data_set: Any, indices: Iterable[Any]) -> tuple[Any, list[int]]:
     """Return the data set that lies below Subsets, and the places there; raises where an index is no whole number."""
     while type(data_set) is Subset:
         indices = [data_set.indices[index] for index in indices]
@@ -98,7 +98,7 @@ def resolved(data_set: Any, indices: Iterable[Any]) -> tuple[Any, list[int]]:
 def read_batch(data_set: Any, indices: Any) -> list[Tensor] | None:
     """Return [images (B, 1, h, w), labels (B,)] as they are now; None where only the stock path knows them."""
     try:
-        source, places = resolved(data_set, indices)
+        source, places = resolve_subset(data_set, indices)
     except (TypeError, ValueError):
         return None
     plan = _plan(source)
@@ -108,11 +108,11 @@ def read_batch(data_set: Any, indices: Any) -> list[Tensor] | None:
     return [plan(source.data[chosen]), source.targets[chosen]]
 
 
-def below(data_set: Any, depth: int = _DEEPEST) -> Any:
+def find_torchvision_data_set(data_set: Any, depth: int = _DEEPEST) -> Any:
     """Return the torchvision data set that a data set is or holds; None where there is none."""
     if isinstance(data_set, datasets.MNIST) or depth == 0:
         return data_set if depth else None
     held = list(getattr(data_set, "__dict__", {}).values())
     held += [entry for value in held if isinstance(value, list | tuple) for entry in value[:_DEEPEST]]
-    found = (below(value, depth - 1) for value in held if isinstance(value, Dataset))
+    found = (find_torchvision_data_set(value, depth - 1) for value in held if isinstance(value, Dataset))
     return next((source for source in found if source is not None), None)

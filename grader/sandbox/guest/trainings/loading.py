@@ -25,9 +25,14 @@ from torch.utils.data import _utils as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest.trainings.image_batches import below, read_batch, resolved, side_of
+from grader.sandbox.guest.trainings.image_batches import (
+    find_side,
+    find_torchvision_data_set,
+    read_batch,
+    resolve_subset,
+)
 
-__all__ = ["NOTICE", "Batch", "Batches", "install"]
+__all__ = ["NOTICE", "LatestBatch", "LoadedBatch", "install_fast_loading"]
 
 NOTICE = "graded with --training quick: this training sees a few batches only"
 # In quick, of training images: how many batches a cell gets before each of its passes gives one batch only.
@@ -38,7 +43,7 @@ _MOST_IMAGES = {32: (64, 64), 128: (8, 4)}
 _FEWEST_IMAGES = (4, 2)  # batch normalisation needs two
 
 
-class Batch(NamedTuple):
+class LoadedBatch(NamedTuple):
     """A batch as a loader gave it out: images (B, C, H, W), labels (B,), and their places in torchvision's data set."""
 
     images: Tensor
@@ -47,33 +52,33 @@ class Batch(NamedTuple):
     data_set: Any
 
 
-class Batches:
+class LatestBatch:
     """The last batch of training images that a loader of this kernel gave out, where its places are known."""
 
-    _latest: Batch | None = None
+    _latest: LoadedBatch | None = None
 
     @classmethod
-    def latest(cls) -> Batch | None:
+    def latest(cls) -> LoadedBatch | None:
         """Return it; None where there was none, or where the last one came from what is not recognised."""
         return cls._latest
 
     @classmethod
     def note(cls, data_set: Any, indices: Any, batch: Any) -> None:
         """Take note of what a loader over a data set gives out; batches of test images are passed over."""
-        source = below(data_set)
+        source = find_torchvision_data_set(data_set)
         if source is None or not source.train:
             return
         cls._latest = None
         try:
-            found, places = resolved(data_set, indices)
+            found, places = resolve_subset(data_set, indices)
         except (IndexError, TypeError, ValueError):
             return
         match batch:
             case [Tensor() as images, Tensor() as labels] if found is source:
-                cls._latest = Batch(images, labels, tuple(places), source)
+                cls._latest = LoadedBatch(images, labels, tuple(places), source)
 
 
-def install(shell: Any, mode: str) -> None:
+def install_fast_loading(shell: Any, mode: str) -> None:
     """Have every loader over torchvision's data sets take the fast way from now on, and cut it where `mode` is quick.
 
     Args:
@@ -86,13 +91,13 @@ def install(shell: Any, mode: str) -> None:
         shell.events.register("pre_run_cell", cut.renew)
 
     def get_iterator(loader: DataLoader[Any]) -> _BaseDataLoaderIter:
-        source = below(loader.dataset)
+        source = find_torchvision_data_set(loader.dataset)
         if source is not None and cut:
             return _BatchIterator(cut.shortened(loader, source))
         if _is_plain(loader):
             return _BatchIterator(loader)
         if source is not None:
-            Batches.note(source, (), None)
+            LatestBatch.note(source, (), None)
         return stock(loader)
 
     DataLoader._get_iterator = get_iterator  # type: ignore[assignment]
@@ -101,7 +106,7 @@ def install(shell: Any, mode: str) -> None:
 def _is_plain(loader: DataLoader[Any]) -> bool:
     """Tell whether a loader collates images of a recognised data set as torch does by default."""
     collates = loader.batch_sampler is not None and loader.collate_fn is default_collate
-    return collates and loader.worker_init_fn is None and side_of(loader.dataset) is not None
+    return collates and loader.worker_init_fn is None and find_side(loader.dataset) is not None
 
 
 class _BatchIterator(_BaseDataLoaderIter):
@@ -147,7 +152,7 @@ class _BatchIterator(_BaseDataLoaderIter):
             self._draw(1)
         if self._pin_memory:
             batch = torch_data.pin_memory.pin_memory(batch, self._pin_memory_device)
-        Batches.note(self._dataset, indices, batch)
+        LatestBatch.note(self._dataset, indices, batch)
         return batch
 
 
@@ -165,7 +170,7 @@ class _Cut:
 
     def shortened(self, loader: DataLoader[Any], source: Any) -> DataLoader[Any]:
         """Return a loader that gives the beginning of what this one gives, without processes of its own."""
-        side = side_of(loader.dataset)
+        side = find_side(loader.dataset)
         sizes = (size for most, size in _MOST_IMAGES.items() if side is not None and side <= most)
         short = copy.copy(loader)
         sampler = "sampler" if loader.batch_sampler is None else "batch_sampler"

@@ -11,19 +11,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from grader.sandbox.guest.trainings.cutoff import Progress
+from grader.sandbox.guest.trainings.cutoff import LossProgress
 from grader.sandbox.guest.trainings.trajectory import (
     BY_HAND,
-    Forward,
+    ForwardPass,
     LossCall,
-    Step,
+    OptimiserStep,
     Trajectory,
-    agreement,
-    measured,
-    reference_gradients,
+    compute_reference_gradients,
+    measure_agreement,
+    measure_step,
 )
 
-__all__ = ["Batch", "Loop", "given"]
+__all__ = ["TrainingBatch", "TrainingLoop", "recognise_batch"]
 
 _RECORDED = 4  # steps
 _COMPARED = 2  # steps, with the reference gradients
@@ -36,7 +36,7 @@ _MOST_NAMES = 20
 _MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
-class Batch(Protocol):
+class TrainingBatch(Protocol):
     """A training batch as a loader gave it out, with the places that its images have in the data set."""
 
     @property
@@ -56,7 +56,7 @@ class Batch(Protocol):
         """Return torchvision's data set."""
 
 
-class Loop:
+class TrainingLoop:
     """Follows one model through a statement."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -78,17 +78,19 @@ class Loop:
         self._witness: Tensor | None = None  # had a gradient at the last step
         self._optimised: set[int] = set()
         self._reached: set[str] = set()
-        self._step: Step | None = None
+        self._step: OptimiserStep | None = None
         self._reference: list[Tensor | None] = []
         self._passes = 0  # backward passes since the last step
         self._called: set[int] = set()
         self._pending: list[Tensor] = []
-        self._progress = Progress()
+        self._progress = LossProgress()
         self._thinning = 1
         self._taken = 0
         self._epoch_examples = 0
 
-    def before_backward(self, loss: Any, forward: Forward, call: LossCall | None, batch: Batch | None) -> None:
+    def before_backward(
+        self, loss: Any, forward: ForwardPass, call: LossCall | None, batch: TrainingBatch | None
+    ) -> None:
         """Note a backward pass that is about to begin."""
         seen = self.trajectory
         self._note_change()
@@ -120,13 +122,13 @@ class Loop:
         if len(seen.recorded) >= _RECORDED or closure:
             return
         self._optimised |= {id(p) for group in optimizer.param_groups for p in group["params"]}
-        step = self._step = self._step or Step(0)
+        step = self._step = self._step or OptimiserStep(0)
         gradients = [p.grad for _, p in self._named if p.requires_grad and p.grad is not None]
         step.gradient = "missing" if not gradients else "there" if any(g.any() for g in gradients) else "zero"
         step.unreached = self._unreached()
         self._reached |= {name for name, p in self._named if p.grad is not None}
         if self._passes == 1 and self._reference:
-            step.cosine, step.scale = agreement([p.grad for p in self._compared], self._reference)
+            step.cosine, step.scale = measure_agreement([p.grad for p in self._compared], self._reference)
         self._values = [p.detach().clone() for p in self._witnesses]
         self._witness = _with_gradient(p for p in self._witnesses if id(p) in self._optimised)
 
@@ -152,19 +154,21 @@ class Loop:
         seen.epochs = over if seen.ended or seen.planned_epochs is None else seen.planned_epochs
         return seen
 
-    def _measure(self, loss: Any, forward: Forward, call: LossCall | None, batch: Batch | None) -> Step:
+    def _measure(
+        self, loss: Any, forward: ForwardPass, call: LossCall | None, batch: TrainingBatch | None
+    ) -> OptimiserStep:
         """Return the numbers of the step that begins, and take the reference gradients where that costs little."""
         seen, images, scores = self.trajectory, forward.images, forward.output
         self._called = forward.called
-        shown = given(images, batch)
+        shown = recognise_batch(images, batch)
         target = call.target if call is not None else shown.labels if shown is not None else None
-        step = measured(loss, scores, call, target)
+        step = measure_step(loss, scores, call, target)
         if images is not None:
             seen.size = tuple(images.shape[1:])
             lowest, highest = images.aminmax()
             seen.lowest, seen.highest = min(seen.lowest, float(lowest)), max(seen.highest, float(highest))
             if len(seen.recorded) < _COMPARED and images.numel() <= _MOST_PIXELS:
-                self._reference = reference_gradients(scores, target, self._compared)
+                self._reference = compute_reference_gradients(scores, target, self._compared)
         if shown is not None and target is not None and target.shape == shown.labels.shape:
             step.labels = tuple(zip(_true_labels(shown), target.tolist(), strict=True))
         return step
@@ -178,7 +182,7 @@ class Loop:
         if self.trajectory.steps and self.trajectory.recorded:
             self.trajectory.recorded[-1].changed = changed
         elif changed and self.trajectory.optimizer in ("", BY_HAND):
-            cosine, scale = agreement(changes, self._gradients)
+            cosine, scale = measure_agreement(changes, self._gradients)
             self.trajectory.optimizer, self.trajectory.lr = BY_HAND, scale if cosine > 0.999 else math.nan
             self._passes = 0
         self._values = []
@@ -252,7 +256,7 @@ def _up_to(parameters: Sequence[Tensor], most: int) -> list[Tensor]:
     return taken
 
 
-def given(images: Tensor | None, batch: Batch | None) -> Batch | None:
+def recognise_batch(images: Tensor | None, batch: TrainingBatch | None) -> TrainingBatch | None:
     """Return the batch where these are its images, scaled and shifted or not."""
     if images is None or batch is None or images.numel() != batch.images.numel() or len(images) != len(batch.images):
         return None
@@ -263,7 +267,7 @@ def given(images: Tensor | None, batch: Batch | None) -> Batch | None:
     return batch if bool((cosines > 0.999).all()) else None
 
 
-def _true_labels(batch: Batch) -> list[int]:
+def _true_labels(batch: TrainingBatch) -> list[int]:
     """Return the labels that the files of the data set have for these images, whatever was done to the object."""
     read = sys.modules["torchvision.datasets.mnist"].read_label_file  # there is a batch, so there is torchvision
     labels = read(str(Path(batch.data_set.raw_folder) / "train-labels-idx1-ubyte"))

@@ -15,7 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BY_HAND", "Forward", "LossCall", "Step", "Trajectory", "agreement", "measured", "reference_gradients"]
+__all__ = [
+    "BY_HAND",
+    "ForwardPass",
+    "LossCall",
+    "OptimiserStep",
+    "Trajectory",
+    "compute_reference_gradients",
+    "measure_agreement",
+    "measure_step",
+]
 
 BY_HAND = "by hand"  # an optimiser's name where a loop changes the parameters itself
 _VIEWS = ("View", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Clone", "ToCopy", "Alias")
@@ -23,7 +32,7 @@ _MOST_SCORES = 1_000_000
 
 
 @dataclass
-class Forward:
+class ForwardPass:
     """A forward pass of an outermost module; `called` are the ids of the modules it ran."""
 
     module: nn.Module
@@ -50,7 +59,7 @@ class LossCall:
     target: Tensor
     plain: bool
     result: Any
-    forward: Forward
+    forward: ForwardPass
 
     @property
     def of_classes(self) -> bool:
@@ -59,7 +68,7 @@ class LossCall:
 
 
 @dataclass
-class Step:
+class OptimiserStep:
     """The numbers of one optimiser step; nan and empty where there is nothing to measure.
 
     `loss` is what the backward pass began with, `expected` the mean cross-entropy of the scores, `squared_error` their
@@ -114,14 +123,14 @@ class Trajectory:
     highest_lr: float = 0.0
     closure: bool = False
     accumulates: bool = False
-    recorded: list[Step] = field(default_factory=list)
+    recorded: list[OptimiserStep] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     epochs: int | None = None
     planned_epochs: int | None = None
     ended: str = ""
 
 
-def measured(loss: Any, scores: Tensor | None, call: LossCall | None, target: Tensor | None) -> Step:
+def measure_step(loss: Any, scores: Tensor | None, call: LossCall | None, target: Tensor | None) -> OptimiserStep:
     """Return the numbers of a step before its backward pass.
 
     Args:
@@ -130,7 +139,7 @@ def measured(loss: Any, scores: Tensor | None, call: LossCall | None, target: Te
         call: the loss function it went into, None where the student wrote one.
         target: the labels (n,), None where they are not known.
     """
-    step = Step(0 if scores is None else int(scores.shape[0]))
+    step = OptimiserStep(0 if scores is None else int(scores.shape[0]))
     if isinstance(loss, Tensor) and loss.numel() == 1:
         step.loss = float(loss.detach())
     if call is not None:
@@ -150,7 +159,9 @@ def measured(loss: Any, scores: Tensor | None, call: LossCall | None, target: Te
     return step
 
 
-def reference_gradients(scores: Tensor, target: Tensor | None, parameters: Sequence[Tensor]) -> list[Tensor | None]:
+def compute_reference_gradients(
+    scores: Tensor, target: Tensor | None, parameters: Sequence[Tensor]
+) -> list[Tensor | None]:
     """Return the gradients of the mean cross-entropy for these parameters; the graph stays usable."""
     labels = _labels(scores, target)
     if scores.dim() != 2 or not scores.requires_grad or labels is None:
@@ -160,7 +171,7 @@ def reference_gradients(scores: Tensor, target: Tensor | None, parameters: Seque
     return list(torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True))
 
 
-def agreement(found: Sequence[Tensor | None], reference: Sequence[Tensor | None]) -> tuple[float, float]:
+def measure_agreement(found: Sequence[Tensor | None], reference: Sequence[Tensor | None]) -> tuple[float, float]:
     """Return the cosine between two lists of gradients, and how many times as long the first is along the second."""
     pairs = [(f.flatten().float(), r.flatten().float()) for f, r in zip(found, reference, strict=True)
              if f is not None and r is not None]  # fmt: skip

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from grader.assignment import Assignment
 from grader.models.recipe import Mode
 from grader.service.api.access import Anyone
-from grader.service.api.problems import documented, not_found
+from grader.service.api.problems import document_problems, not_found
 from grader.service.api.service import Given
 
 __all__ = ["router"]
@@ -16,7 +16,7 @@ __all__ = ["router"]
 router = APIRouter(
     prefix="/v1/assignments",
     tags=["assignments"],
-    responses=documented("unauthorized", "invalid-request", "too-many-requests", "unavailable"),
+    responses=document_problems("unauthorized", "invalid-request", "too-many-requests", "unavailable"),
 )
 
 
@@ -48,13 +48,13 @@ class Assignments(BaseModel):
 
 
 @router.get("", summary="The assignments that are offered")
-def assignments(_: Anyone, service: Given) -> Assignments:
+def list_assignments(_: Anyone, service: Given) -> Assignments:
     """List what can be handed in; the first is what is meant where a batch names none."""
     return Assignments(items=[_view(service.catalog.find(name)) for name in service.catalog.names])
 
 
-@router.get("/{name}", summary="One assignment", responses=documented("not-found"))
-def assignment(_: Anyone, service: Given, name: str) -> AssignmentView:
+@router.get("/{name}", summary="One assignment", responses=document_problems("not-found"))
+def show_assignment(_: Anyone, service: Given, name: str) -> AssignmentView:
     """Show one assignment."""
     if name not in service.catalog.names:
         raise not_found()

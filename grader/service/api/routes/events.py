@@ -13,12 +13,12 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from grader.errors import SystemFault
-from grader.service.api.access import Anyone, Id, batch_of, held_share
-from grader.service.api.problems import documented
+from grader.service.api.access import Anyone, Id, get_batch, hold_share
+from grader.service.api.problems import document_problems
 from grader.service.api.service import Given
 from grader.service.store.database import Store
-from grader.service.store.queries.events import Event, events
-from grader.service.store.queries.reports import batch as batch_status
+from grader.service.store.queries.batches import find_batch as batch_status
+from grader.service.store.queries.events import Event, find_events
 
 __all__ = ["router"]
 
@@ -44,7 +44,7 @@ data: {"submission": "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55", "at": "2026-11-25T1
 
 async def _one_more(token: Anyone, service: Given) -> AsyncIterator[None]:
     """Count a stream until it has ended."""
-    with held_share(service.streams, token, "streams of events"):
+    with hold_share(service.streams, token, "streams of events"):
         yield
 
 
@@ -55,10 +55,10 @@ async def _one_more(token: Anyone, service: Given) -> AsyncIterator[None]:
     response_class=EventSourceResponse,
     responses={
         200: {"content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}},
-        **documented("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
+        **document_problems("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
     },
 )
-async def watch(
+async def stream_events(
     token: Anyone,
     service: Given,
     batch: Id,
@@ -68,7 +68,7 @@ async def watch(
     ] = None,
 ) -> EventSourceResponse:
     """Send all events of a batch, past ones first; ends with an event `done` once every grading has ended."""
-    await run_in_threadpool(batch_of, service, token, batch)
+    await run_in_threadpool(get_batch, service, token, batch)
     start = after if last_event_id is None else last_event_id
     stopping = anyio.Event()
     return EventSourceResponse(
@@ -86,7 +86,7 @@ async def _stream(store: Store, batch: str, after: int, stopping: anyio.Event) -
         while not stopping.is_set():
             # Asked for first: what ends after this look still has its event after it.
             ended = await run_in_threadpool(_ended, store, batch)
-            found = await run_in_threadpool(events, store, batch, after, _AT_ONCE)
+            found = await run_in_threadpool(find_events, store, batch, after, _AT_ONCE)
             for event in found:
                 after = event.id
                 yield _told(event)

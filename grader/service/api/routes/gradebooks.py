@@ -10,17 +10,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from grader.errors import InputError
-from grader.gradebook import Entry, FilledIn, canvas_csv, moodle_csv, plain_csv
-from grader.service.api.access import Id, Submitter, batch_of
-from grader.service.api.formats import wanted
-from grader.service.api.problems import documented
+from grader.gradebook import FilledSheet, GradebookEntry, fill_canvas, fill_moodle, write_plain_csv
+from grader.service.api.access import Id, Submitter, get_batch
+from grader.service.api.formats import choose_format
+from grader.service.api.problems import document_problems
 from grader.service.api.service import Given, Service
-from grader.service.api.summaries import message_for, results
-from grader.service.api.uploads import Uploaded, multipart
+from grader.service.api.summaries import choose_message, iterate_results
+from grader.service.api.uploads import Uploaded, describe_multipart
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import State
 
-__all__ = ["Filled", "router"]
+__all__ = ["FilledGradebook", "router"]
 
 _CSV = "text/csv"
 _FORMATS = {"csv": _CSV, "json": "application/json"}
@@ -29,13 +29,13 @@ _DOWNLOAD = {"Content-Disposition": 'attachment; filename="gradebook.csv"'}
 router = APIRouter(
     prefix="/v1/batches",
     tags=["gradebooks"],
-    responses=documented(
+    responses=document_problems(
         "unauthorized", "forbidden", "not-found", "invalid-request", "too-many-requests", "unavailable"
     ),
 )
 
 
-class Form(BaseModel):
+class GradebookFormat(BaseModel):
     """What kind of file it is."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +44,7 @@ class Form(BaseModel):
     title: str = Field("", max_length=200, description="Canvas: the assignment's column, else as the rubric says.")
 
 
-class Filled(BaseModel):
+class FilledGradebook(BaseModel):
     """A file for an LMS to import, and what to know before."""
 
     text: str = Field(description="The CSV file.")
@@ -59,9 +59,9 @@ class Filled(BaseModel):
     response_class=Response,
     responses={200: {"content": {_CSV: {"schema": {"type": "string"}}}}},
 )
-def table(token: Submitter, service: Given, batch: Id) -> Response:
+def export_gradebook(token: Submitter, service: Given, batch: Id) -> Response:
     """Send a CSV file with a row for each submission and a column for each item, of what is published."""
-    text = plain_csv(_entries(service, token, batch_of(service, token, batch).id))
+    text = write_plain_csv(_entries(service, token, get_batch(service, token, batch).id))
     return _csv(text)
 
 
@@ -76,7 +76,7 @@ def table(token: Submitter, service: Given, batch: Id) -> Response:
                 "application/json": {"schema": {"$ref": "#/components/schemas/Filled"}},
             }
         },
-        **documented(
+        **document_problems(
             "bad-request",
             "not-acceptable",
             "timeout",
@@ -86,32 +86,32 @@ def table(token: Submitter, service: Given, batch: Id) -> Response:
             "unusable-input",
         ),
     },
-    openapi_extra=multipart(
-        Form, "One CSV file, unchanged as it was downloaded.", {"form": "canvas", "title": "HW2 (1234)"}
+    openapi_extra=describe_multipart(
+        GradebookFormat, "One CSV file, unchanged as it was downloaded.", {"form": "canvas", "title": "HW2 (1234)"}
     ),
 )
-def fill_in(token: Submitter, service: Given, batch: Id, request: Request, upload: Uploaded) -> Response:
+def fill_gradebook(token: Submitter, service: Given, batch: Id, request: Request, upload: Uploaded) -> Response:
     """Send the file back with points filled in; as JSON it tells also who has none and who was not found."""
-    found = batch_of(service, token, batch)
-    form = upload.form(Form)
-    chosen = wanted(None, request.headers.get("accept", ""), _FORMATS)
+    found = get_batch(service, token, batch)
+    form = upload.form(GradebookFormat)
+    chosen = choose_format(None, request.headers.get("accept", ""), _FORMATS)
     with service.unpacking:
         given = _text(upload.read())
         entries = list(_entries(service, token, found.id))
         if form.form == "moodle":
-            filled = moodle_csv(given, entries)
+            filled = fill_moodle(given, entries)
         else:
-            filled = canvas_csv(given, entries, form.title or service.catalog.at(found.assignment).title)
+            filled = fill_canvas(given, entries, form.title or service.catalog.at(found.assignment).title)
     if chosen == "csv":
         return _csv(filled.text)
     return JSONResponse(_told(filled).model_dump(), headers={"Vary": "Accept"})
 
 
-def _entries(service: Service, token: Token, batch: str) -> Iterator[Entry]:
-    for found, report in results(service.store, token, batch):
-        problem = "" if report else message_for(token, found) or f"the grading is {found.state.value}"
+def _entries(service: Service, token: Token, batch: str) -> Iterator[GradebookEntry]:
+    for found, report in iterate_results(service.store, token, batch):
+        problem = "" if report else choose_message(token, found) or f"the grading is {found.state.value}"
         ours = report is None and found.state is State.FAILED and not found.refused
-        yield Entry(found.key, found.name, found.identifiers, report, problem, ours)
+        yield GradebookEntry(found.key, found.name, found.identifiers, report, problem, ours)
 
 
 def _text(files: list[tuple[str, bytes]]) -> str:
@@ -124,8 +124,8 @@ def _text(files: list[tuple[str, bytes]]) -> str:
         raise InputError(f"{name}: this is not UTF-8; send it as it was downloaded, or save it as UTF-8") from None
 
 
-def _told(filled: FilledIn) -> Filled:
-    return Filled(
+def _told(filled: FilledSheet) -> FilledGradebook:
+    return FilledGradebook(
         text=filled.text,
         without_grade=list(filled.without_grade),
         not_found=list(filled.not_found),

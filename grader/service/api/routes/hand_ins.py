@@ -8,18 +8,18 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from grader.collection import Collection, HandedIn
+from grader.collection import CollectedSubmission, Collection
 from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
-from grader.service.api.problems import documented
+from grader.service.api.problems import document_problems
 from grader.service.api.service import Given
-from grader.service.api.uploads import Uploaded, collected, multipart
-from grader.service.store.queries.hand_ins import NewSubmission, accept
-from grader.service.store.queries.reports import submissions
+from grader.service.api.uploads import Uploaded, collect_upload, describe_multipart
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
+from grader.service.store.queries.submissions import find_submissions
 
 __all__ = ["router"]
 
-_REFUSALS = documented(
+_REFUSALS = document_problems(
     "bad-request",
     "unauthorized",
     "forbidden",
@@ -48,7 +48,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class Form(BaseModel):
+class HandInForm(BaseModel):
     """What is to be done with the files."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class Form(BaseModel):
     title: str = Field("", max_length=200, description="What the batch is called.")
 
 
-class Accepted(BaseModel):
+class AcceptedBatch(BaseModel):
     """What was accepted: nothing of it can be lost any more."""
 
     batch: str = Field(description="The batch's id.")
@@ -82,29 +82,29 @@ class AcceptedSubmission(BaseModel):
     tags=["batches"],
     summary="Hand in a batch",
     responses={202: {"headers": _LOCATION}},
-    openapi_extra=multipart(
-        Form,
+    openapi_extra=describe_multipart(
+        HandInForm,
         "One zip file (folders of students, or a download of Canvas, Moodle or GitHub Classroom), or notebooks.",
         {"assignment": "hw2", "training": "none", "title": "HW2, autumn"},
     ),
 )
 def hand_in_batch(
     token: Submitter, service: Given, upload: Uploaded, response: Response, idempotency_key: IdempotencyKey = ""
-) -> Accepted:
+) -> AcceptedBatch:
     """Take a class's submissions: a student's are those of a folder, or as the LMS names them."""
-    form = upload.form(Form)
+    form = upload.form(HandInForm)
     place = service.catalog.place(form.assignment)
     with service.unpacking:
-        found = collected(upload, service.settings)
+        found = collect_upload(upload, service.settings)
         new = [
             # A student reads what has the person of their token: the login, where the LMS gave one.
             NewSubmission(each.key, each.name, each.identifiers, each.files, each.identifiers.get("login", each.key))
             for each in found.handed_in
         ]
-        accepted = accept(service.store, token, place, form.training, form.title, new, idempotency_key)
+        accepted = accept_batch(service.store, token, place, form.training, form.title, new, idempotency_key)
     service.dispatch()
     response.headers["Location"] = f"/v1/batches/{accepted.batch}"
-    return Accepted(batch=accepted.batch, new=accepted.new, submissions=len(new), notices=_notices(found))
+    return AcceptedBatch(batch=accepted.batch, new=accepted.new, submissions=len(new), notices=_notices(found))
 
 
 @router.post(
@@ -113,8 +113,8 @@ def hand_in_batch(
     tags=["submissions"],
     summary="Hand in one submission",
     responses={202: {"headers": _LOCATION}},
-    openapi_extra=multipart(
-        Form,
+    openapi_extra=describe_multipart(
+        HandInForm,
         "The notebooks of one submission, or one zip file of them.",
         {"assignment": "hw2", "training": "none", "title": ""},
     ),
@@ -123,20 +123,20 @@ def hand_in_submission(
     token: Anyone, service: Given, upload: Uploaded, response: Response, idempotency_key: IdempotencyKey = ""
 ) -> AcceptedSubmission:
     """Take all notebooks together as one submission, which is the token's own person's."""
-    form = upload.form(Form)
+    form = upload.form(HandInForm)
     place = service.catalog.place(form.assignment)
     with service.unpacking:
-        found = collected(upload, service.settings)
+        found = collect_upload(upload, service.settings)
         who = token.person or token.name
         new = NewSubmission("submission", who, {}, _together(found.handed_in), token.person)
-        accepted = accept(service.store, token, place, form.training, form.title, [new], idempotency_key)
+        accepted = accept_batch(service.store, token, place, form.training, form.title, [new], idempotency_key)
     service.dispatch()
-    (kept,) = submissions(service.store, accepted.batch)
+    (kept,) = find_submissions(service.store, accepted.batch)
     response.headers["Location"] = f"/v1/submissions/{kept.id}"
     return AcceptedSubmission(submission=kept.id, batch=accepted.batch, new=accepted.new, notices=_notices(found))
 
 
-def _together(handed_in: tuple[HandedIn, ...]) -> list[tuple[str, bytes]]:
+def _together(handed_in: tuple[CollectedSubmission, ...]) -> list[tuple[str, bytes]]:
     """Return the notebooks of all folders, named so that each can be told apart."""
     times = Counter(name.casefold() for each in handed_in for name, _ in each.files)
     return [

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from grader.errors import GraderError
 from grader.service.api.access import Unnamed
-from grader.service.api.problems import documented
+from grader.service.api.problems import document_problems
 from grader.service.api.service import Given
 from grader.service.broker import broker_is_up
 from grader.service.store.database import check_migrated
@@ -24,7 +24,7 @@ DISTRIBUTION = "notebook-grader"
 router = APIRouter(tags=["health"])
 
 
-class Alive(BaseModel):
+class Liveness(BaseModel):
     """The process answers."""
 
     status: Literal["alive"] = "alive"
@@ -41,18 +41,18 @@ class Readiness(BaseModel):
 
 
 @router.get("/health/live", summary="Whether the process answers")
-def live() -> Alive:
+def show_liveness() -> Liveness:
     """Answer; nothing else is looked at, so that a database that is away gets nobody restarted."""
-    return Alive(version=version(DISTRIBUTION))
+    return Liveness(version=version(DISTRIBUTION))
 
 
 @router.get(
     "/health/ready",
     summary="Whether requests can be served",
     dependencies=[Unnamed],
-    responses={503: {"model": Readiness, "description": "Not ready"}, **documented("too-many-requests")},
+    responses={503: {"model": Readiness, "description": "Not ready"}, **document_problems("too-many-requests")},
 )
-def ready(service: Given, response: Response) -> Readiness:
+def show_readiness(service: Given, response: Response) -> Readiness:
     """Look at the database, its migrations, the blobs and the broker; without a broker all but grading goes on."""
     needed = {
         "database": _works(lambda: check_migrated(service.store)),
@@ -74,10 +74,10 @@ def ready(service: Given, response: Response) -> Readiness:
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **documented("too-many-requests"),
+        **document_problems("too-many-requests"),
     },
 )
-def metrics(service: Given) -> Response:
+def show_metrics(service: Given) -> Response:
     """Return counts and times; nobody's name is in them. Keep the path from the outside at the proxy."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
 from grader.results.marks import LONGEST_COMMENT
-from grader.service.api.access import Id, Staff, batch_of, submission_of
+from grader.service.api.access import Id, Staff, get_batch, get_submission
 from grader.service.api.pagination import PageSize
-from grader.service.api.problems import Problem, documented
+from grader.service.api.problems import Problem, document_problems
 from grader.service.api.service import Given
-from grader.service.store.queries.marks import clear_mark, marks_of, set_mark, unmarked
+from grader.service.store.queries.marks import clear_mark, find_marks, find_unmarked, set_mark
 
 __all__ = ["router"]
 
@@ -26,7 +26,7 @@ _SECONDS = 30
 router = APIRouter(
     prefix="/v1",
     tags=["marking"],
-    responses=documented(
+    responses=document_problems(
         "unauthorized", "forbidden", "not-found", "invalid-request", "too-many-requests", "unavailable"
     ),
 )
@@ -53,7 +53,7 @@ class MarkView(BaseModel):
     at: datetime
 
 
-class Marks(BaseModel):
+class MarkPage(BaseModel):
     """The marks of a submission, by item."""
 
     items: list[MarkView]
@@ -68,7 +68,7 @@ class UnmarkedView(BaseModel):
     item: str
 
 
-class AllUnmarked(BaseModel):
+class UnmarkedPage(BaseModel):
     """What waits for a person in a batch: all answers to one item, then those to the next."""
 
     count: int = Field(description="How many there are.")
@@ -98,36 +98,36 @@ _BODY = {"application/json": {"schema": NewMark.model_json_schema(), "example": 
 
 
 @router.get("/submissions/{submission}/marks", summary="The marks of a submission")
-def marks(token: Staff, service: Given, submission: Id) -> Marks:
+def list_marks(token: Staff, service: Given, submission: Id) -> MarkPage:
     """List the marks that a person gave, published or not."""
-    found = marks_of(service.store, submission_of(service, token, submission).id)
-    return Marks(items=[MarkView.model_validate(each, from_attributes=True) for each in found])
+    found = find_marks(service.store, get_submission(service, token, submission).id)
+    return MarkPage(items=[MarkView.model_validate(each, from_attributes=True) for each in found])
 
 
 @router.put(
     "/submissions/{submission}/marks/{item}",
     summary="Mark an item",
-    responses=documented("bad-request", "timeout", "too-large", "invalid-request", "unusable-input"),
+    responses=document_problems("bad-request", "timeout", "too-large", "invalid-request", "unusable-input"),
     openapi_extra={"requestBody": {"required": True, "content": _BODY}},
 )
-def mark(
+def save_mark(
     token: Staff, service: Given, submission: Id, item: ItemId, given: Annotated[NewMark, Depends(_new_mark)]
 ) -> MarkView:
     """Give an item points, in place of those it has; it counts for staff now, for students once it is published."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     made = set_mark(service.store, found.id, item, given.points, given.comment, token.id)
     return MarkView.model_validate(made, from_attributes=True)
 
 
 @router.delete("/submissions/{submission}/marks/{item}", summary="Take a mark back", status_code=204)
-def take_back(token: Staff, service: Given, submission: Id, item: ItemId) -> None:
+def delete_mark(token: Staff, service: Given, submission: Id, item: ItemId) -> None:
     """Let an item wait again; where there is no mark, nothing changes."""
-    clear_mark(service.store, submission_of(service, token, submission).id, item)
+    clear_mark(service.store, get_submission(service, token, submission).id, item)
 
 
 @router.get("/batches/{batch}/unmarked", summary="What waits for a person")
-def waiting(token: Staff, service: Given, batch: Id, limit: PageSize = 100) -> AllUnmarked:
+def list_unmarked(token: Staff, service: Given, batch: Id, limit: PageSize = 100) -> UnmarkedPage:
     """List what waits for a mark, item by item, so that all answers to one question can be read in a row."""
-    found = unmarked(service.store, batch_of(service, token, batch).id)
+    found = find_unmarked(service.store, get_batch(service, token, batch).id)
     items = [UnmarkedView.model_validate(each, from_attributes=True) for each in found[:limit]]
-    return AllUnmarked(count=len(found), items=items)
+    return UnmarkedPage(count=len(found), items=items)

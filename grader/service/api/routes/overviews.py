@@ -8,27 +8,27 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from grader.render.overview import render_overview
-from grader.results.journal import Record, Status
-from grader.results.overview import Overview, overview_of
+from grader.results.journal import JournalRecord, Status
+from grader.results.overview import Overview, summarise
 from grader.results.report import Report
-from grader.service.api.access import Id, Submitter, batch_of
-from grader.service.api.formats import wanted
-from grader.service.api.problems import documented
+from grader.service.api.access import Id, Submitter, get_batch
+from grader.service.api.formats import choose_format
+from grader.service.api.problems import document_problems
 from grader.service.api.routes.submissions import PAGE_POLICY
 from grader.service.api.service import Given, Service
-from grader.service.api.summaries import message_for, results
-from grader.service.store.queries.reports import SubmissionStatus
+from grader.service.api.summaries import choose_message, iterate_results
+from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import State
 
-__all__ = ["router", "summed_up_for"]
+__all__ = ["router", "summarise_batch"]
 
 _FORMATS = {"json": "application/json", "html": "text/html"}
 
 router = APIRouter(
     prefix="/v1/batches",
     tags=["batches"],
-    responses=documented(
+    responses=document_problems(
         "unauthorized",
         "forbidden",
         "not-found",
@@ -53,7 +53,7 @@ router = APIRouter(
         }
     },
 )
-def overview(
+def show_overview(
     token: Submitter,
     service: Given,
     request: Request,
@@ -63,9 +63,9 @@ def overview(
     ] = None,
 ) -> Response:
     """Sum up what has ended: scores, items, misconceptions, and who needs somebody to look."""
-    found = batch_of(service, token, batch)
-    chosen = wanted(format_, request.headers.get("accept", ""), _FORMATS)
-    summed_up = summed_up_for(service, token, found.id)
+    found = get_batch(service, token, batch)
+    chosen = choose_format(format_, request.headers.get("accept", ""), _FORMATS)
+    summed_up = summarise_batch(service, token, found.id)
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
@@ -73,24 +73,24 @@ def overview(
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
-def summed_up_for(service: Service, token: Token, batch: str) -> Overview:
+def summarise_batch(service: Service, token: Token, batch: str) -> Overview:
     """Sum up a batch as this token may see it."""
-    return overview_of(_entries(service, token, batch))
+    return summarise(_entries(service, token, batch))
 
 
-def _entries(service: Service, token: Token, batch: str) -> Iterator[tuple[Record, Report | None]]:
+def _entries(service: Service, token: Token, batch: str) -> Iterator[tuple[JournalRecord, Report | None]]:
     """Give what has ended."""
-    for found, report in results(service.store, token, batch):
+    for found, report in iterate_results(service.store, token, batch):
         if report is not None:
-            yield _record(found, Status.GRADED, message_for(token, found), report), report
+            yield _record(found, Status.GRADED, choose_message(token, found), report), report
         elif found.state is State.FAILED:
             status = Status.UNREADABLE if found.refused else Status.FAILED
-            yield _record(found, status, message_for(token, found), None), None
+            yield _record(found, status, choose_message(token, found), None), None
 
 
-def _record(found: SubmissionStatus, status: Status, message: str, report: Report | None) -> Record:
+def _record(found: SubmissionStatus, status: Status, message: str, report: Report | None) -> JournalRecord:
     seconds: Any = report.timing.get("total_seconds", 0.0) if report else 0.0
-    return Record(
+    return JournalRecord(
         key=found.key,
         name=found.name,
         files=dict(found.files),

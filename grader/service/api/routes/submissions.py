@@ -15,18 +15,20 @@ from rich.console import Console
 from grader.models.recipe import Mode
 from grader.render import render_html, render_terminal
 from grader.results.report import Report
-from grader.service.api.access import Anyone, Id, Staff, submission_of
-from grader.service.api.formats import wanted
-from grader.service.api.problems import Problem, documented, not_found
+from grader.service.api.access import Anyone, Id, Staff, get_submission
+from grader.service.api.formats import choose_format
+from grader.service.api.problems import Problem, document_problems, not_found
 from grader.service.api.service import Given
-from grader.service.api.summaries import message_for
-from grader.service.store.queries.executed_notebooks import executed_notebook_of
-from grader.service.store.queries.leases import cancel
-from grader.service.store.queries.reports import PastAttempt, SubmissionStatus, attempts, report_text
+from grader.service.api.summaries import choose_message
+from grader.service.store.queries.attempts import PastAttempt, find_attempts
+from grader.service.store.queries.executed_notebooks import find_executed_notebook
+from grader.service.store.queries.leases import cancel_jobs
+from grader.service.store.queries.reports import load_report_text
+from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Role, Token
-from grader.service.store.schema import Outcome, Stage, State
+from grader.service.store.schema import AttemptOutcome, Stage, State
 
-__all__ = ["PAGE_POLICY", "Cancelled", "SubmissionView", "router", "shown"]
+__all__ = ["PAGE_POLICY", "CancelledSubmission", "SubmissionView", "make_submission_view", "router"]
 
 # A report runs no script and loads nothing; its style and drawings are its own.
 PAGE_POLICY = (
@@ -41,7 +43,7 @@ _WIDTH = 100  # columns of a report as text
 router = APIRouter(
     prefix="/v1/submissions",
     tags=["submissions"],
-    responses=documented("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
+    responses=document_problems("unauthorized", "not-found", "invalid-request", "too-many-requests", "unavailable"),
 )
 
 
@@ -53,7 +55,7 @@ class NotebookView(BaseModel):
     url: str
 
 
-class Points(BaseModel):
+class PointsView(BaseModel):
     """What the published report says."""
 
     revision: str = Field(description="Of the rubric.")
@@ -82,7 +84,7 @@ class SubmissionView(BaseModel):
     refused: bool = Field(description="It can never be graded; the message says why.")
     created_at: datetime
     ended_at: datetime | None
-    points: Points | None = Field(description="None before a report is published.")
+    points: PointsView | None = Field(description="None before a report is published.")
     draft: bool = Field(description="There is a newer report that is not published; always false for students.")
     notebooks: list[NotebookView]
     report: str = Field(description="Where the report is.")
@@ -97,35 +99,35 @@ class AttemptView(BaseModel):
     worker: str
     started_at: datetime
     ended_at: datetime | None
-    outcome: Outcome | None = Field(description="None while it lasts.")
+    outcome: AttemptOutcome | None = Field(description="None while it lasts.")
     message: str
 
 
-class Attempts(BaseModel):
+class AttemptPage(BaseModel):
     """All attempts, oldest first."""
 
     items: list[AttemptView]
 
 
-class Cancelled(BaseModel):
+class CancelledSubmission(BaseModel):
     """What was cancelled."""
 
     cancelled: int = Field(description="How many gradings; those that have ended stay as they are.")
 
 
 @router.get("/{submission}", summary="One submission")
-def one(token: Anyone, service: Given, submission: Id) -> SubmissionView:
+def show_submission(token: Anyone, service: Given, submission: Id) -> SubmissionView:
     """Show a submission and where it stands."""
-    return shown(token, submission_of(service, token, submission))
+    return make_submission_view(token, get_submission(service, token, submission))
 
 
-@router.post("/{submission}/cancel", summary="Cancel a submission", responses=documented("forbidden"))
-def stop(token: Anyone, service: Given, submission: Id) -> Cancelled:
+@router.post("/{submission}/cancel", summary="Cancel a submission", responses=document_problems("forbidden"))
+def cancel_submission(token: Anyone, service: Given, submission: Id) -> CancelledSubmission:
     """End its grading if it has not ended; only for staff and for whoever handed it in."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     if token.role is not Role.INSTRUCTOR and found.owner != token.id:
         raise Problem("forbidden", "this was handed in by somebody else; ask them or staff to cancel it")
-    return Cancelled(cancelled=cancel(service.store, found.id))
+    return CancelledSubmission(cancelled=cancel_jobs(service.store, found.id))
 
 
 @router.get(
@@ -140,10 +142,10 @@ def stop(token: Anyone, service: Given, submission: Id) -> Cancelled:
                 "text/plain": {"schema": {"type": "string"}},
             }
         },
-        **documented("forbidden", "not-found", "no-report", "not-acceptable"),
+        **document_problems("forbidden", "not-found", "no-report", "not-acceptable"),
     },
 )
-def report(
+def send_report(
     token: Anyone,
     service: Given,
     request: Request,
@@ -154,11 +156,11 @@ def report(
     draft: Annotated[bool, Query(description="The newest report, published or not; for staff.")] = False,
 ) -> Response:
     """Send the published report as JSON, as a page, or as text."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     if draft and token.role is not Role.INSTRUCTOR:
         raise Problem("forbidden", "drafts are for instructors")
-    chosen = wanted(format_, request.headers.get("accept", ""), _FORMATS)
-    text = report_text(service.store, found.id, draft, all_marks=token.role is Role.INSTRUCTOR)
+    chosen = choose_format(format_, request.headers.get("accept", ""), _FORMATS)
+    text = load_report_text(service.store, found.id, draft, all_marks=token.role is Role.INSTRUCTOR)
     if text is None:
         raise Problem("no-report", _where(token, found))
     headers = {"Vary": "Accept"}
@@ -171,11 +173,11 @@ def report(
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
-@router.get("/{submission}/attempts", summary="What workers tried", responses=documented("forbidden"))
-def tried(token: Staff, service: Given, submission: Id) -> Attempts:
+@router.get("/{submission}/attempts", summary="What workers tried", responses=document_problems("forbidden"))
+def list_attempts(token: Staff, service: Given, submission: Id) -> AttemptPage:
     """List all attempts at grading it, with what went wrong; for staff."""
-    found = submission_of(service, token, submission)
-    return Attempts(items=[_attempt(each) for each in attempts(service.store, found.id)])
+    found = get_submission(service, token, submission)
+    return AttemptPage(items=[_attempt(each) for each in find_attempts(service.store, found.id)])
 
 
 @router.get(
@@ -184,9 +186,9 @@ def tried(token: Staff, service: Given, submission: Id) -> Attempts:
     response_class=Response,
     responses={200: {"content": {_BYTES: {"schema": {"type": "string", "contentMediaType": _BYTES}}}}},
 )
-def notebook(token: Anyone, service: Given, submission: Id, name: str) -> Response:
+def send_notebook(token: Anyone, service: Given, submission: Id, name: str) -> Response:
     """Send a notebook as it was handed in, byte for byte."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     sha256 = dict(found.files).get(name)
     if sha256 is None:
         raise not_found()
@@ -199,10 +201,10 @@ def notebook(token: Anyone, service: Given, submission: Id, name: str) -> Respon
     response_class=Response,
     responses={
         200: {"content": {_NOTEBOOK: {"schema": {"type": "object"}}}},
-        **documented("forbidden", "not-found", "no-report"),
+        **document_problems("forbidden", "not-found", "no-report"),
     },
 )
-def executed(
+def send_executed_notebook(
     token: Anyone,
     service: Given,
     submission: Id,
@@ -210,23 +212,23 @@ def executed(
     draft: Annotated[bool, Query(description="Of the newest report, published or not; for staff.")] = False,
 ) -> Response:
     """Send a notebook with what its cells showed when the published report was made."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     if draft and token.role is not Role.INSTRUCTOR:
         raise Problem("forbidden", "drafts are for instructors")
     if name not in dict(found.files):
         raise not_found()
-    notebook = executed_notebook_of(service.store, found.id, name, draft)
+    notebook = find_executed_notebook(service.store, found.id, name, draft)
     if notebook is None:
         raise Problem("no-report", _nothing_kept(token, found))
     return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_attached(name))
 
 
-def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
+def make_submission_view(token: Token, found: SubmissionStatus) -> SubmissionView:
     """Return a submission as this token may see it."""
     place = f"/v1/submissions/{found.id}"
     points = None
     if found.published_at is not None:
-        points = Points.model_validate(found, from_attributes=True)
+        points = PointsView.model_validate(found, from_attributes=True)
     return SubmissionView(
         id=found.id,
         batch=found.batch,
@@ -237,7 +239,7 @@ def shown(token: Token, found: SubmissionStatus) -> SubmissionView:
         training=found.mode,
         state=found.state,
         stage=found.stage,
-        message=message_for(token, found),
+        message=choose_message(token, found),
         refused=found.refused,
         created_at=found.created_at,
         ended_at=found.ended_at,
@@ -265,7 +267,7 @@ def _nothing_kept(token: Token, found: SubmissionStatus) -> str:
 def _where(token: Token, found: SubmissionStatus) -> str:
     match found.state:
         case State.FAILED:
-            return f"there is no report: {message_for(token, found)}"
+            return f"there is no report: {choose_message(token, found)}"
         case State.CANCELLED:
             return "there is no report: the grading was cancelled"
         case _:

@@ -17,8 +17,8 @@ from alembic import context
 from sqlalchemy import Connection, Enum
 
 from grader.service.settings import Settings
-from grader.service.store.columns import Line, Moment
-from grader.service.store.database import engine_of
+from grader.service.store.columns import StorableText, Timestamp
+from grader.service.store.database import make_engine
 from grader.service.store.schema import Row
 
 
@@ -38,11 +38,11 @@ def _type(kind: str, item: Any, _: object) -> str | Literal[False]:
         return False
     if isinstance(item, Enum):
         return f"sa.String(length={item.length})"
-    return {Line: "sa.Text()", Moment: "sa.Double()"}.get(type(item), False)
+    return {StorableText: "sa.Text()", Timestamp: "sa.Double()"}.get(type(item), False)
 
 
 if "connection" in context.config.attributes:
     _run(context.config.attributes["connection"])
 else:
-    with engine_of(Settings.from_environment().database).begin() as developers:
+    with make_engine(Settings.from_environment().database).begin() as developers:
         _run(developers)

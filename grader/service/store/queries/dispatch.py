@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, upd
 
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.schema import ALIVE, BatchRow, GradingRow, Stage, State, SubmissionRow
+from grader.service.store.schema import ALIVE, BatchRow, JobRow, Stage, State, SubmissionRow
 
-__all__ = ["Publication", "Queue", "dispatch", "queue_of", "recall"]
+__all__ = ["DispatchedJob", "Queue", "choose_queue", "mark_dispatched", "unmark_dispatched"]
 
 Queue = Literal["cpu", "gpu"]
 
@@ -22,19 +22,19 @@ _QUEUES: dict[Stage, Queue] = {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}
 
 
 @dataclass(frozen=True)
-class Publication:
+class DispatchedJob:
     """A message to be sent: this grading, on this queue."""
 
     grading: str
     queue: Queue
 
 
-def queue_of(stage: Stage) -> Queue:
+def choose_queue(stage: Stage) -> Queue:
     """Return the queue on which a stage is asked for."""
     return _QUEUES[stage]
 
 
-def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 200) -> list[Publication]:
+def mark_dispatched(store: Store, share: int, republish_seconds: float, limit: int = 200) -> list[DispatchedJob]:
     """Mark the gradings whose messages are to be sent now, and return them in the order to send them in.
 
     Everybody who handed in gets their turn: the first of each, then the second of each. Two that dispatch at once never
@@ -48,52 +48,52 @@ def dispatch(store: Store, share: int, republish_seconds: float, limit: int = 20
             twice as long, and so on: where no worker runs for days, the broker would be filled with copies.
         limit: of messages at once.
     """
-    waits = case((GradingRow.publications < _MOST_WAITS, GradingRow.publications), else_=_MOST_WAITS)
-    lost = GradingRow.published_at < now() - republish_seconds * waits
-    due = and_(GradingRow.state == State.WAITING, or_(GradingRow.published_at.is_(None), lost))
+    waits = case((JobRow.publications < _MOST_WAITS, JobRow.publications), else_=_MOST_WAITS)
+    lost = JobRow.published_at < now() - republish_seconds * waits
+    due = and_(JobRow.state == State.WAITING, or_(JobRow.published_at.is_(None), lost))
     with store.reading() as session:
         wanted = list(session.scalars(_in_turn(due, share, limit)))
     if not wanted:
         return []
     with store.session() as session:
         # `due` is asked again of the row that was locked: another dispatcher may have taken it since it was chosen.
-        locked = select(GradingRow.id).where(GradingRow.id.in_(wanted), due)
+        locked = select(JobRow.id).where(JobRow.id.in_(wanted), due)
         free = session.scalars(locked.with_for_update(skip_locked=True, key_share=True)).all()
         taken = session.execute(
-            update(GradingRow)
-            .where(GradingRow.id.in_(free))
-            .values(published_at=now(), publications=GradingRow.publications + 1)
-            .returning(GradingRow.id, GradingRow.stage)
+            update(JobRow)
+            .where(JobRow.id.in_(free))
+            .values(published_at=now(), publications=JobRow.publications + 1)
+            .returning(JobRow.id, JobRow.stage)
         )
         stages = {row.id: row.stage for row in taken}
-    return [Publication(grading, queue_of(stages[grading])) for grading in wanted if grading in stages]
+    return [DispatchedJob(grading, choose_queue(stages[grading])) for grading in wanted if grading in stages]
 
 
-def recall(store: Store, publications: Sequence[Publication]) -> None:
+def unmark_dispatched(store: Store, publications: Sequence[DispatchedJob]) -> None:
     """Mark as not published what could not be sent: it is due again at once, for whoever dispatches next."""
     with store.session() as session:
         session.execute(
-            update(GradingRow)
-            .where(GradingRow.id.in_([each.grading for each in publications]), GradingRow.state == State.WAITING)
-            .values(published_at=None, publications=GradingRow.publications - 1)
+            update(JobRow)
+            .where(JobRow.id.in_([each.grading for each in publications]), JobRow.state == State.WAITING)
+            .values(published_at=None, publications=JobRow.publications - 1)
         )
 
 
 def _in_turn(due: ColumnElement[bool], share: int, limit: int) -> Select[str]:
     """Return the query for what is due and within its owner's share, by turns."""
-    unfinished = GradingRow.state.in_(ALIVE)
-    own = [BatchRow.owner, GradingRow.stage]
-    order = [GradingRow.created_at, SubmissionRow.key, GradingRow.id]
+    unfinished = JobRow.state.in_(ALIVE)
+    own = [BatchRow.owner, JobRow.stage]
+    order = [JobRow.created_at, SubmissionRow.key, JobRow.id]
     ranked = (
         select(
-            GradingRow.id,
-            GradingRow.created_at,
+            JobRow.id,
+            JobRow.created_at,
             SubmissionRow.key,
             due.label("due"),
             func.count().filter(~due).over(partition_by=own).label("published"),
             func.row_number().over(partition_by=[*own, due], order_by=order).label("turn"),
         )
-        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+        .join(SubmissionRow, SubmissionRow.id == JobRow.submission)
         .join(BatchRow, BatchRow.id == SubmissionRow.batch)
         .where(unfinished)
         .subquery()

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from grader.service.store.database import Store
-from grader.service.store.schema import BatchRow, EventRow, Kind
+from grader.service.store.schema import BatchRow, EventKind, EventRow
 
-__all__ = ["Event", "Kind", "events", "hold", "record", "record_each"]
+__all__ = ["Event", "find_events", "lock_events", "record_event", "record_event_each"]
 
 _LARGEST = 2**31 - 1  # id that the column holds; `after` is whatever a client says
 
@@ -25,13 +25,13 @@ class Event:
     id: int
     batch: str
     submission: str | None
-    kind: Kind
+    kind: EventKind
     detail: Mapping[str, Any]
     at: datetime
 
 
-def record(
-    session: Session, batch: str, submission: str | None, kind: Kind, detail: Mapping[str, Any] | None = None
+def record_event(
+    session: Session, batch: str, submission: str | None, kind: EventKind, detail: Mapping[str, Any] | None = None
 ) -> None:
     """Add an event to the transaction. Call it last: until the end it makes others wait who record in this batch.
 
@@ -42,34 +42,34 @@ def record(
         kind: what happened.
         detail: plain JSON values; whoever may see the submission may see them.
     """
-    record_each(session, batch, [submission], kind, detail)
+    record_event_each(session, batch, [submission], kind, detail)
 
 
-def record_each(
+def record_event_each(
     session: Session,
     batch: str,
     submissions: Iterable[str | None],
-    kind: Kind,
+    kind: EventKind,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Add the same event for each of these submissions, as `record` does."""
     # PostgreSQL hands out ids before the commit: a transaction with a lower id could commit after one with a higher
     # id, and a reader that goes on after the higher one would miss it. So an id is taken only by who holds the batch:
     # within a batch, ids are committed in their order.
-    hold(session, batch)
+    lock_events(session, batch)
     session.add_all(
         EventRow(batch=batch, submission=submission, kind=kind, detail=dict(detail or {})) for submission in submissions
     )
     session.flush()
 
 
-def hold(session: Session, batch: str) -> None:
+def lock_events(session: Session, batch: str) -> None:
     """Keep others from recording in this batch until the transaction ends."""
     # SQLite has one writer at a time, and needs (and knows) no such lock. Rows that refer to the batch may be added.
     session.execute(select(BatchRow.id).where(BatchRow.id == batch).with_for_update(key_share=True))
 
 
-def events(store: Store, batch_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+def find_events(store: Store, batch_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
     """Return a batch's events after the one with this id, oldest first; whoever goes on after the last misses none."""
     query = (
         select(EventRow)

@@ -7,12 +7,12 @@ from sqlalchemy import select
 from grader.errors import InputError
 from grader.service.store.database import Store
 from grader.service.store.schema import ReportRow
-from grader.submission.executed_notebook import ExecutedNotebook, executed_notebooks_from_json
+from grader.submission.executed_notebook import ExecutedNotebook, decode_executed_notebooks
 
-__all__ = ["executed_notebook_of"]
+__all__ = ["find_executed_notebook"]
 
 
-def executed_notebook_of(store: Store, submission_id: str, name: str, draft: bool = False) -> ExecutedNotebook | None:
+def find_executed_notebook(store: Store, submission_id: str, name: str, draft: bool = False) -> ExecutedNotebook | None:
     """Return a notebook as it was run for a submission's report, None where there is none.
 
     Args:
@@ -32,7 +32,7 @@ def executed_notebook_of(store: Store, submission_id: str, name: str, draft: boo
     if sha256 is None:
         return None
     try:
-        notebooks = executed_notebooks_from_json(store.blobs.get(sha256).decode())
+        notebooks = decode_executed_notebooks(store.blobs.get(sha256).decode())
     except InputError:  # another version's
         return None
     return next((each for each in notebooks if each.name == name), None)

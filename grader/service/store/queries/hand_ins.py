@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from grader.errors import InputError
 from grader.models.recipe import Mode
-from grader.service.store.columns import storable
+from grader.service.store.columns import make_storable
 from grader.service.store.database import Store
-from grader.service.store.queries.events import Kind, record
+from grader.service.store.queries.events import record_event
 from grader.service.store.queries.tokens import Token
-from grader.service.store.schema import BatchRow, GradingRow, SubmissionFileRow, SubmissionRow
+from grader.service.store.schema import BatchRow, EventKind, JobRow, SubmissionFileRow, SubmissionRow
 
-__all__ = ["Accepted", "IdempotencyConflict", "NewSubmission", "accept"]
+__all__ = ["IdempotencyConflict", "NewSubmission", "StoredBatch", "accept_batch"]
 
 _WRITERS = 16  # of blobs at once: a disk and an object store take as long for many as for one
 
@@ -50,14 +50,14 @@ class NewSubmission:
 
 
 @dataclass(frozen=True)
-class Accepted:
+class StoredBatch:
     """The batch that was made, or, where it is not `new`, the one that the same request made before."""
 
     batch: str
     new: bool
 
 
-def accept(
+def accept_batch(
     store: Store,
     owner: Token,
     assignment: str,
@@ -65,7 +65,7 @@ def accept(
     title: str,
     submissions: Sequence[NewSubmission],
     idempotency_key: str = "",
-) -> Accepted:
+) -> StoredBatch:
     """Keep a batch, with a grading that waits for each of its submissions.
 
     Args:
@@ -82,7 +82,7 @@ def accept(
         InputError: there are no submissions, or two have one key.
         SystemFault: the database or the blobs cannot be reached; nothing was accepted.
     """
-    twice = [key for key, count in Counter(storable(each.key) for each in submissions).items() if count > 1]
+    twice = [key for key, count in Counter(make_storable(each.key) for each in submissions).items() if count > 1]
     if not submissions or twice:
         found = f"two submissions have the key {twice[0]!r}" if twice else "the batch has no submissions"
         raise InputError(f"{found}; give one or more, each with a key of its own")
@@ -107,13 +107,13 @@ def accept(
             session.add(batch)
             session.flush()
             _add(session, batch, submissions, blobs)
-            record(session, batch.id, None, Kind.ACCEPTED, {"submissions": len(submissions)})
+            record_event(session, batch.id, None, EventKind.ACCEPTED, {"submissions": len(submissions)})
     except IntegrityError:
         # The same key, at the same time: the other transaction was first, and has been committed.
         if earlier := _earlier(store, owner, idempotency_key, request):
             return earlier
         raise
-    return Accepted(batch.id, new=True)
+    return StoredBatch(batch.id, new=True)
 
 
 def _add(
@@ -127,7 +127,7 @@ def _add(
             batch=batch.id,
             key=each.key,
             name=each.name,
-            identifiers={storable(known): storable(value) for known, value in each.identifiers.items()},
+            identifiers={make_storable(known): make_storable(value) for known, value in each.identifiers.items()},
             person=each.person,
         )
         for each in submissions
@@ -139,11 +139,11 @@ def _add(
         for row, files in zip(rows, blobs, strict=True)
         for position, (name, sha256) in enumerate(files)
     )
-    session.add_all(GradingRow(submission=row.id, assignment=batch.assignment, mode=batch.mode) for row in rows)
+    session.add_all(JobRow(submission=row.id, assignment=batch.assignment, mode=batch.mode) for row in rows)
     session.flush()
 
 
-def _earlier(store: Store, owner: Token, key: str, request: str) -> Accepted | None:
+def _earlier(store: Store, owner: Token, key: str, request: str) -> StoredBatch | None:
     if not key:
         return None
     query = select(BatchRow).where(BatchRow.owner == owner.id, BatchRow.idempotency_key == key)
@@ -153,7 +153,7 @@ def _earlier(store: Store, owner: Token, key: str, request: str) -> Accepted | N
         return None
     if batch.request != request:
         raise IdempotencyConflict(f"the idempotency key {key!r} was used for another request; give a new one")
-    return Accepted(batch.id, new=False)
+    return StoredBatch(batch.id, new=False)
 
 
 def _digest(assignment: str, mode: Mode, title: str, submissions: Sequence[NewSubmission]) -> str:

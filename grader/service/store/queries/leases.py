@@ -21,34 +21,35 @@ from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.dispatch import Queue, queue_of
-from grader.service.store.queries.events import Kind, record, record_each
+from grader.service.store.queries.dispatch import Queue, choose_queue
+from grader.service.store.queries.events import record_event, record_event_each
 from grader.service.store.queries.marks import note_waiting
 from grader.service.store.schema import (
     ALIVE,
+    AttemptOutcome,
     AttemptRow,
-    GradingRow,
-    Outcome,
+    EventKind,
+    JobRow,
     ReportRow,
     Stage,
     State,
     SubmissionFileRow,
     SubmissionRow,
 )
-from grader.submission.executed_notebook import ExecutedNotebook, executed_notebooks_to_json
+from grader.submission.executed_notebook import ExecutedNotebook, encode_executed_notebooks
 
 __all__ = [
     "Finish",
     "Lease",
     "Reconciled",
-    "cancel",
-    "claim",
-    "finish",
-    "give_back",
-    "reconcile",
-    "refuse",
-    "release",
-    "renew",
+    "cancel_jobs",
+    "claim_lease",
+    "finish_job",
+    "give_back_lease",
+    "reconcile_leases",
+    "refuse_job",
+    "release_lease",
+    "renew_lease",
 ]
 
 _NEVER_ASKED_FOR: dict[str, Any] = {"published_at": None, "publications": 0}  # and so dispatched at once
@@ -95,7 +96,7 @@ class Reconciled:
     failed: int
 
 
-def claim(
+def claim_lease(
     store: Store, grading_id: str, worker: str, seconds: float, queue: Queue, attempts: int = Settings.attempts
 ) -> Lease | None:
     """Take a grading's stage, if it waits, or if whoever had it let the lease run out.
@@ -111,28 +112,28 @@ def claim(
     Returns:
         The lease, or None where there is nothing to do.
     """
-    ran_out = (GradingRow.state == State.LEASED) & (GradingRow.lease_until < now()) & (GradingRow.attempts < attempts)
+    ran_out = (JobRow.state == State.LEASED) & (JobRow.lease_until < now()) & (JobRow.attempts < attempts)
     taken = (
-        update(GradingRow)
+        update(JobRow)
         .where(
-            GradingRow.id == grading_id,
-            GradingRow.stage.in_([stage for stage in Stage if queue_of(stage) == queue]),
-            or_(GradingRow.state == State.WAITING, ran_out),
+            JobRow.id == grading_id,
+            JobRow.stage.in_([stage for stage in Stage if choose_queue(stage) == queue]),
+            or_(JobRow.state == State.WAITING, ran_out),
         )
         .values(
             state=State.LEASED,
-            attempts=GradingRow.attempts + 1,
-            fence=GradingRow.fence + 1,
+            attempts=JobRow.attempts + 1,
+            fence=JobRow.fence + 1,
             lease_until=now() + seconds,
             worker=worker,
         )
-        .returning(GradingRow)
+        .returning(JobRow)
     )
     with store.session() as session:
         grading = session.scalar(taken)
         if grading is None:
             return None
-        _end_attempts(session, [grading_id], Outcome.LOST, "its lease ran out")
+        _end_attempts(session, [grading_id], AttemptOutcome.LOST, "its lease ran out")
         session.execute(
             insert(AttemptRow).values(
                 grading=grading_id, stage=grading.stage, number=grading.attempts, fence=grading.fence, worker=worker
@@ -140,18 +141,18 @@ def claim(
         )
         lease = _lease_of(session, grading)
         detail = {"stage": lease.stage, "attempt": lease.number}
-        record(session, lease.batch, lease.submission, Kind.CLAIMED, detail)
+        record_event(session, lease.batch, lease.submission, EventKind.CLAIMED, detail)
     return lease
 
 
-def renew(store: Store, lease: Lease, seconds: float) -> bool:
+def renew_lease(store: Store, lease: Lease, seconds: float) -> bool:
     """Let a lease run out only so many seconds from now; False where it was lost."""
     # One that ran out and that nobody took is as good as new.
     with store.session() as session:
         return _change(session, lease, lease_until=now() + seconds)
 
 
-def finish(store: Store, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook] = ()) -> Finish:
+def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook] = ()) -> Finish:
     """Hand in what a stage came to: the report, or in the first stage of mode full the part that is joined later.
 
     Args:
@@ -164,7 +165,7 @@ def finish(store: Store, lease: Lease, report: Report, executed: Sequence[Execut
         SystemFault: the database or the blobs cannot be reached; nothing was handed in.
     """
     sha256 = store.blobs.put(report.to_json().encode())
-    kept = store.blobs.put(executed_notebooks_to_json(executed).encode()) if executed else lease.executed
+    kept = store.blobs.put(encode_executed_notebooks(executed).encode()) if executed else lease.executed
     with store.session() as session:
         if lease.mode is Mode.FULL and lease.stage is Stage.DEFINITIONS:
             part_kept = _change(
@@ -181,18 +182,20 @@ def finish(store: Store, lease: Lease, report: Report, executed: Sequence[Execut
             )
             if not part_kept:
                 return Finish.REFUSED
-            _end_attempts(session, [lease.grading], Outcome.PART_KEPT)
-            record(session, lease.batch, lease.submission, Kind.PART_GRADED)
+            _end_attempts(session, [lease.grading], AttemptOutcome.PART_KEPT)
+            record_event(session, lease.batch, lease.submission, EventKind.PART_GRADED)
             return Finish.PART_KEPT
         if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), message=""):
             return Finish.REFUSED
         published = _insert_report(session, lease, report, sha256, kept)
-        _end_attempts(session, [lease.grading], Outcome.EXISTED if published is None else Outcome.REPORTED)
-        record(session, lease.batch, lease.submission, Kind.GRADED, {"published": bool(published)})
+        _end_attempts(
+            session, [lease.grading], AttemptOutcome.EXISTED if published is None else AttemptOutcome.REPORTED
+        )
+        record_event(session, lease.batch, lease.submission, EventKind.GRADED, {"published": bool(published)})
     return Finish.EXISTED if published is None else Finish.REPORTED
 
 
-def give_back(store: Store, lease: Lease, message: str, attempts: int) -> bool:
+def give_back_lease(store: Store, lease: Lease, message: str, attempts: int) -> bool:
     """End an attempt by a fault of ours: the grading waits again, or fails after its last attempt.
 
     It is dispatched as a message that got lost is, so after a while: what broke may need one, and a worker on which
@@ -208,10 +211,10 @@ def give_back(store: Store, lease: Lease, message: str, attempts: int) -> bool:
         False where the lease was lost, and nothing changed.
     """
     with store.session() as session:
-        return _give_back(session, lease, Outcome.GIVEN_BACK, message, attempts) is not None
+        return _give_back(session, lease, AttemptOutcome.GIVEN_BACK, message, attempts) is not None
 
 
-def release(store: Store, lease: Lease, message: str) -> bool:
+def release_lease(store: Store, lease: Lease, message: str) -> bool:
     """End an attempt that nobody failed at, as when a worker is stopped: it counts as none, and the grading waits.
 
     Args:
@@ -226,12 +229,18 @@ def release(store: Store, lease: Lease, message: str) -> bool:
         values = {"state": State.WAITING, "message": message, "attempts": lease.number - 1}
         if not _change(session, lease, **values, lease_until=None, **_NEVER_ASKED_FOR):
             return False
-        _end_attempts(session, [lease.grading], Outcome.GIVEN_BACK, message)
-        record(session, lease.batch, lease.submission, Kind.GIVEN_BACK, {"stage": lease.stage, "attempt": lease.number})
+        _end_attempts(session, [lease.grading], AttemptOutcome.GIVEN_BACK, message)
+        record_event(
+            session,
+            lease.batch,
+            lease.submission,
+            EventKind.GIVEN_BACK,
+            {"stage": lease.stage, "attempt": lease.number},
+        )
     return True
 
 
-def refuse(store: Store, lease: Lease, message: str) -> bool:
+def refuse_job(store: Store, lease: Lease, message: str) -> bool:
     """End a grading whose input can never be graded.
 
     Args:
@@ -246,22 +255,22 @@ def refuse(store: Store, lease: Lease, message: str) -> bool:
         failed = {"state": State.FAILED, "refused": True, "message": message}
         if not _change(session, lease, **failed, lease_until=None, ended_at=now()):
             return False
-        _end_attempts(session, [lease.grading], Outcome.REFUSED, message)
-        record(session, lease.batch, lease.submission, Kind.FAILED, {"refused": True})
+        _end_attempts(session, [lease.grading], AttemptOutcome.REFUSED, message)
+        record_event(session, lease.batch, lease.submission, EventKind.FAILED, {"refused": True})
     return True
 
 
-def reconcile(store: Store, attempts: int) -> Reconciled:
+def reconcile_leases(store: Store, attempts: int) -> Reconciled:
     """Give back what was claimed by workers that went away; several may reconcile at once.
 
     Args:
         store: where gradings are.
         attempts: how many a stage has.
     """
-    ran_out = GradingRow.lease_until < now()
-    query = select(GradingRow, SubmissionRow.batch).join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
+    ran_out = JobRow.lease_until < now()
+    query = select(JobRow, SubmissionRow.batch).join(SubmissionRow, SubmissionRow.id == JobRow.submission)
     with store.reading() as session:
-        lost = session.execute(query.where(GradingRow.state == State.LEASED, ran_out)).all()
+        lost = session.execute(query.where(JobRow.state == State.LEASED, ran_out)).all()
     ended = []
     for row, batch in lost:
         lease = Lease(
@@ -269,32 +278,32 @@ def reconcile(store: Store, attempts: int) -> Reconciled:
         )
         message = f"{row.worker} went away in attempt {row.attempts}"
         with store.session() as session:  # one each: events of one transaction are of one batch
-            ended.append(_give_back(session, lease, Outcome.LOST, message, attempts, ran_out))
+            ended.append(_give_back(session, lease, AttemptOutcome.LOST, message, attempts, ran_out))
     return Reconciled(ended.count(State.WAITING), ended.count(State.FAILED))
 
 
-def cancel(store: Store, batch_or_submission_id: str) -> int:
+def cancel_jobs(store: Store, batch_or_submission_id: str) -> int:
     """Cancel the unfinished gradings of a batch or of a submission, and return how many there were.
 
     Whoever has one of them loses it: its report will be refused. Reports that are there stay.
     """
     named = (SubmissionRow.batch == batch_or_submission_id) | (SubmissionRow.id == batch_or_submission_id)
     cancelled = (
-        update(GradingRow)
-        .where(GradingRow.submission.in_(select(SubmissionRow.id).where(named)), GradingRow.state.in_(ALIVE))
+        update(JobRow)
+        .where(JobRow.submission.in_(select(SubmissionRow.id).where(named)), JobRow.state.in_(ALIVE))
         .values(state=State.CANCELLED, lease_until=None, ended_at=now())
-        .returning(GradingRow.id, GradingRow.submission)
+        .returning(JobRow.id, JobRow.submission)
     )
     with store.session() as session:
         ended = session.execute(cancelled).all()
         if ended:
             submissions = [row.submission for row in ended]
-            _end_attempts(session, [row.id for row in ended], Outcome.CANCELLED)
-            record_each(session, _batch_of(session, submissions[0]), submissions, Kind.CANCELLED)
+            _end_attempts(session, [row.id for row in ended], AttemptOutcome.CANCELLED)
+            record_event_each(session, _batch_of(session, submissions[0]), submissions, EventKind.CANCELLED)
     return len(ended)
 
 
-def _lease_of(session: Session, grading: GradingRow) -> Lease:
+def _lease_of(session: Session, grading: JobRow) -> Lease:
     files = session.execute(
         select(SubmissionFileRow.name, SubmissionFileRow.sha256)
         .where(SubmissionFileRow.submission == grading.submission)
@@ -317,28 +326,33 @@ def _lease_of(session: Session, grading: GradingRow) -> Lease:
 
 def _change(session: Session, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> bool:
     """Change the grading if the lease still holds: the compare and set that everything here rests on."""
-    holds = (GradingRow.id == lease.grading, GradingRow.fence == lease.fence, GradingRow.state == State.LEASED)
-    change = update(GradingRow).where(*holds, *conditions).values(**values).returning(GradingRow.id)
+    holds = (JobRow.id == lease.grading, JobRow.fence == lease.fence, JobRow.state == State.LEASED)
+    change = update(JobRow).where(*holds, *conditions).values(**values).returning(JobRow.id)
     return session.execute(change).one_or_none() is not None
 
 
 def _give_back(
-    session: Session, lease: Lease, outcome: Outcome, message: str, attempts: int, *conditions: ColumnElement[bool]
+    session: Session,
+    lease: Lease,
+    outcome: AttemptOutcome,
+    message: str,
+    attempts: int,
+    *conditions: ColumnElement[bool],
 ) -> State | None:
     """Return how the grading stands now, None where the lease did not hold."""
     state = State.FAILED if lease.number >= attempts else State.WAITING
     failed = state is State.FAILED
-    dispatched: dict[str, Any] = {"published_at": now()} if outcome is Outcome.GIVEN_BACK else _NEVER_ASKED_FOR
+    dispatched: dict[str, Any] = {"published_at": now()} if outcome is AttemptOutcome.GIVEN_BACK else _NEVER_ASKED_FOR
     values = {"state": state, "message": message, "lease_until": None, **dispatched}
     if not _change(session, lease, *conditions, **values, ended_at=now() if failed else None):
         return None
     _end_attempts(session, [lease.grading], outcome, message)
-    kind = Kind.FAILED if failed else Kind.GIVEN_BACK
-    record(session, lease.batch, lease.submission, kind, {"stage": lease.stage, "attempt": lease.number})
+    kind = EventKind.FAILED if failed else EventKind.GIVEN_BACK
+    record_event(session, lease.batch, lease.submission, kind, {"stage": lease.stage, "attempt": lease.number})
     return state
 
 
-def _end_attempts(session: Session, gradings: Sequence[str], outcome: Outcome, message: str = "") -> None:
+def _end_attempts(session: Session, gradings: Sequence[str], outcome: AttemptOutcome, message: str = "") -> None:
     """End the attempts of these gradings that have not ended; each has one at most."""
     session.execute(
         update(AttemptRow)

@@ -20,20 +20,28 @@ from grader.results.marks import Mark, check_mark
 from grader.results.report import Report
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.events import Kind, hold, record
-from grader.service.store.schema import MarkRow, ReportRow, SubmissionRow, TokenRow, WaitingItemRow, last_report
+from grader.service.store.queries.events import lock_events, record_event
+from grader.service.store.schema import (
+    EventKind,
+    MarkRow,
+    ReportRow,
+    SubmissionRow,
+    TokenRow,
+    WaitingItemRow,
+    select_last_report,
+)
 
 __all__ = [
     "MarkedPoints",
     "Unmarked",
     "clear_mark",
-    "marked_points",
-    "marks_of",
+    "count_marked_items",
+    "find_marks",
+    "find_unmarked",
     "note_waiting",
     "publish_marks",
     "set_mark",
-    "to_mark",
-    "unmarked",
+    "sum_marked_points",
 ]
 
 _PLACES = 4  # of points, as reports have
@@ -88,12 +96,12 @@ def set_mark(store: Store, submission_id: str, item: str, points: float, comment
     """
     with store.session() as session:
         batch = _held_batch(session, submission_id)
-        query = select(WaitingItemRow.max_points).join(SubmissionRow, WaitingItemRow.report == last_report())
+        query = select(WaitingItemRow.max_points).join(SubmissionRow, WaitingItemRow.report == select_last_report())
         wanted = query.where(SubmissionRow.id == submission_id, WaitingItemRow.item == item)
         check_mark(item, points, comment, session.scalar(wanted))
         _put(session, submission_id, item, round(points, _PLACES), comment, token_id)
         (mark,) = (each for each in _marks(session, submission_id) if each.item == item)
-        record(session, batch, submission_id, Kind.MARKED, {"item": item})
+        record_event(session, batch, submission_id, EventKind.MARKED, {"item": item})
     return mark
 
 
@@ -107,11 +115,11 @@ def clear_mark(store: Store, submission_id: str, item: str) -> bool:
         ).all()
         _forget(session, MarkRow.submission == submission_id)
         if taken_back:
-            record(session, batch, submission_id, Kind.MARKED, {"item": item, "cleared": True})
+            record_event(session, batch, submission_id, EventKind.MARKED, {"item": item, "cleared": True})
     return bool(taken_back)
 
 
-def marks_of(store: Store, submission_id: str, published_only: bool = False) -> list[Mark]:
+def find_marks(store: Store, submission_id: str, published_only: bool = False) -> list[Mark]:
     """Return a submission's marks by item.
 
     Args:
@@ -123,12 +131,12 @@ def marks_of(store: Store, submission_id: str, published_only: bool = False) -> 
         return _marks(session, submission_id, published_only)
 
 
-def unmarked(store: Store, batch_id: str) -> list[Unmarked]:
+def find_unmarked(store: Store, batch_id: str) -> list[Unmarked]:
     """Return what a batch's newest reports have that waits for a person, item by item, and within an item by key."""
     its_mark = (MarkRow.submission == SubmissionRow.id) & (MarkRow.item == WaitingItemRow.item) & _fits(MarkRow.points)
     query = (
         select(SubmissionRow.id, SubmissionRow.key, SubmissionRow.name, WaitingItemRow.item)
-        .join(WaitingItemRow, WaitingItemRow.report == last_report())
+        .join(WaitingItemRow, WaitingItemRow.report == select_last_report())
         .outerjoin(MarkRow, its_mark)
         .where(SubmissionRow.batch == batch_id, MarkRow.id.is_(None))
         .order_by(WaitingItemRow.position, WaitingItemRow.item, SubmissionRow.key)
@@ -137,11 +145,11 @@ def unmarked(store: Store, batch_id: str) -> list[Unmarked]:
         return [Unmarked(*row) for row in session.execute(query)]
 
 
-def to_mark(store: Store, batch_id: str) -> dict[str, int]:
+def count_marked_items(store: Store, batch_id: str) -> dict[str, int]:
     """Return how many a person marks in a batch's newest reports, marked or not, by item in the rubric's order."""
     query = (
         select(WaitingItemRow.item, func.count())
-        .join(SubmissionRow, WaitingItemRow.report == last_report())
+        .join(SubmissionRow, WaitingItemRow.report == select_last_report())
         .where(SubmissionRow.batch == batch_id)
         .group_by(WaitingItemRow.item)
         .order_by(func.min(WaitingItemRow.position), WaitingItemRow.item)
@@ -150,7 +158,7 @@ def to_mark(store: Store, batch_id: str) -> dict[str, int]:
         return dict(session.execute(query).all())
 
 
-def marked_points(session: Session, reports: Collection[int], published_only: bool) -> Mapping[int, MarkedPoints]:
+def sum_marked_points(session: Session, reports: Collection[int], published_only: bool) -> Mapping[int, MarkedPoints]:
     """Return what marks add to each of these reports, by its id: nothing to those that have none."""
     points, _, at = _seen(published_only)
     query = (
@@ -206,7 +214,7 @@ def _held_batch(session: Session, submission_id: str) -> str:
     batch = session.scalar(select(SubmissionRow.batch).where(SubmissionRow.id == submission_id))
     if batch is None:
         raise InputError(f"there is no submission {submission_id[:100]!r}; check its id")
-    hold(session, batch)
+    lock_events(session, batch)
     return batch
 
 

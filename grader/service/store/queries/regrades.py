@@ -10,15 +10,15 @@ from sqlalchemy.orm import aliased
 from grader.models.recipe import Mode
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.events import Kind, hold, record, record_each
-from grader.service.store.queries.marks import marked_points, publish_marks
-from grader.service.store.schema import ALIVE, GradingRow, MarkRow, ReportRow, SubmissionRow, last_report
+from grader.service.store.queries.events import lock_events, record_event, record_event_each
+from grader.service.store.queries.marks import publish_marks, sum_marked_points
+from grader.service.store.schema import ALIVE, EventKind, JobRow, MarkRow, ReportRow, SubmissionRow, select_last_report
 
-__all__ = ["Change", "preview", "publish", "regrade"]
+__all__ = ["RegradeChange", "create_regrade", "find_changes", "publish_drafts"]
 
 
 @dataclass(frozen=True)
-class Change:
+class RegradeChange:
     """What publishing would do to one submission: its points as published, and in the newest draft."""
 
     submission: str
@@ -28,7 +28,7 @@ class Change:
     new: float
 
 
-def regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
+def create_regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
     """Grade again what has no report of this revision and is not being graded; return how many gradings wait now.
 
     Those that failed or were cancelled are graded again as well. Reports of submissions that have one stay drafts until
@@ -36,50 +36,48 @@ def regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
     """
     reported = select(ReportRow.id).where(ReportRow.submission == SubmissionRow.id, ReportRow.revision == revision)
     query = (
-        select(GradingRow)
-        .join(SubmissionRow, SubmissionRow.id == GradingRow.submission)
-        .where(SubmissionRow.batch == batch_id, GradingRow.newest, GradingRow.state.not_in(ALIVE), ~reported.exists())
+        select(JobRow)
+        .join(SubmissionRow, SubmissionRow.id == JobRow.submission)
+        .where(SubmissionRow.batch == batch_id, JobRow.newest, JobRow.state.not_in(ALIVE), ~reported.exists())
     )
     with store.session() as session:
-        hold(session, batch_id)  # two that regrade at once would make two gradings
+        lock_events(session, batch_id)  # two that regrade at once would make two gradings
         earlier = session.scalars(query).all()
-        session.execute(
-            update(GradingRow).where(GradingRow.id.in_([grading.id for grading in earlier])).values(newest=False)
-        )
+        session.execute(update(JobRow).where(JobRow.id.in_([grading.id for grading in earlier])).values(newest=False))
         session.add_all(
-            GradingRow(submission=grading.submission, assignment=grading.assignment, mode=mode) for grading in earlier
+            JobRow(submission=grading.submission, assignment=grading.assignment, mode=mode) for grading in earlier
         )
         session.flush()
         regraded = [grading.submission for grading in earlier]
-        record_each(session, batch_id, regraded, Kind.REGRADE, {"revision": revision})
+        record_event_each(session, batch_id, regraded, EventKind.REGRADE, {"revision": revision})
     return len(earlier)
 
 
-def preview(store: Store, batch_id: str) -> list[Change]:
+def find_changes(store: Store, batch_id: str) -> list[RegradeChange]:
     """Return what `publish` would change, by key; drafts that give the same points are there too."""
     shown, newest = aliased(ReportRow), aliased(ReportRow)
     marked_anew = select(MarkRow.id).where(MarkRow.submission == SubmissionRow.id, MarkRow.draft).exists()
     query = (
         select(SubmissionRow, shown, newest)
         .select_from(SubmissionRow)
-        .join(shown, shown.id == last_report(published=True))
-        .join(newest, newest.id == last_report())
+        .join(shown, shown.id == select_last_report(published=True))
+        .join(newest, newest.id == select_last_report())
         .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None) | marked_anew)
         .order_by(SubmissionRow.key)
     )
     with store.reading() as session:
         rows = session.execute(query).all()
-        before = marked_points(session, [old.id for _, old, _ in rows], published_only=True)
-        after = marked_points(session, [new.id for _, _, new in rows], published_only=False)
+        before = sum_marked_points(session, [old.id for _, old, _ in rows], published_only=True)
+        after = sum_marked_points(session, [new.id for _, _, new in rows], published_only=False)
     return [
-        Change(row.id, row.key, row.name, before[old.id].added_to(old.score), after[new.id].added_to(new.score))
+        RegradeChange(row.id, row.key, row.name, before[old.id].added_to(old.score), after[new.id].added_to(new.score))
         for row, old, new in rows
     ]
 
 
-def publish(store: Store, batch_id: str) -> int:
+def publish_drafts(store: Store, batch_id: str) -> int:
     """Publish the newest draft and the marks of each of a batch's submissions; return how many had something new."""
-    newest = select(last_report()).where(SubmissionRow.batch == batch_id)
+    newest = select(select_last_report()).where(SubmissionRow.batch == batch_id)
     drafts = (
         update(ReportRow)
         .where(ReportRow.id.in_(newest), ReportRow.published_at.is_(None))
@@ -87,10 +85,10 @@ def publish(store: Store, batch_id: str) -> int:
         .returning(ReportRow.submission, ReportRow.revision)
     )
     with store.session() as session:
-        hold(session, batch_id)
+        lock_events(session, batch_id)
         reports = {submission: {"revision": revision} for submission, revision in session.execute(drafts)}
         marks = {submission: {"marks": count} for submission, count in publish_marks(session, batch_id).items()}
         for submission_id in reports | marks:
             detail = {**reports.get(submission_id, {}), **marks.get(submission_id, {})}
-            record(session, batch_id, submission_id, Kind.PUBLISHED, detail)
+            record_event(session, batch_id, submission_id, EventKind.PUBLISHED, detail)
     return len(reports | marks)

@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from grader.render.overview import overview_body
+from grader.render.overview import render_overview_body
 from grader.results.overview import SubmissionOverview
-from grader.service.api.access import Anyone, Submitter, batch_of
+from grader.service.api.access import Anyone, Submitter, get_batch
 from grader.service.api.routes import gradebooks
-from grader.service.api.routes.overviews import summed_up_for
+from grader.service.api.routes.overviews import summarise_batch
 from grader.service.api.service import Given
-from grader.service.api.summaries import message_for
-from grader.service.store.queries.leases import cancel
-from grader.service.store.queries.reports import SubmissionStatus, submissions
+from grader.service.api.summaries import choose_message
+from grader.service.store.queries.leases import cancel_jobs
+from grader.service.store.queries.submissions import SubmissionStatus, find_submissions
 from grader.service.store.queries.tokens import Role
 from grader.service.store.schema import State
-from grader.service.web.page import Done, page, see_other
+from grader.service.web.page import Done, redirect, render_page
 
 __all__ = ["router"]
 
@@ -30,7 +30,7 @@ Number = Annotated[int, Query(ge=0, le=10**6)]
 
 
 @router.get("")
-def one(
+def show_batch(
     token: Anyone,
     service: Given,
     batch: str,
@@ -41,12 +41,12 @@ def one(
     count: Number = 0,
 ) -> Response:
     """Show how far a batch is, and its submissions."""
-    found = batch_of(service, token, batch)
-    all_of_them = submissions(service.store, found.id, all_marks=token.role is Role.INSTRUCTOR)
+    found = get_batch(service, token, batch)
+    all_of_them = find_submissions(service.store, found.id, all_marks=token.role is Role.INSTRUCTOR)
     matching = [each for each in all_of_them if _matches(each, sought, state)]
-    rows = [(each, message_for(token, each)) for each in matching[start : start + _AT_ONCE]]
+    rows = [(each, choose_message(token, each)) for each in matching[start : start + _AT_ONCE]]
     following = start + _AT_ONCE if len(matching) > start + _AT_ONCE else None
-    return page(
+    return render_page(
         "batch",
         token,
         batch=found,
@@ -61,33 +61,35 @@ def one(
 
 
 @router.get("/overview")
-def overview(token: Submitter, service: Given, batch: str) -> Response:
+def show_overview(token: Submitter, service: Given, batch: str) -> Response:
     """Show a class at one look."""
-    found = batch_of(service, token, batch)
-    ids = {each.key: each.id for each in submissions(service.store, found.id)}
+    found = get_batch(service, token, batch)
+    ids = {each.key: each.id for each in find_submissions(service.store, found.id)}
 
     def link(shown: SubmissionOverview) -> str:
         return f"/submissions/{ids[shown.key]}"
 
-    return page("overview", token, batch=found, overview=overview_body(summed_up_for(service, token, found.id), link))
+    return render_page(
+        "overview", token, batch=found, overview=render_overview_body(summarise_batch(service, token, found.id), link)
+    )
 
 
 @router.get("/export")
-def export(token: Submitter, service: Given, batch: str) -> Response:
+def export_gradebook(token: Submitter, service: Given, batch: str) -> Response:
     """Offer the points as files."""
-    found = batch_of(service, token, batch)
-    return page("export", token, batch=found, title=service.catalog.at(found.assignment).title)
+    found = get_batch(service, token, batch)
+    return render_page("export", token, batch=found, title=service.catalog.at(found.assignment).title)
 
 
-router.add_api_route("/gradebook", gradebooks.table, response_class=Response)
-router.add_api_route("/gradebook", gradebooks.fill_in, methods=["POST"], response_class=Response)
+router.add_api_route("/gradebook", gradebooks.export_gradebook, response_class=Response)
+router.add_api_route("/gradebook", gradebooks.fill_gradebook, methods=["POST"], response_class=Response)
 
 
 @router.post("/cancel")
-def stop(token: Anyone, service: Given, batch: str) -> Response:
+def cancel_batch(token: Anyone, service: Given, batch: str) -> Response:
     """End all gradings that have not ended."""
-    found = batch_of(service, token, batch)
-    return see_other(f"/batches/{found.id}", done="cancelled", count=str(cancel(service.store, found.id)))
+    found = get_batch(service, token, batch)
+    return redirect(f"/batches/{found.id}", done="cancelled", count=str(cancel_jobs(service.store, found.id)))
 
 
 def _matches(found: SubmissionStatus, sought: str, state: State | Literal[""]) -> bool:

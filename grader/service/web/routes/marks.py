@@ -8,19 +8,27 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Response
 
-from grader.render.notebook import markdown
-from grader.render.written import written
+from grader.render.notebook import render_markdown_cell
+from grader.render.written import read_written_answer
 from grader.results.marks import LONGEST_COMMENT
 from grader.results.report import ItemResult
-from grader.service.api.access import Staff, batch_of, submission_of
+from grader.service.api.access import Staff, get_batch, get_submission
 from grader.service.api.problems import not_found
 from grader.service.api.service import Given, Service
-from grader.service.store.queries.marks import Unmarked, clear_mark, marks_of, set_mark, to_mark, unmarked
-from grader.service.store.queries.reports import SubmissionStatus, report_of
+from grader.service.store.queries.marks import (
+    Unmarked,
+    clear_mark,
+    count_marked_items,
+    find_marks,
+    find_unmarked,
+    set_mark,
+)
+from grader.service.store.queries.reports import load_stored_report
+from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Token
-from grader.service.web.page import SMALL, page, see_other
+from grader.service.web.page import SMALL, redirect, render_page
 
-__all__ = ["router", "steps_of"]
+__all__ = ["list_steps", "router"]
 
 _STEPS = (1.0, 0.5, 0.25)  # of points, the largest that fits
 _MOST_STEPS = 9  # a key each, from 0 to 9
@@ -29,46 +37,46 @@ router = APIRouter(prefix="/batches/{batch}/marking", max_body_size=SMALL)
 
 
 @router.get("")
-def overview(token: Staff, service: Given, batch: str) -> Response:
+def show_marks(token: Staff, service: Given, batch: str) -> Response:
     """Show how much is marked of each item."""
-    found = batch_of(service, token, batch)
-    waiting = unmarked(service.store, found.id)
+    found = get_batch(service, token, batch)
+    waiting = find_unmarked(service.store, found.id)
     titles = {item.id: item.title for item in service.catalog.at(found.assignment).items}
     rows = []
-    for item, count in to_mark(service.store, found.id).items():
+    for item, count in count_marked_items(service.store, found.id).items():
         left = [each for each in waiting if each.item == item]
         rows.append((item, titles.get(item, ""), count - len(left), count, _place(found.id, left[0]) if left else ""))
     first = _place(found.id, waiting[0]) if waiting else ""
-    return page("marking", token, batch=found, rows=rows, left=len(waiting), first=first)
+    return render_page("marking", token, batch=found, rows=rows, left=len(waiting), first=first)
 
 
 @router.get("/{submission}/{item}")
-def one(token: Staff, service: Given, batch: str, submission: str, item: str) -> Response:
+def show_answer(token: Staff, service: Given, batch: str, submission: str, item: str) -> Response:
     """Show what was written, with the mark that it has."""
     found, result = _item(token, service, batch, submission, item)
-    waiting = unmarked(service.store, batch)
-    text = written(result.evidence)
+    waiting = find_unmarked(service.store, batch)
+    text = read_written_answer(result.evidence)
     following = _following(waiting, found, item)
-    return page(
+    return render_page(
         "mark",
         token,
-        batch=batch_of(service, token, batch),
+        batch=get_batch(service, token, batch),
         found=found,
         item=result,
         places=text.places if text else (),
         notebook=_in_the_notebook(found, result),
-        text=markdown(str(result.evidence.get("text", ""))),
-        mark=next((each for each in marks_of(service.store, found.id) if each.item == item), None),
-        steps=steps_of(result.max_points),
+        text=render_markdown_cell(str(result.evidence.get("text", ""))),
+        mark=next((each for each in find_marks(service.store, found.id) if each.item == item), None),
+        steps=list_steps(result.max_points),
         longest=LONGEST_COMMENT,
         left=len(waiting),
-        count=sum(to_mark(service.store, batch).values()),
+        count=sum(count_marked_items(service.store, batch).values()),
         following=_place(batch, following) if following else f"/batches/{batch}/marking",
     )
 
 
 @router.post("/{submission}/{item}")
-def give(
+def save_mark(
     token: Staff,
     service: Given,
     batch: str,
@@ -81,19 +89,19 @@ def give(
     found, _ = _item(token, service, batch, submission, item)
     # A browser sends each end of a line as two characters.
     set_mark(service.store, found.id, item, points, comment.replace("\r\n", "\n"), token.id)
-    following = _following(unmarked(service.store, batch), found, item)
-    return see_other(_place(batch, following) if following else f"/batches/{batch}/marking")
+    following = _following(find_unmarked(service.store, batch), found, item)
+    return redirect(_place(batch, following) if following else f"/batches/{batch}/marking")
 
 
 @router.post("/{submission}/{item}/clear")
-def take_back(token: Staff, service: Given, batch: str, submission: str, item: str) -> Response:
+def delete_mark(token: Staff, service: Given, batch: str, submission: str, item: str) -> Response:
     """Let an item wait again."""
     found, result = _item(token, service, batch, submission, item)
     clear_mark(service.store, found.id, result.id)
-    return see_other(_place(batch, Unmarked(found.id, found.key, found.name, item)))
+    return redirect(_place(batch, Unmarked(found.id, found.key, found.name, item)))
 
 
-def steps_of(max_points: float) -> list[float]:
+def list_steps(max_points: float) -> list[float]:
     """Return points to choose from, a key each: in the largest step that leads to the most there is."""
     fitting = (step for step in _STEPS if math.isclose(max_points % step, 0, abs_tol=1e-9) and max_points >= step)
     step = next((step for step in fitting if max_points / step <= _MOST_STEPS), max_points / 4)
@@ -104,8 +112,8 @@ def _item(
     token: Token, service: Service, batch: str, submission: str, item: str
 ) -> tuple[SubmissionStatus, ItemResult]:
     """Return a submission of this batch, and the item of its newest report."""
-    found = submission_of(service, token, submission)
-    report = report_of(service.store, found.id, draft=True, all_marks=True)
+    found = get_submission(service, token, submission)
+    report = load_stored_report(service.store, found.id, draft=True, all_marks=True)
     results = report.items if report and found.batch == batch else ()
     result = next((each for each in results if each.id == item and each.by_person), None)
     if result is None:

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Response
 from markupsafe import Markup
 
 from grader.errors import SubmissionError
-from grader.render.notebook import notebook_body
-from grader.service.api.access import Anyone, submission_of
+from grader.render.notebook import render_notebook
+from grader.service.api.access import Anyone, get_submission
 from grader.service.api.problems import not_found
 from grader.service.api.routes import submissions
 from grader.service.api.service import Given, Service
-from grader.service.store.queries.executed_notebooks import executed_notebook_of
-from grader.service.store.queries.reports import SubmissionStatus
+from grader.service.store.queries.executed_notebooks import find_executed_notebook
+from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Token
-from grader.service.web.page import page
+from grader.service.web.page import render_page
 from grader.submission.notebook_json import DEFAULT_BOUNDS, parse
 
 __all__ = ["router"]
@@ -30,10 +30,10 @@ router = APIRouter(prefix="/submissions/{submission}/notebooks/{number}")
 
 
 @router.get("")
-def one(token: Anyone, service: Given, submission: str, number: int) -> Response:
+def show_notebook(token: Anyone, service: Given, submission: str, number: int) -> Response:
     """Show a notebook with what its cells showed when it was graded, not with the outputs that it brought with it."""
     found, name, sha256 = _notebook(token, service, submission, number)
-    executed = executed_notebook_of(service.store, found.id, name)
+    executed = find_executed_notebook(service.store, found.id, name)
     shown = {place: cell.get("outputs", []) for place, cell in enumerate(executed.cells if executed else ())}
     body: Markup | None = None
     message = ""
@@ -42,11 +42,11 @@ def one(token: Anyone, service: Given, submission: str, number: int) -> Response
             cells = parse(name, service.store.blobs.get(sha256), DEFAULT_BOUNDS).cells
             # The text is from the file, which may have pictures in it.
             joined = [{**cell, "outputs": shown.get(place, [])} for place, cell in enumerate(cells)]
-            body = notebook_body({"cells": joined})
+            body = render_notebook({"cells": joined})
     except SubmissionError as error:
         message = str(error)
     headers = {"Content-Security-Policy": _POLICY}
-    return page(
+    return render_page(
         "notebook",
         token,
         headers=headers,
@@ -60,22 +60,22 @@ def one(token: Anyone, service: Given, submission: str, number: int) -> Response
 
 
 @router.get("/file")
-def file(token: Anyone, service: Given, submission: str, number: int) -> Response:
+def send_notebook(token: Anyone, service: Given, submission: str, number: int) -> Response:
     """Send a notebook as it was handed in, byte for byte."""
     _, name, _ = _notebook(token, service, submission, number)
-    return submissions.notebook(token, service, submission, name)
+    return submissions.send_notebook(token, service, submission, name)
 
 
 @router.get("/executed")
-def as_it_was_run(token: Anyone, service: Given, submission: str, number: int) -> Response:
+def send_executed_notebook(token: Anyone, service: Given, submission: str, number: int) -> Response:
     """Send a notebook with what its cells showed when it was graded."""
     _, name, _ = _notebook(token, service, submission, number)
-    return submissions.executed(token, service, submission, name)
+    return submissions.send_executed_notebook(token, service, submission, name)
 
 
 def _notebook(token: Token, service: Service, submission: str, number: int) -> tuple[SubmissionStatus, str, str]:
     """Return a submission, and the name and the sha256 of one of its notebooks."""
-    found = submission_of(service, token, submission)
+    found = get_submission(service, token, submission)
     if not 0 <= number < len(found.files):
         raise not_found()
     return found, *found.files[number]

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from grader.service.api.access import Unnamed
 from grader.service.api.service import Given
 from grader.service.store.queries.tokens import find_token
-from grader.service.web.page import SMALL, page, see_other
-from grader.service.web.session import secret_of, sign_in, sign_out
+from grader.service.web.page import SMALL, redirect, render_page
+from grader.service.web.session import read_secret, sign_in, sign_out
 
 __all__ = ["router"]
 
@@ -21,15 +21,17 @@ router = APIRouter(max_body_size=SMALL)
 
 
 @router.get("/sign-in", dependencies=[Unnamed])
-def ask(request: Request, service: Given, then: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
+def show_sign_in(
+    request: Request, service: Given, then: Annotated[str, Query(alias="next", max_length=500)] = "/"
+) -> Response:
     """Ask for a token."""
-    if find_token(service.store, secret_of(request)):
-        return see_other(_ours(then))
-    return page("sign_in", None, then=_ours(then), wrong=False)
+    if find_token(service.store, read_secret(request)):
+        return redirect(_ours(then))
+    return render_page("sign_in", None, then=_ours(then), wrong=False)
 
 
 @router.post("/sign-in", dependencies=[Unnamed])
-def take(
+def post_sign_in(
     request: Request,
     service: Given,
     token: Annotated[str, Form(max_length=500)] = "",
@@ -38,16 +40,16 @@ def take(
     """Sign in."""
     secret = token.strip()
     if find_token(service.store, secret) is None:
-        return page("sign_in", None, 401, then=_ours(then), wrong=True)
-    response = see_other(_ours(then))
+        return render_page("sign_in", None, 401, then=_ours(then), wrong=True)
+    response = redirect(_ours(then))
     sign_in(request, response, secret)
     return response
 
 
 @router.post("/sign-out")
-def leave() -> Response:
+def post_sign_out() -> Response:
     """Sign out."""
-    response = see_other("/sign-in")
+    response = redirect("/sign-in")
     sign_out(response)
     return response
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest.trainings.cutoff import QUICK_STEPS, Cutoff, Progress
+from grader.sandbox.guest.trainings.cutoff import QUICK_STEPS, Cutoff, LossProgress
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import OwnTraining
 from tests.sandbox.conftest import Run
@@ -123,13 +123,13 @@ def test_the_time_of_a_cell_is_shared_by_its_trainings_and_all_else() -> None:
 
 
 def test_a_loss_that_is_no_number_now_and_then_ends_nothing() -> None:
-    progress = Progress()
+    progress = LossProgress()
     assert progress.add([math.nan, math.nan, 1.0, math.inf, math.nan, math.nan], 0) == ""
     assert progress.add([math.nan, math.nan], 0) == "nan"
 
 
 def test_an_epoch_that_is_a_little_better_is_no_plateau() -> None:
-    progress = Progress()
+    progress = LossProgress()
     assert [progress.add([2.3 * 0.99**epoch], epoch) for epoch in range(10)] == [""] * 10
-    flat = Progress()
+    flat = LossProgress()
     assert [flat.add([2.3], epoch) for epoch in range(6)] == ["", "", "", "", "plateau", "plateau"]

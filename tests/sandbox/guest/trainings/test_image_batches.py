@@ -15,7 +15,14 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset, default_colla
 from torchvision import transforms  # type: ignore[import-untyped]
 from torchvision.datasets import MNIST, FashionMNIST  # type: ignore[import-untyped]
 
-from grader.sandbox.guest.trainings.image_batches import EXACT_SIDES, WholeBatch, below, read_batch, resolved, side_of
+from grader.sandbox.guest.trainings.image_batches import (
+    EXACT_SIDES,
+    WholeBatch,
+    find_side,
+    find_torchvision_data_set,
+    read_batch,
+    resolve_subset,
+)
 from tests.support.idx_files import write_data_set
 
 NORMALIZE = transforms.Normalize((0.5,), (0.5,))
@@ -102,15 +109,15 @@ def test_a_transform_that_is_not_recognised_is_left_to_torch(root: Path, transfo
     data_set = FashionMNIST(root, transform=transform)
     assert WholeBatch.of(transform) is None
     assert read_batch(data_set, PLACES) is None
-    assert side_of(data_set) is None
+    assert find_side(data_set) is None
 
 
 def test_subsets_are_seen_through(images: Any) -> None:
     for indices in ([7, 3, 150], range(10, 40), torch.tensor([4, 2, 9]), numpy.array([4, 2, 9])):
         subset = Subset(Subset(images, indices), [2, 0, 1])  # type: ignore[arg-type]
         assert_same(read_batch(subset, [1, 0, -1]), stock(subset, [1, 0, -1]))
-        assert resolved(subset, [0]) == (images, [int(indices[2])])
-    assert side_of(Subset(images, [1])) == 28
+        assert resolve_subset(subset, [0]) == (images, [int(indices[2])])
+    assert find_side(Subset(images, [1])) == 28
 
 
 def test_places_may_be_any_whole_numbers(images: Any) -> None:
@@ -194,7 +201,7 @@ def test_data_sets_that_do_something_of_their_own_are_left_to_torch(root: Path, 
     own.__class__ = Own
     aside.append(own)
     assert [read_batch(data_set, [0, 1]) for data_set in aside] == [None] * len(aside)
-    assert [side_of(data_set) for data_set in aside] == [None] * len(aside)
+    assert [find_side(data_set) for data_set in aside] == [None] * len(aside)
 
 
 def test_the_data_set_below_others_is_found_whatever_it_is_wrapped_in(images: Any) -> None:
@@ -208,9 +215,9 @@ def test_the_data_set_below_others_is_found_whatever_it_is_wrapped_in(images: An
         def __getitem__(self, index: int) -> Any:
             return self.inner[index]
 
-    assert below(images) is images
-    assert below(Subset(Subset(images, [1]), [0])) is images
-    assert below(ConcatDataset([TensorDataset(torch.zeros(1)), images])) is images
-    assert below(Wrapped()) is images
-    assert below(TensorDataset(images.data, images.targets)) is None
-    assert below([1, 2]) is None
+    assert find_torchvision_data_set(images) is images
+    assert find_torchvision_data_set(Subset(Subset(images, [1]), [0])) is images
+    assert find_torchvision_data_set(ConcatDataset([TensorDataset(torch.zeros(1)), images])) is images
+    assert find_torchvision_data_set(Wrapped()) is images
+    assert find_torchvision_data_set(TensorDataset(images.data, images.targets)) is None
+    assert find_torchvision_data_set([1, 2]) is None

@@ -9,26 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.sandbox.guest.trainings.trajectory import Forward, LossCall, agreement, measured, reference_gradients
+from grader.sandbox.guest.trainings.trajectory import (
+    ForwardPass,
+    LossCall,
+    compute_reference_gradients,
+    measure_agreement,
+    measure_step,
+)
 
 NET = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
 X, Y = torch.linspace(-1, 1, 20).reshape(4, 5), torch.tensor([0, 1, 2, 1])
 
 
 def called(name: str, scores: Tensor, target: Tensor) -> LossCall:
-    return LossCall(name, scores, target, True, None, Forward(NET, (X,), scores))
+    return LossCall(name, scores, target, True, None, ForwardPass(NET, (X,), scores))
 
 
 def test_the_reference_is_the_gradient_of_the_mean_cross_entropy_and_leaves_the_graph_as_it_is() -> None:
     scores = NET(X)
-    reference = reference_gradients(scores, Y, list(NET.parameters()))
+    reference = compute_reference_gradients(scores, Y, list(NET.parameters()))
     assert all(parameter.grad is None for parameter in NET.parameters())
     F.cross_entropy(scores, Y).backward()
     for found, parameter in zip(reference, NET.parameters(), strict=True):
         assert found is not None
         assert parameter.grad is not None
         assert torch.equal(found, parameter.grad)
-    assert agreement(reference, reference) == pytest.approx((1.0, 1.0))
+    assert measure_agreement(reference, reference) == pytest.approx((1.0, 1.0))
     NET.zero_grad()
 
 
@@ -37,39 +43,39 @@ def test_the_reference_is_the_gradient_of_the_mean_cross_entropy_and_leaves_the_
 )
 def test_without_a_class_for_each_row_there_is_no_reference(target: Tensor | None) -> None:
     scores = NET(X)
-    assert reference_gradients(scores, target, list(NET.parameters())) == []
-    assert math.isnan(measured(scores.sum(), scores, None, target).expected)
+    assert compute_reference_gradients(scores, target, list(NET.parameters())) == []
+    assert math.isnan(measure_step(scores.sum(), scores, None, target).expected)
 
 
 def test_agreement_tells_length_from_direction() -> None:
     first, second = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
-    assert agreement([3 * first, None], [first, second]) == pytest.approx((1.0, 3.0))
-    assert agreement([-first], [first]) == pytest.approx((-1.0, -1.0))
-    assert agreement([first], [second.flip(0)]) == pytest.approx((1.0, 0.5))
-    assert agreement([first], [second])[0] == pytest.approx(0.0)
-    assert all(map(math.isnan, agreement([torch.zeros(2)], [first])))
+    assert measure_agreement([3 * first, None], [first, second]) == pytest.approx((1.0, 3.0))
+    assert measure_agreement([-first], [first]) == pytest.approx((-1.0, -1.0))
+    assert measure_agreement([first], [second.flip(0)]) == pytest.approx((1.0, 0.5))
+    assert measure_agreement([first], [second])[0] == pytest.approx(0.0)
+    assert all(map(math.isnan, measure_agreement([torch.zeros(2)], [first])))
 
 
 def test_the_loss_function_s_scores_are_looked_at_and_not_the_model_s() -> None:
     scores = NET(X)
     given = scores.softmax(1)
-    step = measured(F.cross_entropy(given, Y), scores, called("cross_entropy_loss", given, Y), Y)
+    step = measure_step(F.cross_entropy(given, Y), scores, called("cross_entropy_loss", given, Y), Y)
     assert (step.probabilities, step.log_probabilities) == (True, False)
     assert step.last_operation.startswith("SoftmaxBackward")
     assert step.loss == pytest.approx(step.expected)
-    logarithms = measured(0.0, scores, called("nll_loss_nd", scores.log_softmax(1), Y), Y)
+    logarithms = measure_step(0.0, scores, called("nll_loss_nd", scores.log_softmax(1), Y), Y)
     assert (logarithms.probabilities, logarithms.log_probabilities) == (False, True)
-    plain = measured(F.cross_entropy(scores, Y), scores, None, Y)
+    plain = measure_step(F.cross_entropy(scores, Y), scores, None, Y)
     assert (plain.probabilities, plain.log_probabilities, plain.loss_function) == (False, False, "")
 
 
 def test_views_hide_no_activation() -> None:
     scores = torch.sigmoid(NET(X)).reshape(2, 2, 3).flatten(0, 1).unsqueeze(0).squeeze(0)
-    assert measured(scores.sum(), scores, None, Y).last_operation.startswith("SigmoidBackward")
+    assert measure_step(scores.sum(), scores, None, Y).last_operation.startswith("SigmoidBackward")
 
 
 def test_scores_of_another_form_are_not_measured() -> None:
     for scores in (torch.zeros(2, 3, 4), torch.zeros(3), torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2000, 2000)):
-        step = measured(None, scores, None, Y)
+        step = measure_step(None, scores, None, Y)
         assert (step.examples, step.loss_function, step.probabilities) == (scores.shape[0], "", False)
         assert math.isnan(step.loss)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from grader.service.api.service import UPLOADS_OF_ONE
-from grader.service.store.queries.leases import claim
+from grader.service.store.queries.leases import claim_lease
 from tests.service.api.conftest import Api
 from tests.support.api_work import CLASS, hand_in, hand_in_own, notebook, zipped
 
@@ -99,7 +99,7 @@ def test_what_was_accepted_can_be_claimed_though_the_broker_is_down(api: Api) ->
         ids = session.connection().exec_driver_sql("SELECT id, publications FROM grading").all()
     ((grading, publications),) = ids
     assert publications == 0  # it is due again at once
-    assert claim(api.store, grading, "worker", 60, "cpu")
+    assert claim_lease(api.store, grading, "worker", 60, "cpu")
 
 
 @pytest.mark.parametrize(

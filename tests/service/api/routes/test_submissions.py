@@ -7,8 +7,8 @@ import json
 import jsonschema
 import pytest
 
-from grader.results.report import report_schema
-from grader.service.store.queries.leases import finish
+from grader.results.report import load_report_schema
+from grader.service.store.queries.leases import finish_job
 from tests.service.api.conftest import Api
 from tests.support.api_work import claimed, graded, hand_in, hand_in_own, report
 
@@ -43,16 +43,16 @@ def test_a_report_comes_in_the_format_that_was_asked_for(api: Api, query: str, a
 def test_the_report_is_what_was_graded(api: Api) -> None:
     own = submitted(api)
     (lease,) = claimed(api.store)
-    finish(api.store, lease, made := report(lease))
+    finish_job(api.store, lease, made := report(lease))
     answer = api["kim"].get(f"/v1/submissions/{own}/report")
     assert answer.text == made.to_json()
-    jsonschema.validate(answer.json(), report_schema())
+    jsonschema.validate(answer.json(), load_report_schema())
 
 
 def test_what_a_student_wrote_commands_no_browser(api: Api) -> None:
     own = submitted(api)
     (lease,) = claimed(api.store)
-    finish(api.store, lease, report(lease, message=HOSTILE))
+    finish_job(api.store, lease, report(lease, message=HOSTILE))
     page = api["kim"].get(f"/v1/submissions/{own}/report?format=html")
     assert "<script" not in page.text
     policy = page.headers["Content-Security-Policy"]

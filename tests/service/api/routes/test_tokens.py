@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.service.store.queries.leases import give_back
+from grader.service.store.queries.leases import give_back_lease
 from tests.service.api.conftest import Api
 from tests.support.api_work import claimed, graded, hand_in, hand_in_own
 
@@ -45,7 +45,7 @@ def test_who_is_no_student_has_none(api: Api, who: str) -> None:
 def test_a_system_error_stays_brief_in_the_list(api: Api) -> None:
     hand_in_own(api["kim"])
     (lease,) = claimed(api.store)
-    give_back(api.store, lease, "no space left on /var/lib/secret", attempts=1)
+    give_back_lease(api.store, lease, "no space left on /var/lib/secret", attempts=1)
     (item,) = api["kim"].get("/v1/token/submissions").json()["items"]
     assert (item["state"], item["message"]) == ("failed", "a system error; staff are told")
 

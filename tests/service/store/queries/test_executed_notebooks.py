@@ -6,9 +6,9 @@ from typing import Any
 
 from grader.models.recipe import Mode
 from grader.service.store.database import Store
-from grader.service.store.queries.executed_notebooks import executed_notebook_of
-from grader.service.store.queries.leases import Finish, finish
-from grader.service.store.queries.regrades import publish, regrade
+from grader.service.store.queries.executed_notebooks import find_executed_notebook
+from grader.service.store.queries.leases import Finish, finish_job
+from grader.service.store.queries.regrades import create_regrade, publish_drafts
 from grader.service.store.queries.tokens import Token
 from grader.submission.executed_notebook import ExecutedNotebook
 from tests.service.store.conftest import claimed, gradings, leased, report
@@ -27,42 +27,42 @@ def executed(source: str) -> ExecutedNotebook:
 
 def test_a_notebook_is_there_as_it_was_run(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") is None
-    assert finish(store, lease, report(), [executed("1")]) is Finish.REPORTED
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") == executed("1")
-    assert executed_notebook_of(store, lease.submission, "b.ipynb") is None
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") is None
+    assert finish_job(store, lease, report(), [executed("1")]) is Finish.REPORTED
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") == executed("1")
+    assert find_executed_notebook(store, lease.submission, "b.ipynb") is None
 
 
 def test_a_report_without_them_has_none(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    finish(store, lease, report())
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") is None
+    finish_job(store, lease, report())
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") is None
 
 
 def test_those_of_the_first_stage_stay_when_trainings_are_joined(store: Store, instructor: Token) -> None:
     first = leased(store, instructor, Mode.FULL)
-    assert finish(store, first, report(), [executed("definitions")]) is Finish.PART_KEPT
+    assert finish_job(store, first, report(), [executed("definitions")]) is Finish.PART_KEPT
     (grading,) = gradings(store, 1)
     second = claimed(store, grading)
-    assert executed_notebook_of(store, second.submission, "a.ipynb") is None
-    assert finish(store, second, report()) is Finish.REPORTED
-    assert executed_notebook_of(store, second.submission, "a.ipynb") == executed("definitions")
+    assert find_executed_notebook(store, second.submission, "a.ipynb") is None
+    assert finish_job(store, second, report()) is Finish.REPORTED
+    assert find_executed_notebook(store, second.submission, "a.ipynb") == executed("definitions")
 
 
 def test_those_of_a_draft_are_seen_once_it_is_published(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    finish(store, lease, report(revision="1"), [executed("first")])
-    assert regrade(store, lease.batch, "2", Mode.NONE) == 1
+    finish_job(store, lease, report(revision="1"), [executed("first")])
+    assert create_regrade(store, lease.batch, "2", Mode.NONE) == 1
     (grading,) = gradings(store, 1)
-    finish(store, claimed(store, grading), report(revision="2"), [executed("second")])
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") == executed("first")
-    assert executed_notebook_of(store, lease.submission, "a.ipynb", draft=True) == executed("second")
-    publish(store, lease.batch)
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") == executed("second")
+    finish_job(store, claimed(store, grading), report(revision="2"), [executed("second")])
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") == executed("first")
+    assert find_executed_notebook(store, lease.submission, "a.ipynb", draft=True) == executed("second")
+    publish_drafts(store, lease.batch)
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") == executed("second")
 
 
 def test_whoever_lost_the_lease_leaves_nothing(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    finish(store, lease, report(), [executed("first")])
-    assert finish(store, lease, report(), [executed("second")]) is Finish.REFUSED
-    assert executed_notebook_of(store, lease.submission, "a.ipynb") == executed("first")
+    finish_job(store, lease, report(), [executed("first")])
+    assert finish_job(store, lease, report(), [executed("second")]) is Finish.REFUSED
+    assert find_executed_notebook(store, lease.submission, "a.ipynb") == executed("first")

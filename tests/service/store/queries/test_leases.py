@@ -14,23 +14,25 @@ from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.events import Kind, events
+from grader.service.store.queries.attempts import PastAttempt, find_attempts
+from grader.service.store.queries.events import find_events
 from grader.service.store.queries.leases import (
     Finish,
     Lease,
     Reconciled,
-    cancel,
-    claim,
-    finish,
-    give_back,
-    reconcile,
-    refuse,
-    release,
-    renew,
+    cancel_jobs,
+    claim_lease,
+    finish_job,
+    give_back_lease,
+    reconcile_leases,
+    refuse_job,
+    release_lease,
+    renew_lease,
 )
-from grader.service.store.queries.reports import PastAttempt, SubmissionStatus, attempts, report_of, submission
+from grader.service.store.queries.reports import load_stored_report
+from grader.service.store.queries.submissions import SubmissionStatus, find_submission
 from grader.service.store.queries.tokens import Token
-from grader.service.store.schema import GradingRow, Outcome, ReportRow, Stage, State
+from grader.service.store.schema import AttemptOutcome, EventKind, JobRow, ReportRow, Stage, State
 from tests.service.store.conftest import at_once, claimed, gradings, hand_in, leased, report, somebody_waits
 from tests.support.killing import killed_before_each_statement
 
@@ -38,17 +40,17 @@ SHORT = 0.05  # seconds
 
 
 def status(store: Store, lease: Lease) -> SubmissionStatus:
-    found = submission(store, lease.submission)
+    found = find_submission(store, lease.submission)
     assert found
     return found
 
 
-def outcomes(store: Store, lease: Lease) -> list[Outcome | None]:
-    return [attempt.outcome for attempt in attempts(store, lease.submission)]
+def outcomes(store: Store, lease: Lease) -> list[AttemptOutcome | None]:
+    return [attempt.outcome for attempt in find_attempts(store, lease.submission)]
 
 
-def kinds(store: Store, lease: Lease) -> list[Kind]:
-    return [event.kind for event in events(store, lease.batch)]
+def kinds(store: Store, lease: Lease) -> list[EventKind]:
+    return [event.kind for event in find_events(store, lease.batch)]
 
 
 def reports(store: Store) -> int:
@@ -68,83 +70,83 @@ def test_a_lease_tells_all_that_grading_needs(store: Store, instructor: Token) -
 def test_of_eight_who_claim_one_gets_it(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
     (grading,) = gradings(store, 1)
-    answers = at_once(8, lambda: claim(store, grading, "w", 60, "cpu"))
+    answers = at_once(8, lambda: claim_lease(store, grading, "w", 60, "cpu"))
     (lease,) = [answer for answer in answers if answer]
-    assert [(attempt.number, attempt.outcome) for attempt in attempts(store, lease.submission)] == [(1, None)]
+    assert [(attempt.number, attempt.outcome) for attempt in find_attempts(store, lease.submission)] == [(1, None)]
 
 
 def test_another_queues_message_claims_nothing(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
     (grading,) = gradings(store, 1)
-    assert claim(store, grading, "w", 60, "gpu") is None
-    assert claim(store, "nothing", "w", 60, "cpu") is None
+    assert claim_lease(store, grading, "w", 60, "gpu") is None
+    assert claim_lease(store, "nothing", "w", 60, "cpu") is None
 
 
 def test_a_report_is_kept_and_published(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    assert finish(store, lease, report(1.5)) is Finish.REPORTED
+    assert finish_job(store, lease, report(1.5)) is Finish.REPORTED
     found = status(store, lease)
     assert (found.state, found.score, found.max_score, found.draft) == (State.GRADED, 1.5, 2, False)
     assert found.published_at is not None
     assert found.ended_at is not None
-    assert report_of(store, lease.submission) == report(1.5)
-    assert outcomes(store, lease) == [Outcome.REPORTED]
-    assert kinds(store, lease) == [Kind.ACCEPTED, Kind.CLAIMED, Kind.GRADED]
+    assert load_stored_report(store, lease.submission) == report(1.5)
+    assert outcomes(store, lease) == [AttemptOutcome.REPORTED]
+    assert kinds(store, lease) == [EventKind.ACCEPTED, EventKind.CLAIMED, EventKind.GRADED]
 
 
 def test_who_finishes_twice_or_at_once_makes_one_report(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    answers = at_once(8, lambda: finish(store, lease, report()))
+    answers = at_once(8, lambda: finish_job(store, lease, report()))
     assert Counter(answers) == {Finish.REPORTED: 1, Finish.REFUSED: 7}
-    assert finish(store, lease, report()) is Finish.REFUSED
+    assert finish_job(store, lease, report()) is Finish.REFUSED
     assert reports(store) == 1
-    assert kinds(store, lease).count(Kind.GRADED) == 1
+    assert kinds(store, lease).count(EventKind.GRADED) == 1
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: Store, instructor: Token) -> None:
     old = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    new = claim(store, old.grading, "worker-2", 60, "cpu")
+    new = claim_lease(store, old.grading, "worker-2", 60, "cpu")
     assert new
     assert (new.number, new.fence) == (2, 2)
-    assert finish(store, old, report(0)) is Finish.REFUSED
-    assert not renew(store, old, 60)
-    assert not give_back(store, old, "late", 3)
-    assert not refuse(store, old, "late")
+    assert finish_job(store, old, report(0)) is Finish.REFUSED
+    assert not renew_lease(store, old, 60)
+    assert not give_back_lease(store, old, "late", 3)
+    assert not refuse_job(store, old, "late")
     assert reports(store) == 0
     assert status(store, old).state is State.LEASED
-    assert finish(store, new, report(2)) is Finish.REPORTED
-    assert outcomes(store, old) == [Outcome.LOST, Outcome.REPORTED]
+    assert finish_job(store, new, report(2)) is Finish.REPORTED
+    assert outcomes(store, old) == [AttemptOutcome.LOST, AttemptOutcome.REPORTED]
 
 
 def test_a_lease_that_holds_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=60)
-    assert claim(store, lease.grading, "worker-2", 60, "cpu") is None
-    assert reconcile(store, 3) == Reconciled(0, 0)
+    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
 def test_a_lease_that_is_renewed_lasts(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
-    assert renew(store, lease, 60)
+    assert renew_lease(store, lease, 60)
     time.sleep(2 * SHORT)
-    assert claim(store, lease.grading, "worker-2", 60, "cpu") is None
-    assert reconcile(store, 3) == Reconciled(0, 0)
+    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
 def test_a_lease_that_ran_out_and_that_nobody_took_may_still_be_finished(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    assert renew(store, lease, SHORT)
+    assert renew_lease(store, lease, SHORT)
     time.sleep(2 * SHORT)
-    assert finish(store, lease, report()) is Finish.REPORTED
-    assert reconcile(store, 3) == Reconciled(0, 0)
+    assert finish_job(store, lease, report()) is Finish.REPORTED
+    assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
 def test_after_its_last_attempt_a_grading_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    assert claim(store, lease.grading, "worker-2", 60, "cpu", attempts=1) is None
-    assert reconcile(store, 1) == Reconciled(0, 1)
+    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu", attempts=1) is None
+    assert reconcile_leases(store, 1) == Reconciled(0, 1)
 
 
 def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(store: Store, instructor: Token) -> None:
@@ -153,16 +155,16 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
     for number in (1, 2, 3):
         lease = claimed(store, grading)
         assert lease.number == number
-        assert give_back(store, lease, f"broke for the {number}. time\0", 3)
-        assert not give_back(store, lease, "again", 3)
+        assert give_back_lease(store, lease, f"broke for the {number}. time\0", 3)
+        assert not give_back_lease(store, lease, "again", 3)
     found = status(store, lease)
     assert (found.state, found.refused, found.attempts) == (State.FAILED, False, 3)
     assert found.message.startswith("broke for the 3. time")
     assert found.ended_at is not None
-    assert claim(store, lease.grading, "w", 60, "cpu") is None
-    assert outcomes(store, lease) == [Outcome.GIVEN_BACK] * 3
-    claims = [Kind.CLAIMED, Kind.GIVEN_BACK] * 2 + [Kind.CLAIMED, Kind.FAILED]
-    assert kinds(store, lease) == [Kind.ACCEPTED, *claims]
+    assert claim_lease(store, lease.grading, "w", 60, "cpu") is None
+    assert outcomes(store, lease) == [AttemptOutcome.GIVEN_BACK] * 3
+    claims = [EventKind.CLAIMED, EventKind.GIVEN_BACK] * 2 + [EventKind.CLAIMED, EventKind.FAILED]
+    assert kinds(store, lease) == [EventKind.ACCEPTED, *claims]
 
 
 def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructor: Token) -> None:
@@ -171,11 +173,11 @@ def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructo
         (grading,) = gradings(store, 1)
         lease = claimed(store, grading)
         assert lease.number == 1
-        assert release(store, lease, "the worker was stopped")
-        assert not release(store, lease, "again")
+        assert release_lease(store, lease, "the worker was stopped")
+        assert not release_lease(store, lease, "again")
     found = status(store, lease)
     assert (found.state, found.attempts, found.message) == (State.WAITING, 0, "the worker was stopped")
-    assert outcomes(store, lease) == [Outcome.GIVEN_BACK] * 4
+    assert outcomes(store, lease) == [AttemptOutcome.GIVEN_BACK] * 4
 
 
 def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor: Token) -> None:
@@ -184,20 +186,20 @@ def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor
     for expected in (Reconciled(1, 0), Reconciled(1, 0), Reconciled(0, 1)):
         lease = claimed(store, grading, SHORT)
         time.sleep(2 * SHORT)
-        assert reconcile(store, 3) == expected
-        assert reconcile(store, 3) == Reconciled(0, 0)
+        assert reconcile_leases(store, 3) == expected
+        assert reconcile_leases(store, 3) == Reconciled(0, 0)
     found = status(store, lease)
     assert (found.state, found.message) == (State.FAILED, "worker-1 went away in attempt 3")
-    assert outcomes(store, lease) == [Outcome.LOST] * 3
+    assert outcomes(store, lease) == [AttemptOutcome.LOST] * 3
 
 
 def test_several_reconcile_at_once_and_each_lease_is_given_back_once(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 10)
     leases = [claimed(store, grading, SHORT) for grading in gradings(store, 10)]
     time.sleep(2 * SHORT)
-    answers = at_once(4, lambda: reconcile(store, 3))
+    answers = at_once(4, lambda: reconcile_leases(store, 3))
     assert sum(answer.given_back for answer in answers) == 10
-    assert kinds(store, leases[0]).count(Kind.GIVEN_BACK) == 10
+    assert kinds(store, leases[0]).count(EventKind.GIVEN_BACK) == 10
 
 
 def test_a_lease_that_is_renewed_while_somebody_reconciles_is_kept(store: Store, instructor: Token, kind: str) -> None:
@@ -205,8 +207,8 @@ def test_a_lease_that_is_renewed_while_somebody_reconciles_is_kept(store: Store,
     time.sleep(2 * SHORT)
     answers: list[Reconciled] = []
     with store.session() as renewing:
-        renewing.execute(update(GradingRow).values(lease_until=now() + 60))
-        other = threading.Thread(target=lambda: answers.append(reconcile(store, 3)))
+        renewing.execute(update(JobRow).values(lease_until=now() + 60))
+        other = threading.Thread(target=lambda: answers.append(reconcile_leases(store, 3)))
         other.start()
         # The other has seen that the lease ran out, and waits to change it. SQLite does not show who waits.
         while kind == "postgresql" and other.is_alive() and not somebody_waits(store):
@@ -220,54 +222,54 @@ def test_a_lease_that_is_renewed_while_somebody_reconciles_is_kept(store: Store,
 
 def test_an_input_that_can_never_be_graded_fails_at_once(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    assert refuse(store, lease, "a.ipynb: this is no notebook")
+    assert refuse_job(store, lease, "a.ipynb: this is no notebook")
     found = status(store, lease)
     assert (found.state, found.refused, found.message) == (State.FAILED, True, "a.ipynb: this is no notebook")
-    assert outcomes(store, lease) == [Outcome.REFUSED]
+    assert outcomes(store, lease) == [AttemptOutcome.REFUSED]
 
 
 def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store, instructor: Token) -> None:
     first = leased(store, instructor, Mode.FULL)
-    assert finish(store, first, report(0)) is Finish.PART_KEPT
+    assert finish_job(store, first, report(0)) is Finish.PART_KEPT
     assert reports(store) == 0
-    assert claim(store, first.grading, "w", 60, "cpu") is None
+    assert claim_lease(store, first.grading, "w", 60, "cpu") is None
     assert gradings(store, 1) == [first.grading]
-    second = claim(store, first.grading, "w", 60, "gpu")
+    second = claim_lease(store, first.grading, "w", 60, "gpu")
     assert second
     assert (second.stage, second.number) == (Stage.TRAININGS, 1)
     assert second.part is not None
     assert store.blobs.get(second.part).decode() == report(0).to_json()
-    assert finish(store, first, report(0)) is Finish.REFUSED
-    assert finish(store, second, report(2)) is Finish.REPORTED
+    assert finish_job(store, first, report(0)) is Finish.REFUSED
+    assert finish_job(store, second, report(2)) is Finish.REPORTED
     assert status(store, first).score == 2
-    assert outcomes(store, first) == [Outcome.PART_KEPT, Outcome.REPORTED]
+    assert outcomes(store, first) == [AttemptOutcome.PART_KEPT, AttemptOutcome.REPORTED]
 
 
 def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 3)
     one, two, _ = gradings(store, 3)
     done, having = claimed(store, one), claimed(store, two)
-    finish(store, done, report())
-    assert cancel(store, batch) == 2
-    assert cancel(store, batch) == 0
-    assert finish(store, having, report()) is Finish.REFUSED
-    assert not renew(store, having, 60)
+    finish_job(store, done, report())
+    assert cancel_jobs(store, batch) == 2
+    assert cancel_jobs(store, batch) == 0
+    assert finish_job(store, having, report()) is Finish.REFUSED
+    assert not renew_lease(store, having, 60)
     assert status(store, done).state is State.GRADED
     assert status(store, having).state is State.CANCELLED
-    assert outcomes(store, having) == [Outcome.CANCELLED]
-    assert kinds(store, having).count(Kind.CANCELLED) == 2
+    assert outcomes(store, having) == [AttemptOutcome.CANCELLED]
+    assert kinds(store, having).count(EventKind.CANCELLED) == 2
 
 
 def test_one_submission_is_cancelled_and_the_others_go_on(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 2)
     one, two = [claimed(store, grading) for grading in gradings(store, 2)]
-    assert cancel(store, one.submission) == 1
-    assert finish(store, two, report()) is Finish.REPORTED
+    assert cancel_jobs(store, one.submission) == 1
+    assert finish_job(store, two, report()) is Finish.REPORTED
 
 
 def test_who_cancels_at_once_cancels_each_once(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 20)
-    assert sum(at_once(4, lambda: cancel(store, batch))) == 20
+    assert sum(at_once(4, lambda: cancel_jobs(store, batch))) == 20
 
 
 def test_cancelling_and_finishing_at_once_end_in_one_of_both(store: Store, instructor: Token) -> None:
@@ -280,7 +282,7 @@ def test_cancelling_and_finishing_at_once_end_in_one_of_both(store: Store, instr
 
     def finish_or_cancel() -> int:
         lease = leases.get()
-        return int(finish(store, lease, report()) is Finish.REPORTED) if lease else cancel(store, batch)
+        return int(finish_job(store, lease, report()) is Finish.REPORTED) if lease else cancel_jobs(store, batch)
 
     assert sum(at_once(22, finish_or_cancel)) == 20
 
@@ -290,11 +292,11 @@ def test_a_process_that_is_killed_while_finishing_changes_nothing(
     settings: Settings, store: Store, instructor: Token, mode: Mode
 ) -> None:
     lease = leased(store, instructor, mode)
-    before = (status(store, lease), attempts(store, lease.submission), events(store, lease.batch))
-    for _ in killed_before_each_statement(store, settings, lambda other: finish(other, lease, report())):
-        assert (status(store, lease), attempts(store, lease.submission), events(store, lease.batch)) == before
+    before = (status(store, lease), find_attempts(store, lease.submission), find_events(store, lease.batch))
+    for _ in killed_before_each_statement(store, settings, lambda other: finish_job(other, lease, report())):
+        assert (status(store, lease), find_attempts(store, lease.submission), find_events(store, lease.batch)) == before
     assert reports(store) == (1 if mode is Mode.NONE else 0)
-    assert finish(store, lease, report()) is Finish.REFUSED
+    assert finish_job(store, lease, report()) is Finish.REFUSED
 
 
 def test_a_process_that_is_killed_while_claiming_has_claimed_nothing(
@@ -302,8 +304,8 @@ def test_a_process_that_is_killed_while_claiming_has_claimed_nothing(
 ) -> None:
     batch = hand_in(store, instructor)
     (grading,) = gradings(store, 1)
-    for _ in killed_before_each_statement(store, settings, lambda other: claim(other, grading, "w", 60, "cpu")):
-        assert len(events(store, batch)) == 1
+    for _ in killed_before_each_statement(store, settings, lambda other: claim_lease(other, grading, "w", 60, "cpu")):
+        assert len(find_events(store, batch)) == 1
     (past,) = past_attempts(store, batch)
     assert past.number == 1
 
@@ -313,13 +315,13 @@ def test_a_process_that_is_killed_while_giving_back_changes_nothing(
     settings: Settings, store: Store, instructor: Token, most: int
 ) -> None:
     lease = leased(store, instructor)
-    before = (status(store, lease), attempts(store, lease.submission))
-    for _ in killed_before_each_statement(store, settings, lambda other: give_back(other, lease, "x", most)):
-        assert (status(store, lease), attempts(store, lease.submission)) == before
+    before = (status(store, lease), find_attempts(store, lease.submission))
+    for _ in killed_before_each_statement(store, settings, lambda other: give_back_lease(other, lease, "x", most)):
+        assert (status(store, lease), find_attempts(store, lease.submission)) == before
     assert status(store, lease).state is (State.FAILED if most == 1 else State.WAITING)
 
 
 def past_attempts(store: Store, batch: str) -> list[PastAttempt]:
-    (event,) = [event for event in events(store, batch) if event.kind is Kind.CLAIMED]
+    (event,) = [event for event in find_events(store, batch) if event.kind is EventKind.CLAIMED]
     assert event.submission
-    return attempts(store, event.submission)
+    return find_attempts(store, event.submission)

@@ -11,14 +11,15 @@ from grader.errors import InputError
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
-from grader.service.store.database import MIGRATIONS, Store, check_migrated, engine_of, migrate
-from grader.service.store.queries.events import Kind, events
-from grader.service.store.queries.leases import finish
-from grader.service.store.queries.marks import clear_mark, marks_of, set_mark, unmarked
-from grader.service.store.queries.regrades import Change, preview, publish, regrade
-from grader.service.store.queries.reports import SubmissionStatus, report_of, report_text, submission, submissions
+from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
+from grader.service.store.queries.events import find_events
+from grader.service.store.queries.leases import finish_job
+from grader.service.store.queries.marks import clear_mark, find_marks, find_unmarked, set_mark
+from grader.service.store.queries.regrades import RegradeChange, create_regrade, find_changes, publish_drafts
+from grader.service.store.queries.reports import load_report_text, load_stored_report
+from grader.service.store.queries.submissions import SubmissionStatus, find_submission, find_submissions
 from grader.service.store.queries.tokens import Token
-from grader.service.store.schema import MarkRow
+from grader.service.store.schema import EventKind, MarkRow
 from tests.service.store.conftest import at_once, claimed, gradings, hand_in
 from tests.support.killing import killed_before_each_statement
 
@@ -45,7 +46,7 @@ def written(revision: str = "1", sections: tuple[str, ...] = ("7.2", "7.1"), eac
 
 def grade_all(store: Store, count: int, report: Report) -> None:
     for grading in gradings(store, count):
-        finish(store, claimed(store, grading), report)
+        finish_job(store, claimed(store, grading), report)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def batch(store: Store, instructor: Token) -> str:
 @pytest.fixture
 def one(store: Store, batch: str) -> str:
     """The first of them."""
-    return submissions(store, batch)[0].id
+    return find_submissions(store, batch)[0].id
 
 
 def points(found: SubmissionStatus | None) -> tuple[float | None, float | None]:
@@ -71,8 +72,8 @@ def seen(store: Store, submission_id: str) -> tuple[tuple[float | None, ...], tu
     """Return points and pending points as students and as staff see them; all that is asked has to agree."""
     both = []
     for all_marks in (False, True):
-        status = points(submission(store, submission_id, all_marks=all_marks))
-        report = report_of(store, submission_id, all_marks=all_marks)
+        status = points(find_submission(store, submission_id, all_marks=all_marks))
+        report = load_stored_report(store, submission_id, all_marks=all_marks)
         assert report
         assert status == (report.score, report.pending_points)
         both.append(status)
@@ -84,25 +85,25 @@ def test_a_mark_counts_for_staff_at_once_and_for_students_once_published(
 ) -> None:
     mark = set_mark(store, one, "discussion.7.1", 0.5, "say why", instructor.id)
     assert (mark.item, mark.points, mark.comment, mark.by) == ("discussion.7.1", 0.5, "say why", instructor.name)
-    assert marks_of(store, one) == [mark]
-    assert marks_of(store, one, published_only=True) == []
+    assert find_marks(store, one) == [mark]
+    assert find_marks(store, one, published_only=True) == []
     assert seen(store, one) == ((1, 2), (1.5, 1))
-    assert preview(store, batch) == [Change(one, "s0", "Student 0", 1, 1.5)]
-    assert publish(store, batch) == 1
+    assert find_changes(store, batch) == [RegradeChange(one, "s0", "Student 0", 1, 1.5)]
+    assert publish_drafts(store, batch) == 1
     assert seen(store, one) == ((1.5, 1), (1.5, 1))
-    (published,) = marks_of(store, one, published_only=True)
+    (published,) = find_marks(store, one, published_only=True)
     assert (published.points, published.comment) == (0.5, "say why")
-    assert preview(store, batch) == []
-    assert publish(store, batch) == 0
+    assert find_changes(store, batch) == []
+    assert publish_drafts(store, batch) == 0
 
 
 def test_a_change_of_a_published_mark_is_a_draft_again(store: Store, batch: str, one: str, instructor: Token) -> None:
     set_mark(store, one, "discussion.7.1", 0.5, "", instructor.id)
-    publish(store, batch)
+    publish_drafts(store, batch)
     set_mark(store, one, "discussion.7.1", 1, "", instructor.id)
     assert seen(store, one) == ((1.5, 1), (2, 1))
-    assert preview(store, batch) == [Change(one, "s0", "Student 0", 1.5, 2)]
-    publish(store, batch)
+    assert find_changes(store, batch) == [RegradeChange(one, "s0", "Student 0", 1.5, 2)]
+    publish_drafts(store, batch)
     assert seen(store, one) == ((2, 1), (2, 1))
 
 
@@ -113,12 +114,12 @@ def test_a_mark_can_be_taken_back_before_and_after_it_is_published(
     assert clear_mark(store, one, "discussion.7.1")
     assert not clear_mark(store, one, "discussion.7.1")
     assert seen(store, one) == ((1, 2), (1, 2))
-    assert publish(store, batch) == 0
+    assert publish_drafts(store, batch) == 0
     set_mark(store, one, "discussion.7.1", 0.5, "", instructor.id)
-    publish(store, batch)
+    publish_drafts(store, batch)
     assert clear_mark(store, one, "discussion.7.1")
     assert seen(store, one) == ((1.5, 1), (1, 2))
-    assert publish(store, batch) == 1
+    assert publish_drafts(store, batch) == 1
     assert seen(store, one) == ((1, 2), (1, 2))
     with store.reading() as session:
         assert session.scalars(select(func.count()).select_from(MarkRow)).one() == 0
@@ -127,13 +128,13 @@ def test_a_mark_can_be_taken_back_before_and_after_it_is_published(
 def test_no_points_are_a_mark_too(store: Store, one: str, instructor: Token) -> None:
     set_mark(store, one, "discussion.7.1", 0, "nothing was written", instructor.id)
     assert seen(store, one)[1] == (1, 1)
-    report = report_of(store, one, all_marks=True)
+    report = load_stored_report(store, one, all_marks=True)
     assert report
     assert [item.verdict for item in report.items] == [Verdict.PASSED, Verdict.PENDING, Verdict.FAILED]
 
 
 def test_what_has_no_marks_is_the_report_as_it_was_kept(store: Store, one: str) -> None:
-    assert report_text(store, one) == written().to_json()
+    assert load_report_text(store, one) == written().to_json()
 
 
 @pytest.mark.parametrize(("item", "given"), [("relu", 1), ("nothing", 1), ("discussion.7.1", 1.5), ("\0", 1)])
@@ -142,12 +143,12 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(
 ) -> None:
     with pytest.raises(InputError):
         set_mark(store, one, item, given, "", instructor.id)
-    assert marks_of(store, one) == []
-    assert Kind.MARKED not in [event.kind for event in events(store, batch)]
+    assert find_marks(store, one) == []
+    assert EventKind.MARKED not in [event.kind for event in find_events(store, batch)]
 
 
 def test_what_was_never_graded_or_is_not_there_has_nothing_to_mark(store: Store, instructor: Token) -> None:
-    waiting = submissions(store, hand_in(store, instructor))[0].id
+    waiting = find_submissions(store, hand_in(store, instructor))[0].id
     with pytest.raises(InputError, match="no item that a person marks"):
         set_mark(store, waiting, "discussion.7.1", 1, "", instructor.id)
     for call in (lambda: set_mark(store, "no", "i", 1, "", instructor.id), lambda: clear_mark(store, "no", "i")):
@@ -156,35 +157,35 @@ def test_what_was_never_graded_or_is_not_there_has_nothing_to_mark(store: Store,
 
 
 def test_what_waits_is_listed_item_by_item(store: Store, batch: str, instructor: Token) -> None:
-    first, second = submissions(store, batch)
-    everything = [(each.item, each.submission, each.key, each.name) for each in unmarked(store, batch)]
+    first, second = find_submissions(store, batch)
+    everything = [(each.item, each.submission, each.key, each.name) for each in find_unmarked(store, batch)]
     assert everything == [
         (item, each.id, each.key, each.name)
         for item in ("discussion.7.2", "discussion.7.1")
         for each in (first, second)
     ]
     set_mark(store, first.id, "discussion.7.2", 0, "", instructor.id)
-    assert [(each.key, each.item) for each in unmarked(store, batch)] == [
+    assert [(each.key, each.item) for each in find_unmarked(store, batch)] == [
         ("s1", "discussion.7.2"),
         ("s0", "discussion.7.1"),
         ("s1", "discussion.7.1"),
     ]
     clear_mark(store, first.id, "discussion.7.2")
-    assert len(unmarked(store, batch)) == 4
-    assert unmarked(store, "nothing") == []
+    assert len(find_unmarked(store, batch)) == 4
+    assert find_unmarked(store, "nothing") == []
 
 
 def test_marks_survive_a_regrade(store: Store, batch: str, one: str, instructor: Token) -> None:
     set_mark(store, one, "discussion.7.1", 0.5, "", instructor.id)
-    publish(store, batch)
-    regrade(store, batch, "2", Mode.NONE)
+    publish_drafts(store, batch)
+    create_regrade(store, batch, "2", Mode.NONE)
     grade_all(store, 2, written("2", ("7.1", "7.3")))
-    assert [(each.key, each.item) for each in unmarked(store, batch)] == [
+    assert [(each.key, each.item) for each in find_unmarked(store, batch)] == [
         ("s1", "discussion.7.1"),
         ("s0", "discussion.7.3"),
         ("s1", "discussion.7.3"),
     ]
-    assert publish(store, batch) == 2
+    assert publish_drafts(store, batch) == 2
     assert seen(store, one) == ((1.5, 1), (1.5, 1))
 
 
@@ -192,19 +193,19 @@ def test_a_mark_whose_item_gives_fewer_points_now_waits_again(
     store: Store, batch: str, one: str, instructor: Token
 ) -> None:
     set_mark(store, one, "discussion.7.1", 1, "", instructor.id)
-    regrade(store, batch, "2", Mode.NONE)
+    create_regrade(store, batch, "2", Mode.NONE)
     grade_all(store, 2, written("2", each=0.5))
-    assert preview(store, batch)[0].new == 1
-    publish(store, batch)
+    assert find_changes(store, batch)[0].new == 1
+    publish_drafts(store, batch)
     assert seen(store, one) == ((1, 1), (1, 1))
-    assert ("s0", "discussion.7.1") in [(each.key, each.item) for each in unmarked(store, batch)]
+    assert ("s0", "discussion.7.1") in [(each.key, each.item) for each in find_unmarked(store, batch)]
 
 
 def test_whatever_changes_a_mark_changes_what_tells_the_marks_apart(
     store: Store, one: str, batch: str, instructor: Token
 ) -> None:
     def version() -> str:
-        found = submission(store, one, all_marks=True)
+        found = find_submission(store, one, all_marks=True)
         assert found
         return found.marks
 
@@ -223,7 +224,7 @@ def test_who_marks_at_once_leaves_one_mark_and_no_one_waits_forever(
 ) -> None:
     def mark_and_publish() -> None:
         set_mark(store, one, "discussion.7.1", 0.5, "", instructor.id)
-        publish(store, batch)
+        publish_drafts(store, batch)
 
     at_once(6, mark_and_publish)
     assert seen(store, one) == ((1.5, 1), (1.5, 1))
@@ -232,7 +233,7 @@ def test_who_marks_at_once_leaves_one_mark_and_no_one_waits_forever(
 def test_a_mark_is_an_event_that_tells_no_points(store: Store, batch: str, one: str, instructor: Token) -> None:
     set_mark(store, one, "discussion.7.1", 0.5, "secret", instructor.id)
     clear_mark(store, one, "discussion.7.1")
-    told = [event for event in events(store, batch) if event.kind is Kind.MARKED]
+    told = [event for event in find_events(store, batch) if event.kind is EventKind.MARKED]
     assert [(event.submission, event.detail) for event in told] == [
         (one, {"item": "discussion.7.1"}),
         (one, {"item": "discussion.7.1", "cleared": True}),
@@ -244,14 +245,14 @@ def test_a_process_that_is_killed_while_marking_marks_nothing(
 ) -> None:
     mark = lambda other: set_mark(other, one, "discussion.7.1", 1, "", instructor.id)  # noqa: E731
     for _ in killed_before_each_statement(store, settings, mark):
-        assert marks_of(store, one) == []
-        assert Kind.MARKED not in [event.kind for event in events(store, batch)]
+        assert find_marks(store, one) == []
+        assert EventKind.MARKED not in [event.kind for event in find_events(store, batch)]
     assert seen(store, one)[1] == (2, 1)
 
 
 def test_a_database_of_the_first_version_is_brought_to_this_one(empty: Settings) -> None:
     migrate(empty)
-    engine = engine_of(empty.database)
+    engine = make_engine(empty.database)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))

@@ -7,20 +7,21 @@ import pytest
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
-from grader.service.store.queries.dispatch import dispatch
-from grader.service.store.queries.events import Kind, events
-from grader.service.store.queries.leases import Finish, cancel, claim, finish, refuse
-from grader.service.store.queries.regrades import Change, preview, publish, regrade
-from grader.service.store.queries.reports import report_of, submissions
+from grader.service.store.queries.dispatch import mark_dispatched
+from grader.service.store.queries.events import find_events
+from grader.service.store.queries.leases import Finish, cancel_jobs, claim_lease, finish_job, refuse_job
+from grader.service.store.queries.regrades import RegradeChange, create_regrade, find_changes, publish_drafts
+from grader.service.store.queries.reports import load_stored_report
+from grader.service.store.queries.submissions import find_submissions
 from grader.service.store.queries.tokens import Token
-from grader.service.store.schema import State
+from grader.service.store.schema import EventKind, State
 from tests.service.store.conftest import at_once, claimed, gradings, hand_in, report
 from tests.support.killing import killed_before_each_statement
 
 
 def grade_all(store: Store, points: float, revision: str) -> list[Finish]:
-    published = dispatch(store, 1000, 1000)
-    return [finish(store, claimed(store, each.grading), report(points, revision)) for each in published]
+    published = mark_dispatched(store, 1000, 1000)
+    return [finish_job(store, claimed(store, each.grading), report(points, revision)) for each in published]
 
 
 @pytest.fixture
@@ -32,108 +33,108 @@ def graded(store: Store, instructor: Token) -> str:
 
 
 def scores(store: Store, batch: str) -> list[float | None]:
-    return [each.score for each in submissions(store, batch)]
+    return [each.score for each in find_submissions(store, batch)]
 
 
 def test_a_regrades_reports_are_drafts_until_they_are_published(store: Store, graded: str) -> None:
-    assert regrade(store, graded, "2", Mode.QUICK) == 2
-    assert [each.state for each in submissions(store, graded)] == [State.WAITING] * 2
+    assert create_regrade(store, graded, "2", Mode.QUICK) == 2
+    assert [each.state for each in find_submissions(store, graded)] == [State.WAITING] * 2
     assert scores(store, graded) == [1, 1]  # what is published stays to be seen
     assert grade_all(store, 2, "2") == [Finish.REPORTED] * 2
-    one, two = submissions(store, graded)
+    one, two = find_submissions(store, graded)
     assert (one.score, one.revision, one.draft, one.mode) == (1, "1", True, Mode.QUICK)
-    assert preview(store, graded) == [Change(each.id, each.key, each.name, 1, 2) for each in (one, two)]
-    assert report_of(store, one.id) == report(1, "1")
-    assert report_of(store, one.id, draft=True) == report(2, "2")
-    assert publish(store, graded) == 2
+    assert find_changes(store, graded) == [RegradeChange(each.id, each.key, each.name, 1, 2) for each in (one, two)]
+    assert load_stored_report(store, one.id) == report(1, "1")
+    assert load_stored_report(store, one.id, draft=True) == report(2, "2")
+    assert publish_drafts(store, graded) == 2
     assert scores(store, graded) == [2, 2]
-    assert preview(store, graded) == []
-    assert not any(each.draft for each in submissions(store, graded))
-    assert publish(store, graded) == 0
-    assert report_of(store, one.id) == report_of(store, one.id, draft=True) == report(2, "2")
-    kinds = [event.kind for event in events(store, graded)]
-    assert kinds.count(Kind.REGRADE) == kinds.count(Kind.PUBLISHED) == 2
+    assert find_changes(store, graded) == []
+    assert not any(each.draft for each in find_submissions(store, graded))
+    assert publish_drafts(store, graded) == 0
+    assert load_stored_report(store, one.id) == load_stored_report(store, one.id, draft=True) == report(2, "2")
+    kinds = [event.kind for event in find_events(store, graded)]
+    assert kinds.count(EventKind.REGRADE) == kinds.count(EventKind.PUBLISHED) == 2
 
 
 def test_what_has_a_report_of_the_revision_is_not_graded_again(store: Store, graded: str) -> None:
-    assert regrade(store, graded, "1", Mode.NONE) == 0
+    assert create_regrade(store, graded, "1", Mode.NONE) == 0
 
 
 def test_what_is_being_graded_is_not_graded_twice(store: Store, graded: str) -> None:
-    assert regrade(store, graded, "2", Mode.NONE) == 2
-    assert regrade(store, graded, "3", Mode.NONE) == 0
+    assert create_regrade(store, graded, "2", Mode.NONE) == 2
+    assert create_regrade(store, graded, "3", Mode.NONE) == 0
     claimed(store, gradings(store, 2)[0])
-    assert regrade(store, graded, "3", Mode.NONE) == 0
+    assert create_regrade(store, graded, "3", Mode.NONE) == 0
 
 
 def test_who_regrades_at_once_makes_one_grading_each(store: Store, graded: str) -> None:
-    assert sorted(at_once(8, lambda: regrade(store, graded, "2", Mode.NONE))) == [0] * 7 + [2]
-    assert len(dispatch(store, 100, 1000)) == 2
+    assert sorted(at_once(8, lambda: create_regrade(store, graded, "2", Mode.NONE))) == [0] * 7 + [2]
+    assert len(mark_dispatched(store, 100, 1000)) == 2
 
 
 def test_what_failed_or_was_cancelled_is_graded_again_and_published_as_its_first(
     store: Store, instructor: Token
 ) -> None:
     batch = hand_in(store, instructor, 2)
-    refuse(store, claimed(store, gradings(store, 2)[0]), "no notebook")
-    assert cancel(store, batch) == 1
-    assert regrade(store, batch, "1", Mode.NONE) == 2
-    assert [(each.state, each.refused, each.message) for each in submissions(store, batch)] == [
+    refuse_job(store, claimed(store, gradings(store, 2)[0]), "no notebook")
+    assert cancel_jobs(store, batch) == 1
+    assert create_regrade(store, batch, "1", Mode.NONE) == 2
+    assert [(each.state, each.refused, each.message) for each in find_submissions(store, batch)] == [
         (State.WAITING, False, "")
     ] * 2
     grade_all(store, 2, "1")
     assert scores(store, batch) == [2, 2]
-    assert preview(store, batch) == []
+    assert find_changes(store, batch) == []
 
 
 def test_only_the_newest_of_several_drafts_counts(store: Store, graded: str) -> None:
     for points, revision in ((0, "2"), (2, "3")):
-        regrade(store, graded, revision, Mode.NONE)
+        create_regrade(store, graded, revision, Mode.NONE)
         grade_all(store, points, revision)
-    assert [change.new for change in preview(store, graded)] == [2, 2]
-    assert publish(store, graded) == 2
+    assert [change.new for change in find_changes(store, graded)] == [2, 2]
+    assert publish_drafts(store, graded) == 2
     assert scores(store, graded) == [2, 2]
-    assert preview(store, graded) == []  # the draft before it is out of date
-    assert publish(store, graded) == 0
+    assert find_changes(store, graded) == []  # the draft before it is out of date
+    assert publish_drafts(store, graded) == 0
 
 
 def test_a_worker_of_the_old_revision_makes_no_second_report_of_it(store: Store, graded: str) -> None:
-    regrade(store, graded, "2", Mode.NONE)
+    create_regrade(store, graded, "2", Mode.NONE)
     assert grade_all(store, 0, "1") == [Finish.EXISTED] * 2
     assert scores(store, graded) == [1, 1]
-    assert regrade(store, graded, "2", Mode.NONE) == 2  # and it can be asked for again
+    assert create_regrade(store, graded, "2", Mode.NONE) == 2  # and it can be asked for again
 
 
 def test_an_earlier_gradings_message_claims_nothing(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor)
     (earlier,) = gradings(store, 1)
-    cancel(store, batch)
-    regrade(store, batch, "1", Mode.NONE)
-    assert claim(store, earlier, "w", 60, "cpu") is None
-    assert cancel(store, batch) == 1  # only the one that is alive
+    cancel_jobs(store, batch)
+    create_regrade(store, batch, "1", Mode.NONE)
+    assert claim_lease(store, earlier, "w", 60, "cpu") is None
+    assert cancel_jobs(store, batch) == 1  # only the one that is alive
 
 
 def test_another_batch_is_left_alone(store: Store, graded: str, instructor: Token) -> None:
     other = hand_in(store, instructor)
     grade_all(store, 1, "1")
-    assert regrade(store, graded, "2", Mode.NONE) == 2
+    assert create_regrade(store, graded, "2", Mode.NONE) == 2
     grade_all(store, 2, "2")
-    assert publish(store, other) == 0
-    assert preview(store, other) == []
-    assert regrade(store, "nothing", "2", Mode.NONE) == publish(store, "nothing") == 0
+    assert publish_drafts(store, other) == 0
+    assert find_changes(store, other) == []
+    assert create_regrade(store, "nothing", "2", Mode.NONE) == publish_drafts(store, "nothing") == 0
 
 
 def test_a_process_that_is_killed_while_publishing_publishes_nothing(
     settings: Settings, store: Store, graded: str
 ) -> None:
-    regrade(store, graded, "2", Mode.NONE)
+    create_regrade(store, graded, "2", Mode.NONE)
     grade_all(store, 2, "2")
-    for _ in killed_before_each_statement(store, settings, lambda other: publish(other, graded)):
+    for _ in killed_before_each_statement(store, settings, lambda other: publish_drafts(other, graded)):
         assert scores(store, graded) == [1, 1]
     assert scores(store, graded) == [2, 2]
 
 
 def test_a_process_that_is_killed_while_regrading_starts_nothing(settings: Settings, store: Store, graded: str) -> None:
-    for _ in killed_before_each_statement(store, settings, lambda other: regrade(other, graded, "2", Mode.NONE)):
-        assert [each.state for each in submissions(store, graded)] == [State.GRADED] * 2
-    assert [each.state for each in submissions(store, graded)] == [State.WAITING] * 2
+    for _ in killed_before_each_statement(store, settings, lambda other: create_regrade(other, graded, "2", Mode.NONE)):
+        assert [each.state for each in find_submissions(store, graded)] == [State.GRADED] * 2
+    assert [each.state for each in find_submissions(store, graded)] == [State.WAITING] * 2

@@ -7,30 +7,23 @@ import pytest
 from grader.errors import SystemFault
 from grader.models.recipe import Mode
 from grader.service.store.database import Store
-from grader.service.store.queries.leases import finish, give_back
-from grader.service.store.queries.reports import (
-    attempts,
-    batch,
-    batches,
-    report_of,
-    report_text,
-    submission,
-    submissions,
-    totals,
-    visible_batch,
-    visible_submission,
-)
+from grader.service.store.queries.attempts import find_attempts
+from grader.service.store.queries.batches import find_batch, find_batches, find_visible_batch
+from grader.service.store.queries.leases import finish_job, give_back_lease
+from grader.service.store.queries.reports import load_report_text, load_stored_report
+from grader.service.store.queries.submissions import find_submission, find_submissions, find_visible_submission
 from grader.service.store.queries.tokens import Role, Token
-from grader.service.store.schema import Outcome, Stage, State
+from grader.service.store.queries.totals import count_totals
+from grader.service.store.schema import AttemptOutcome, Stage, State
 from tests.service.store.conftest import claimed, gradings, hand_in, leased, report, token
 
 
 def test_a_batch_counts_its_submissions_by_state(store: Store, instructor: Token) -> None:
     batch_id = hand_in(store, instructor, 3)
     one, two, _ = gradings(store, 3)
-    finish(store, claimed(store, one), report())
+    finish_job(store, claimed(store, one), report())
     claimed(store, two)
-    found = batch(store, batch_id)
+    found = find_batch(store, batch_id)
     assert found
     assert found.counts == {
         State.WAITING: 1,
@@ -44,8 +37,8 @@ def test_a_batch_counts_its_submissions_by_state(store: Store, instructor: Token
 
 def test_a_batch_is_done_when_every_grading_has_ended(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    give_back(store, lease, "broke", attempts=1)
-    found = batch(store, lease.batch)
+    give_back_lease(store, lease, "broke", attempts=1)
+    found = find_batch(store, lease.batch)
     assert found
     assert found.done
 
@@ -53,10 +46,10 @@ def test_a_batch_is_done_when_every_grading_has_ended(store: Store, instructor: 
 def test_batches_come_newest_first_and_page_by_page(store: Store, instructor: Token) -> None:
     made = [hand_in(store, instructor) for _ in range(5)]
     other = hand_in(store, token(store, "Lee's class"))
-    assert next(each.id for each in batches(store)) == other
+    assert next(each.id for each in find_batches(store)) == other
     found: list[str] = []
     sizes = []
-    while page := batches(store, instructor.id, after=found[-1] if found else "", limit=2):
+    while page := find_batches(store, instructor.id, after=found[-1] if found else "", limit=2):
         found += [each.id for each in page]
         sizes.append(len(page))
     assert sizes == [2, 2, 1]
@@ -65,46 +58,46 @@ def test_batches_come_newest_first_and_page_by_page(store: Store, instructor: To
 
 def test_submissions_come_by_key_and_page_by_page(store: Store, instructor: Token) -> None:
     batch_id = hand_in(store, instructor, 5)
-    first = submissions(store, batch_id, limit=3)
-    rest = submissions(store, batch_id, after=first[-1].key)
+    first = find_submissions(store, batch_id, limit=3)
+    rest = find_submissions(store, batch_id, after=first[-1].key)
     assert [each.key for each in (*first, *rest)] == ["s0", "s1", "s2", "s3", "s4"]
-    assert submission(store, first[0].id) == first[0]
+    assert find_submission(store, first[0].id) == first[0]
 
 
 @pytest.mark.parametrize("missing", ["", "nothing", "\0", "\ud800"], ids=["empty", "word", "NUL", "surrogate"])
 def test_what_is_not_there_is_none(store: Store, instructor: Token, missing: str) -> None:
-    assert batch(store, missing) is None
-    assert submission(store, missing) is None
-    assert report_of(store, missing) is None
-    assert submissions(store, missing) == []
-    assert attempts(store, missing) == []
-    assert visible_batch(store, instructor, missing) is None
-    assert visible_submission(store, instructor, missing) is None
+    assert find_batch(store, missing) is None
+    assert find_submission(store, missing) is None
+    assert load_stored_report(store, missing) is None
+    assert find_submissions(store, missing) == []
+    assert find_attempts(store, missing) == []
+    assert find_visible_batch(store, instructor, missing) is None
+    assert find_visible_submission(store, instructor, missing) is None
 
 
 def test_a_report_comes_back_byte_for_byte(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    assert report_text(store, lease.submission) is None
-    assert report_text(store, lease.submission, draft=True) is None
-    finish(store, lease, report())
-    assert report_text(store, lease.submission) == report().to_json()
+    assert load_report_text(store, lease.submission) is None
+    assert load_report_text(store, lease.submission, draft=True) is None
+    finish_job(store, lease, report())
+    assert load_report_text(store, lease.submission) == report().to_json()
 
 
 def test_a_report_whose_blob_is_gone_is_a_fault_of_ours(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    finish(store, lease, report())
+    finish_job(store, lease, report())
     store.blobs = type(store.blobs)("memory://another")
     with pytest.raises(SystemFault, match="is not in"):
-        report_of(store, lease.submission)
+        load_stored_report(store, lease.submission)
 
 
 def test_attempts_tell_who_tried_and_how_it_ended(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
-    give_back(store, lease, "the sandbox broke", 3)
+    give_back_lease(store, lease, "the sandbox broke", 3)
     claimed(store, lease.grading)
-    first, second = attempts(store, lease.submission)
+    first, second = find_attempts(store, lease.submission)
     assert (first.stage, first.number, first.worker) == (Stage.DEFINITIONS, 1, "worker-1")
-    assert (first.outcome, first.message) == (Outcome.GIVEN_BACK, "the sandbox broke")
+    assert (first.outcome, first.message) == (AttemptOutcome.GIVEN_BACK, "the sandbox broke")
     assert first.ended_at is not None
     assert first.started_at <= first.ended_at
     assert (second.number, second.outcome, second.ended_at) == (2, None, None)
@@ -123,8 +116,8 @@ def test_who_may_see_what(store: Store, instructor: Token) -> None:
         (kim_too, set()),
         (lee, set()),
     ):
-        assert {found.id for each in (by_ci, by_kim) if (found := visible_batch(store, who, each))} == batch_ids
-    of_ci, of_kim = submissions(store, by_ci)[0].id, submissions(store, by_kim)[0].id
+        assert {found.id for each in (by_ci, by_kim) if (found := find_visible_batch(store, who, each))} == batch_ids
+    of_ci, of_kim = find_submissions(store, by_ci)[0].id, find_submissions(store, by_kim)[0].id
     for who, ids in (
         (instructor, {of_ci, of_kim}),
         (ci, {of_ci}),
@@ -133,20 +126,20 @@ def test_who_may_see_what(store: Store, instructor: Token) -> None:
         (kim_too, {of_ci, of_kim}),
         (lee, set()),
     ):
-        assert {shown.id for each in (of_ci, of_kim) if (shown := visible_submission(store, who, each))} == ids
+        assert {shown.id for each in (of_ci, of_kim) if (shown := find_visible_submission(store, who, each))} == ids
 
 
 def test_a_submission_of_nobody_is_no_students(store: Store, instructor: Token) -> None:
     batch_id = hand_in(store, instructor, person="")
     nobody = Token("id", "nobody", Role.STUDENT, "")
-    assert visible_submission(store, nobody, submissions(store, batch_id)[0].id) is None
+    assert find_visible_submission(store, nobody, find_submissions(store, batch_id)[0].id) is None
 
 
 def test_totals_are_of_the_whole_store(store: Store, instructor: Token) -> None:
-    empty = totals(store)
+    empty = count_totals(store)
     assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.gradings.values())) == (0, 0, 0)
-    finish(store, leased(store, instructor), report())
+    finish_job(store, leased(store, instructor), report())
     hand_in(store, instructor, 2, Mode.FULL)
-    found = totals(store)
+    found = count_totals(store)
     assert (found.reports, found.gradings[State.GRADED], found.gradings[State.WAITING]) == (1, 1, 2)
     assert found.oldest_waiting_seconds >= 0

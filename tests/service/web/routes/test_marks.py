@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from grader.service.store.queries.marks import marks_of, unmarked
-from grader.service.web.routes.marks import steps_of
+from grader.service.store.queries.marks import find_marks, find_unmarked
+from grader.service.web.routes.marks import list_steps
 from tests.service.web.conftest import Class, Visitor
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_a_class_is_marked_by_keyboard_alone(own_course: Class, visit: Callable[
     page.keyboard.press("0")
     page.keyboard.press("Enter")
     expect(page.get_by_text("All 3 marked")).to_be_visible()
-    given = {who: marks_of(own_course.api.store, id_) for who, id_ in own_course.ids.items()}
+    given = {who: find_marks(own_course.api.store, id_) for who, id_ in own_course.ids.items()}
     assert {who: (mark.points, mark.comment, mark.by) for who, (mark,) in given.items()} == {
         "kim": (0, "", "staff"),
         "lee": (2, "", "staff"),
@@ -67,7 +67,7 @@ def test_a_mark_can_be_changed_and_taken_back(own_course: Class, visit: Callable
     expect(page.get_by_label("Comment")).to_have_value("</textarea><script>1</script>")
     page.get_by_role("button", name="Take the mark back").click()
     expect(page.get_by_role("button", name="Take the mark back")).to_have_count(0)
-    assert len(unmarked(own_course.api.store, own_course.batch)) == 3
+    assert len(find_unmarked(own_course.api.store, own_course.batch)) == 3
 
 
 def test_marks_work_without_a_script(own_course: Class, visit: Callable[..., Visitor]) -> None:
@@ -111,4 +111,4 @@ def test_publishing_shows_marks_to_students(own_course: Class, visit: Callable[.
     ],
 )
 def test_every_key_is_a_step_to_all_points(most: float, steps: list[float]) -> None:
-    assert steps_of(most) == steps
+    assert list_steps(most) == steps
