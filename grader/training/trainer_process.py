@@ -68,7 +68,7 @@ def _trained(order: dict[str, Any]) -> TrainingResult:
     if device.type == "cuda":  # not yet run: no machine of this project's has a GPU
         network.to(memory_format=torch.channels_last)
         images, labels = images.to(device), labels.to(device)
-    finite = fit(network, images, labels, recipe, seed, device=device, told=told)
+    finite = fit(network, images, labels, recipe, seed, device=device, notify=told)
     answers = predict(network, data.withheld_images[: recipe.judged], recipe.side, device)
     right = answers == data.withheld_labels[: recipe.judged]
     return TrainingResult(seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))
