@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.results.report import Report
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOOK_ONLY = """

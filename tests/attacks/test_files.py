@@ -9,8 +9,8 @@ import pytest
 
 import grader
 from grader.assignment import RUBRICS
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _ROOT = Path(grader.__file__).resolve().parent.parent

@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _NOTHING = "RuntimeError: LOOT []"

@@ -18,7 +18,7 @@ from grader.testing.book import describe_departure, remark_on
 from grader.testing.failures import Mismatch, Pending, ToTrain, TrainedInPlace
 from grader.testing.learning import Training, learn, perturb
 from grader.training.datasets import DataSet
-from tests.support.models import Branches, BranchesTurned, graph, sequential
+from tests.support.small_models import Branches, BranchesTurned, graph, sequential
 
 IMAGE = (1, 28, 28)
 RECIPE = Recipe(images=500, epochs=1, batch=50, optimizer="adam", lr=0.01, side=28, threshold=0.4, judged=200)

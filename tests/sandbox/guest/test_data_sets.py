@@ -12,8 +12,7 @@ import pytest
 from grader.errors import SandboxFault
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 WITHHELD = {
     "d2l": "data = d2l.FashionMNIST(batch_size=128)\n"

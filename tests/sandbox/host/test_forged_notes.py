@@ -9,8 +9,7 @@ import resource
 import pytest
 
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 LINE = """
 import os, socket, struct

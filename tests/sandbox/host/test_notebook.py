@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, Ran, fault_of
+from tests.support.sandbox_runs import LIMITS, Ran, Run, fault_of
 
 
 def processes(made: Ran) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 START = """
 import random, numpy, torch, torchvision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from grader.student import Definition, Fault, StudentFault
 from grader.submission.submission import Notebook
 from tests.support.notebooks import submission
 
-__all__ = ["FILE", "LIMITS", "Ran", "fault_of", "ran", "ran_notebooks"]
+__all__ = ["FILE", "LIMITS", "Ran", "Run", "fault_of", "ran", "ran_notebooks"]
 
 FILE = "homework.ipynb"
 SEED = 7
@@ -84,6 +84,9 @@ class Ran:
         """Return the small values that were recorded: cell, name, value."""
         with self.work.open(None) as student:
             return [(each.cell, each.name, each.value) for each in student.recorded()]
+
+
+Run = Callable[..., Ran]  # a fixture: it takes cells and the options of `ran_notebooks`
 
 
 @contextmanager
