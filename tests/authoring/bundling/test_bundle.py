@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -227,6 +228,16 @@ def test_a_definition_is_judged_as_it_stood(images: Bundle, tmp_path: Path, caps
     assert "note: hw.ipynb, cell 4 raises NameError: name 'undefined' is not defined" in found
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["in the foreground", "in the background"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """SIGINT as a shell leaves it to a job in the foreground, and to one in the background."""
+    handler = signal.signal(signal.SIGINT, request.param)
+    yield
+    left = signal.signal(signal.SIGINT, handler)
+    assert left == request.param
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_what_never_ends_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     endless = "def pool2d(X, pool_size):\n    while True:\n        pass"
     path = notebook(tmp_path, "while True:\n    pass", endless, CORR2D)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,12 +104,16 @@ def _defined(module: ModuleType, marks: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def limit_time_and_output(seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer, and let nothing be printed.
+    """Interrupt code that takes longer than `seconds`, and discard what it prints.
+
+    The interrupt is a SIGINT. Python's own handler is installed meanwhile, because a job that a shell starts in the
+    background inherits SIGINT as ignored, and nothing would be interrupted.
 
     Raises:
         TimeUp: it took longer.
     """
     over = threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         over.set()
@@ -126,6 +131,7 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
         raise TimeUp from None
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)  # None if it was not installed from Python
 
 
 def _without_magics(source: str) -> str:
