@@ -14,6 +14,7 @@ from pathlib import Path
 from grader.assignment import Assignment
 from grader.batch.graders import Graders, GradingOutcome, ProgressListener
 from grader.batch.marks import read_marks, write_marks
+from grader.batch.messages import BatchSettings
 from grader.cache_folder import write_whole
 from grader.collection import CollectedSubmission
 from grader.errors import InputError
@@ -74,18 +75,18 @@ def grade_batch(
         alike = _alike(waiting, begun)
         jobs = max(1, min(jobs or _at_once(mode), len(alike)))
         watcher.begins(len(handed_in), len(handed_in) - len(waiting), jobs)
-        shared = {
-            "assignment": str(assignment.folder),
-            "mode": str(mode),
-            "data": str(data or ""),
-            "trainings_at_once": 1 if jobs > 1 else None,
-            "reads_graphs": _has_models(alike, assignment),
-        }
+        settings = BatchSettings(
+            assignment=assignment.folder,
+            mode=mode,
+            data=data,
+            trainings_at_once=1 if jobs > 1 else None,
+            reads_graphs=_has_models(alike, assignment),
+        )
         with ExitStack() as stack:
             # One for all: each would import the same, and have as much memory of its own.
             lines = stack.enter_context(Zygote(assignment.packages, lines=jobs)).more_lines if alike else []
-            graders = stack.enter_context(closing(Graders(shared, watcher, lines)))
-            for same, outcome in graders.graded(alike, jobs):
+            graders = stack.enter_context(closing(Graders(settings, watcher, lines)))
+            for same, outcome in graders.grade(alike, jobs):
                 for number, one in enumerate(same):
                     seconds = 0.0 if number else outcome.seconds
                     _write(folder, replace(begun[one.key], seconds=seconds), outcome, watcher)

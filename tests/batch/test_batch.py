@@ -272,7 +272,7 @@ def test_a_process_that_cannot_be_started_ends_the_batch(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os, sys\nprint('no memory', file=sys.stderr)\nos._exit(9)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(SystemFault, match="exit code 9; its last words: no memory"):
+    with pytest.raises(SystemFault, match="exit code 9; the end of its log: no memory"):
         graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out, jobs=2)
     assert read_journal(out) == {}
 
