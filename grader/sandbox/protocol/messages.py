@@ -90,7 +90,7 @@ def _unpack(value: Any, declared: Any, place: str) -> Any:
         return tuple(_unpack(item, get_args(declared)[0], place) for item in value)
     if value in _choices(declared):
         return declared(value) if isinstance(declared, type) else value
-    raise Malformed(f"{place} cannot be a {type(value).__name__}, or not with this value")
+    raise Malformed(f"{place} cannot be this {type(value).__name__}")
 
 
 def _without_none(declared: Any) -> Any:
