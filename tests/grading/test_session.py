@@ -79,7 +79,7 @@ def test_a_rubric_that_changes_is_read_again(grading: GradingSession, tmp_path: 
 
 
 def test_neither_importing_nor_making_one_imports_torch() -> None:
-    code = "import sys; from grader.grading.session import Grading; Grading(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from grader.grading.session import GradingSession; GradingSession(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

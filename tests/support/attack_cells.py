@@ -21,7 +21,7 @@ def reached(*attempts):
 AGENT = """
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
+agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
 line = agent._packets.socket
 """
 
@@ -29,6 +29,6 @@ line = agent._packets.socket
 LINE = """
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 def claim(descriptors, **changes):
-    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
+    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
     socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
 """

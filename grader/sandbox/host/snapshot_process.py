@@ -45,7 +45,7 @@ class SnapshotProcess:
                 "memory_bytes": limits.test_memory_bytes,
                 "seed": seed,
                 "aliases": dict(aliases),
-                "moment": snapshot.moment,
+                "checkpoint": snapshot.checkpoint,
             }
             try:
                 snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)
@@ -65,7 +65,7 @@ class SnapshotProcess:
             return False
         try:
             self.channel.send(
-                {"operation": "begin", "aliases": dict(aliases), "moment": snapshot.moment}, seconds=_SECONDS_OF_GRACE
+                {"operation": "begin", "aliases": dict(aliases), "checkpoint": snapshot.checkpoint}, seconds=_SECONDS_OF_GRACE
             )
             return self.channel.receive(seconds=_SECONDS_OF_GRACE) is None
         except (Closed, Malformed, TimeoutError):

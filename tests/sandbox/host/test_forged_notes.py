@@ -16,10 +16,10 @@ LINE = """
 import os, socket, struct
 from grader.sandbox.protocol.encoding import Array, Failure, Handle, encode
 line = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
-            and type(c.__self__).__name__ == "Agent")._packets
+            and type(c.__self__).__name__ == "DefinitionTracker")._packets
 pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 """
-SNAPSHOT = "{'note': 'snapshot', 'cell': 1, 'names': ('f',), 'moments': (), 'at_end': {}, 'pid': 1"
+SNAPSHOT = "{'note': 'snapshot', 'cell': 1, 'names': ('f',), 'checkpoints': (), 'at_end': {}, 'pid': 1"
 FORGED = {
     "no dict": "line.send(5)",
     "a tuple": "line.send((1, 2))",
@@ -52,11 +52,11 @@ FORGED = {
     "an end of arrays": f"line.send({SNAPSHOT.replace('{}', '''{'f': Array('uint8', (1,), b'x')}''')}}}, "
     "(pair[0].fileno(),))",
     "an endless end": f"line.send({SNAPSHOT.replace('{}', '''{'f': float('-inf')}''')}}}, (pair[0].fileno(),))",
-    "moments that are a number": f"line.send({SNAPSHOT.replace('()', '5', 1)}}}, (pair[0].fileno(),))",
-    "a moment of too few parts": f"line.send({SNAPSHOT.replace('()', '((1, 1),)', 1)}}}, (pair[0].fileno(),))",
-    "a moment of another cell": f"line.send({SNAPSHOT.replace('()', '((9, 1, (), True),)', 1)}}}, (pair[0].fileno(),))",
-    "a moment of words": f"line.send({SNAPSHOT.replace('()', '((1, [], (), True),)', 1)}}}, (pair[0].fileno(),))",
-    "a huge moment": f"line.send({SNAPSHOT.replace('()', '((1, 2**2000, (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "checkpoints that are a number": f"line.send({SNAPSHOT.replace('()', '5', 1)}}}, (pair[0].fileno(),))",
+    "a checkpoint of too few parts": f"line.send({SNAPSHOT.replace('()', '((1, 1),)', 1)}}}, (pair[0].fileno(),))",
+    "a checkpoint of another cell": f"line.send({SNAPSHOT.replace('()', '((9, 1, (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "a checkpoint of words": f"line.send({SNAPSHOT.replace('()', '((1, [], (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "a huge checkpoint": f"line.send({SNAPSHOT.replace('()', '((1, 2**2000, (), True),)', 1)}}}, (pair[0].fileno(),))",
     "a process of words": f"line.send({SNAPSHOT.replace('1}', 'x')[:-1]}'x'}}, (pair[0].fileno(),))",
     "a huge process number": f"line.send({SNAPSHOT[:-1]}2**2000}}, (pair[0].fileno(),))",
     "a negative process number": f"line.send({SNAPSHOT[:-1]}-1}}, (pair[0].fileno(),))",
