@@ -246,8 +246,8 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
                 except RuntimeError:
                     os.write(told, b"x")
                     time.sleep(3600)
-        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid, "checkpoints": ()}
-        socket.send_fds(agent._packets.socket, [encode(note)], [ours.fileno()])
+        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
+        socket.send_fds(agent._packets.socket, [encode({**note, "pid": pid})], [ours.fileno()])
         os.read(ready, 1)
         os._exit(0)
         """,

@@ -109,9 +109,17 @@ def ran_notebooks(
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
-    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names;
-    `deferred_snapshots` tells that definitions are put back at the end where that will do, `seen` that somebody sees what
-    cells show.
+    Args:
+        zygote: the warm process to fork the sandbox from.
+        notebooks: the notebooks, in order.
+        names: the names that items ask for.
+        limits: the limits of cells and tests.
+        mode: how trainings run.
+        data_sets: folders with the raw files, by torchvision's names.
+        hidden: folders that stay covered in the sandbox.
+        left_out: names of layers that are not applied.
+        deferred_snapshots: whether definitions are restored at the end of the notebook.
+        seen: whether the outputs of cells are kept.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}

@@ -41,8 +41,8 @@ class JudgeWork(Protocol):
 class RunResult:
     """The items of a submission as they were judged, and the run of its cells.
 
-    `seconds` is how long the cells took, with the start of the sandbox. If there was a second run, `execution`, `layers`
-    and `seconds` are still those of the first.
+    `seconds` is how long the cells took, including the start of the sandbox. If there was a second run, `execution`,
+    `layers` and `seconds` are still those of the first.
     """
 
     items: Sequence[ItemResult]
@@ -120,7 +120,8 @@ class SubmissionRun:
     def _find_doubtful(self, result: RunResult) -> list[str]:
         """Return the ids of the items to judge again with real snapshots; none if every wrong one is certain."""
         names = {item.id: frozenset(item.names) for item in self.assignment.items}
-        uncertain = {name for snapshot in result.execution.snapshots if not snapshot.is_exact for name in snapshot.names}
+        restored = [snapshot for snapshot in result.execution.snapshots if not snapshot.is_exact]
+        uncertain = {name for snapshot in restored for name in snapshot.names}
         wrong = [item.id for item in result.items if item.verdict not in (Verdict.PASSED, Verdict.PENDING)]
         # All wrong items, because the explanation of one item may also be used for the next.
         return wrong if any(names[item] & uncertain for item in wrong) else []

@@ -1,4 +1,4 @@
-"""Running a notebook with one snapshot, at its end: what is put back there, and where that will not do."""
+"""Running a notebook with one snapshot at its end: what is restored there, and when a second run is needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_what_was_defined_and_defined_again_takes_one_process(run: Run) -> None:
     assert all(snapshot.is_exact for snapshot in made.execution.snapshots)
 
 
-def test_one_process_answers_for_several_moments_one_after_the_other(run: Run) -> None:
+def test_one_process_answers_for_several_checkpoints_in_turn(run: Run) -> None:
     made = run("def f(): return 1", "def f(): return 2", "def f(): return 3", "x = 1", deferred_snapshots=True)
     answers = []
     for number in (0, 2, 1, 0):
@@ -40,7 +40,7 @@ def test_one_process_answers_for_several_moments_one_after_the_other(run: Run) -
     assert answers == [1, 3, 2, 1]
 
 
-def test_a_state_that_was_changed_in_place_is_told_as_another(run: Run) -> None:
+def test_a_state_that_was_changed_in_place_is_not_exact(run: Run) -> None:
     made = run("kept = [1]\ndef f(): return kept[0]", "kept[0] = 2", names=("f",), deferred_snapshots=True)
     assert [snapshot.is_exact for snapshot in made.execution.snapshots] == [False, True]
 
@@ -49,8 +49,14 @@ def test_a_state_that_was_changed_in_place_is_told_as_another(run: Run) -> None:
     "killer",
     ["import os; os._exit(0)", "import ctypes; ctypes.string_at(0)", "import os; os.kill(os.getpid(), 9)"],
 )
-def test_a_notebook_that_kills_its_kernel_is_run_with_a_snapshot_of_each_moment(run: Run, killer: str) -> None:
-    made = run("def f(): return 1", f"def f(): return 2\n{killer}", "def g(): return 3", names=("f", "g"), deferred_snapshots=True)
+def test_a_notebook_that_kills_its_kernel_is_run_with_a_snapshot_of_each_definition(run: Run, killer: str) -> None:
+    made = run(
+        "def f(): return 1",
+        f"def f(): return 2\n{killer}",
+        "def g(): return 3",
+        names=("f", "g"),
+        deferred_snapshots=True,
+    )
     assert made.statuses() == ["ok", "ended the kernel", "ok"]
     assert [made.call("f", number=0), made.call("f", number=1), made.call("g")] == [1, 2, 3]
     assert processes(made) == 4  # one of them is the end
@@ -71,9 +77,9 @@ def test_what_was_tried_leaves_no_trace(run: Run) -> None:
     assert made.execution.limits_hit == []
 
 
-def test_without_the_watcher_s_line_all_is_run_again_and_ends(run: Run) -> None:
+def test_without_the_tracker_s_line_all_is_run_again_and_ends(run: Run) -> None:
     silent = (
-        "agent = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
+        "tracker = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
         " and type(c.__self__).__name__ == 'DefinitionTracker')\nagent._packets.socket.close()"
     )
     made = run("def f(): return 1", silent, "def f(): return 2", deferred_snapshots=True)
@@ -81,7 +87,7 @@ def test_without_the_watcher_s_line_all_is_run_again_and_ends(run: Run) -> None:
     assert made.call("f") == 1
 
 
-def test_as_many_moments_as_snapshots_are_judged(run: Run) -> None:
+def test_as_many_checkpoints_as_snapshots_are_judged(run: Run) -> None:
     made = run(*["def f(): return 1\ndef f(): return 2"] * 51, deferred_snapshots=True)
     assert made.execution.limits_hit == ["more than 100 definitions; later ones are not judged"]
     assert len(made.execution.snapshots) == 100
@@ -129,8 +135,8 @@ def test_children_that_were_left_are_gone_before_the_first_test(run: Run, child:
 
 
 def test_a_kernel_that_cannot_tell_of_its_end_goes_on(run: Run) -> None:
-    agent = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
-    look = f"agent = {agent}\nagent._packets.socket.shutdown(2)\nbecome = agent.end(0)\nbecome()"
+    tracker = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
+    look = f"tracker = {tracker}\nagent._packets.socket.shutdown(2)\nbecome = tracker.end(0)\nbecome()"
     made = run("def f(): return 1", look, "x = 1")
     assert made.statuses() == ["ok"] * 3
     assert made.call("f") == 1
