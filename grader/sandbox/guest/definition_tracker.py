@@ -60,7 +60,7 @@ class DefinitionTracker:
         self._known_snapshots = {tuple(place) for place in order["kept"]}
         # By cell and part; None if each definition gets a snapshot at once.
         self._checkpoints: dict[tuple[int, int], tuple[tuple[str, ...], Checkpoint]] | None = (
-            {} if order["moments"] else None
+            {} if order["deferred_snapshots"] else None
         )
         self._fingerprints: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
@@ -264,7 +264,7 @@ class DefinitionTracker:
         listed = tuple((*place, written, checkpoint.is_exact()) for place, (written, checkpoint) in checkpoints)
         note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
         with connection:
-            self._packets.send({**note, "moments": listed}, (connection.fileno(),))
+            self._packets.send({**note, "checkpoints": listed}, (connection.fileno(),))
 
 
 def _print_cut(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> None:

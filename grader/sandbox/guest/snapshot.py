@@ -154,12 +154,12 @@ class _TestProcess:
 
     def _do_begin(self, request: dict[str, Any]) -> None:
         """Reset for the next test: restore the requested checkpoint, drop all objects, seed the generators."""
-        if request["moment"] != self._restored:
+        if request["checkpoint"] != self._restored:
             self._namespace.clear()
             self._namespace.update(self._at_end)
-            if request["moment"]:
-                self._checkpoints[request["moment"]].restore(self._namespace)
-            self._restored = request["moment"]
+            if request["checkpoint"]:
+                self._checkpoints[request["checkpoint"]].restore(self._namespace)
+            self._restored = request["checkpoint"]
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)

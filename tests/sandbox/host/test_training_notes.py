@@ -10,7 +10,7 @@ import pytest
 from grader.models.recipe import Mode
 from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.encoding import Array
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 NOTE: dict[str, Any] = {
     "note": "training",

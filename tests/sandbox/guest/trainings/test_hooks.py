@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 START = """
 import random, numpy, torch, torchvision
@@ -16,7 +16,7 @@ from torch.optim import optimizer as optimizers
 from d2l import torch as d2l
 tracker = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
              and type(c.__self__).__name__ == "DefinitionTracker")
-hooks_object = tracker._hooks
+training_hooks = tracker._hooks
 
 def trained(make, steps=6):
     torch.manual_seed(1); random.seed(1); numpy.random.seed(1)
@@ -111,7 +111,7 @@ def test_a_cell_may_train_several_models(run: Run) -> None:
 
 def test_where_data_is_withheld_nothing_is_watched(run: Run) -> None:
     made = run(
-        START.replace("hooks_object = tracker._hooks", "assert tracker._hooks is None"), "numbers = trained(sgd)"
+        START.replace("training_hooks = tracker._hooks", "assert tracker._hooks is None"), "numbers = trained(sgd)"
     )
     assert set(made.messages()) == {""}
     assert made.work.trainings() == ()
