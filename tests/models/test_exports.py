@@ -1,4 +1,4 @@
-"""The names that others may import; a change here is a change of what they rely on."""
+"""The names that others import. A change here is a change of what they rely on."""
 
 from __future__ import annotations
 
