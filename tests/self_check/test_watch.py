@@ -211,7 +211,7 @@ def ignore_interrupts() -> None:
 def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
     path = tmp_path / "homework.ipynb"
     path.write_bytes(notebook_bytes(CORR2D))
-    command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
+    command = [str(GRADER), "check", path.name, "--watch", "--item", "corr2d"]
     with subprocess.Popen(
         command,
         cwd=tmp_path,
