@@ -57,7 +57,7 @@ DISTANT = {
 
 
 class Watching:
-    """A notebook on disk, and what is told of it."""
+    """A notebook on disk, and the events of watching it."""
 
     def __init__(self, path: Path, assignment: Assignment, zygote: Zygote, names: Collection[str]) -> None:
         self.path = path
