@@ -19,7 +19,7 @@ from grader.errors import InputError, SystemFault
 from grader.models.recipe import Mode
 from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, read_journal
 from grader.results.report import Report
-from tests.support.batches import Noted, handed_in, moody
+from tests.support.crashing_rubric import Noted, handed_in, moody
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
 from tests.support.processes import descendants

@@ -13,7 +13,7 @@ import pytest
 from grader.collection import ArchiveBounds, Collection, collect_archive
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
-from tests.support.zips import NOTEBOOK, with_flags, with_zip64_end, zip_entry, zipped, zipped_by_windows
+from tests.support.zip_files import NOTEBOOK, with_flags, with_zip64_end, zip_entry, zipped, zipped_by_windows
 
 ZEROS = b"0" * 10**7
 

@@ -11,7 +11,7 @@ from grader.collection import Collection, collect
 from grader.collection.folder import read_file
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
-from tests.support.zips import NOTEBOOK, zipped
+from tests.support.zip_files import NOTEBOOK, zipped
 
 
 def write(root: Path, *names: str) -> Path:

@@ -15,7 +15,7 @@ from grader.collection import (
     collect_notebooks,
 )
 from grader.errors import InputError
-from tests.support.zips import NOTEBOOK, zipped
+from tests.support.zip_files import NOTEBOOK, zipped
 
 
 def collected(*names: str) -> Collection:

@@ -11,7 +11,7 @@ import pytest
 from grader.models.fit import CurvePoint
 from grader.models.recipe import Recipe
 from grader.training.cache import ResultCache, TrainingJob, TrainingResult
-from tests.support.models import Branches, graph, sequential
+from tests.support.small_models import Branches, graph, sequential
 
 RECIPE = Recipe(images=1000, epochs=1, batch=100, optimizer="adam", lr=0.01, side=28, threshold=0.5)
 JOB = TrainingJob(graph(sequential), RECIPE, 0)

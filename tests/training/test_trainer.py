@@ -18,7 +18,7 @@ from grader.models.recipe import Mode, Recipe
 from grader.training.cache import ResultCache, TrainingJob
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer, offer_trainer
-from tests.support.models import graph, sequential
+from tests.support.small_models import graph, sequential
 
 RECIPE = Recipe(
     images=1000, epochs=1, batch=50, optimizer="adam", lr=0.01, side=28, threshold=0.5, judged=500

@@ -7,7 +7,7 @@ another dataclass, a tuple of one of these (`tuple[X, ...]`), or one of these or
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -106,6 +106,7 @@ def _choices(declared: Any) -> tuple[Any, ...]:
 
 
 @cache
-def _types_of_fields(kind: type) -> dict[str, Any]:
+def _types_of_fields(kind: Hashable) -> dict[str, Any]:
+    assert isinstance(kind, type)
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
