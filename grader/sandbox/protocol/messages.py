@@ -7,7 +7,7 @@ another dataclass, a tuple of one of these (`tuple[X, ...]`), or one of these or
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,8 @@ def unpack_message(value: Any, *kinds: type[_Message]) -> _Message:
 
 
 def _pack_fields(message: Any) -> dict[str, Any]:
-    return {name: _pack(getattr(message, name)) for name in _types_of_fields(type(message))}
+    kind: type = type(message)
+    return {name: _pack(getattr(message, name)) for name in _types_of_fields(kind)}
 
 
 def _pack(value: Any) -> Any:
@@ -106,7 +107,6 @@ def _choices(declared: Any) -> tuple[Any, ...]:
 
 
 @cache
-def _types_of_fields(kind: Hashable) -> dict[str, Any]:
-    assert isinstance(kind, type)
+def _types_of_fields(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
