@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.console import NOT_PASSED, PASSED, hold_interrupts, show_progress
+from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, hold_interrupts, show_progress
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def watch_notebooks(asked: CheckRequest) -> NoReturn:
     read_submission(asked.notebooks)  # what is no notebook is told before the packages are imported
     view = _View(asked)
     try:
-        with _grading(asked, trains=False) as grade, view.open():
+        with accept_interrupts(), _grading(asked, trains=False) as grade, view.open():
             from grader.self_check.watch import watch_submission
 
             for checked in watch_submission(asked.notebooks, asked.items, grade):

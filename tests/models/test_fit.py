@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from grader.models.fit import CurvePoint, fit, initialise, predict, prepare_images, trained_in_place
 from grader.models.recipe import Recipe
-from tests.support.models import Branches, sequential
+from tests.support.small_models import Branches, sequential
 
 RECIPE = Recipe(images=400, epochs=2, batch=32, optimizer="adam", lr=0.01, side=28, threshold=0.5)
 

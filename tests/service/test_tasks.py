@@ -196,7 +196,7 @@ def test_a_database_that_is_away_is_no_exception(service: Service) -> None:
 
 HANG = """
 import sys
-from grader.service.broker import broker_app
+from grader.service.broker import make_broker_app
 from grader.service.settings import Settings
 from grader.service.tasks import Workplace
 settings = Settings.from_environment()

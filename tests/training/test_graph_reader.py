@@ -15,7 +15,7 @@ from grader.models.export import export_graph
 from grader.training.graph import Unsupported
 from grader.training.graph_reader import read_graph, resize
 from grader.training.network import Network
-from tests.support.models import Branches, BranchesTurned, Functional, graph, sequential
+from tests.support.small_models import Branches, BranchesTurned, Functional, graph, sequential
 
 IMAGE = (1, 28, 28)
 

@@ -52,7 +52,7 @@ class DefinitionTracker:
         self._packages = re.compile(order["packages_pattern"])
         self._kept = {tuple(place) for place in order["kept"]}
         self._moments: dict[tuple[int, int], tuple[tuple[str, ...], Checkpoint]] | None = (
-            {} if order["moments"] else None
+            {} if order["deferred_snapshots"] else None
         )
         self._seen: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
@@ -243,7 +243,7 @@ class DefinitionTracker:
         told = tuple((*place, names_then, moment.same()) for place, (names_then, moment) in moments)
         note = {"note": "snapshot", "cell": cell, "part": self._part, "names": names, "at_end": at_end, "pid": pid}
         with line:
-            self._packets.send({**note, "moments": told}, (line.fileno(),))
+            self._packets.send({**note, "checkpoints": told}, (line.fileno(),))
 
 
 def _say(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> None:

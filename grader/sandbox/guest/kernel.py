@@ -299,7 +299,7 @@ def _recorder(mode: Mode) -> TrainingHooks | None:
     if mode is Mode.NONE:
         return None
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # there where data sets are
-    recorder = TrainingHooks(mode, loading.Batches.latest if loading else lambda: None)
+    recorder = TrainingHooks(mode, loading.LatestBatch.latest if loading else lambda: None)
     recorder.install()
     return recorder
 

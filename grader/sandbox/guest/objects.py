@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
-from torch import nn
+from torch import Tensor, from_numpy, nn  # bound before any student's code runs, which may replace what torch has
 
 from grader.models.modules import classify
 from grader.sandbox.protocol.encoding import Array, Handle
-from grader.sandbox.protocol.tensors import (
-    _from_numpy,
-    _Tensor,
-    array_to_tensor,
-    tensor_to_array,
-)
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
 __all__ = ["Objects", "is_unchanged", "read_small_value"]
 
@@ -34,8 +29,8 @@ def read_small_value(thing: Any) -> Any:
         if isinstance(thing, nn.Module):
             return _small_layer(thing)
         if isinstance(thing, numpy.ndarray) and 0 < thing.size <= _SMALL and thing.dtype.kind in "biuf":
-            thing = _from_numpy(_native(thing))
-        if isinstance(thing, _Tensor) and 0 < _Tensor.numel(thing) <= _SMALL and _Tensor.dim(thing) <= 6:
+            thing = from_numpy(_native(thing))
+        if isinstance(thing, Tensor) and 0 < Tensor.numel(thing) <= _SMALL and Tensor.dim(thing) <= 6:
             value = tensor_to_array(thing)
             return value if isinstance(value, Array) else None
         if isinstance(thing, tuple) and 0 < len(thing) <= 8 and all(type(entry) is int for entry in thing):
@@ -66,10 +61,10 @@ class Objects:
         kind = type(thing)
         if thing is None or kind in (bool, float, str) or (kind is int and thing.bit_length() < 2000):
             return thing
-        if isinstance(thing, _Tensor):
+        if isinstance(thing, Tensor):
             return tensor_to_array(thing)
         if isinstance(thing, numpy.ndarray) and thing.dtype.kind in "biufc":
-            return tensor_to_array(_from_numpy(_native(thing)))
+            return tensor_to_array(from_numpy(_native(thing)))
         if isinstance(thing, numpy.bool_ | numpy.integer | numpy.floating):
             return thing.item()
         if isinstance(thing, tuple | list) and depth < 8 and len(thing) <= _MAX_ENTRIES:

@@ -151,12 +151,12 @@ class _Test:
 
     def _do_begin(self, request: dict[str, Any]) -> None:
         """Be as a new process is: no objects kept, the generators at their seed."""
-        if request["moment"] != self._moment:
+        if request["checkpoint"] != self._moment:
             self._namespace.clear()
             self._namespace.update(self._at_end)
-            if request["moment"]:
-                self._moments[request["moment"]].put_back(self._namespace)
-            self._moment = request["moment"]
+            if request["checkpoint"]:
+                self._moments[request["checkpoint"]].put_back(self._namespace)
+            self._moment = request["checkpoint"]
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)

@@ -6,7 +6,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.sandbox.guest.kernel import _LIKE_A_MAGIC
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 COMMANDS = [
     "%matplotlib inline", "if True:\n    %matplotlib inline", "now = %time 1", "now = \\\n  %time 1",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from grader.sandbox.guest.messages import TOO_LARGE, MessageLine
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 _Ends = tuple[MessageLine, MessageLine, socket.socket]
 

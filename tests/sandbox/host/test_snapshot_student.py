@@ -17,7 +17,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.student import Fault, Parameter, StudentFault
-from tests.support.running import LIMITS, SEED, Ran, fault_of, ran
+from tests.support.sandbox_runs import LIMITS, SEED, Ran, fault_of, ran
 
 HOMEWORK = """
 import ctypes, functools, os, random, signal, time

@@ -19,7 +19,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.student import Definition, Fault, Student
-from tests.support.running import LIMITS, Ran, fault_of, ran
+from tests.support.sandbox_runs import LIMITS, Ran, fault_of, ran
 
 HOMEWORK = """
 import os

@@ -14,8 +14,7 @@ from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.cutoff import QUICK_STEPS, Cutoff, LossProgress
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import OwnTraining
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, Ran, ran
+from tests.support.sandbox_runs import LIMITS, Ran, Run, ran
 
 START = """
 import torch, torchvision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 START = """
 import random, numpy, torch, torchvision
@@ -15,7 +15,7 @@ from torch.nn.modules import module
 from torch.optim import optimizer as optimizers
 from d2l import torch as d2l
 agent = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
-             and type(c.__self__).__name__ == "Agent")
+             and type(c.__self__).__name__ == "DefinitionTracker")
 recorder = agent._recorder
 
 def trained(make, steps=6):

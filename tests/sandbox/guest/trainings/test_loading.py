@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
 from tests.support.idx_files import write_data_set
+from tests.support.notebook_trainings import TRAININGS
 from tests.support.paths import ROOT
-from tests.support.training_cells import TRAININGS
+from tests.support.sandbox_runs import Run
 
 IMPORTS = """
 import copy, torch, torchvision
@@ -60,7 +60,7 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tup
     environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for way in ("stock", "fast"):
-        command = [sys.executable, "-m", "tests.support.training_cells", way, str(root)]
+        command = [sys.executable, "-m", "tests.support.notebook_trainings", way, str(root)]
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         lines = [line.split() for line in done.stdout.splitlines() if line.startswith("trained ")]
         found[way] = {name: (iterator, digest) for _, name, iterator, digest in lines}

@@ -21,14 +21,14 @@ def reached(*attempts):
 AGENT = """
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
+agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
 line = agent._packets.socket
 """
 
 # A line of one's own in place of a snapshot's.
 LINE = """
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+NOTE = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
 def claim(descriptors, **changes):
-    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
-    socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
+    socket.send_fds(line, [encode({**NOTE, "pid": os.getpid(), **changes})], descriptors)
 """
