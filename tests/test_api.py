@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 
 def run(code: str) -> str:
     """Run code in a fresh interpreter, as a user of the library does, and return what it prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "GRADER_ASSIGNMENTS"}
+    environment = {name: value for name, value in os.environ.items() if name != "GRADER_ASSIGNMENT_PATH"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
