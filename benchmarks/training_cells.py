@@ -42,8 +42,8 @@ TRAININGS = {
 FAST = """
 from grader.sandbox.guest import drawing
 from grader.sandbox.guest.trainings import loading
-loading.install(get_ipython(), "full")
-drawing.install(get_ipython())
+loading.install_fast_loading(get_ipython(), "full")
+drawing.defer_drawing(get_ipython())
 """
 # The book's cells with fewer images and in one epoch; validated on a sixth as many, which is the book's share.
 PREPARE = """

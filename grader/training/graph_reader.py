@@ -42,7 +42,7 @@ class ExportedModel:
 
 
 def read_graph(answer: Any) -> ExportedModel:
-    """Return what `grader.models.export.exported` told of.
+    """Return what `grader.models.export.export_graph` told of.
 
     Raises:
         Unsupported: it is malformed, too large, uses an operation that is not on the allow-list, or a tensor that is

@@ -200,7 +200,7 @@ from grader.service.broker import make_broker_app
 from grader.service.settings import Settings
 from grader.service.tasks import Workplace
 settings = Settings.from_environment()
-Workplace(settings, broker_app(settings)).grade(sys.argv[1], "cpu")
+Workplace(settings, make_broker_app(settings)).grade(sys.argv[1], "cpu")
 """
 
 

@@ -26,7 +26,7 @@ from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
 from grader.sandbox.protocol.limits import Limits
 from tests.support.paths import ROOT
-from tests.support.running import Ran, ran
+from tests.support.sandbox_runs import Ran, ran
 
 ROOMS = ("grader/sandbox/guest", "grader/sandbox/protocol", "grader/models")
 PACKAGES = ("grader/__init__.py", "grader/sandbox/__init__.py")
