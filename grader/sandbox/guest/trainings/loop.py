@@ -266,7 +266,7 @@ def recognise_batch(images: Tensor | None, batch: TrainingBatch | None) -> Train
     with torch.no_grad():
         flat = [pixels.flatten(1).float().cpu() for pixels in (images, batch.images)]
         centred = [pixels - pixels.mean(1, keepdim=True) for pixels in flat]
-        cosines = nn.functional.cosine_similarity(*centred)
+        cosines = nn.functional.cosine_similarity(centred[0], centred[1])
     return batch if bool((cosines > 0.999).all()) else None
 
 
