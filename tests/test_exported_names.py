@@ -54,7 +54,7 @@ EXPORTS = {
         "run",
         "small_sizes",
     ],
-    grader.render: ["render_html", "render_terminal", "report_body"],
+    grader.render: ["render_body", "render_html", "render_terminal"],
     grader.sandbox.host.sandbox: ["Sandbox", "Zygote", "ZygoteLine"],
     grader.student: [
         "Definition",
