@@ -114,19 +114,19 @@ def find_assignment(name_or_path: str | Path) -> Assignment:
     if name and Path(name).is_dir():
         return load_assignment(Path(name))
     known = sorted({path.parent.name for folder in folders for path in folder.glob("*/rubric.toml")})
-    choice = f"give one of {', '.join(known)}" if known else "set GRADER_ASSIGNMENTS to the folder that holds it"
+    choice = f"give one of {', '.join(known)}" if known else "set GRADER_ASSIGNMENT_PATH to the folder it is in"
     raise AssignmentError(f"no assignment named {name!r}: {choice}, or the path of a folder with rubric.toml")
 
 
 def list_assignment_folders() -> list[Path]:
     """Return the folders in which assignments are looked up by name, the first one first.
 
-    These are the folders in the environment variable GRADER_ASSIGNMENTS (separated like those of PATH), then `rubrics`
-    of the checkout that this package lies in. Only if there is neither, `rubrics` of the current folder is searched:
-    the current folder may be a student's.
+    These are the folders in the environment variable GRADER_ASSIGNMENT_PATH (separated like those of PATH), then
+    `rubrics` of the checkout that this package lies in. Only if there is neither, `rubrics` of the current folder is
+    searched: the current folder may be a student's.
     """
     configured = [
-        Path(folder).absolute() for folder in os.environ.get("GRADER_ASSIGNMENTS", "").split(os.pathsep) if folder
+        Path(folder).absolute() for folder in os.environ.get("GRADER_ASSIGNMENT_PATH", "").split(os.pathsep) if folder
     ]
     if RUBRICS.is_dir():
         configured.append(RUBRICS)

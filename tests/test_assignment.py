@@ -143,7 +143,7 @@ def test_names_are_looked_up_in_the_configured_folders_first(tmp_path: Path) -> 
     (tmp_path / "second" / "hw3").mkdir()
     (tmp_path / "second" / "hw3" / "rubric.toml").write_text(RUBRIC)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADER_ASSIGNMENTS", os.pathsep.join([str(tmp_path / "first"), "", str(tmp_path / "second")]))
+        patch.setenv("GRADER_ASSIGNMENT_PATH", os.pathsep.join([str(tmp_path / "first"), "", str(tmp_path / "second")]))
         assert find_assignment("hw2").title == "One"
         assert find_assignment("hw3").folder == tmp_path / "second" / "hw3"
         with pytest.raises(AssignmentError, match="give one of hw2, hw3"):
@@ -161,6 +161,6 @@ def test_the_current_folder_is_searched_only_if_nothing_else_is_known(tmp_path: 
         assert find_assignment("hw9").name == "hw9"
         with pytest.raises(AssignmentError, match="give one of hw9"):
             find_assignment("hw2")
-        patch.setenv("GRADER_ASSIGNMENTS", str(tmp_path))
-        with pytest.raises(AssignmentError, match="set GRADER_ASSIGNMENTS"):
+        patch.setenv("GRADER_ASSIGNMENT_PATH", str(tmp_path))
+        with pytest.raises(AssignmentError, match="set GRADER_ASSIGNMENT_PATH"):
             find_assignment("hw9")

@@ -129,10 +129,10 @@ def test_what_is_installed_grades_with_the_folder_of_an_assignment(installed: Pa
     by_path = run([*check, "--assignment", str(course / "rubrics" / "hw2"), "--json", "report.json"], work, code=1)
     report = json.loads((work / "report.json").read_text("utf-8"))
     assert (report["score"], report["pending_points"]) == (68, 24), by_path.stdout
-    by_name = run([*check, "--item", "corr2d.values"], work, {"GRADER_ASSIGNMENTS": str(course / "rubrics")})
+    by_name = run([*check, "--item", "corr2d.values"], work, {"GRADER_ASSIGNMENT_PATH": str(course / "rubrics")})
     assert "corr2d.values" in by_name.stdout
     missing = run([*check, "--item", "corr2d.values"], work, code=2)
-    assert "set GRADER_ASSIGNMENTS" in missing.stderr
+    assert "set GRADER_ASSIGNMENT_PATH" in missing.stderr
 
 
 FAKE_PYTHON = """#!/bin/sh
