@@ -24,14 +24,14 @@ ACCEPT_AND_DIE = """
 import os, signal
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
-from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import find_token
 from tests.support.running_service import DOUBLED, notebooks
 store = Store.open(Settings.from_environment())
 owner = find_token(store, os.environ["SECRET"])
 new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in notebooks(3).items()]
-print(accept(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
+print(accept_batch(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -51,7 +51,7 @@ def scores(service: Service, batch: str) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("step", "claims"),
-    [("asked", 3), ("claimed", 4), ("grading", 4), ("graded", 4), ("ended", 3)],
+    [("received", 3), ("claimed", 4), ("grading", 4), ("graded", 4), ("ended", 3)],
     ids=["before the claim", "after the claim", "while grading", "before the report", "after the report"],
 )
 def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, claims: int) -> None:
@@ -65,7 +65,7 @@ def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, c
 
 def test_a_worker_killed_between_publishing_and_sending_loses_nothing(service: Service) -> None:
     service.keep_working()
-    service.set_trap("published")
+    service.set_trap("enqueued")
     batch = service.accept(notebooks(3))
     service.wait(batch)
     assert not service.trap.exists()
@@ -100,7 +100,7 @@ def test_redis_killed_and_started_empty_loses_nothing(service: Service) -> None:
     batch = service.hand_in(notebooks(12))
     service.redis.kill()
     service.redis.wipe()
-    assert service.dispatch() == 0
+    assert service.enqueue() == 0
     service.redis.start()
     service.wait(batch)
     assert {len(own) for own in service.reports(batch).values()} == {1}

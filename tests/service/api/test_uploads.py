@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from grader.service.api.service import UPLOADS, UPLOADS_OF_ONE
+from grader.service.api.service import UPLOADS, UPLOADS_PER_TOKEN
 from tests.service.api.conftest import Api
 from tests.support.api_work import hand_in, hand_in_own, notebook
 from tests.support.running_service import until
@@ -116,7 +116,7 @@ def test_one_token_leaves_others_room_to_upload(api: Api) -> None:
     with ExitStack() as waiting:
         slow = [
             waiting.enter_context(begun(api, "kim", 10_000, START, "/v1/submissions"))
-            for _ in range(UPLOADS_OF_ONE + 1)
+            for _ in range(UPLOADS_PER_TOKEN + 1)
         ]
         (refused,), _, _ = select.select(slow, [], [], 30)
         assert refused.recv(1000).startswith(b"HTTP/1.1 429")

@@ -16,9 +16,9 @@ from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, make_engine, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import Lease, claim_lease
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
 from grader.service.store.schema import Row
 from tests.support.postgresql import Server, server
@@ -113,7 +113,7 @@ def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, 
 
 def gradings(store: Store, count: int) -> list[str]:
     """Return the ids of so many gradings in the order in which they are to be graded."""
-    published = [each.grading for each in mark_dispatched(store, share=count, republish_seconds=1000)]
+    published = [each.job for each in mark_enqueued(store, share=count, republish_seconds=1000)]
     assert len(published) == count
     return published
 
@@ -140,7 +140,7 @@ def report(points: float = 1, revision: str = "revision-1") -> Report:
 
 def somebody_waits(store: Store) -> bool:
     """Tell whether a transaction waits for another (PostgreSQL only)."""
-    with store.reading() as session:
+    with store.read_session() as session:
         return bool(session.scalars(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).one())
 
 

@@ -88,7 +88,7 @@ def test_korean_is_whole_and_a_title_is_text(course: Class, visit: Callable[...,
     assert page.title() == f"{TITLE} · Grader"
 
 
-def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
+def test_submissions_are_searched_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
     page = visit(course.url).sign_in(course.secret("staff"), f"/batches/{course.batch}")
     page.get_by_label("Name").fill("E")
     page.keyboard.press("Enter")
@@ -96,7 +96,7 @@ def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable
     assert page.get_by_role("rowheader").all_inner_texts() == ["lee"]
     page.get_by_label("State").select_option("failed")
     page.get_by_role("button", name="Filter").click()
-    page.get_by_role("link", name="show all").click()
+    page.get_by_role("link", name="Show all").click()
     assert page.get_by_role("rowheader").all_inner_texts() == ["kim", "lee", "park"]
 
 
@@ -157,7 +157,7 @@ def test_a_class_is_dropped_onto_the_page(own_course: Class, visit: Callable[...
     page.get_by_role("button", name="Hand in").click()
     expect(page.get_by_role("heading", name="Accepted")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="notes.txt")).to_be_visible()
-    page.get_by_role("link", name="Go on").click()
+    page.get_by_role("link", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("가을")
 
 

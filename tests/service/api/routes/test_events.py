@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from grader.service.api.service import STREAMS_OF_ONE
+from grader.service.api.service import STREAMS_PER_TOKEN
 from tests.service.api.conftest import Api, Server
 from tests.support.api_work import claimed, graded, hand_in
 from tests.support.running_service import until
@@ -72,7 +72,7 @@ def test_one_token_has_few_streams(api: Api) -> None:
     batch = hand_in(api["staff"], "kim").json()["batch"]
     place = f"/v1/batches/{batch}/events"
     with ExitStack() as watching:
-        for _ in range(STREAMS_OF_ONE):
+        for _ in range(STREAMS_PER_TOKEN):
             assert watching.enter_context(api["staff"].stream("GET", place)).status_code == 200
         with api["staff"].stream("GET", place) as refused:
             assert refused.status_code == 429

@@ -54,7 +54,7 @@ def kinds(store: Store, lease: Lease) -> list[EventKind]:
 
 
 def reports(store: Store) -> int:
-    with store.reading() as session:
+    with store.read_session() as session:
         return session.scalars(select(func.count()).select_from(ReportRow)).one()
 
 
@@ -106,7 +106,7 @@ def test_who_finishes_twice_or_at_once_makes_one_report(store: Store, instructor
 def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: Store, instructor: Token) -> None:
     old = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    new = claim_lease(store, old.grading, "worker-2", 60, "cpu")
+    new = claim_lease(store, old.job, "worker-2", 60, "cpu")
     assert new
     assert (new.number, new.fence) == (2, 2)
     assert finish_job(store, old, report(0)) is Finish.REFUSED
@@ -121,7 +121,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: 
 
 def test_a_lease_that_holds_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=60)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu") is None
     assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
@@ -129,7 +129,7 @@ def test_a_lease_that_is_renewed_lasts(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     assert renew_lease(store, lease, 60)
     time.sleep(2 * SHORT)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu") is None
     assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
@@ -145,7 +145,7 @@ def test_a_lease_that_ran_out_and_that_nobody_took_may_still_be_finished(store: 
 def test_after_its_last_attempt_a_grading_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu", attempts=1) is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu", attempts=1) is None
     assert reconcile_leases(store, 1) == Reconciled(0, 1)
 
 
@@ -161,7 +161,7 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
     assert (found.state, found.refused, found.attempts) == (State.FAILED, False, 3)
     assert found.message.startswith("broke for the 3. time")
     assert found.ended_at is not None
-    assert claim_lease(store, lease.grading, "w", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "w", 60, "cpu") is None
     assert outcomes(store, lease) == [AttemptOutcome.GIVEN_BACK] * 3
     claims = [EventKind.CLAIMED, EventKind.GIVEN_BACK] * 2 + [EventKind.CLAIMED, EventKind.FAILED]
     assert kinds(store, lease) == [EventKind.ACCEPTED, *claims]
@@ -232,9 +232,9 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
     first = leased(store, instructor, Mode.FULL)
     assert finish_job(store, first, report(0)) is Finish.PART_KEPT
     assert reports(store) == 0
-    assert claim_lease(store, first.grading, "w", 60, "cpu") is None
-    assert gradings(store, 1) == [first.grading]
-    second = claim_lease(store, first.grading, "w", 60, "gpu")
+    assert claim_lease(store, first.job, "w", 60, "cpu") is None
+    assert gradings(store, 1) == [first.job]
+    second = claim_lease(store, first.job, "w", 60, "gpu")
     assert second
     assert (second.stage, second.number) == (Stage.TRAININGS, 1)
     assert second.part is not None

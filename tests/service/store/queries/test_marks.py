@@ -121,7 +121,7 @@ def test_a_mark_can_be_taken_back_before_and_after_it_is_published(
     assert seen(store, one) == ((1.5, 1), (1, 2))
     assert publish_drafts(store, batch) == 1
     assert seen(store, one) == ((1, 2), (1, 2))
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(func.count()).select_from(MarkRow)).one() == 0
 
 

@@ -7,9 +7,9 @@ import pytest
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.events import find_events
 from grader.service.store.queries.leases import Finish, cancel_jobs, claim_lease, finish_job, refuse_job
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.regrades import RegradeChange, create_regrade, find_changes, publish_drafts
 from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import find_submissions
@@ -20,8 +20,8 @@ from tests.support.killing import killed_before_each_statement
 
 
 def grade_all(store: Store, points: float, revision: str) -> list[Finish]:
-    published = mark_dispatched(store, 1000, 1000)
-    return [finish_job(store, claimed(store, each.grading), report(points, revision)) for each in published]
+    published = mark_enqueued(store, 1000, 1000)
+    return [finish_job(store, claimed(store, each.job), report(points, revision)) for each in published]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_is_being_graded_is_not_graded_twice(store: Store, graded: str) -> 
 
 def test_who_regrades_at_once_makes_one_grading_each(store: Store, graded: str) -> None:
     assert sorted(at_once(8, lambda: create_regrade(store, graded, "2", Mode.NONE))) == [0] * 7 + [2]
-    assert len(mark_dispatched(store, 100, 1000)) == 2
+    assert len(mark_enqueued(store, 100, 1000)) == 2
 
 
 def test_what_failed_or_was_cancelled_is_graded_again_and_published_as_its_first(

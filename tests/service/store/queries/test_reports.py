@@ -94,7 +94,7 @@ def test_a_report_whose_blob_is_gone_is_a_fault_of_ours(store: Store, instructor
 def test_attempts_tell_who_tried_and_how_it_ended(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
     give_back_lease(store, lease, "the sandbox broke", 3)
-    claimed(store, lease.grading)
+    claimed(store, lease.job)
     first, second = find_attempts(store, lease.submission)
     assert (first.stage, first.number, first.worker) == (Stage.DEFINITIONS, 1, "worker-1")
     assert (first.outcome, first.message) == (AttemptOutcome.GIVEN_BACK, "the sandbox broke")
@@ -137,9 +137,9 @@ def test_a_submission_of_nobody_is_no_students(store: Store, instructor: Token) 
 
 def test_totals_are_of_the_whole_store(store: Store, instructor: Token) -> None:
     empty = count_totals(store)
-    assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.gradings.values())) == (0, 0, 0)
+    assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.jobs.values())) == (0, 0, 0)
     finish_job(store, leased(store, instructor), report())
     hand_in(store, instructor, 2, Mode.FULL)
     found = count_totals(store)
-    assert (found.reports, found.gradings[State.GRADED], found.gradings[State.WAITING]) == (1, 1, 2)
+    assert (found.reports, found.jobs[State.GRADED], found.gradings[State.WAITING]) == (1, 1, 2)
     assert found.oldest_waiting_seconds >= 0
