@@ -1,5 +1,5 @@
-"""What tests of faults share."""
+"""Fixtures of the fault tests."""
 
 from __future__ import annotations
 
-# Assignments are run by the grader's own pytest, inside a grading.
+# Assignments are run by the grader's own pytest, inside a job.

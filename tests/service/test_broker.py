@@ -1,4 +1,4 @@
-"""Messages: what they carry, where they go, and what happens while the broker is away."""
+"""Messages: their content, their queues, and what happens while the broker is away."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.running_service import RedisServer
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A broker that may be killed."""
+    """A broker that tests may kill."""
     made = RedisServer(tmp_path)
     yield made
     made.kill()

@@ -1,4 +1,4 @@
-"""Messages for what waits: sent, or due again at once where the broker is down."""
+"""Messages for waiting jobs are sent, or due again at once if the broker is down."""
 
 from __future__ import annotations
 

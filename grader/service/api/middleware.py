@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grader.service.api.metrics import Metrics
-from grader.service.api.problems import Problem, problem_response
+from grader.service.api.problems import Problem, make_problem_response
 
 __all__ = ["ResponseMiddleware"]
 
@@ -62,7 +62,7 @@ class ResponseMiddleware:
             if status:
                 raise  # part of the response was sent; the server has to break the connection
             failed = Problem("internal-error", "the grader failed; staff can find this request by its id")
-            await problem_response(failed, scope["path"])(scope, receive, send_with_headers)
+            await make_problem_response(failed, scope["path"])(scope, receive, send_with_headers)
         finally:
             # The pattern of the path, not the path itself: made-up paths must not create metrics.
             route = getattr(scope.get("route"), "path", "none")

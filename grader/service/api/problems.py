@@ -25,8 +25,8 @@ __all__ = [
     "ValueProblem",
     "document_problems",
     "handle_problems",
+    "make_problem_response",
     "not_found",
-    "problem_response",
     "router",
 ]
 
@@ -128,7 +128,7 @@ def not_found() -> Problem:
     return Problem("not-found", "this does not exist, or you may not see it")
 
 
-def problem_response(problem: Problem, path: str) -> JSONResponse:
+def make_problem_response(problem: Problem, path: str) -> JSONResponse:
     """Return a problem as a response."""
     kind = PROBLEMS[problem.slug]
     content: dict[str, Any] = {
@@ -146,7 +146,7 @@ def problem_response(problem: Problem, path: str) -> JSONResponse:
 
 def handle_problems(
     application: FastAPI,
-    make_response: Callable[[Request, Problem], Response] = lambda request, problem: problem_response(
+    make_response: Callable[[Request, Problem], Response] = lambda request, problem: make_problem_response(
         problem, request.url.path
     ),
 ) -> None:

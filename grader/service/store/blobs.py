@@ -43,7 +43,7 @@ class Blobs:
             SystemFault: the blob could not be written.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        path = self._path(sha256)
+        path = self._make_path(sha256)
         try:
             if isinstance(self._files, LocalFileSystem):
                 _write_durably(Path(path), data)
@@ -60,7 +60,7 @@ class Blobs:
             SystemFault: it is missing, damaged, or cannot be read.
         """
         try:
-            data: bytes = self._files.cat_file(self._path(sha256))
+            data: bytes = self._files.cat_file(self._make_path(sha256))
         except FileNotFoundError:
             raise SystemFault(f"blob {sha256} is not in {self._url}") from None
         except Exception as error:  # as above
@@ -77,7 +77,7 @@ class Blobs:
         """
         self.get(self.put(b""))
 
-    def _path(self, sha256: str) -> str:
+    def _make_path(self, sha256: str) -> str:
         # Spread over 256 folders, so that listing one stays fast.
         return f"{self._root.rstrip('/')}/{sha256[:2]}/{sha256}"
 

@@ -18,7 +18,7 @@ from grader.models.recipe import Mode
 from grader.render.templates import make_environment
 from grader.render.text import sanitise_text
 from grader.service.api.formats import choose_format
-from grader.service.api.problems import PROBLEMS, Problem, problem_response
+from grader.service.api.problems import PROBLEMS, Problem, make_problem_response
 from grader.service.store.queries.batches import BatchStatus
 from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Role, Token
@@ -61,7 +61,7 @@ def render_page(
         headers: headers in addition to those of all pages.
         values: variables of the template.
     """
-    text = _environment().get_template(f"{name}.html.jinja").render(reader=token, **values)
+    text = _make_environment().get_template(f"{name}.html.jinja").render(reader=token, **values)
     # A name may contain a lone surrogate, which UTF-8 cannot encode.
     return HTMLResponse(text.encode("utf-8", "replace"), status, headers)
 
@@ -74,7 +74,7 @@ def render_problem(request: Request, problem: Problem) -> Response:
     except Problem:
         form = "json"
     if form == "json":
-        return problem_response(problem, request.url.path)
+        return make_problem_response(problem, request.url.path)
     if problem.slug == "unauthorized" and request.method == "GET":
         return redirect("/sign-in", next=request.url.path)
     back = request.url.path if request.method == "GET" else "/"
@@ -87,7 +87,7 @@ def redirect(path: str, **query: str) -> Response:
 
 
 @cache
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     environment = make_environment(files("grader.service.web") / "templates")
     environment.filters.update(full_text=_escape_full_text, time=_format_time, batch_name=_name_batch)
     environment.globals.update(

@@ -24,13 +24,13 @@ from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
 from grader.service.store.queries.tokens import Role, create_token
 
-TLS = ssl.create_default_context()  # nobody here speaks it, and each client would load all certificates again
+TLS = ssl.create_default_context()  # not used here, but each client would load all certificates again
 PEOPLE = {"staff": Role.INSTRUCTOR, "ci": Role.CI, "kim": Role.STUDENT, "lee": Role.STUDENT}
 
 
 @dataclass(frozen=True)
 class Api:
-    """A service in a thread: its store, and a client for each of `PEOPLE`, for a bad token and for no token."""
+    """A service in a thread: its store, and clients for each of `PEOPLE`, for an invalid token and without a token."""
 
     settings: Settings
     store: Store
@@ -43,7 +43,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with tables and nothing in them."""
+    """An SQLite file with empty tables."""
     path = tmp_path_factory.mktemp("migrated") / "grader.sqlite"
     migrate(Settings(database=f"sqlite:///{path}"))
     return path
@@ -66,7 +66,7 @@ def settings_in(folder: Path) -> Settings:
 
 @pytest.fixture
 def started(migrated: Path, tmp_path: Path) -> Iterator[Callable[[Settings], Api]]:
-    """Start a service in this process, for any settings of this store."""
+    """Start services in this process, for any settings of this store."""
     shutil.copy(migrated, tmp_path / "grader.sqlite")
     with ExitStack() as stack:
         yield lambda settings: stack.enter_context(running(settings))
@@ -79,7 +79,7 @@ def api(started: Callable[[Settings], Api], settings: Settings) -> Api:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A redis-server of its own."""
+    """A separate redis-server."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -93,7 +93,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Server:
-    """`grader serve` as a process of its own."""
+    """`grader serve` as a separate process."""
 
     url: str
     process: subprocess.Popen[str]
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
-    """Serve the application from a thread and give its URL."""
+    """Serve the application from a thread and yield its URL."""
     server = uvicorn.Server(uvicorn.Config(make_application(settings), log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],))

@@ -1,4 +1,4 @@
-"""Who may see and do what: each role, and what somebody else's answers."""
+"""What each role may see and do, and that hidden resources look like missing ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def submissions_of(client: httpx.Client, batch: str) -> dict[str, str]:
 
 
 def told(answer: httpx.Response) -> dict[str, Any]:
-    """Return a problem without the path that was asked for."""
+    """Return a problem without the path of the request."""
     problem: dict[str, Any] = answer.json()
     del problem["instance"]
     return problem

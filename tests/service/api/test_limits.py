@@ -1,4 +1,4 @@
-"""Callers are counted one by one, by all processes together in Redis, and without Redis all the same."""
+"""Requests are counted for each caller, by all processes together in Redis, and locally without Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and never answers."""
+    """A server that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -59,7 +59,7 @@ def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(silent: socket.s
     silent.accept()[0].close()
     assert limits.count_request("kim") > 0
     silent.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody connected for the second request
+    with pytest.raises(BlockingIOError):  # no connection was made for the second request
         silent.accept()
 
 

@@ -1,4 +1,4 @@
-"""Bodies are received within bounds, and only from those who may send them."""
+"""Bodies are received within limits, and only from callers who may send them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def in_chunks(whole: bytes, size: int = 2**16) -> Iterator[bytes]:
 
 
 def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches", *headers: str) -> socket.socket:
-    """Begin a request and send only a part of the body that it announces."""
+    """Begin a request and send only part of the announced body."""
     url = urlsplit(api.url)
     assert url.hostname
     assert url.port
@@ -53,7 +53,7 @@ def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches
 
 
 def held(api: Api, who: str, path: str) -> socket.socket:
-    """Begin an upload and wait until the server takes its body, so that it has one of the places."""
+    """Begin an upload and wait until the server reads its body, so that it occupies a slot."""
     connection = begun(api, who, 10_000, b"", path, "Expect: 100-continue")
     answer = connection.recv(1000)
     assert answer.startswith(b"HTTP/1.1 100"), answer

@@ -1,4 +1,4 @@
-"""One store for each test, on SQLite and on PostgreSQL: what is said of the store holds on both."""
+"""One store for each test, on SQLite and on PostgreSQL: every test runs on both."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Answer = TypeVar("Answer")
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """A server for all tests of this process."""
+    """A PostgreSQL server for all tests of this process."""
     with server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql: Server) -> str:
-    """The URL of a database with all tables, which tests use one after the other."""
+    """The URL of a database with all tables, used by one test after the other."""
     url = postgresql.create()
     migrate(Settings(database=url))
     return url
@@ -51,7 +51,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which database it is."""
+    """The kind of database."""
     name: str = request.param
     return name
 
@@ -84,7 +84,7 @@ def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Setti
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    """A store in which there is nothing yet."""
+    """An empty store."""
     opened = Store.open(settings)
     yield opened
     opened.close()
@@ -92,7 +92,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture
 def instructor(store: Store) -> Token:
-    """Who hands in."""
+    """The token of the submitter."""
     return token(store, "Kim's class")
 
 
@@ -103,7 +103,7 @@ def token(store: Store, name: str, role: Role = Role.INSTRUCTOR, person: str = "
 
 
 def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, person: str = "") -> str:
-    """Hand in a batch of so many submissions (s0, s1, ...) and return its id."""
+    """Hand in a batch of `count` submissions (s0, s1, ...) and return its id."""
     submissions = [
         NewSubmission(f"s{number}", f"Student {number}", {"id": str(number)}, [("a.ipynb", b"%d" % number)], person)
         for number in range(count)
@@ -111,24 +111,22 @@ def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, 
     return accept_batch(store, owner, "hw2", mode, "Homework 2", submissions).batch
 
 
-def gradings(store: Store, count: int) -> list[str]:
-    """Return the ids of so many gradings in the order in which they are to be graded."""
+def jobs(store: Store, count: int) -> list[str]:
+    """Return the ids of `count` jobs in the order in which they are due."""
     published = [each.job for each in mark_enqueued(store, share=count, republish_seconds=1000)]
     assert len(published) == count
     return published
 
 
 def leased(store: Store, owner: Token, mode: Mode = Mode.NONE, seconds: float = 60) -> Lease:
-    """Hand in a submission and claim its grading."""
+    """Hand in a submission and claim its job."""
     hand_in(store, owner, mode=mode)
-    (grading,) = gradings(store, 1)
-    return claimed(store, grading, seconds)
+    (job,) = jobs(store, 1)
+    return claimed(store, job, seconds)
 
 
-def claimed(store: Store, grading: str, seconds: float = 60) -> Lease:
-    lease = claim_lease(store, grading, "worker-1", seconds, "cpu") or claim_lease(
-        store, grading, "worker-1", seconds, "gpu"
-    )
+def claimed(store: Store, job: str, seconds: float = 60) -> Lease:
+    lease = claim_lease(store, job, "worker-1", seconds, "cpu") or claim_lease(store, job, "worker-1", seconds, "gpu")
     assert lease
     return lease
 
@@ -139,13 +137,13 @@ def report(points: float = 1, revision: str = "revision-1") -> Report:
 
 
 def somebody_waits(store: Store) -> bool:
-    """Tell whether a transaction waits for another (PostgreSQL only)."""
+    """Return whether a transaction waits for another one (PostgreSQL only)."""
     with store.read_session() as session:
         return bool(session.scalars(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).one())
 
 
 def at_once(count: int, do: Callable[[], Answer]) -> list[Answer]:
-    """Do the same in so many threads that start together, and return what each came to."""
+    """Call a function in `count` threads that start together, and return their results."""
     start, answers, errors = threading.Barrier(count), [], []
 
     def one() -> None:

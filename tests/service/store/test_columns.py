@@ -1,4 +1,4 @@
-"""Columns hold the same on both databases."""
+"""Columns store the same values on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database: transactions that wait for each other, faults that are named, migrations that can be undone."""
+"""The database: waiting transactions, clear errors, reversible migrations."""
 
 from __future__ import annotations
 

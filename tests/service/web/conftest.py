@@ -1,4 +1,4 @@
-"""A real Chromium before a real service; what the pages say, ask for and run is looked at from inside it."""
+"""A real Chromium in front of a real service. The tests inspect what pages show, request and run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.api_work import claimed, hand_in, report
 
 __all__ = ["TITLE", "Class", "Visitor", "as_written", "taught"]
 
-# An assignment is run by the grader's own pytest, inside a grading.
+# An assignment is run by the grader's own pytest, inside a job.
 
 TITLE = "과제 2 <b>"
 SECONDS = 30  # after which a test gives up; nothing is decided by how long it takes
@@ -28,7 +28,7 @@ CHROMIUM = "/usr/bin/chromium"  # Debian's; nothing is downloaded
 
 @dataclass
 class Visitor:
-    """Somebody in a browser of their own, and what their pages asked for, complained of, and popped up."""
+    """A person with their own browser, and the requests, console errors and dialogs of their pages."""
 
     page: Page
     url: str
@@ -42,7 +42,7 @@ class Visitor:
         return self.page
 
     def sign_in(self, secret: str, path: str = "/") -> Page:
-        """Sign in as anybody does, on the way to a page."""
+        """Sign in on the way to a page."""
         self.open(path)
         self.page.get_by_label("Token").fill(secret)
         with self.page.expect_navigation():
@@ -50,7 +50,7 @@ class Visitor:
         return self.page
 
     def strangers(self) -> list[str]:
-        """Return what was asked of anybody but the site."""
+        """Return requests to other sites."""
         return [each for each in self.asked if not each.startswith((f"{self.url}/", "data:"))]
 
 
@@ -66,7 +66,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Open a browser of somebody's own before a site."""
+    """Open a new browser on a site."""
     contexts: list[BrowserContext] = []
 
     def opened(url: str, **options: object) -> Visitor:
@@ -94,7 +94,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
 
 @dataclass(frozen=True)
 class Class:
-    """A class of kim, lee and park that was graded, each with an item that waits for a person."""
+    """A graded class of kim, lee and park, each with an item to be marked by hand."""
 
     api: Api
     batch: str
@@ -102,17 +102,17 @@ class Class:
 
     @property
     def url(self) -> str:
-        """Of the site."""
+        """The URL of the site."""
         return self.api.url
 
     def secret(self, who: str) -> str:
-        """Return somebody's token."""
+        """Return the secret of a person's token."""
         return str(self.api[who].headers["Authorization"]).removeprefix("Bearer ")
 
 
 @pytest.fixture(scope="module")
 def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:  # noqa: F811 - the fixture
-    """A class that tests only look at."""
+    """A class that tests only read."""
     with taught(migrated, tmp_path_factory.mktemp("course")) as made:
         yield made
 
@@ -130,7 +130,7 @@ def as_written(lease: Lease) -> Report:
 
 @contextmanager
 def taught(migrated: Path, folder: Path, made: Callable[[Lease], Report] = as_written) -> Iterator[Class]:  # noqa: F811
-    """Serve a class that was graded, with the reports that are made of it."""
+    """Serve a graded class with these reports."""
     shutil.copy(migrated, folder / "grader.sqlite")
     with running(settings_in(folder)) as api:
         batch = hand_in(api["staff"], title=TITLE).json()["batch"]

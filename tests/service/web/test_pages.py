@@ -1,4 +1,4 @@
-"""The pages as people meet them: readable by everyone, at any width, in Korean, and inert whatever students write."""
+"""The pages in a browser: accessible, at any width, in Korean, and inert whatever students write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.notebooks import notebook_bytes
 
 pytestmark = pytest.mark.slow
 
-STRANGER = "http://127.0.0.1:9"  # nobody listens there; whoever asks is noticed
+STRANGER = "http://127.0.0.1:9"  # no server listens there; requests to it are noticed
 NARROW = {"width": 320, "height": 800}  # 1,280 pixels at 400 %
 
 
@@ -213,7 +213,7 @@ def test_a_submission_shows_what_the_report_does(rich_course: Class, visit: Call
 
 @pytest.fixture(scope="module")
 def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class whose reports have all that a report can show."""
+    """A class whose reports use every feature of a report."""
 
     def made(lease: Lease) -> Report:
         plain = as_written(lease)
@@ -226,7 +226,7 @@ def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class of one that writes into everything it can what would run in a page that is not careful."""
+    """A class of one student who writes active content into every field."""
     text = hostile(STRANGER)
     cells: list[dict[str, object]] = [
         {"cell_type": kind, "source": text, "metadata": {}} for kind in ("markdown", "code", "raw")

@@ -55,8 +55,8 @@ def show_liveness() -> Liveness:
 def show_readiness(service: ServiceDep, response: Response) -> Readiness:
     """Check the database, its migrations, the blobs and the broker. Without the broker, all but grading works."""
     required = {
-        "database": _works(lambda: check_migrated(service.store)),
-        "blobs": _works(service.store.blobs.check),
+        "database": _passes(lambda: check_migrated(service.store)),
+        "blobs": _passes(service.store.blobs.check),
     }
     broker = broker_is_up(service.settings)
     status: Literal["ready", "degraded", "unready"] = "ready" if broker else "degraded"
@@ -82,7 +82,7 @@ def show_metrics(service: ServiceDep) -> Response:
     return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _works(check: Callable[[], object]) -> bool:
+def _passes(check: Callable[[], object]) -> bool:
     try:
         check()
     except GraderError:

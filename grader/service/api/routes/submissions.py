@@ -193,7 +193,7 @@ def send_notebook(token: Anyone, service: ServiceDep, submission: Id, name: str)
     sha256 = dict(status.files).get(name)
     if sha256 is None:
         raise not_found()
-    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_attached(name))
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
 
 
 @router.get(
@@ -221,7 +221,7 @@ def send_executed_notebook(
     notebook = find_executed_notebook(service.store, status.id, name, draft)
     if notebook is None:
         raise Problem("no-report", _explain_missing_notebook(token, status))
-    return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_attached(name))
+    return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_make_attachment_headers(name))
 
 
 def make_submission_view(token: Token, submission: SubmissionStatus) -> SubmissionView:
@@ -254,7 +254,7 @@ def make_submission_view(token: Token, submission: SubmissionStatus) -> Submissi
     )
 
 
-def _attached(name: str) -> dict[str, str]:
+def _make_attachment_headers(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(Path(name).name, safe='')}"}
 
 

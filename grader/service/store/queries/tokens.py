@@ -59,7 +59,7 @@ def create_token(store: Store, name: str, role: Role, person: str = "") -> str:
     secret = _PREFIX + secrets.token_urlsafe(_BYTES)
     try:
         with store.session() as session:
-            session.add(TokenRow(name=name, role=role, person=person, sha256=_sha256(secret)))
+            session.add(TokenRow(name=name, role=role, person=person, sha256=_hash(secret)))
     except IntegrityError:
         raise InputError(f"the name {name!r} is taken, perhaps by a revoked token; give another name") from None
     return secret
@@ -68,7 +68,7 @@ def create_token(store: Store, name: str, role: Role, person: str = "") -> str:
 def find_token(store: Store, secret: str) -> Token | None:
     """Return the token with this secret. Return None if there is none or it was revoked."""
     # The lookup is by a hash of 256 random bits, so its duration reveals nothing about the secret.
-    query = select(TokenRow).where(TokenRow.sha256 == _sha256(secret), TokenRow.revoked_at.is_(None))
+    query = select(TokenRow).where(TokenRow.sha256 == _hash(secret), TokenRow.revoked_at.is_(None))
     with store.read_session() as session:
         row = session.scalar(query)
         return None if row is None else _make_token(row)
@@ -95,7 +95,7 @@ def list_tokens(store: Store) -> list[ListedToken]:
         return [ListedToken(_make_token(row), row.created_at, row.revoked_at) for row in rows]
 
 
-def _sha256(secret: str) -> str:
+def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What happens in a batch is sent once and in order, also to who was away for a while."""
+"""Events of a batch are sent once and in order, also to clients that were away for a while."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS_TO_STOP = 15  # less than the server gives what it has to finish
 
 
 def told(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
-    """Read a stream's events: the id and kind of each."""
+    """Read the id and kind of each event of a stream."""
     fields: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -79,7 +79,7 @@ def test_one_token_has_few_streams(api: Api) -> None:
         with api["ci"].stream("GET", place) as others:
             assert others.status_code == 404
         api["staff"].post(f"/v1/batches/{batch}/cancel")
-    until(lambda: api["staff"].get(place).status_code == 200)  # once the server has noticed that nobody watches
+    until(lambda: api["staff"].get(place).status_code == 200)  # once the server has noticed that the client is gone
     assert api["staff"].get(place).text.rstrip().endswith("data: {}")
 
 

@@ -1,4 +1,4 @@
-"""What is handed in is accepted whole and once, or refused with a sentence."""
+"""Work handed in is accepted completely and once, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_what_was_accepted_can_be_claimed_though_the_broker_is_down(api: Api) ->
     hand_in_own(api["kim"])
     with api.store.read_session() as session:
         ids = session.connection().exec_driver_sql("SELECT id, publications FROM grading").all()
-    ((grading, publications),) = ids
+    ((job, publications),) = ids
     assert publications == 0  # it is due again at once
-    assert claim_lease(api.store, grading, "worker", 60, "cpu")
+    assert claim_lease(api.store, job, "worker", 60, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def nested_bomb() -> bytes:
 def test_a_zip_bomb_unpacks_to_nothing_large(api: Api, data: bytes) -> None:
     assert len(data) < api.settings.upload_bytes
     answer = api["staff"].post("/v1/batches", files={"files": ("class.zip", data)})
-    # Refused, or accepted with the one file left aside that is too large; kept is none of it.
+    # Refused, or accepted without the one file that is too large; that file is never stored.
     assert answer.status_code in {202, 422}
     assert sum(len(api.store.blobs.get(sha)) for sha in kept(api)) < 2 * api.settings.upload_bytes
 

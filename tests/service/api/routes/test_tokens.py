@@ -1,4 +1,4 @@
-"""Who asks, and the list of what is theirs: whoever handed it in, and nobody else's."""
+"""The caller's token, and the list of the person's own submissions."""
 
 from __future__ import annotations
 

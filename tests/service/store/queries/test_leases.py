@@ -1,4 +1,4 @@
-"""Leases: one worker at a time, one report for every submission, whoever is killed and whenever."""
+"""Leases: one worker at a time, one report for every submission, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import SubmissionStatus, find_submission
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import AttemptOutcome, EventKind, JobRow, ReportRow, Stage, State
-from tests.service.store.conftest import at_once, claimed, gradings, hand_in, leased, report, somebody_waits
+from tests.service.store.conftest import at_once, claimed, hand_in, jobs, leased, report, somebody_waits
 from tests.support.killing import killed_before_each_statement
 
 SHORT = 0.05  # seconds
@@ -69,16 +69,16 @@ def test_a_lease_tells_all_that_grading_needs(store: Store, instructor: Token) -
 
 def test_of_eight_who_claim_one_gets_it(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    answers = at_once(8, lambda: claim_lease(store, grading, "w", 60, "cpu"))
+    (job,) = jobs(store, 1)
+    answers = at_once(8, lambda: claim_lease(store, job, "w", 60, "cpu"))
     (lease,) = [answer for answer in answers if answer]
     assert [(attempt.number, attempt.outcome) for attempt in find_attempts(store, lease.submission)] == [(1, None)]
 
 
 def test_another_queues_message_claims_nothing(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    assert claim_lease(store, grading, "w", 60, "gpu") is None
+    (job,) = jobs(store, 1)
+    assert claim_lease(store, job, "w", 60, "gpu") is None
     assert claim_lease(store, "nothing", "w", 60, "cpu") is None
 
 
@@ -151,9 +151,9 @@ def test_after_its_last_attempt_a_grading_is_not_taken_over(store: Store, instru
 
 def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
+    (job,) = jobs(store, 1)
     for number in (1, 2, 3):
-        lease = claimed(store, grading)
+        lease = claimed(store, job)
         assert lease.number == number
         assert give_back_lease(store, lease, f"broke for the {number}. time\0", 3)
         assert not give_back_lease(store, lease, "again", 3)
@@ -170,8 +170,8 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
 def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
     for _ in range(4):
-        (grading,) = gradings(store, 1)
-        lease = claimed(store, grading)
+        (job,) = jobs(store, 1)
+        lease = claimed(store, job)
         assert lease.number == 1
         assert release_lease(store, lease, "the worker was stopped")
         assert not release_lease(store, lease, "again")
@@ -182,9 +182,9 @@ def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructo
 
 def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
+    (job,) = jobs(store, 1)
     for expected in (Reconciled(1, 0), Reconciled(1, 0), Reconciled(0, 1)):
-        lease = claimed(store, grading, SHORT)
+        lease = claimed(store, job, SHORT)
         time.sleep(2 * SHORT)
         assert reconcile_leases(store, 3) == expected
         assert reconcile_leases(store, 3) == Reconciled(0, 0)
@@ -195,7 +195,7 @@ def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor
 
 def test_several_reconcile_at_once_and_each_lease_is_given_back_once(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 10)
-    leases = [claimed(store, grading, SHORT) for grading in gradings(store, 10)]
+    leases = [claimed(store, job, SHORT) for job in jobs(store, 10)]
     time.sleep(2 * SHORT)
     answers = at_once(4, lambda: reconcile_leases(store, 3))
     assert sum(answer.given_back for answer in answers) == 10
@@ -233,7 +233,7 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
     assert finish_job(store, first, report(0)) is Finish.PART_KEPT
     assert reports(store) == 0
     assert claim_lease(store, first.job, "w", 60, "cpu") is None
-    assert gradings(store, 1) == [first.job]
+    assert jobs(store, 1) == [first.job]
     second = claim_lease(store, first.job, "w", 60, "gpu")
     assert second
     assert (second.stage, second.number) == (Stage.TRAININGS, 1)
@@ -247,7 +247,7 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
 
 def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 3)
-    one, two, _ = gradings(store, 3)
+    one, two, _ = jobs(store, 3)
     done, having = claimed(store, one), claimed(store, two)
     finish_job(store, done, report())
     assert cancel_jobs(store, batch) == 2
@@ -262,7 +262,7 @@ def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token
 
 def test_one_submission_is_cancelled_and_the_others_go_on(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 2)
-    one, two = [claimed(store, grading) for grading in gradings(store, 2)]
+    one, two = [claimed(store, job) for job in jobs(store, 2)]
     assert cancel_jobs(store, one.submission) == 1
     assert finish_job(store, two, report()) is Finish.REPORTED
 
@@ -275,8 +275,8 @@ def test_who_cancels_at_once_cancels_each_once(store: Store, instructor: Token) 
 def test_cancelling_and_finishing_at_once_end_in_one_of_both(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 20)
     leases = queue.SimpleQueue[Lease | None]()
-    for grading in gradings(store, 20):
-        leases.put(claimed(store, grading))
+    for job in jobs(store, 20):
+        leases.put(claimed(store, job))
     for _ in range(2):
         leases.put(None)
 
@@ -303,8 +303,8 @@ def test_a_process_that_is_killed_while_claiming_has_claimed_nothing(
     settings: Settings, store: Store, instructor: Token
 ) -> None:
     batch = hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    for _ in killed_before_each_statement(store, settings, lambda other: claim_lease(other, grading, "w", 60, "cpu")):
+    (job,) = jobs(store, 1)
+    for _ in killed_before_each_statement(store, settings, lambda other: claim_lease(other, job, "w", 60, "cpu")):
         assert len(find_events(store, batch)) == 1
     (past,) = past_attempts(store, batch)
     assert past.number == 1

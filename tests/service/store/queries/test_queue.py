@@ -1,4 +1,4 @@
-"""Dispatching: fair between those who hand in, and every grading in one message at a time."""
+"""The queue: fair between submitters, and one message for a job at a time."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from grader.service.store.queries.queue import QueuedJob, choose_queue, mark_enq
 from grader.service.store.queries.submissions import find_submission, find_submissions
 from grader.service.store.queries.tokens import Token, list_tokens
 from grader.service.store.schema import JobRow, Stage
-from tests.service.store.conftest import at_once, claimed, gradings, hand_in, report, token
+from tests.service.store.conftest import at_once, claimed, hand_in, jobs, report, token
 from tests.support.killing import killed_before_each_statement
 
 LONG = 1000.0  # seconds
 
 
 def names(store: Store, published: list[QueuedJob]) -> list[str]:
-    """Return each grading as its owner's name and its submission's key."""
+    """Return each job as its owner's name and its submission's key."""
     owners = {listed.token.id: listed.token.name for listed in list_tokens(store)}
     leases = [claim_lease(store, each.job, "w", LONG, each.queue) for each in published]
     found = [find_submission(store, lease.submission) for lease in leases if lease]
@@ -104,28 +104,28 @@ def test_a_message_is_sent_again_less_and_less_often(store: Store, instructor: T
 
 def test_what_met_a_fault_of_ours_is_sent_again_after_a_while(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    give_back_lease(store, claimed(store, grading), "the machine broke", 3)
+    (job,) = jobs(store, 1)
+    give_back_lease(store, claimed(store, job), "the machine broke", 3)
     assert mark_enqueued(store, 1, LONG) == []
-    assert [each.job for each in mark_enqueued(store, 1, republish_seconds=-1)] == [grading]
+    assert [each.job for each in mark_enqueued(store, 1, republish_seconds=-1)] == [job]
 
 
 @pytest.mark.parametrize("ended", ["released", "lost"])
 def test_what_its_worker_left_is_sent_again_at_once(store: Store, instructor: Token, ended: str) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
+    (job,) = jobs(store, 1)
     if ended == "released":
-        release_lease(store, claimed(store, grading), "the worker was stopped")
+        release_lease(store, claimed(store, job), "the worker was stopped")
     else:
-        claimed(store, grading, seconds=-1)
+        claimed(store, job, seconds=-1)
         reconcile_leases(store, 3)
-    assert gradings(store, 1) == [grading]
+    assert jobs(store, 1) == [job]
 
 
 def test_what_has_ended_is_never_sent(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 3)
-    (grading,) = [each.job for each in mark_enqueued(store, 1, LONG)]
-    finish_job(store, claimed(store, grading), report())
+    (job,) = [each.job for each in mark_enqueued(store, 1, LONG)]
+    finish_job(store, claimed(store, job), report())
     cancel_jobs(store, batch)
     assert mark_enqueued(store, 10, republish_seconds=-1) == []
 

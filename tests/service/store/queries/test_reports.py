@@ -1,4 +1,4 @@
-"""What is known of batches and submissions, and by whom."""
+"""Status of batches and submissions, and who may see it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from grader.service.store.queries.submissions import find_submission, find_submi
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.queries.totals import count_totals
 from grader.service.store.schema import AttemptOutcome, Stage, State
-from tests.service.store.conftest import claimed, gradings, hand_in, leased, report, token
+from tests.service.store.conftest import claimed, hand_in, jobs, leased, report, token
 
 
 def test_a_batch_counts_its_submissions_by_state(store: Store, instructor: Token) -> None:
     batch_id = hand_in(store, instructor, 3)
-    one, two, _ = gradings(store, 3)
+    one, two, _ = jobs(store, 3)
     finish_job(store, claimed(store, one), report())
     claimed(store, two)
     found = find_batch(store, batch_id)

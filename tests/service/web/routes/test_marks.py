@@ -1,4 +1,4 @@
-"""Marking without a mouse: digits, Enter, c, Escape and n are all it takes."""
+"""Marking by keyboard: digits, Enter, c, Escape and n."""
 
 from __future__ import annotations
 
