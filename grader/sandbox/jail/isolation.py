@@ -176,12 +176,12 @@ class Confinement:
 
     def leave_host(self) -> None:
         """Join the control groups, give up root, and unshare the namespaces."""
-        for kind, group in self._control_groups.items():
+        for kind, folder in self._control_groups.items():
             with self._layers.layer(f"{kind} cgroup") as applies:
-                if applies and not group.startswith("/"):
-                    raise OSError(group)
+                if applies and not folder.startswith("/"):
+                    raise OSError(folder)
                 if applies:
-                    linux.write_file(f"{group}/cgroup.procs", "0")  # 0 stands for the process that writes
+                    linux.write_file(f"{folder}/cgroup.procs", "0")  # 0 stands for the process that writes
         root = os.geteuid() == 0
         namespaces = self._layers.applies("user namespace") and self._layers.applies("mount namespace")
         if root and namespaces:
