@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from grader.batch.messages import (
+    LOADED_REQUESTS,
     MAX_FRAME_BYTES,
     BatchSettings,
     ChildReady,
@@ -34,7 +35,7 @@ from grader.batch.messages import (
     ExitCodeRequest,
     FinishedReport,
     Forked,
-    ForkRequest,
+    GradeOutcome,
     GradeRequest,
     GradingFault,
     GradingStep,
@@ -63,7 +64,7 @@ def main(descriptor: int) -> None:
         line.send(pack_message(ChildReady()))
         while True:
             value, descriptors = line.receive()
-            request: ForkRequest | ExitCodeRequest = unpack_message(value, ForkRequest, ExitCodeRequest)
+            request = unpack_message(value, *LOADED_REQUESTS)
             if isinstance(request, ExitCodeRequest):
                 _, status = os.waitpid(request.pid, 0)
                 line.send(pack_message(ExitCode(os.waitstatus_to_exitcode(status))))
@@ -146,7 +147,7 @@ def _serve(line: Channel, settings: BatchSettings, zygote_line: socket.socket | 
 
 def _grade(
     request: GradeRequest, settings: BatchSettings, session: GradingSession, send: Callable[[Any], None]
-) -> FinishedReport | UnreadableSubmission | CommandError | GradingFault:
+) -> GradeOutcome:
     """Grade one submission and return the outcome; `send` sends messages on the way."""
     assignment, mode = str(settings.assignment), settings.mode
     try:

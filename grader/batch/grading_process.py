@@ -15,9 +15,10 @@ from contextlib import suppress
 from typing import IO, TypeVar
 
 from grader.batch.messages import (
+    GRADE_ANSWERS,
     MAX_FRAME_BYTES,
+    STARTS,
     BatchSettings,
-    ChildReady,
     CommandError,
     ExitCode,
     ExitCodeRequest,
@@ -27,6 +28,7 @@ from grader.batch.messages import (
     GradeRequest,
     GradingFault,
     GradingStep,
+    LoadedRequest,
     LongestSilence,
     SubmittedFile,
     UnreadableSubmission,
@@ -112,14 +114,14 @@ class LoadedProcess:
 
     def _wait_until_ready(self) -> None:
         if not self._ready:
-            answer: ChildReady | CommandError = self._receive((ChildReady, CommandError), _SECONDS_TO_START)
+            answer = self._receive(STARTS, _SECONDS_TO_START)
             if isinstance(answer, CommandError):
                 raise InputError(answer.message)
             self._ready = True
 
     def _ask(
         self,
-        request: ForkRequest | ExitCodeRequest,
+        request: LoadedRequest,
         answer: type[_Answer],
         seconds: float,
         descriptors: tuple[int, ...] = (),
@@ -189,7 +191,7 @@ class GradingProcess:
             InputError: the assignment is wrong.
             SystemFault: the process died.
         """
-        answer: ChildReady | CommandError = self._receive(ChildReady, CommandError)
+        answer = self._receive(*STARTS)
         if isinstance(answer, CommandError):
             raise InputError(answer.message)
 
@@ -210,11 +212,7 @@ class GradingProcess:
         with suppress(Closed, TimeoutError):  # `_receive` reports it
             self._line.send(pack_message(request), self._longest_silence)
         while True:
-            message: (
-                LongestSilence | GradingStep | CommandError | FinishedReport | UnreadableSubmission | GradingFault
-            ) = self._receive(
-                LongestSilence, GradingStep, CommandError, FinishedReport, UnreadableSubmission, GradingFault
-            )
+            message = self._receive(*GRADE_ANSWERS)
             match message:
                 case LongestSilence():
                     self._longest_silence = message.seconds

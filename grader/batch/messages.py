@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from grader.models.recipe import Mode
 
 __all__ = [
+    "GRADE_ANSWERS",
+    "LOADED_REQUESTS",
     "MAX_FRAME_BYTES",
+    "STARTS",
     "BatchSettings",
     "ChildReady",
     "CommandError",
@@ -17,10 +21,14 @@ __all__ = [
     "FinishedReport",
     "ForkRequest",
     "Forked",
+    "GradeAnswer",
+    "GradeOutcome",
     "GradeRequest",
     "GradingFault",
     "GradingStep",
+    "LoadedRequest",
     "LongestSilence",
+    "Start",
     "SubmittedFile",
     "UnreadableSubmission",
 ]
@@ -133,3 +141,16 @@ class GradingFault:
     """The grader or the machine failed; the submission may be graded again."""
 
     message: str
+
+
+# What each end of a line expects. The types are for mypy, the tuples for `unpack_message`.
+Start: TypeAlias = ChildReady | CommandError
+STARTS: tuple[type[Start], ...] = (ChildReady, CommandError)
+LoadedRequest: TypeAlias = ForkRequest | ExitCodeRequest
+LOADED_REQUESTS: tuple[type[LoadedRequest], ...] = (ForkRequest, ExitCodeRequest)
+GradeOutcome: TypeAlias = FinishedReport | UnreadableSubmission | CommandError | GradingFault
+GradeAnswer: TypeAlias = LongestSilence | GradingStep | GradeOutcome
+GRADE_ANSWERS: tuple[type[GradeAnswer], ...] = (
+    *(LongestSilence, GradingStep),
+    *(FinishedReport, UnreadableSubmission, CommandError, GradingFault),
+)

@@ -162,7 +162,12 @@ _get_shown_folder = cache(make_shown_folder)  # it reads every byte of a data se
 
 def _find_hidden(assignment: Assignment) -> list[Path]:
     """Return the folders that stay covered, even if they lie inside a folder that the sandbox can read."""
-    return [assignment.folder, *list_assignment_folders(), _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
+    return [
+        assignment.folder,
+        *list_assignment_folders(),
+        _DATA_SETS,
+        *([assignment.reference] if assignment.reference else []),
+    ]
 
 
 def _choose_seed(submission: Submission, assignment: Assignment) -> int:

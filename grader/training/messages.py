@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from grader.models.recipe import Recipe
 from grader.training.cache import TrainingResult
 
-__all__ = ["TrainingDone", "TrainingProgress", "TrainingRequest"]
+__all__ = ["TRAINING_ANSWERS", "TrainingAnswer", "TrainingDone", "TrainingProgress", "TrainingRequest"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,7 @@ class TrainingDone:
     """The training has ended."""
 
     result: TrainingResult
+
+
+TrainingAnswer: TypeAlias = TrainingProgress | TrainingDone
+TRAINING_ANSWERS: tuple[type[TrainingAnswer], ...] = (TrainingProgress, TrainingDone)

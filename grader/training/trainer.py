@@ -26,7 +26,7 @@ from grader.training.cache import ResultCache, TrainingJob, TrainingResult
 from grader.training.cost import count_teraflops
 from grader.training.datasets import DataSet, find_data_set
 from grader.training.devices import choose_concurrency, choose_device
-from grader.training.messages import TrainingDone, TrainingProgress, TrainingRequest
+from grader.training.messages import TRAINING_ANSWERS, TrainingDone, TrainingRequest
 
 __all__ = ["SECONDS_UNTIL_GIVEN_UP", "Trainer", "offer_trainer"]
 
@@ -212,9 +212,7 @@ class _TrainerProcess:
         try:
             self._line.send(pack_message(request), _LONGEST_SILENCE)
             while True:
-                message: TrainingProgress | TrainingDone = unpack_message(
-                    self._line.receive(_LONGEST_SILENCE), TrainingProgress, TrainingDone
-                )
+                message = unpack_message(self._line.receive(_LONGEST_SILENCE), *TRAINING_ANSWERS)
                 if isinstance(message, TrainingDone):
                     return message.result
                 progress(message.share)

@@ -74,7 +74,7 @@ def _train(request: TrainingRequest, line: Channel) -> TrainingResult:
     if device.type == "cuda":  # not yet run: no machine of this project has a GPU
         network.to(memory_format=torch.channels_last)
         images, labels = images.to(device), labels.to(device)
-    finite = fit(network, images, labels, recipe, request.seed, device=device, told=note)
+    finite = fit(network, images, labels, recipe, request.seed, device=device, notify=note)
     predictions = predict(network, data.withheld_images[: recipe.judged], recipe.side, device)
     right = predictions == data.withheld_labels[: recipe.judged]
     return TrainingResult(request.seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from grader.batch.messages import (
+    GRADE_ANSWERS,
     BatchSettings,
     ChildReady,
     CommandError,
@@ -26,11 +27,9 @@ from grader.batch.messages import (
     Forked,
     ForkRequest,
     GradeRequest,
-    GradingFault,
     GradingStep,
     LongestSilence,
     SubmittedFile,
-    UnreadableSubmission,
 )
 from grader.models.recipe import Mode
 from grader.results.report import Report
@@ -43,7 +42,6 @@ from tests.support.processes import descendants
 DOUBLED = ASSIGNMENTS / "doubled"
 SETTINGS = BatchSettings(DOUBLED, Mode.NONE, data=None, trainings_at_once=1, reads_graphs=False)
 RIGHT = notebook_bytes("def double(X): return X + X", "def halve(X): return X / 2")
-OUTCOMES = (FinishedReport, UnreadableSubmission, CommandError, GradingFault)
 
 
 class Process:
@@ -80,7 +78,7 @@ class Process:
         self.line.send(pack_message(GradeRequest(files)))
 
     def receive(self) -> Any:
-        return unpack_message(self.line.receive(60), ChildReady, LongestSilence, GradingStep, *OUTCOMES)
+        return unpack_message(self.line.receive(60), ChildReady, *GRADE_ANSWERS)
 
     def outcome(self) -> Any:
         while isinstance(message := self.receive(), LongestSilence | GradingStep):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AGENT", "LINE", "REACHED"]
+__all__ = ["LINE", "REACHED", "TRACKER"]
 
 # Collects what an attack got and says it in a way that shows in the report.
 REACHED = """
@@ -17,12 +17,12 @@ def reached(*attempts):
     raise RuntimeError(f"LOOT {got}")
 """
 
-# The watcher in the kernel, and its line to the trusted side.
-AGENT = """
+# The definition tracker in the kernel, and its line to the trusted side.
+TRACKER = """
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
-line = agent._packets.socket
+tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
+line = tracker._packets.socket
 """
 
 # A line of one's own in place of a snapshot's.

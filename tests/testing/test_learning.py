@@ -107,7 +107,7 @@ class HonestWhileItIsTraced(LooksAtNumbers):
 def test_a_model_that_no_graph_describes_is_trained_where_it_is(training: Training) -> None:
     waiting = handed_over(training, LooksAtNumbers)
     assert isinstance(waiting, TrainedInPlace)
-    assert "no plain row of operations" in waiting.why
+    assert "not a fixed sequence of operations" in waiting.why
     assert waiting.runs[-1].accuracy >= RECIPE.threshold
     assert len(waiting.runs) == 1
 

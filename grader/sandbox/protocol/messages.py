@@ -47,7 +47,8 @@ def unpack_message(value: Any, *kinds: type[_Message]) -> _Message:
 
 
 def _pack_fields(message: Any) -> dict[str, Any]:
-    return {name: _pack(getattr(message, name)) for name in _types_of_fields(type(message))}
+    kind: type = type(message)
+    return {name: _pack(getattr(message, name)) for name in _types_of_fields(kind)}
 
 
 def _pack(value: Any) -> Any:

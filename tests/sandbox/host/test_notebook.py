@@ -79,7 +79,7 @@ def test_what_was_tried_leaves_no_trace(run: Run) -> None:
 def test_without_the_tracker_s_line_all_is_run_again_and_ends(run: Run) -> None:
     silent = (
         "tracker = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
-        " and type(c.__self__).__name__ == 'DefinitionTracker')\nagent._packets.socket.close()"
+        " and type(c.__self__).__name__ == 'DefinitionTracker')\ntracker._packets.socket.close()"
     )
     made = run("def f(): return 1", silent, "def f(): return 2", deferred_snapshots=True)
     assert made.statuses() == ["ok", "ok", "ok"]
@@ -135,7 +135,7 @@ def test_children_that_were_left_are_gone_before_the_first_test(run: Run, child:
 
 def test_a_kernel_that_cannot_tell_of_its_end_goes_on(run: Run) -> None:
     tracker = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
-    look = f"tracker = {tracker}\nagent._packets.socket.shutdown(2)\nbecome = tracker.end(0)\nbecome()"
+    look = f"tracker = {tracker}\ntracker._packets.socket.shutdown(2)\nbecome = tracker.end(0)\nbecome()"
     made = run("def f(): return 1", look, "x = 1")
     assert made.statuses() == ["ok"] * 3
     assert made.call("f") == 1

@@ -275,8 +275,8 @@ def test_answers_of_the_wrong_form_are_malformed(run: Any, operation: str) -> No
     import torch
     from grader.sandbox.guest import snapshot
     answers = iter([{", ".join(answers)}])
-    def forged(self, request): return self._objects.outgoing(next(answers))
-    snapshot._Test._do_{operation} = forged
+    def forged(self, request): return self._objects.pack(next(answers))
+    snapshot._TestProcess._do_{operation} = forged
     def f(X): return X
     """
     inputs = (1,) if operation in ("gradients", "operations") else ()
@@ -292,7 +292,7 @@ def test_a_forged_sketch_is_whatever_it_says_and_is_asked_like_anything_else(run
     handles = encoding.Handle(10**6, "module", "Net"), encoding.Handle(0, "module", "Net")
     answers = iter([5, "text", None, (1, 2), {"a": 1}, *handles])
     def forged(self, request): return next(answers)
-    snapshot._Test._do_sketch = forged
+    snapshot._TestProcess._do_sketch = forged
     def f(X): return X
     """
     with run(forging).student("f") as student:

@@ -74,7 +74,7 @@ def test_weights_are_those_of_a_stock_training_bit_for_bit(
 ) -> None:
     iterator, expected = digests["stock"][name]
     assert iterator in ("_MultiProcessingDataLoaderIter", "_SingleProcessDataLoaderIter")
-    assert digests["fast"][name] == ("_BatchIterator", expected)
+    assert digests["fast"][name] == ("_FastPass", expected)
 
 
 def test_what_is_recognised_is_made_in_this_process(run: Run, fashion_mnist: dict[str, Path]) -> None:
