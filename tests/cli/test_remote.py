@@ -167,7 +167,7 @@ def test_login_tries_the_token_and_keeps_it_for_its_owner_alone(run: Run, servic
 
 def test_nobody_is_asked_for_anything(run: Run, service: Service) -> None:
     told = run("login", "--server", service.url)
-    assert (told.returncode, "this is no token" in told.stderr) == (2, True)
+    assert (told.returncode, "this is not a token" in told.stderr) == (2, True)
     told = run("status", GRADER_SERVER="")
     assert (told.returncode, "which server?" in told.stderr) == (2, True)
     told = run("status", GRADER_TOKEN="")

@@ -63,9 +63,9 @@ def test_the_only_server_that_there_is_a_token_for_need_not_be_named(environment
 def test_a_file_that_others_may_read_is_refused(environment: dict[str, str], mode: int) -> None:
     file = save_token(HERE, "kept", environment)
     file.chmod(mode)
-    with pytest.raises(InputError, match=r"others may read this token; run `chmod 600"):
+    with pytest.raises(InputError, match=r"others can read this token; run `chmod 600"):
         find_credentials(HERE, environment)
-    with pytest.raises(InputError, match="others may read"):
+    with pytest.raises(InputError, match="others can read"):
         save_token(HERE, "new", environment)
 
 
@@ -82,7 +82,7 @@ def test_a_file_that_holds_something_else_is_refused_without_showing_it(
 
 @pytest.mark.parametrize("token", ["", "two words", "비밀", "a\x1bb"], ids=["none", "words", "korean", "control"])
 def test_what_is_no_token_is_not_kept(environment: dict[str, str], token: str) -> None:
-    with pytest.raises(InputError, match="no token"):
+    with pytest.raises(InputError, match="not a token"):
         save_token(HERE, token, environment)
     assert not token_file(environment).exists()
 
@@ -92,7 +92,7 @@ def test_what_is_no_token_is_not_kept(environment: dict[str, str], token: str) -
     ["grader.example.org", "ftp://a", "https://", "https://me:word@a", "http://[", "https://a b", "https://a?b"],
 )
 def test_what_is_no_address_is_said(environment: dict[str, str], server: str) -> None:
-    with pytest.raises(InputError, match="no address of a server") as caught:
+    with pytest.raises(InputError, match="not the address of a server") as caught:
         find_credentials(server, {**environment, "GRADER_TOKEN": "t"})
     assert "word" not in str(caught.value)
 

@@ -26,20 +26,20 @@ class Memory(Client):
     id: str = "b1"
     asked: list[str] = field(default_factory=list)
 
-    def batch(self, batch: str) -> dict[str, Any]:
+    def get_batch(self, batch: str) -> dict[str, Any]:
         return {"id": self.id, "title": "Week 3"}
 
-    def submissions(self, batch: str) -> Iterator[dict[str, Any]]:
+    def list_submissions(self, batch: str) -> Iterator[dict[str, Any]]:
         return iter(self.rows)
 
-    def report(self, submission: str, form: str = "json") -> bytes:
+    def get_report(self, submission: str, form: str = "json") -> bytes:
         self.asked.append(f"{submission}.{form}")
         return f"{form} of {submission}".encode()
 
-    def gradebook(self, batch: str) -> bytes:
+    def get_gradebook(self, batch: str) -> bytes:
         return b"key,score\n"
 
-    def overview(self, batch: str, form: str = "json") -> bytes:
+    def get_overview(self, batch: str, form: str = "json") -> bytes:
         return form.encode()
 
 
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         fetch(Memory([]), "b1", tmp_path / "file")
     (tmp_path / "batch.jsonl").write_text("")
-    with pytest.raises(InputError, match="graded here; give another folder"):
+    with pytest.raises(InputError, match="graded; give another folder"):
         fetch(Memory([]), "b1", tmp_path)
 
 

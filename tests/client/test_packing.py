@@ -88,8 +88,8 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
     empty.mkdir()
     cases = [
         ([tmp_path / "gone"], "no such file"),
-        ([other], "no notebook; give one folder, one zip, or notebooks"),
-        ([notebook, tmp_path], "no notebook"),
+        ([other], "not a notebook; give one folder, one zip, or notebooks"),
+        ([notebook, tmp_path], "not a notebook"),
         ([notebook, same], "2 notebooks are called hw2.ipynb; give the folder"),
         ([empty], "no notebook in this folder"),
     ]

@@ -207,9 +207,17 @@ def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdi
     path = tmp_path / "homework.ipynb"
     path.write_bytes(notebook_bytes(CORR2D))
     command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=tmp_path, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         try:
+            assert process.stdout
             lines = [process.stdout.readline()]
             path.write_bytes(notebook_bytes(CORR2D.replace("* K", "+ K")))
             lines.append(process.stdout.readline())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -227,6 +228,15 @@ def test_a_definition_is_judged_as_it_stood(images: Bundle, tmp_path: Path, caps
     assert "note: hw.ipynb, cell 4 raises NameError: name 'undefined' is not defined" in found
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["heard", "ignored"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Handle SIGINT as in a terminal, and ignore it as in a background job."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    assert signal.signal(signal.SIGINT, before) is request.param
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_what_never_ends_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     endless = "def pool2d(X, pool_size):\n    while True:\n        pass"
     path = notebook(tmp_path, "while True:\n    pass", endless, CORR2D)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +122,7 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with _allow_interrupts(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     except KeyboardInterrupt:
         if not is_over.is_set():
@@ -129,6 +130,21 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
         raise TimeUp from None
     finally:
         timer.cancel()
+
+
+@contextlib.contextmanager
+def _allow_interrupts() -> Iterator[None]:
+    """Let `interrupt_main` work even if SIGINT is ignored, as it is in background jobs and under nohup."""
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or handler not in (signal.SIG_IGN, signal.SIG_DFL):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _remove_magics(source: str) -> str:
