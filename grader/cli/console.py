@@ -20,6 +20,7 @@ __all__ = [
     "PASSED",
     "SYSTEM_FAULT",
     "WRONG_INPUT",
+    "accept_interrupts",
     "app",
     "handle_errors",
     "hold_interrupts",
@@ -57,6 +58,20 @@ def handle_errors() -> Iterator[None]:
         _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
     except (OSError, MemoryError) as error:
         _fail(f"this machine failed, not the submission: {type(error).__name__}: {error}", SYSTEM_FAULT)
+
+
+@contextmanager
+def accept_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end a command that has no other end, even if SIGINT was ignored when it started.
+
+    A shell without job control has background jobs ignore SIGINT. For work that ends by itself that is what the user
+    wants, and it stays so; a command that runs until Ctrl-C could not be ended cleanly.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
 
 
 @contextmanager

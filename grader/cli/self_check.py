@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.console import NOT_PASSED, PASSED, hold_interrupts, show_progress
+from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, hold_interrupts, show_progress
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def watch_notebooks(request: CheckRequest) -> NoReturn:
     read_submission(request.notebooks)  # report a broken notebook before the packages are imported
     view = _ReportView(request)
     try:
-        with _open_grader(request, trains=False) as grade, view.open():
+        with accept_interrupts(), _open_grader(request, trains=False) as grade, view.open():
             from grader.self_check.watch import watch_submission
 
             for checked in watch_submission(request.notebooks, request.items, grade):

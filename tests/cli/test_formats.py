@@ -21,11 +21,9 @@ from grader.render.gradescope import Visibility
 from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
-from tests.cli.test_check import Ran, Run, refused, run
+from tests.support.command_line import Ran, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import ROOT
-
-__all__ = ["run"]  # the fixture
 
 SCHEMA = json.loads((ROOT / "tests" / "render" / "gradescope.schema.json").read_text("utf-8"))
 TEMPLATE = ROOT / "grader" / "authoring" / "template"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from grader.models.export import BATCH, NotExportable, export_graph
 from grader.sandbox.protocol.encoding import decode, encode
-from tests.support.models import sequential
+from tests.support.small_models import sequential
 
 
 def test_the_operations_come_in_order_with_the_parameters_they_use() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from grader.models.probe import find_departure, probe
-from tests.support.models import Branches
+from tests.support.small_models import Branches
 
 IMAGES = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from grader.render import render_html, render_terminal
 from grader.render.written import read_written_answer
 from grader.results.report import File, ItemResult, Report, Verdict
-from tests.render.test_html import HOSTILE, Page
+from tests.support.html_pages import HOSTILE, Page
 
 CELLS = [{"file": "hw2.ipynb", "cell": 3}, {"file": "hw2.ipynb", "cell": 5}, {"file": "둘.ipynb", "cell": 1}]
 LONG = "## 토론\n\n" + "합성곱은 이동에 등변이다. " * 500 + "끝"

@@ -13,7 +13,7 @@ from grader.errors import InputError
 from grader.training.datasets import find_data_set
 from grader.training.idx import DATA_SETS, FILES
 from grader.training.mirrors import MIRRORS, REMOTE, fetch
-from tests.support.mirror import serving, upstream
+from tests.support.data_set_mirror import serving, upstream
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from grader.training.network import Network
-from tests.support.models import Branches, graph, sequential
+from tests.support.small_models import Branches, graph, sequential
 
 
 def test_one_graph_and_seed_give_the_same_parameters() -> None:

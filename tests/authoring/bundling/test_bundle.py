@@ -228,12 +228,13 @@ def test_a_definition_is_judged_as_it_stood(images: Bundle, tmp_path: Path, caps
     assert "note: hw.ipynb, cell 4 raises NameError: name 'undefined' is not defined" in found
 
 
-@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["heard", "ignored"])
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["in the foreground", "in the background"])
 def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Handle SIGINT as in a terminal, and ignore it as in a background job."""
-    before = signal.signal(signal.SIGINT, request.param)
+    """SIGINT as a shell leaves it to a job in the foreground, and to one in the background."""
+    handler = signal.signal(signal.SIGINT, request.param)
     yield
-    assert signal.signal(signal.SIGINT, before) is request.param
+    left = signal.signal(signal.SIGINT, handler)
+    assert left == request.param
 
 
 @pytest.mark.usefixtures("interrupts")

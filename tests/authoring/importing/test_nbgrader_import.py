@@ -11,7 +11,17 @@ import pytest
 from grader.assignment import Assignment, load_assignment
 from grader.authoring.importing import ImportedAssignment, import_assignment
 from grader.errors import InputError
-from tests.support.import_samples import ASSIGNMENTS, Cell, answer, code, judging, notebook, provided, text, written
+from tests.support.foreign_assignments import (
+    ASSIGNMENTS,
+    Cell,
+    answer,
+    code,
+    judging,
+    notebook,
+    provided,
+    text,
+    written,
+)
 
 SQUARE = answer("def square(x):\n    ### BEGIN SOLUTION\n    return x * x\n    ### END SOLUTION")
 RIGHT = judging("assert square(2) == 4")

@@ -12,7 +12,7 @@ import pytest
 from grader.assignment import load_assignment
 from grader.authoring.importing import ImportedAssignment, import_assignment
 from grader.errors import InputError
-from tests.support.import_samples import ASSIGNMENTS, code, notebook, text, written
+from tests.support.foreign_assignments import ASSIGNMENTS, code, notebook, text, written
 
 LOOPS = ASSIGNMENTS / "loops"
 SKIPPED = (

@@ -12,8 +12,7 @@ import pytest
 from grader.errors import SandboxFault
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 WITHHELD = {
     "d2l": "data = d2l.FashionMNIST(batch_size=128)\n"
@@ -138,6 +137,6 @@ def test_a_folder_with_spaces_behind_a_link_can_be_shown(
 
 def test_a_folder_to_show_that_is_not_there_is_our_fault_and_says_so(run: Run, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    with pytest.raises(SandboxFault, match=f"{gone} is to be shown in the sandbox and is not there"):
+    with pytest.raises(SandboxFault, match=f"{gone} should be shown in the sandbox, but is missing"):
         run("1", mode=Mode.QUICK, data_sets={"FashionMNIST": gone})
     assert not os.path.lexists(gone)

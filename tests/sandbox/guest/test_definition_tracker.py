@@ -11,8 +11,7 @@ from torch import Tensor
 
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, StudentFault
-from tests.sandbox.conftest import Run
-from tests.support.running import Ran, fault_of, ran
+from tests.support.sandbox_runs import Ran, Run, fault_of, ran
 
 DEFINITIONS = (
     "import functools, torch\nfrom torch import nn\nfrom d2l import torch as d2l\nfrom IPython import get_ipython",

@@ -9,8 +9,7 @@ import torch
 
 from grader.sandbox.guest.devices import NOTICE
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import FILE, Ran, ran
+from tests.support.sandbox_runs import FILE, Ran, Run, ran
 
 START = """
 import torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 COUNTING = """
 %matplotlib inline

@@ -6,8 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS
+from tests.support.sandbox_runs import LIMITS, Run
 
 TIGHT = dataclasses.replace(LIMITS, cell_seconds=3, cell_output_bytes=2_000, notebook_output_bytes=20_000)
 FLOODS = {

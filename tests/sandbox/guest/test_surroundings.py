@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 WITHHELD = {
     "keras": "import keras",

@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import expect
 
 from grader.service.store.queries.tokens import Role, create_token
-from tests.service.web.conftest import Visitor
-from tests.support.api_work import zipped
+from tests.support.api_batches import zipped
 from tests.support.paths import ASSIGNMENTS
 from tests.support.running_service import Service, until
+from tests.support.web_pages import Visitor
 
 REFLECTED = str(ASSIGNMENTS / "reflected")
 SECONDS = 90_000  # milliseconds after which a test gives up; nothing is decided by how long it takes

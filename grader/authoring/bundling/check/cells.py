@@ -107,12 +107,16 @@ def _get_definitions(module: ModuleType, fingerprints: Mapping[str, Any]) -> dic
 
 @contextlib.contextmanager
 def limit_time_and_output(seconds: float) -> Iterator[None]:
-    """Interrupt the block after `seconds`, and suppress its output.
+    """Interrupt code that takes longer than `seconds`, and discard what it prints.
+
+    The interrupt is a SIGINT. Python's own handler is installed meanwhile, because a job that a shell starts in the
+    background inherits SIGINT as ignored, and nothing would be interrupted.
 
     Raises:
         TimeUp: the block took longer.
     """
     is_over = threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         is_over.set()
@@ -122,7 +126,7 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with _allow_interrupts(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     except KeyboardInterrupt:
         if not is_over.is_set():
@@ -130,21 +134,7 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
         raise TimeUp from None
     finally:
         timer.cancel()
-
-
-@contextlib.contextmanager
-def _allow_interrupts() -> Iterator[None]:
-    """Let `interrupt_main` work even if SIGINT is ignored, as it is in background jobs and under nohup."""
-    handler = signal.getsignal(signal.SIGINT)
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or handler not in (signal.SIG_IGN, signal.SIG_DFL):
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)  # None if it was not installed from Python
 
 
 def _remove_magics(source: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
-from tests.support.running import Ran, ran
+from tests.support.sandbox_runs import Ran, ran
 
 START = """
 import copy, torch, torchvision
