@@ -90,7 +90,7 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
         ([tmp_path / "gone"], "no such file"),
         ([other], "not a notebook; give one folder, one zip, or notebooks"),
         ([notebook, tmp_path], "not a notebook"),
-        ([notebook, same], "2 notebooks are called hw2.ipynb; give the folder"),
+        ([notebook, same], "2 notebooks are called hw2.ipynb; give their folder"),
         ([empty], "no notebook in this folder"),
     ]
     for paths, sentence in cases:
