@@ -24,8 +24,8 @@ from grader.render.terminal import render_terminal
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.leases import claim_lease, finish_job, refuse_job
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, create_token
 from tests.support.notebooks import notebook_bytes
 
@@ -48,9 +48,9 @@ class Service:
 
     def end(self, points: float = 3, revision: str = "r1", refused: str = "") -> int:
         """End every grading that waits: with a report, or refused with a sentence."""
-        gradings = mark_dispatched(self.store, share=1000, republish_seconds=1e-9)
+        gradings = mark_enqueued(self.store, share=1000, republish_seconds=1e-9)
         for each in gradings:
-            lease = claim_lease(self.store, each.grading, "a test", 60, each.queue)
+            lease = claim_lease(self.store, each.job, "a test", 60, each.queue)
             if lease is not None:
                 refuse_job(self.store, lease, refused) if refused else finish_job(
                     self.store, lease, report(points, revision)
@@ -378,7 +378,7 @@ def test_a_student_sees_only_their_own_points_and_states(
     assert "this is no notebook" in student("status", refused, "--watch").stdout
     for command in (("status",), ("status", "--watch"), ("fetch", "--out", "out"), ("cancel",)):
         answer = student(*command, ids[KOREAN])
-        assert (answer.returncode, "there is no such thing, or it is not yours" in answer.stderr) == (2, True)
+        assert (answer.returncode, "this does not exist, or you may not see it" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
@@ -408,5 +408,5 @@ def test_a_student_cancels_their_own_submission_only(student: Run, service: Serv
     for command in (("regrade",), ("publish",), ("publish", "--dry-run")):
         answer = student(*command, accepted["batch"])
         assert answer.returncode == 2, answer.stderr
-        assert "this is for instructor; the token's role is student" in answer.stderr
+        assert "this requires the role instructor; the token's role is student" in answer.stderr
         assert "Traceback" not in answer.stderr

@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def started(migrated: Path, tmp_path: Path) -> Iterator[Callable[[Settings], Api]]:
-    """Start a service in this process, for any settings of this store."""
+    """Start services in this process, for any settings of this store."""
     shutil.copy(migrated, tmp_path / "grader.sqlite")
     with ExitStack() as stack:
         yield lambda settings: stack.enter_context(running(settings))
@@ -38,7 +38,7 @@ def api(started: Callable[[Settings], Api], settings: Settings) -> Api:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A redis-server of its own."""
+    """A separate redis-server."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
