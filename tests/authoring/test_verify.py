@@ -1,4 +1,4 @@
-"""Rubrics that are right and rubrics that are not, graded with submissions whose points are known."""
+"""Verification accepts right rubrics and rejects wrong ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A small assignment that is right, to be spoilt."""
+    """A small correct assignment, for a test to break."""
     new_assignment("spoilt", tmp_path)
     return tmp_path / "spoilt"
 
@@ -46,7 +46,7 @@ def test_the_hw2_rubric_is_right(zygote: Zygote, hw2: Assignment) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"Mutation score: {verification.caught} of {len(verification.mutants)} (100 %)" in readme
     nameless = [each.name for each in verification.mutants if not each.named]
-    # Recorded values are not asked for again, and a layer without its weight or bias is wrong before it answers.
+    # Recorded values are not requested again, and a layer without its weight or bias is wrong before it answers.
     assert {each.replaces for each in verification.mutants if each.name in nameless} == {
         ("Conv2D",), ("edge_image",), ("edge_kernel",), ("learn_kernel",)
     }  # fmt: skip

@@ -13,7 +13,7 @@ from tests.support.command_line import GRADER, SECONDS, Ran, Run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run the grader in an empty folder of its own, with nobody at the keyboard."""
+    """Run the grader in an empty folder and without a terminal."""
 
     def call(*arguments: str | Path, **variables: str) -> Ran:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""`grader check --item`: a real process that shows hints, and says in one line what it cannot do."""
+"""`grader check --item`: a real process that shows hints, and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_item_is_shown_with_as_many_hints_as_are_asked_for(folder: Path) -> None:
+def test_an_item_is_shown_with_the_requested_number_of_hints(folder: Path) -> None:
     first = run(folder, "--item", "corr2d.values")
     assert first.returncode == 1, first.stderr
     assert first.stderr == ""
@@ -43,7 +43,7 @@ def test_an_item_is_shown_with_as_many_hints_as_are_asked_for(folder: Path) -> N
     assert "expected" in run(folder, "--item", "corr2d.values", "--hint", "3").stdout
 
 
-def test_items_that_are_right_end_well_whatever_the_others_are(folder: Path) -> None:
+def test_the_exit_code_depends_on_the_requested_items_only(folder: Path) -> None:
     ran = run(folder, "--item", "corr2d.shape", "--item", "corr2d.sh")
     assert ran.returncode == 0
     assert ran.stdout == "✓ corr2d.shape  3 / 3  corr2d's output has the right shape\n  right\n"
@@ -60,7 +60,7 @@ def test_items_that_are_right_end_well_whatever_the_others_are(folder: Path) -> 
         (["missing.ipynb", "--watch"], "missing.ipynb: cannot be read"),
     ],
 )
-def test_what_makes_no_sense_is_said_in_a_line(folder: Path, arguments: list[str], reason: str) -> None:
+def test_invalid_options_are_refused_in_one_line(folder: Path, arguments: list[str], reason: str) -> None:
     ran = run(folder, *arguments)
     assert ran.returncode == 2
     assert ran.stdout == ""
