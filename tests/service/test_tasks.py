@@ -196,11 +196,11 @@ def test_a_database_that_is_away_is_no_exception(service: Service) -> None:
 
 HANG = """
 import sys
-from grader.service.broker import broker_app
+from grader.service.broker import make_broker_app
 from grader.service.settings import Settings
 from grader.service.tasks import Workplace
 settings = Settings.from_environment()
-Workplace(settings, broker_app(settings)).grade(sys.argv[1], "cpu")
+Workplace(settings, make_broker_app(settings)).grade(sys.argv[1], "cpu")
 """
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["AGENT", "LINE", "REACHED"]
+import re
+
+from grader.sandbox.guest.definition_tracker import DefinitionTracker
+
+__all__ = ["LINE", "REACHED", "TRACKER", "TRACKER_CLASS", "attacked"]
+
+TRACKER_CLASS = DefinitionTracker.__name__
 
 # Collects what an attack got and says it in a way that shows in the report.
 REACHED = """
@@ -17,12 +23,12 @@ def reached(*attempts):
     raise RuntimeError(f"LOOT {got}")
 """
 
-# The watcher in the kernel, and its line to the trusted side.
-AGENT = """
+# The definition tracker in the kernel, and its line to the trusted side.
+TRACKER = f"""
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
-line = agent._packets.socket
+tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "{TRACKER_CLASS}")
+line = tracker._packets.socket
 """
 
 # A line of one's own in place of a snapshot's.
@@ -32,3 +38,12 @@ def claim(descriptors, **changes):
     note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
     socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
 """
+
+
+def attacked(message: str) -> bool:
+    """Tell from the message of a hostile cell whether it did what it is to do.
+
+    A cell that attacks a name we have renamed attacks nothing, and its test would pass.
+    """
+    mistakes = "AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError|NameError|StopIteration|SyntaxError"
+    return not re.match(rf"({mistakes}|AssertionError|TypeError)\b", message)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.support.hostile_cells import TRACKER_CLASS
 from tests.support.sandbox_runs import LIMITS, Ran, Run, fault_of
 
 
@@ -70,10 +71,10 @@ def test_what_was_tried_leaves_no_trace(run: Run) -> None:
     assert made.execution.limits_hit == []
 
 
-def test_without_the_watcher_s_line_all_is_run_again_and_ends(run: Run) -> None:
+def test_without_the_tracker_s_line_all_is_run_again_and_ends(run: Run) -> None:
     silent = (
-        "agent = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
-        " and type(c.__self__).__name__ == 'Agent')\nagent._packets.socket.close()"
+        "tracker = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
+        f" and type(c.__self__).__name__ == '{TRACKER_CLASS}')\ntracker._packets.socket.close()"
     )
     made = run("def f(): return 1", silent, "def f(): return 2", moments=True)
     assert made.statuses() == ["ok", "ok", "ok"]
@@ -128,8 +129,8 @@ def test_children_that_were_left_are_gone_before_the_first_test(run: Run, child:
 
 
 def test_a_kernel_that_cannot_tell_of_its_end_goes_on(run: Run) -> None:
-    agent = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
-    look = f"agent = {agent}\nagent._packets.socket.shutdown(2)\nbecome = agent.end(0)\nbecome()"
+    tracker = "next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__'))"
+    look = f"tracker = {tracker}\ntracker._packets.socket.shutdown(2)\nbecome = tracker.end(0)\nbecome()"
     made = run("def f(): return 1", look, "x = 1")
     assert made.statuses() == ["ok"] * 3
     assert made.call("f") == 1
