@@ -72,6 +72,7 @@ _BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES.keys())
 def test_a_wrong_answer_of_any_form_is_worth_nothing(attack: Attack, body: str) -> None:
     report = attack(_BOOK_ONLY.format(body=body))

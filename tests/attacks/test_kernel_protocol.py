@@ -167,6 +167,7 @@ claim([ours.fileno()])
     assert report.score == 0
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_never_answers_earns_nothing(attack: Attack) -> None:
     report = attack(TRACKER + LINE + "claim([ours.fileno()])")
     assert attacked(report.cells[0].message)
@@ -174,6 +175,7 @@ def test_a_snapshot_that_never_answers_earns_nothing(attack: Attack) -> None:
     assert {item.id: item.verdict for item in report.items}["corr2d.values"] in ("absent", "error")
 
 
+@pytest.mark.slow
 def test_a_flood_of_values_is_bounded_in_memory(attack: Attack) -> None:
     """Values count with all their bytes, whatever kind of plain data they are."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -171,6 +171,7 @@ def test_leaving_early_is_no_pass(attack: Attack) -> None:
         assert not report.passed
 
 
+@pytest.mark.slow
 def test_a_fork_bomb_is_bounded(attack: Attack) -> None:
     report = attack(
         CORR2D,
@@ -229,6 +230,7 @@ def test_daemons_end_with_the_submission(attack: Attack) -> None:
     assert report.score == CORR2D_POINTS
 
 
+@pytest.mark.slow
 def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
     """A bomb that says it is a snapshot is kept through clearing; the next kernel must start all the same."""
     report = attack(

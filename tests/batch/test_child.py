@@ -119,6 +119,7 @@ def all_end(processes: set[int], seconds: float = 30) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_submissions_are_answered_one_after_the_other(start: Callable[..., Process]) -> None:
     process = start()
     process.tell(files(a=RIGHT))
@@ -161,6 +162,7 @@ def test_what_a_rubric_prints_is_no_answer(start: Callable[..., Process], write:
     assert Report.from_json(process.answer()["report"]).score == 1
 
 
+@pytest.mark.slow
 def test_a_fork_clears_away_what_is_its_own_and_no_more(
     start: Callable[..., Process], write: Callable[[str], str]
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_fork_clears_away_what_is_its_own_and_no_more(
     assert not Path(folder, "not its own").exists()
 
 
+@pytest.mark.slow
 def test_forks_outlive_what_they_were_forked_from(start: Callable[..., Process]) -> None:
     process = start()
     process.popen.kill()
@@ -191,12 +194,14 @@ def test_an_assignment_that_is_wrong_is_told(load: Callable[..., Process], tmp_p
     assert "rubric.toml" in load(assignment=str(tmp_path)).loaded.receive(60)[0]["wrong"]
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_not_where_it_must_be_is_told(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start(mode="quick", data=str(tmp_path))
     process.tell(files(a=RIGHT))
     assert str(tmp_path) in process.answer()["wrong"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hung up on", "terminated"])
 def test_it_ends_in_the_midst_of_a_submission_and_leaves_nothing(start: Callable[..., Process], how: str) -> None:
     process = start()

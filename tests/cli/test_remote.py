@@ -337,6 +337,7 @@ def test_a_student_watches_until_the_report_is_there_and_sees_it(
     assert student("status", own, "--watch").stdout == shown
 
 
+@pytest.mark.slow
 def test_a_student_sees_points_and_states_of_their_own_and_of_nobody_else(
     run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_setting_that_makes_no_sense_is_named(run: Run, variable: str, value: 
     assert said in refused(run("database", "upgrade", **{variable: value}))
 
 
+@pytest.mark.slow
 def test_tokens_are_made_listed_and_revoked_and_their_secrets_shown_once(run: Run) -> None:
     run("database", "upgrade")
     secret = run("token", "create", "staff", "--role", "instructor").stdout.strip()

@@ -97,6 +97,7 @@ def _given(cell: Any) -> dict[str, str]:
     return given
 
 
+@pytest.mark.slow
 def test_what_is_right_is_said_in_both_forms_with_the_small_print(outputs: dict[str, Any]) -> None:
     text, page = outputs["right"]["text/plain"], outputs["right"]["text/html"]
     for each in (text, page):
@@ -156,6 +157,7 @@ def test_an_interrupt_ends_the_check_and_nothing_else(outputs: dict[str, Any]) -
     assert outputs["alive"]["text/plain"] == "2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parts"),
     [

@@ -82,6 +82,7 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.slow
 def test_a_flood_of_large_notes_is_bounded_in_our_memory(run: Run) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     note = "{'note': 'value', 'cell': 1, 'name': 'x', 'value': str(n) + 'x' * 100_000}"

@@ -56,6 +56,7 @@ def test_a_notebook_that_kills_its_kernel_is_run_with_a_snapshot_of_each_moment(
     assert processes(made) == 4  # one of them is the end
 
 
+@pytest.mark.slow
 def test_what_was_tried_takes_nothing_from_the_submission_s_time(run: Run) -> None:
     limits = dataclasses.replace(LIMITS, submission_seconds=3)
     made = run("def f(): return 1", "import time\ntime.sleep(100)", limits=limits, moments=True)
