@@ -142,17 +142,17 @@ def send(self, value, seconds=None):
     self.socket.close()
 channels.Channel.send = send""",
     "no answer": "channels.Channel.send = lambda self, value, seconds=None: None",
-    "a snapshot that does not serve": "agent_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
-    "a snapshot that ends": "agent_module.serve_snapshot = lambda *_: None",
+    "a snapshot that does not serve": "tracker_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
+    "a snapshot that ends": "tracker_module.serve_snapshot = lambda *_: None",
 }
 _PATCH = """
-import grader.sandbox.guest.definition_tracker as agent_module
+import grader.sandbox.guest.definition_tracker as tracker_module
 import grader.sandbox.guest.snapshot as snapshot
 import grader.sandbox.protocol.channels as channels
 import grader.sandbox.protocol.encoding as wire
-test = snapshot._Test
+test = snapshot._TestProcess
 operations = [name for name in vars(test) if name.startswith("_do_")]
-assert len(operations) > 5 and callable(agent_module.serve_snapshot) and callable(channels.Channel.send)
+assert len(operations) > 5 and callable(tracker_module.serve_snapshot) and callable(channels.Channel.send)
 """
 _WORK = """
 import torch
@@ -176,7 +176,7 @@ class LeNet(nn.Module):
 @pytest.mark.parametrize("forgery", _FORGERIES.values(), ids=_FORGERIES.keys())
 def test_forged_answers_are_worth_nothing(attack: Attack, forgery: str) -> None:
     report = attack(_PATCH + forgery, _WORK, test_seconds=0.5)
-    assert report.cells[0].status == "ok", report.cells[0].message
+    assert report.cells[0].status == "ok"  # else nothing was forged
     assert report.score == 0
     # Nothing is trained in these runs, so what is earned by training stays pending.
     assert {item.verdict for item in report.items} <= {"failed", "error", "absent", "pending"}

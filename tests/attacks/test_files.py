@@ -55,8 +55,8 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
         secrets = [".".join(words) for words in (["corr2d", "values"], ["rubric", "toml"], ["lenet", "params"])]
         secrets += [" ".join(["finds", "the", "vertical", "edges"])]
         found = [name for name in sys.modules if name.split(".")[0] in ("rubrics", "reference", "_rubric")]
-        ours = ("grader.testing", "grader.judging", "grader.grading", "grader.cli")
-        found += [name for name in sys.modules if name.startswith(ours)]
+        trusted = ("grader.testing", "grader.judging", "grader.grading", "grader.cli")
+        found += [name for name in sys.modules if name.startswith(trusted)]
         for thing in gc.get_objects():
             held = list(thing.values()) if type(thing) is dict else list(thing) if type(thing) in (list, tuple) else []
             found += [text for text in held if type(text) is str and text in secrets and thing is not secrets]

@@ -1,4 +1,4 @@
-"""Lies and garbage on the lines between kernel, runner, watcher and the trusted side."""
+"""Lies and garbage on the lines between kernel, runner, definition tracker and the trusted side."""
 
 from __future__ import annotations
 
@@ -101,17 +101,18 @@ line.send(encode({'note': 'value', 'cell': 0, 'name': 'Y', 'value': Array('float
     "an end that is none": "claim([ours.fileno()], at_end=5)",
     "an end at infinity": "claim([ours.fileno()], at_end={'corr2d': float('-inf')})",
     "an end that is no number": "claim([ours.fileno()], at_end={'corr2d': 'x'})",
-    "moments that are none": "claim([ours.fileno()], moments=5)",
-    "moments that never were": "claim([ours.fileno()], moments=tuple((0, n, ('corr2d',), True) for n in range(1, 90)))",
+    "checkpoints that are none": "claim([ours.fileno()], checkpoints=5)",
+    "checkpoints that never were": """
+claim([ours.fileno()], checkpoints=tuple((0, n, ('corr2d',), True) for n in range(1, 90)))""",
     "a process number that is none": "claim([ours.fileno()], pid='x')",
     "a process number at infinity": "claim([ours.fileno()], pid=float('inf'))",
     "a process number of 255 bytes": """
-note = encode({"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": 7, "moments": ()})
+note = encode({**NOTE, "pid": 7})
 huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
 socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
     "the first process to be kept": "claim([ours.fileno()], pid=1)",
     "a cell of 255 bytes": """
-note = encode({"note": "snapshot", "cell": 7, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": 1, "moments": ()})
+note = encode({**NOTE, "cell": 7, "pid": 1})
 huge = b"i\\xff" + (-(2**2039)).to_bytes(255, "big", signed=True)
 socket.send_fds(line, [note.replace(encode(7), huge)], [ours.fileno()])""",
     "a pipe": "claim([os.pipe()[0]])",
@@ -196,9 +197,9 @@ def test_a_tracker_that_is_replaced_earns_nothing(attack: Attack) -> None:
         TRACKER
         + """
 kind = type(tracker)
-assert hasattr(kind, "_new_definitions") and hasattr(kind, "_new_values")
-kind._new_definitions = lambda self: (tuple(self._names), {})
-kind._new_values = lambda self, result: [("Y", (1, 2)), ("X", 5), ("_", "text")]
+assert hasattr(kind, "_find_definitions") and hasattr(kind, "_find_values")
+kind._find_definitions = lambda self: (tuple(self._names), {})
+kind._find_values = lambda self, result, nothing_ran: [("Y", (1, 2)), ("X", 5), ("_", "text")]
 """,
         "y = (1, 2)",
     )

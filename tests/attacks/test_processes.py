@@ -7,7 +7,7 @@ import platform
 import pytest
 
 from tests.support.attacks import Attack
-from tests.support.hostile_cells import REACHED, TRACKER
+from tests.support.hostile_cells import LINE, REACHED, TRACKER
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _NOTHING = "RuntimeError: LOOT []"
@@ -235,9 +235,9 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
     """A bomb that says it is a snapshot is kept through clearing; the next kernel must start all the same."""
     report = attack(
         TRACKER
+        + LINE
         + """
 import threading, time
-ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 ready, told = os.pipe()
 pid = os.fork()
 if pid == 0:
@@ -247,8 +247,7 @@ if pid == 0:
         except RuntimeError:
             os.write(told, b"x")
             time.sleep(3600)
-note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid, "moments": ()}
-socket.send_fds(line, [encode(note)], [ours.fileno()])
+claim([ours.fileno()], pid=pid)
 os.read(ready, 1)
 os._exit(0)
 """,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.batch.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
+from grader.batch.batch import GRADEBOOK, SUMMARY, _choose_jobs, grade_batch
 from grader.batch.sources import collect_sources
 from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
@@ -64,7 +64,7 @@ def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: P
         handed_in("kim", 1),
         handed_in("이서연", -1),
         CollectedSubmission("park", "Park", {}, (("park.ipynb", b"{"),)),
-        CollectedSubmission("choi", "Choi", notices=("left aside: homework.pdf",)),
+        CollectedSubmission("choi", "Choi", notices=("skipped: homework.pdf",)),
         CollectedSubmission("jung", "Jung"),
     ]
     noted = graded(everybody, assignment, out, jobs=2)
@@ -281,7 +281,7 @@ def test_a_process_that_cannot_be_started_ends_the_batch(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os, sys\nprint('no memory', file=sys.stderr)\nos._exit(9)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(SystemFault, match="exit code 9; its last words: no memory"):
+    with pytest.raises(SystemFault, match="exit code 9; the end of its log: no memory"):
         graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out, jobs=2)
     assert read_journal(out) == {}
 
@@ -375,8 +375,8 @@ def test_where_nothing_is_trained_more_grade_than_there_are_cores(mode: Mode, on
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, sorted(cores)[:1])
-        assert _at_once(mode) == on_one
+        assert _choose_jobs(mode) == on_one
         os.sched_setaffinity(0, sorted(cores)[:2])
-        assert _at_once(mode) == (on_two if len(cores) > 1 else on_one)
+        assert _choose_jobs(mode) == (on_two if len(cores) > 1 else on_one)
     finally:
         os.sched_setaffinity(0, cores)

@@ -173,9 +173,9 @@ def test_help_lists_gradescopes_rules_of_visibility() -> None:
 def test_what_is_pending_counts_neither_way(
     text: str, items: list[tuple[Verdict, float, float]], reached: bool
 ) -> None:
-    least, report = MinimumScore.parse(text, 100), report_of(*items)
-    assert least.reached(report) is reached
-    assert least.told(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
+    minimum, report = MinimumScore.parse(text, 100), report_of(*items)
+    assert minimum.is_reached(report) is reached
+    assert minimum.describe(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
 
 
 @pytest.mark.parametrize("text", ["", "%", "60 points", "٦٠", "1,5", "+5", "0x10", "60%%", "inf"])

@@ -24,14 +24,14 @@ ACCEPT_AND_DIE = """
 import os, signal
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
-from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import find_token
 from tests.support.running_service import DOUBLED, notebooks
 store = Store.open(Settings.from_environment())
 owner = find_token(store, os.environ["SECRET"])
 new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in notebooks(3).items()]
-print(accept(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
+print(accept_batch(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

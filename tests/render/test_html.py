@@ -131,7 +131,7 @@ def test_the_smallest_case_is_the_first_picture() -> None:
 
 def test_the_first_layer_that_departs_is_named_once() -> None:
     text = render_html(FULL)
-    assert text.count("departs here") == 1
+    assert text.count("first difference") == 1
     (row,) = re.findall(r'<tr class="first">(.*?)</tr>', text, re.DOTALL)
     assert "pooling" in row
 

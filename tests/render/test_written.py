@@ -55,7 +55,7 @@ def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None
 
 def test_where_nothing_was_found_the_page_says_what_was_looked_for() -> None:
     page = Page(render_html(report_of(Verdict.PENDING, "")))
-    assert "Nothing stands under a heading such as Discussion, Exercises or Takeaways of section 7.2." in page.text
+    assert "There is no text under a heading such as Discussion, Exercises or Takeaways in section 7.2." in page.text
 
 
 def test_what_is_no_such_evidence_shows_nothing() -> None:

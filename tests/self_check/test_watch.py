@@ -57,7 +57,7 @@ DISTANT = {
 
 
 class Watching:
-    """A notebook on disk, and what is told of it."""
+    """A notebook on disk, and the events of watching it."""
 
     def __init__(self, path: Path, assignment: Assignment, zygote: Zygote, names: Collection[str]) -> None:
         self.path = path
@@ -213,7 +213,7 @@ def ignore_interrupts() -> None:
 def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
     path = tmp_path / "homework.ipynb"
     path.write_bytes(notebook_bytes(CORR2D))
-    command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
+    command = [str(GRADER), "check", path.name, "--watch", "--item", "corr2d"]
     with subprocess.Popen(
         command,
         cwd=tmp_path,

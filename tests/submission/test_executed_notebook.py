@@ -58,7 +58,7 @@ def test_they_are_read_as_they_were_written() -> None:
     "text", ["", "{}}", "5", '{"a": 1}', '[{"name": "x"}]', '[{"name": "x", "cells": [5]}]', "[" * 10**5]
 )
 def test_what_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="no executed notebooks"):
+    with pytest.raises(InputError, match="not executed notebooks"):
         decode_executed_notebooks(text)
 
 

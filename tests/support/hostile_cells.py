@@ -34,9 +34,9 @@ line = tracker._packets.socket
 # A line of one's own in place of a snapshot's.
 LINE = """
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+NOTE = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
 def claim(descriptors, **changes):
-    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
-    socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
+    socket.send_fds(line, [encode({**NOTE, "pid": os.getpid(), **changes})], descriptors)
 """
 
 

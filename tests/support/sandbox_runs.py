@@ -107,25 +107,33 @@ def ran_notebooks(
     data_sets: Mapping[str, Path] | None = None,
     hidden: Sequence[Path] = (),
     left_out: frozenset[str] = frozenset(),
-    moments: bool = False,
+    deferred_snapshots: bool = False,
     seen: bool = True,
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
-    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names;
-    `moments` tells that definitions are put back at the end where that will do, `seen` that somebody sees what
-    cells show.
+    Args:
+        zygote: the warm process to fork the sandbox from.
+        notebooks: the notebooks, in order.
+        names: the names that items ask for.
+        limits: the limits of cells and tests.
+        mode: how trainings run.
+        data_sets: folders with the raw files, by torchvision's names.
+        hidden: folders that stay covered in the sandbox.
+        left_out: names of layers that are not applied.
+        deferred_snapshots: whether definitions are restored at the end of the notebook.
+        seen: whether the outputs of cells are kept.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
-    watch = RunOptions(tuple(names), SEED, mode, inside, moments=moments)
+    options = RunOptions(tuple(names), SEED, mode, inside, deferred_snapshots=deferred_snapshots)
     with (
         closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
     ):
         for notebook in notebooks:
-            run_notebook(sandbox, notebook, watch, limits, deadline, execution)
+            run_notebook(sandbox, notebook, options, limits, deadline, execution)
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
         sources = " ".join(cell.source for notebook in notebooks for cell in notebook.cells)
         every = tuple(sorted(set(re.findall(r"[A-Za-z]\w*", sources)) | {*names, "no_such_name"}))

@@ -81,10 +81,10 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a table in a buffer": (Uses(lambda m, X: X.flatten(1) @ m.table, table=torch.rand(784, 10)), "operations"),
     "an operation that is not on the list": (Uses(lambda m, X: m.inner(X.flatten(1).cumsum(1))), "cumsum"),
     "a random number of its own": (Uses(lambda m, X: m.inner(X.flatten(1).sigmoid().bernoulli())), "bernoulli"),
-    "a mean over the batch": (Uses(lambda m, X: m.inner((X - X.mean((0,), True)).flatten(1))), "do not stay apart"),
+    "a mean over the batch": (Uses(lambda m, X: m.inner((X - X.mean((0,), True)).flatten(1))), "mixes images"),
     "images that swap places": (Uses(lambda m, X: m.inner(X.flip(0).flatten(1))), "flip"),
-    "a batch that becomes one row": (Uses(lambda m, X: X.reshape(1, -1)[:, :10]), "do not stay apart"),
-    "no images at all": (Uses(lambda m, X: X), "no row of logits"),
+    "a batch that becomes one row": (Uses(lambda m, X: X.reshape(1, -1)[:, :10]), "mixes images"),
+    "no images at all": (Uses(lambda m, X: X), "not return a row of logits"),
 }
 
 

@@ -29,7 +29,7 @@ def linear() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
-def attempts(recipe: Recipe = RECIPE, seeds: int = 3) -> list[TrainingJob]:
+def jobs(recipe: Recipe = RECIPE, seeds: int = 3) -> list[TrainingJob]:
     return [TrainingJob(graph(sequential), recipe, seed) for seed in range(seeds)]
 
 
@@ -42,26 +42,26 @@ def trainer(fashion_mnist: DataSet, tmp_path: Path) -> Iterator[Trainer]:
 @pytest.mark.slow
 def test_the_first_success_ends_a_chain_and_its_result_is_the_same_the_second_time(trainer: Trainer) -> None:
     told: list[str] = []
-    first = trainer.train({"a": attempts(), "b": [TrainingJob(graph(linear), RECIPE, 0)]}, told.append)
-    assert [len(runs) for runs in first.values()] == [1, 1]
-    assert all(runs[-1].accuracy > 0.5 for runs in first.values())
+    first = trainer.train({"a": jobs(), "b": [TrainingJob(graph(linear), RECIPE, 0)]}, told.append)
+    assert [len(results) for results in first.values()] == [1, 1]
+    assert all(results[-1].accuracy > 0.5 for results in first.values())
     assert trainer.trained == 2
     assert any("left" in text for text in told)
-    assert trainer.train({"a": attempts()}) == {"a": first["a"]}
+    assert trainer.train({"a": jobs()}) == {"a": first["a"]}
     assert trainer.trained == 2
 
 
 @pytest.mark.slow
 def test_a_threshold_that_no_seed_reaches_takes_all_tries(trainer: Trainer) -> None:
-    runs = trainer.train({"a": attempts(replace(RECIPE, threshold=0.999, images=200))})["a"]
-    assert [run.seed for run in runs] == [0, 1, 2]
-    assert len({run.accuracy for run in runs}) > 1
+    results = trainer.train({"a": jobs(replace(RECIPE, threshold=0.999, images=200))})["a"]
+    assert [result.seed for result in results] == [0, 1, 2]
+    assert len({result.accuracy for result in results}) > 1
 
 
 @pytest.mark.slow
 def test_a_training_that_diverges_has_no_accuracy(trainer: Trainer) -> None:
-    (run,) = trainer.train({"a": attempts(replace(RECIPE, lr=1e30, decay=False), seeds=1)})["a"]
-    assert (run.finite, run.accuracy) == (False, 0.0)
+    (result,) = trainer.train({"a": jobs(replace(RECIPE, lr=1e30, decay=False), seeds=1)})["a"]
+    assert (result.finite, result.accuracy) == (False, 0.0)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_two_graders_at_once_train_a_model_once(fashion_mnist: DataSet, tmp_path
         return Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path))
 
     with made() as one, made() as other:
-        threads = [threading.Thread(target=each.train, args=({"a": attempts(seeds=1)},)) for each in (one, other)]
+        threads = [threading.Thread(target=each.train, args=({"a": jobs(seeds=1)},)) for each in (one, other)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -83,9 +83,9 @@ def killing(trainer: Trainer, times: int) -> threading.Thread:
 
     def kill() -> None:
         for number in range(times):
-            while len(trainer._workers) <= number:
+            while len(trainer._processes) <= number:
                 time.sleep(0.01)
-            os.kill(trainer._workers[number]._process.pid, signal.SIGKILL)
+            os.kill(trainer._processes[number]._process.pid, signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -95,16 +95,16 @@ def killing(trainer: Trainer, times: int) -> threading.Thread:
 @pytest.mark.slow
 def test_a_process_that_dies_is_replaced_and_costs_nobody_anything(trainer: Trainer) -> None:
     killer = killing(trainer, 2)
-    (run,) = trainer.train({"a": attempts()})["a"]
+    (result,) = trainer.train({"a": jobs()})["a"]
     killer.join()
-    assert run.accuracy > 0.5
-    assert len(trainer._workers) == 3
+    assert result.accuracy > 0.5
+    assert len(trainer._processes) == 3
 
 
 def test_processes_that_go_on_dying_are_our_fault_and_that_is_said(trainer: Trainer) -> None:
     killer = killing(trainer, 3)
     with pytest.raises(SystemFault, match="the process that trains broke"):
-        trainer.train({"a": attempts()})
+        trainer.train({"a": jobs()})
     killer.join()
 
 
@@ -123,5 +123,5 @@ def test_whoever_breaks_off_waits_for_no_training(trainer: Trainer) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trainer.train({"a": attempts(replace(RECIPE, images=20_000, epochs=50))}, break_off)
-    assert all(worker._process.poll() is not None for worker in trainer._workers)
+        trainer.train({"a": jobs(replace(RECIPE, images=20_000, epochs=50))}, break_off)
+    assert all(process._process.poll() is not None for process in trainer._processes)

@@ -137,6 +137,6 @@ def test_a_folder_with_spaces_behind_a_link_can_be_shown(
 
 def test_a_folder_to_show_that_is_not_there_is_our_fault_and_says_so(run: Run, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    with pytest.raises(SandboxFault, match=f"{gone} is to be shown in the sandbox and is not there"):
+    with pytest.raises(SandboxFault, match=f"{gone} should be shown in the sandbox, but is missing"):
         run("1", mode=Mode.QUICK, data_sets={"FashionMNIST": gone})
     assert not os.path.lexists(gone)

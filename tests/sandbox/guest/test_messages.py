@@ -81,7 +81,7 @@ def test_of_messages_that_never_end_only_so_much_is_kept(ends: _Ends) -> None:
     flooding = threading.Thread(target=flood)
     flooding.start()
     assert _received(receiving, 1) == [("iopub", "stream", 7, {})]
-    assert sum(map(len, receiving._begun.values())) < 2**25
+    assert sum(map(len, receiving._unfinished.values())) < 2**25
     flooding.join()
 
 

@@ -64,7 +64,7 @@ TENSORS = {
 
 @pytest.mark.parametrize(("tensor", "values"), TENSORS.values(), ids=TENSORS.keys())
 def test_a_tensor_goes_out_with_its_values_whatever_its_layout(tensor: torch.Tensor, values: Any) -> None:
-    array = Objects().outgoing(tensor)
+    array = Objects().pack(tensor)
     assert isinstance(array, Array)
     back = array_to_tensor(decode(encode(array)))
     expected = torch.arange(8.0).reshape(1, 2, 2, 2) if values is None else torch.tensor(values)
@@ -105,9 +105,9 @@ NUMPY = {
 
 @pytest.mark.parametrize(("array", "expected"), NUMPY.values(), ids=NUMPY.keys())
 def test_a_numpy_array_goes_out_like_a_tensor(array: Any, expected: torch.Tensor) -> None:
-    outgoing = Objects().outgoing(array)
-    assert isinstance(outgoing, Array)
-    back = array_to_tensor(outgoing)
+    packed = Objects().pack(array)
+    assert isinstance(packed, Array)
+    back = array_to_tensor(packed)
     assert (back.shape, back.dtype) == (expected.shape, expected.dtype)
     assert torch.equal(back, expected)
 
@@ -118,8 +118,8 @@ def test_a_numpy_array_goes_out_like_a_tensor(array: Any, expected: torch.Tensor
     ids=["float32", "int64", "bool", "float64"],
 )
 def test_a_numpy_scalar_goes_out_as_a_number(scalar: Any, value: Any) -> None:
-    outgoing = Objects().outgoing(scalar)
-    assert (outgoing, type(outgoing)) == (value, type(value))
+    packed = Objects().pack(scalar)
+    assert (packed, type(packed)) == (value, type(value))
 
 
 Pair = namedtuple("Pair", "first second")
@@ -127,25 +127,25 @@ Pair = namedtuple("Pair", "first second")
 
 def test_containers_go_out_as_tuples_and_dicts() -> None:
     objects = Objects()
-    assert objects.outgoing([1, (2.0, "three"), None, True]) == (1, (2.0, "three"), None, True)
-    assert objects.outgoing(Pair(1, [2])) == (1, (2,))
-    assert objects.outgoing(torch.Size([2, 3])) == (2, 3)
-    assert objects.outgoing(OrderedDict(a=1, b={2: 3})) == {"a": 1, "b": {"2": 3}}
+    assert objects.pack([1, (2.0, "three"), None, True]) == (1, (2.0, "three"), None, True)
+    assert objects.pack(Pair(1, [2])) == (1, (2,))
+    assert objects.pack(torch.Size([2, 3])) == (2, 3)
+    assert objects.pack(OrderedDict(a=1, b={2: 3})) == {"a": 1, "b": {"2": 3}}
 
 
 def test_what_is_no_data_goes_out_as_a_handle_that_leads_back_to_it() -> None:
     objects = Objects()
     things = [nn.Linear(1, 1), nn.Linear, len, {1}, object(), 2**5000, list(range(10_001)), 1j]
-    handles = [objects.outgoing(thing) for thing in things]
+    handles = [objects.pack(thing) for thing in things]
     assert [handle.kind for handle in handles] == ["module", "class", "function", *["object"] * 5]
     assert [handle.type_name for handle in handles[:4]] == ["Linear", "type", "builtin_function_or_method", "set"]
-    assert all(objects.incoming(handle) is thing for handle, thing in zip(handles, things, strict=True))
+    assert all(objects.unpack(handle) is thing for handle, thing in zip(handles, things, strict=True))
 
 
 def test_what_contains_itself_goes_out_in_bounded_depth() -> None:
     endless: list[Any] = [1]
     endless.append(endless)
-    encode(Objects().outgoing(endless))
+    encode(Objects().pack(endless))
 
 
 def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
@@ -153,7 +153,7 @@ def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
     layer = nn.Linear(1, 1)
     kept = objects.keep(layer)
     assert isinstance(kept, Handle)
-    came = objects.incoming({"args": (kept, Array("uint8", (1,), b"\2")), "x": 1})
+    came = objects.unpack({"args": (kept, Array("uint8", (1,), b"\2")), "x": 1})
     assert came["args"][0] is layer
     assert came["args"][1].tolist() == [2]
     assert came["x"] == 1
@@ -162,7 +162,7 @@ def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
 def _sent_and_kept() -> tuple[Any, Any]:
     array = tensor_to_array(torch.tensor([1.0, 2.0, float("nan")]))
     sent = ((array, 3, (array, {"deep": array})), {"K": array})
-    return sent, Objects().incoming(sent)
+    return sent, Objects().unpack(sent)
 
 
 def test_arguments_that_were_only_read_are_unchanged() -> None:

@@ -275,9 +275,9 @@ def test_answers_of_the_wrong_form_are_malformed(run: Any, operation: str) -> No
     import torch
     from grader.sandbox.guest import snapshot
     answers = iter([{", ".join(answers)}])
-    def forged(self, request): return self._objects.outgoing(next(answers))
-    assert hasattr(snapshot._Test, "_do_{operation}")
-    snapshot._Test._do_{operation} = forged
+    def forged(self, request): return self._objects.pack(next(answers))
+    assert hasattr(snapshot._TestProcess, "_do_{operation}")
+    snapshot._TestProcess._do_{operation} = forged
     def f(X): return X
     """
     inputs = (1,) if operation in ("gradients", "operations") else ()
@@ -289,12 +289,12 @@ def test_answers_of_the_wrong_form_are_malformed(run: Any, operation: str) -> No
 def test_a_forged_sketch_is_whatever_it_says_and_is_asked_like_anything_else(run: Any) -> None:
     forging = """
     from grader.sandbox.guest import snapshot
-    from grader.sandbox.protocol import encoding as wire
-    handles = wire.Handle(10**6, "module", "Net"), wire.Handle(0, "module", "Net")
+    from grader.sandbox.protocol import encoding
+    handles = encoding.Handle(10**6, "module", "Net"), encoding.Handle(0, "module", "Net")
     answers = iter([5, "text", None, (1, 2), {"a": 1}, *handles])
     def forged(self, request): return next(answers)
-    assert hasattr(snapshot._Test, "_do_sketch")
-    snapshot._Test._do_sketch = forged
+    assert hasattr(snapshot._TestProcess, "_do_sketch")
+    snapshot._TestProcess._do_sketch = forged
     def f(X): return X
     """
     with run(forging).student("f") as student:

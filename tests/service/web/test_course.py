@@ -67,7 +67,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     expect(page.get_by_role("status")).to_contain_text("All 2 done", timeout=SECONDS)
     expect(page.get_by_role("row", name="lee")).to_contain_text("3 of 6 (3 open)")
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("img", name="How many submissions have which score")).to_be_visible()
+    expect(page.get_by_role("img", name="Number of submissions by score")).to_be_visible()
 
     # What was written is marked.
     page.get_by_role("link", name="Marking").click()

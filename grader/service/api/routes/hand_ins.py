@@ -99,7 +99,7 @@ def hand_in_batch(
         new = [
             # A student reads what has the person of their token: the login, where the LMS gave one.
             NewSubmission(each.key, each.name, each.identifiers, each.files, each.identifiers.get("login", each.key))
-            for each in found.handed_in
+            for each in found.submissions
         ]
         accepted = accept_batch(service.store, token, place, form.training, form.title, new, idempotency_key)
     service.dispatch()
@@ -128,7 +128,7 @@ def hand_in_submission(
     with service.unpacking:
         found = collect_upload(upload, service.settings)
         who = token.person or token.name
-        new = NewSubmission("submission", who, {}, _together(found.handed_in), token.person)
+        new = NewSubmission("submission", who, {}, _together(found.submissions), token.person)
         accepted = accept_batch(service.store, token, place, form.training, form.title, [new], idempotency_key)
     service.dispatch()
     (kept,) = find_submissions(service.store, accepted.batch)
@@ -147,5 +147,5 @@ def _together(handed_in: tuple[CollectedSubmission, ...]) -> list[tuple[str, byt
 
 
 def _notices(found: Collection) -> list[str]:
-    notices = [*found.notices, *(f"{each.key}: {notice}" for each in found.handed_in for notice in each.notices)]
+    notices = [*found.notices, *(f"{each.key}: {notice}" for each in found.submissions for notice in each.notices)]
     return notices[:_SHOWN_NOTICES]

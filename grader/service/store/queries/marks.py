@@ -1,7 +1,7 @@
 """Marks: what a person gives the items that no test judges, for staff at once, for students once it is published.
 
 A mark belongs to a submission and an item, not to a report: it outlives a regrade. It joins the report whenever that is
-read (`grader.results.marks.marked`), and sums of points are joined here, by the same rule.
+read (`grader.results.marks.add_marks`), and sums of points are joined here, by the same rule.
 """
 
 from __future__ import annotations

@@ -117,9 +117,9 @@ def test_as_written_a_training_ends_where_it_has_nothing_more_to_reach(
 
 def test_the_time_of_a_cell_is_shared_by_its_trainings_and_all_else() -> None:
     now = time.monotonic()
-    assert Cutoff(Mode.FULL, now - 91, 100).reached(1) == "budget"
-    assert Cutoff(Mode.FULL, now - 80, 100).reached(10**9) == ""
-    assert Cutoff(Mode.QUICK, now - 91, 100).reached(1) == "budget"
+    assert Cutoff(Mode.FULL, now - 91, 100).find_reason(1) == "budget"
+    assert Cutoff(Mode.FULL, now - 80, 100).find_reason(10**9) == ""
+    assert Cutoff(Mode.QUICK, now - 91, 100).find_reason(1) == "budget"
 
 
 def test_a_loss_that_is_no_number_now_and_then_ends_nothing() -> None:

@@ -17,7 +17,7 @@ from torch.optim import optimizer as optimizers
 from d2l import torch as d2l
 tracker = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
              and type(c.__self__).__name__ == "{TRACKER_CLASS}")
-recorder = tracker._recorder
+training_hooks = tracker._hooks
 
 def trained(make, steps=6):
     torch.manual_seed(1); random.seed(1); numpy.random.seed(1)
@@ -46,12 +46,12 @@ def cells_that_train() -> tuple[str, ...]:
     watched = (
         "during = hooks()\na, drawn_a, others_a = trained(sgd)\nb, drawn_b, others_b = trained(adam)\nafter = hooks()"
     )
-    return (START, "tracker.watched = True", watched, "tracker._recorder = None", watched)
+    return (START, "tracker.watched = True", watched, "tracker._hooks = None", watched)
 
 
 def test_a_training_that_is_watched_is_the_same_bit_for_bit(run: Run) -> None:
     training = "a, drawn_a, others_a = trained(sgd)\nb, drawn_b, others_b = trained(adam)"
-    made = run(START, "pass", training, "tracker._recorder = None", training, mode=Mode.QUICK)
+    made = run(START, "pass", training, "tracker._hooks = None", training, mode=Mode.QUICK)
     assert set(made.messages()) == {""}
     values = {(cell, name): value for cell, name, value in made.recorded()}
     assert len([each for each in made.work.trainings() if each.cell == 2]) == 2
@@ -112,7 +112,7 @@ def test_a_cell_may_train_several_models(run: Run) -> None:
 
 def test_where_data_is_withheld_nothing_is_watched(run: Run) -> None:
     made = run(
-        START.replace("recorder = tracker._recorder", "assert tracker._recorder is None"), "numbers = trained(sgd)"
+        START.replace("training_hooks = tracker._hooks", "assert tracker._hooks is None"), "numbers = trained(sgd)"
     )
     assert set(made.messages()) == {""}
     assert made.work.trainings() == ()

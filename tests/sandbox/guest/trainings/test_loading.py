@@ -74,7 +74,7 @@ def test_weights_are_those_of_a_stock_training_bit_for_bit(
 ) -> None:
     iterator, expected = digests["stock"][name]
     assert iterator in ("_MultiProcessingDataLoaderIter", "_SingleProcessDataLoaderIter")
-    assert digests["fast"][name] == ("_BatchIterator", expected)
+    assert digests["fast"][name] == ("_FastPass", expected)
 
 
 def test_what_is_recognised_is_made_in_this_process(run: Run, fashion_mnist: dict[str, Path]) -> None:
@@ -173,18 +173,18 @@ def test_in_quick_a_training_of_the_book_sees_a_few_batches_and_ends_well(
 def test_the_last_training_batch_is_known_with_its_places(run: Run, fashion_mnist: dict[str, Path], mode: Mode) -> None:
     cells = [
         """
-        from grader.sandbox.guest.trainings.loading import Batches
-        assert Batches.latest() is None
+        from grader.sandbox.guest.trainings.loading import LatestBatch
+        assert LatestBatch.latest() is None
         part = Subset(train, range(1000, 2000))
         X, y = next(iter(DataLoader(part, 32, shuffle=True, num_workers=2)))
-        kept = Batches.latest()
+        kept = LatestBatch.latest()
         assert kept.images is X and kept.labels is y and kept.data_set is train
         assert torch.equal(train.targets[list(kept.indices)], y) and min(kept.indices) >= 1000
         assert torch.equal(torch.stack([train[n][0] for n in kept.indices]), X)
         """,
-        "next(iter(DataLoader(test, 32)))\nassert Batches.latest() is kept",
-        "next(iter(DataLoader(toy, 32)))\nassert Batches.latest() is kept",
-        "next(iter(DataLoader(Wrapped(), 32)))\nassert Batches.latest() is None",
+        "next(iter(DataLoader(test, 32)))\nassert LatestBatch.latest() is kept",
+        "next(iter(DataLoader(toy, 32)))\nassert LatestBatch.latest() is kept",
+        "next(iter(DataLoader(Wrapped(), 32)))\nassert LatestBatch.latest() is None",
     ]
     made = run(IMPORTS, *cells, mode=mode, data_sets=fashion_mnist)
     assert list(zip(made.statuses(), made.messages(), strict=True)) == [("ok", "")] * 5
@@ -194,9 +194,9 @@ def test_the_last_training_batch_is_known_for_other_transforms_too_in_quick(
     run: Run, fashion_mnist: dict[str, Path]
 ) -> None:
     cell = """
-    from grader.sandbox.guest.trainings.loading import Batches
+    from grader.sandbox.guest.trainings.loading import LatestBatch
     X, y = next(iter(DataLoader(flipped, 32, shuffle=True)))
-    kept = Batches.latest()
+    kept = LatestBatch.latest()
     assert kept.images is X and torch.equal(flipped.targets[list(kept.indices)], y)
     """
     made = run(IMPORTS, cell, mode=Mode.QUICK, data_sets=fashion_mnist)
