@@ -97,7 +97,12 @@ def _given(cell: Any) -> dict[str, str]:
     return given
 
 
+<<<<<<< HEAD
 def test_a_right_item_is_shown_as_text_and_html_with_the_small_print(outputs: dict[str, Any]) -> None:
+=======
+@pytest.mark.slow
+def test_what_is_right_is_said_in_both_forms_with_the_small_print(outputs: dict[str, Any]) -> None:
+>>>>>>> refs/heads/tests
     text, page = outputs["right"]["text/plain"], outputs["right"]["text/html"]
     for each in (text, page):
         assert "✓ corr2d.values  6 / 6" in each
@@ -156,6 +161,7 @@ def test_an_interrupt_ends_the_check_and_nothing_else(outputs: dict[str, Any]) -
     assert outputs["alive"]["text/plain"] == "2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
