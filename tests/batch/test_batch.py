@@ -58,12 +58,8 @@ def child_processes() -> set[str]:
     return {child for thread in threads for child in (thread / "children").read_text().split()}
 
 
-<<<<<<< HEAD
-def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: Assignment, out: Path) -> None:
-=======
 @pytest.mark.slow
-def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: Path) -> None:
->>>>>>> refs/heads/tests
+def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: Assignment, out: Path) -> None:
     everybody = [
         handed_in("kim", 1),
         handed_in("이서연", -1),
@@ -211,12 +207,8 @@ def is_zygote(process: int) -> bool:
         return False
 
 
-<<<<<<< HEAD
-def test_all_processes_share_one_zygote(assignment: Assignment, out: Path) -> None:
-=======
 @pytest.mark.slow
-def test_all_who_grade_share_one_warm_process(assignment: Assignment, out: Path) -> None:
->>>>>>> refs/heads/tests
+def test_all_processes_share_one_zygote(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=False)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
     grade_batch(everybody, assignment, out, noted, jobs=2)
@@ -224,12 +216,8 @@ def test_all_who_grade_share_one_warm_process(assignment: Assignment, out: Path)
     assert len(noted.zygotes) == 1
 
 
-<<<<<<< HEAD
-def test_if_the_shared_zygote_dies_each_process_starts_its_own(assignment: Assignment, out: Path) -> None:
-=======
 @pytest.mark.slow
-def test_where_the_shared_warm_process_dies_each_starts_its_own(assignment: Assignment, out: Path) -> None:
->>>>>>> refs/heads/tests
+def test_if_the_shared_zygote_dies_each_process_starts_its_own(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=True)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
     grade_batch(everybody, assignment, out, noted, jobs=2)
@@ -246,12 +234,8 @@ def loaded(assignment: Assignment) -> Path:
     return loaded
 
 
-<<<<<<< HEAD
-def test_what_all_submissions_need_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
-=======
 @pytest.mark.slow
-def test_what_all_gradings_take_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
->>>>>>> refs/heads/tests
+def test_what_all_submissions_need_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
     noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
     assert {record.status for record in noted.records.values()} == {Status.GRADED}
@@ -273,12 +257,8 @@ def test_what_reads_graphs_is_loaded_if_a_submission_has_a_model(
     assert (folder / "read").exists() is read
 
 
-<<<<<<< HEAD
-def test_if_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
-=======
 @pytest.mark.slow
-def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
->>>>>>> refs/heads/tests
+def test_if_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
     assignment: Assignment, loaded: Path, out: Path
 ) -> None:
     everybody = [handed_in("kim", 1), handed_in("orphaned", 16), handed_in("killed once", 14)]

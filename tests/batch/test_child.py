@@ -212,12 +212,8 @@ def test_a_wrong_assignment_is_reported(load: Callable[..., Process], tmp_path: 
     assert "rubric.toml" in load(assignment=tmp_path).receive_from_loaded(CommandError).message
 
 
-<<<<<<< HEAD
-def test_a_missing_data_set_is_reported(start: Callable[..., Process], tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_a_data_set_that_is_not_where_it_must_be_is_told(start: Callable[..., Process], tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_a_missing_data_set_is_reported(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start(mode=Mode.QUICK, data=tmp_path)
     process.grade(a=RIGHT)
     assert str(tmp_path) in process.outcome().message

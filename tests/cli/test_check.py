@@ -71,12 +71,8 @@ def test_an_error_about_a_file_is_one_harmless_line_whatever_the_file_is_called(
     assert not set("\x1b\u202e") & set(ran.stderr)
 
 
-<<<<<<< HEAD
-def test_a_missing_or_broken_assignment_is_refused(run: Run, tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_an_assignment_that_is_none_or_is_broken_is_refused(run: Run, tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_a_missing_or_broken_assignment_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for folder, content in {"cut": "title = ", "items": 'title = "t"\npoints = 3\n', "empty": ""}.items():
         (tmp_path / folder).mkdir()
@@ -87,12 +83,8 @@ def test_an_assignment_that_is_none_or_is_broken_is_refused(run: Run, tmp_path: 
     refused(run("check", "good.ipynb", "--assignment", "hw4"), "hw4", "does not exist")
 
 
-<<<<<<< HEAD
-def test_an_unwritable_report_file_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_a_report_that_has_nowhere_to_go_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_an_unwritable_report_file_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for target in ("no/such/folder.json", ".", "good.ipynb/report"):
         for option in ("--json", "--html"):
@@ -212,12 +204,8 @@ def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> Non
     assert everything_in(tmp_path) == ["endless.ipynb"]
 
 
-<<<<<<< HEAD
-def test_doctor_lists_every_layer_and_package(run: Run, hw2: Assignment) -> None:
-=======
 @pytest.mark.slow
-def test_doctor_tells_of_every_layer_and_package(run: Run, hw2: Assignment) -> None:
->>>>>>> refs/heads/tests
+def test_doctor_lists_every_layer_and_package(run: Run, hw2: Assignment) -> None:
     ran = run("doctor")
     lines = ran.stdout.splitlines()
     layers = [line for line in lines if line.startswith(("on ", "off"))]

@@ -69,12 +69,8 @@ def files() -> dict[str, bytes]:
     return upstream(DEBIAN)
 
 
-<<<<<<< HEAD
-def test_data_sets_are_listed_with_instructions_for_missing_ones(tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_data_sets_are_listed_with_what_to_do_for_those_that_are_missing(tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_data_sets_are_listed_with_instructions_for_missing_ones(tmp_path: Path) -> None:
     alone, listed = ran(tmp_path, "data"), ran(tmp_path, "data", "list")
     assert (alone.returncode, alone.stderr) == (0, "")
     assert alone.stdout == listed.stdout
@@ -126,12 +122,8 @@ def test_a_terminal_shows_the_progress(files: dict[str, bytes], tmp_path: Path) 
     assert re.search(r"fetching FashionMNIST: \d+ % of 31 MB, about \d+ s left", sent)
 
 
-<<<<<<< HEAD
-def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_a_notebook_may_be_called_what_a_terminal_takes_for_a_command(tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None:
     name = "[bold] \x1b[31m[red].ipynb"
     (tmp_path / name).write_bytes(notebook_bytes(CORR2D))
     code, sent = on_a_terminal(tmp_path, "check", name, "--training", "none", "--json", "report.json")
@@ -139,12 +131,8 @@ def test_a_notebook_may_be_called_what_a_terminal_takes_for_a_command(tmp_path: 
     assert "[bold] [red].ipynb" in sent
 
 
-<<<<<<< HEAD
-def test_doctor_shows_what_trainings_would_use(tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_doctor_tells_what_trainings_would_use(tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_doctor_shows_what_trainings_would_use(tmp_path: Path) -> None:
     lines = ran(tmp_path, "doctor").stdout.splitlines()
     assert f"data set FashionMNIST: {DEBIAN} (Debian's package)" in lines
     assert "data set MNIST: not found; to get it: grader data fetch MNIST" in lines

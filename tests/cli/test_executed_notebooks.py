@@ -22,12 +22,8 @@ def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=120, check=False)
 
 
-<<<<<<< HEAD
-def test_an_executed_notebook_is_a_valid_notebook(tmp_path: Path) -> None:
-=======
 @pytest.mark.slow
-def test_a_notebook_as_it_ran_is_a_valid_notebook(tmp_path: Path) -> None:
->>>>>>> refs/heads/tests
+def test_an_executed_notebook_is_a_valid_notebook(tmp_path: Path) -> None:
     (tmp_path / "hw2.ipynb").write_bytes(notebook_bytes("print('shown')", "1 / 0"))
     answer = check(tmp_path, "hw2.ipynb", "--executed", "made/executed")
     assert answer.returncode == 1, answer.stderr

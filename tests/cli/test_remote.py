@@ -351,12 +351,8 @@ def test_a_student_waits_for_the_report_and_sees_it(
     assert student("status", own, "--watch").stdout == shown
 
 
-<<<<<<< HEAD
-def test_a_student_sees_only_their_own_points_and_states(
-=======
 @pytest.mark.slow
-def test_a_student_sees_points_and_states_of_their_own_and_of_nobody_else(
->>>>>>> refs/heads/tests
+def test_a_student_sees_only_their_own_points_and_states(
     run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
 ) -> None:
     assert "there are no submissions" in student("status").stdout

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """`grader check --item`: a real process that shows hints, and reports errors in one line."""
-=======
-"""`grader check --item`: it shows hints, and says in one line what it cannot do."""
->>>>>>> refs/heads/tests
 
 from __future__ import annotations
 
@@ -27,13 +23,8 @@ def check(run_here: Run, tmp_path: Path) -> Run:
     return call
 
 
-<<<<<<< HEAD
-def test_an_item_is_shown_with_the_requested_number_of_hints(folder: Path) -> None:
-    first = run(folder, "--item", "corr2d.values")
-=======
-def test_an_item_is_shown_with_as_many_hints_as_are_asked_for(check: Run) -> None:
+def test_an_item_is_shown_with_the_requested_number_of_hints(check: Run) -> None:
     first = check("--item", "corr2d.values")
->>>>>>> refs/heads/tests
     assert first.returncode == 1, first.stderr
     assert first.stderr == ""
     assert first.stdout.startswith("✗ corr2d.values  0 / 6  corr2d computes the 2-D cross-correlation\n")
@@ -42,13 +33,8 @@ def test_an_item_is_shown_with_as_many_hints_as_are_asked_for(check: Run) -> Non
     assert "expected" in check("--item", "corr2d.values", "--hint", "3").stdout
 
 
-<<<<<<< HEAD
-def test_the_exit_code_depends_on_the_requested_items_only(folder: Path) -> None:
-    ran = run(folder, "--item", "corr2d.shape", "--item", "corr2d.sh")
-=======
-def test_items_that_are_right_end_well_whatever_the_others_are(check: Run) -> None:
+def test_the_exit_code_depends_on_the_requested_items_only(check: Run) -> None:
     ran = check("--item", "corr2d.shape", "--item", "corr2d.sh")
->>>>>>> refs/heads/tests
     assert ran.returncode == 0
     assert ran.stdout == "✓ corr2d.shape  3 / 3  corr2d's output has the right shape\n  right\n"
 
@@ -64,13 +50,8 @@ def test_items_that_are_right_end_well_whatever_the_others_are(check: Run) -> No
         (["missing.ipynb", "--watch"], "missing.ipynb: cannot be read"),
     ],
 )
-<<<<<<< HEAD
-def test_invalid_options_are_refused_in_one_line(folder: Path, arguments: list[str], reason: str) -> None:
-    ran = run(folder, *arguments)
-=======
-def test_what_makes_no_sense_is_said_in_a_line(check: Run, arguments: list[str], reason: str) -> None:
+def test_invalid_options_are_refused_in_one_line(check: Run, arguments: list[str], reason: str) -> None:
     ran = check(*arguments)
->>>>>>> refs/heads/tests
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert reason in ran.stderr

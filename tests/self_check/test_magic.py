@@ -97,12 +97,8 @@ def _given(cell: Any) -> dict[str, str]:
     return given
 
 
-<<<<<<< HEAD
-def test_a_right_item_is_shown_as_text_and_html_with_the_small_print(outputs: dict[str, Any]) -> None:
-=======
 @pytest.mark.slow
-def test_what_is_right_is_said_in_both_forms_with_the_small_print(outputs: dict[str, Any]) -> None:
->>>>>>> refs/heads/tests
+def test_a_right_item_is_shown_as_text_and_html_with_the_small_print(outputs: dict[str, Any]) -> None:
     text, page = outputs["right"]["text/plain"], outputs["right"]["text/html"]
     for each in (text, page):
         assert "✓ corr2d.values  6 / 6" in each

@@ -117,12 +117,8 @@ def test_no_verdict_is_older_than_the_file(watching: Watching, distance: str) ->
     assert verdicts(fresh)["corr2d.values"] is not Verdict.PASSED
 
 
-<<<<<<< HEAD
-def test_effects_that_the_analysis_misses_are_found_a_moment_later(watching: Watching) -> None:
-=======
 @pytest.mark.slow
-def test_what_no_reading_finds_is_put_right_a_moment_later(watching: Watching) -> None:
->>>>>>> refs/heads/tests
+def test_effects_that_the_analysis_misses_are_found_a_moment_later(watching: Watching) -> None:
     events = watching.events()
     first = following(events)
     watching.save(CELLS[0], "for each in [torch]:\n    each.zeros = None", *CELLS[2:])
@@ -195,12 +191,8 @@ def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
     assert following(events).judged == frozenset()
 
 
-<<<<<<< HEAD
-def test_an_item_has_the_same_result_alone_and_among_all(hw2: Assignment, zygote: Zygote) -> None:
-=======
 @pytest.mark.slow
-def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: Assignment, zygote: Zygote) -> None:
->>>>>>> refs/heads/tests
+def test_an_item_has_the_same_result_alone_and_among_all(hw2: Assignment, zygote: Zygote) -> None:
     example = read_submission([EXAMPLE])
     whole = {item.id: item for item in grade(example, hw2, zygote).items}
     for only in (

@@ -58,14 +58,6 @@ def graded_now(service: Service, batch: str) -> bool:
 
 
 def trainings(pid: int) -> list[int]:
-<<<<<<< HEAD
-    """Return the training processes below this process."""
-    return [
-        each
-        for each in descendants(pid)
-        if b"grader.training.trainer_process" in Path(f"/proc/{each}/cmdline").read_bytes()
-    ]
-=======
     """Return the processes below one that train."""
     return [child for child in descendants(pid) if b"grader.training.trainer_process" in command_line(child)]
 
@@ -76,7 +68,6 @@ def command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
->>>>>>> refs/heads/tests
 
 
 def gone(pids: list[int]) -> bool:

@@ -92,12 +92,8 @@ def killing(trainer: Trainer, times: int) -> threading.Thread:
     return thread
 
 
-<<<<<<< HEAD
-def test_a_process_that_dies_is_replaced_and_costs_nothing(trainer: Trainer) -> None:
-=======
 @pytest.mark.slow
-def test_a_process_that_dies_is_replaced_and_costs_nobody_anything(trainer: Trainer) -> None:
->>>>>>> refs/heads/tests
+def test_a_process_that_dies_is_replaced_and_costs_nothing(trainer: Trainer) -> None:
     killer = killing(trainer, 2)
     (result,) = trainer.train({"a": jobs()})["a"]
     killer.join()
@@ -121,12 +117,8 @@ def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_pa
         pass
 
 
-<<<<<<< HEAD
-def test_an_interrupt_waits_for_no_training(trainer: Trainer) -> None:
-=======
 @pytest.mark.slow
-def test_whoever_breaks_off_waits_for_no_training(trainer: Trainer) -> None:
->>>>>>> refs/heads/tests
+def test_an_interrupt_waits_for_no_training(trainer: Trainer) -> None:
     def break_off(text: str) -> None:
         raise KeyboardInterrupt
 
