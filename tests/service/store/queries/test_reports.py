@@ -141,5 +141,5 @@ def test_totals_are_of_the_whole_store(store: Store, instructor: Token) -> None:
     finish_job(store, leased(store, instructor), report())
     hand_in(store, instructor, 2, Mode.FULL)
     found = count_totals(store)
-    assert (found.reports, found.jobs[State.GRADED], found.gradings[State.WAITING]) == (1, 1, 2)
+    assert (found.reports, found.jobs[State.GRADED], found.jobs[State.WAITING]) == (1, 1, 2)
     assert found.oldest_waiting_seconds >= 0
