@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.kills import graded_calmly, graded_under_kills
+from tests.support.random_kills import graded_calmly, graded_under_kills
 from tests.support.running_service import Service, notebooks
 
 

@@ -54,7 +54,12 @@ def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, name
     with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
         deadline = time.monotonic() + _SECONDS
         run_notebook(
-            sandbox, notebook, RunOptions(tuple(names), 0, moments=True), assignment.limits, deadline, execution
+            sandbox,
+            notebook,
+            RunOptions(tuple(names), 0, deferred_snapshots=True),
+            assignment.limits,
+            deadline,
+            execution,
         )
         wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
         assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"

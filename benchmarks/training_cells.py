@@ -40,9 +40,10 @@ TRAININGS = {
     "VGG-11": Training("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
 }
 FAST = """
-from grader.sandbox import drawing, loading
-loading.install(get_ipython(), "full")
-drawing.install(get_ipython())
+from grader.sandbox.guest import drawing
+from grader.sandbox.guest.trainings import loading
+loading.install_fast_loading(get_ipython(), "full")
+drawing.defer_drawing(get_ipython())
 """
 # The book's cells with fewer images and in one epoch; validated on a sixth as many, which is the book's share.
 PREPARE = """

@@ -24,9 +24,9 @@ import reference
 from grader.assignment import find_assignment
 from grader.models.fit import fit, predict
 from grader.models.recipe import Mode, Recipe
-from grader.testing.book import make_graph
 from grader.training.cache import TrainingJob
 from grader.training.datasets import find_data_set
+from grader.training.departures import make_graph
 from grader.training.graph import Graph, Node
 from grader.training.graph_reader import resize
 from grader.training.network import Network

@@ -20,6 +20,13 @@ collect_ignore_glob = ["assignments/*"]
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that fills in what golden submissions get (see tests/test_submissions.py)."""
+    parser.addoption(
+        "--write-expected", action="store_true", help="write tests/submissions/*/expected.json from what is graded now"
+    )
+
+
 @pytest.fixture(scope="session")
 def hw2() -> Assignment:
     """The assignment that submissions are graded with."""

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from grader.render.html import render_html
 from grader.render.terminal import render_terminal
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _FLOODS = {

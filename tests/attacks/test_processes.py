@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _NOTHING = "RuntimeError: LOOT []"
@@ -235,7 +235,7 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
         """
         import gc, os, socket, threading, time
         from grader.sandbox.protocol.encoding import encode
-        agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
+        tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ready, told = os.pipe()
         pid = os.fork()
@@ -246,8 +246,8 @@ def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
                 except RuntimeError:
                     os.write(told, b"x")
                     time.sleep(3600)
-        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid, "moments": ()}
-        socket.send_fds(agent._packets.socket, [encode(note)], [ours.fileno()])
+        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
+        socket.send_fds(tracker._packets.socket, [encode({**note, "pid": pid})], [ours.fileno()])
         os.read(ready, 1)
         os._exit(0)
         """,

@@ -91,7 +91,7 @@ def test_the_template_imports_what_every_instructor_has() -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "/tmp/a", "../a", "-a", "_a", "a.b", "a\n", "a\x1b[31m"])
 def test_a_name_that_is_no_folder_s_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is no name for an assignment: give letters"):
+    with pytest.raises(InputError, match="cannot be the name of an assignment: use letters"):
         new_assignment(name, tmp_path)
     assert everything_in(tmp_path) == []
 
@@ -116,9 +116,9 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
 def test_a_folder_in_which_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(InputError, match="is no folder: make it first"):
+        with pytest.raises(InputError, match="is not a folder: create it first"):
             new_assignment("first", folder)
-    with pytest.raises(InputError, match="cannot make /proc/first: "):
+    with pytest.raises(InputError, match="cannot create /proc/first: "):
         new_assignment("first", Path("/proc"))
     with pytest.raises(InputError, match="File name too long"):
         new_assignment("a" * 300, tmp_path)

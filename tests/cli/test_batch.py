@@ -55,7 +55,7 @@ def test_a_class_is_graded(tmp_path: Path) -> None:
     assert str(tmp_path / "reports" / "summary.html") in ran.stderr
     assert json.loads((tmp_path / "reports" / "student-1.json").read_text())["score"] == 2
     again = batch(class_, "--out", tmp_path / "reports")
-    assert "2 submissions, 2 of them done before" in again.stderr
+    assert "2 submissions, 2 of them already graded" in again.stderr
     assert (again.returncode, again.stdout) == (0, "")
 
 
@@ -114,7 +114,7 @@ def test_a_batch_that_is_stopped_leaves_no_process_and_goes_on(tmp_path: Path, n
     assert 2 <= done < 5
     again = batch(class_, "--out", out)
     assert again.returncode == 0, again.stderr
-    assert f"5 submissions, {done} of them done before" in again.stderr
+    assert f"5 submissions, {done} of them already graded" in again.stderr
     assert (out / JOURNAL).read_bytes().count(b"\n") == 5
     assert len(list(out.glob("student-*.json"))) == 5
 

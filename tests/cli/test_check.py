@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -19,47 +17,14 @@ from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
+from tests.support.command_line import GRADER, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import SUBMISSIONS
 from tests.support.processes import descendants, wait_until
 
-GRADER = Path(sys.executable).with_name("grader")
-SECONDS = 120
-
-Ran = subprocess.CompletedProcess[str]
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run the grader in an empty folder of its own, with nobody at the keyboard."""
-
-    def call(*arguments: str | Path, **variables: str) -> Ran:
-        return subprocess.run(
-            [GRADER, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200", **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
-
-    return call
-
 
 def everything_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def refused(ran: Ran, *parts: str) -> None:
-    """Require one clear line on standard error, nothing else, and the exit code of wrong input."""
-    assert ran.returncode == 2, ran.stderr
-    assert ran.stdout == ""
-    assert ran.stderr.startswith("grader: ")
-    assert ran.stderr.count("\n") == 1
-    for part in parts:
-        assert part in ran.stderr
 
 
 @pytest.mark.parametrize(

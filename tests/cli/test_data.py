@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.training.idx import FILES
-from tests.support.mirror import serving, upstream
+from tests.support.data_set_mirror import serving, upstream
 from tests.support.notebooks import CORR2D, notebook_bytes
 
 GRADER = Path(sys.executable).with_name("grader")

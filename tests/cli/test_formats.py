@@ -21,11 +21,9 @@ from grader.render.gradescope import Visibility
 from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
-from tests.cli.test_check import Ran, Run, refused, run
+from tests.support.command_line import Ran, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import ROOT
-
-__all__ = ["run"]  # the fixture
 
 SCHEMA = json.loads((ROOT / "tests" / "render" / "gradescope.schema.json").read_text("utf-8"))
 TEMPLATE = ROOT / "grader" / "authoring" / "template"
@@ -174,9 +172,9 @@ def test_help_lists_gradescopes_rules_of_visibility() -> None:
 def test_what_is_pending_counts_neither_way(
     text: str, items: list[tuple[Verdict, float, float]], reached: bool
 ) -> None:
-    least, report = MinimumScore.parse(text, 100), report_of(*items)
-    assert least.reached(report) is reached
-    assert least.told(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
+    minimum, report = MinimumScore.parse(text, 100), report_of(*items)
+    assert minimum.is_reached(report) is reached
+    assert minimum.describe(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
 
 
 @pytest.mark.parametrize("text", ["", "%", "60 points", "٦٠", "1,5", "+5", "0x10", "60%%", "inf"])

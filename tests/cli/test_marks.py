@@ -117,7 +117,7 @@ def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_aga
         ("lee", "## Discussion\n\nanswer of lee", ""),
     ]
     ran = course.apply(kim="1.5")
-    assert (ran.returncode, ran.stdout) == (1, "1 marks applied; 1 answers still wait\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (1, "1 marks applied; 1 answers not marked yet\n"), ran.stderr
     assert course.scores() == {"kim": 2.5, "lee": 1}
     page = (course.reports / "kim.html").read_text("utf-8")
     assert "&lt;b&gt;to&lt;/b&gt; kim" in page
@@ -130,7 +130,7 @@ def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_aga
     assert "another answer" in (course.reports / "kim.html").read_text("utf-8")
 
     ran = course.apply(lee="0", kim="2")
-    assert (ran.returncode, ran.stdout) == (0, "2 marks applied; 0 answers still wait\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "2 marks applied; 0 answers not marked yet\n"), ran.stderr
     assert course.scores() == {"kim": 3, "lee": 1}
     kept = json.loads((course.reports / "marks.json").read_text("utf-8"))
     assert {key: [(mark["points"], mark["by"]) for mark in marks] for key, marks in kept.items()} == {

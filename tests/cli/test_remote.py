@@ -178,7 +178,7 @@ def test_a_folder_handed_in_twice_is_one_batch_and_another_title_makes_another(r
     first = run("submit", handed_in, "--title", "Week 3", "--json", "-")
     assert json.loads(first.stdout)["submissions"] == 2
     again = run("submit", handed_in, "--title", "Week 3")
-    assert f"batch {id_of(first)}: 2 submissions (handed in before" in again.stdout
+    assert f"batch {id_of(first)}: 2 submissions (submitted before" in again.stdout
     other = run("submit", handed_in, "--title", "Week 4", "--json", "-")
     assert id_of(other) != id_of(first)
 
@@ -269,7 +269,7 @@ def test_a_batch_is_fetched_whole_and_again_for_nothing(
 
 def test_what_is_cancelled_is_not_graded(run: Run, service: Service, handed_in: Path) -> None:
     batch = id_of(run("submit", handed_in, "--title", "cancelled", "--json", "-"))
-    assert "2 gradings cancelled" in run("cancel", batch).stdout
+    assert "2 jobs cancelled" in run("cancel", batch).stdout
     assert run("status", batch).returncode == 1
     assert run("cancel", "no-such-batch").returncode == 2
 
@@ -280,7 +280,7 @@ def test_a_regrade_shows_before_it_is_published_whose_points_change(
     batch = id_of(run("submit", handed_in, "--title", "regraded", "--json", "-"))
     service.end(points=2, revision="an earlier one")
     asked = run("regrade", batch)
-    assert "2 submissions are graded again" in asked.stdout, asked.stderr
+    assert "grading 2 submissions again" in asked.stdout, asked.stderr
     service.end(points=4, revision="a later one")
     looked = run("publish", batch, "--dry-run")
     assert re.search(rf"{KOREAN} +{KOREAN} +2 +→ +4", looked.stdout), looked.stderr
@@ -308,7 +308,7 @@ def test_what_was_fetched_is_a_gradebook(run: Run, service: Service, tmp_path: P
 
 def test_a_student_hands_in_all_notebooks_as_one_submission_and_once(student: Run, notebooks: list[Path]) -> None:
     own = id_of(student("submit", *notebooks, "--json", "-"), "submission")
-    assert f"submission {own} (handed in before; another --title" in student("submit", *notebooks).stdout
+    assert f"submission {own} (submitted before; use another --title" in student("submit", *notebooks).stdout
     told = json.loads(student("status", own, "--json", "-").stdout)
     assert [each["name"] for each in told["notebooks"]] == ["hw2_ch7.ipynb", "hw2_ch8.ipynb"]
     (listed,) = json.loads(student("status", "--json", "-").stdout)
@@ -391,7 +391,7 @@ def test_a_student_cancels_their_own_and_is_told_what_is_for_staff(
     student: Run, service: Service, notebooks: list[Path]
 ) -> None:
     accepted = json.loads(student("submit", *notebooks, "--json", "-").stdout)
-    assert "1 gradings cancelled" in student("cancel", accepted["submission"]).stdout
+    assert "1 jobs cancelled" in student("cancel", accepted["submission"]).stdout
     assert student("status", accepted["submission"]).returncode == 1
     for command in (("regrade",), ("publish",), ("publish", "--dry-run")):
         told = student(*command, accepted["batch"])

@@ -55,7 +55,7 @@ def test_items_that_are_right_end_well_whatever_the_others_are(folder: Path) -> 
         (["--item", "corr3d"], "no item of hw2 is called 'corr3d': did you mean corr2d"),
         (["--item", "corr2d", "--json", "r.json"], "--item and --watch show hints on the terminal"),
         (["--watch", "--min-score", "60"], "--item and --watch show hints on the terminal"),
-        (["--hint", "2"], "--hint tells more about one item: give --item ID as well"),
+        (["--hint", "2"], "--hint needs --item: give --item ID as well"),
         (["--watch", "--assignment", "hw9"], "no assignment named 'hw9'"),
         (["missing.ipynb", "--watch"], "missing.ipynb: cannot be read"),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kills import graded_calmly, graded_under_kills
 from tests.support.postgresql import server
+from tests.support.random_kills import graded_calmly, graded_under_kills
 from tests.support.running_service import Service, notebooks
 
 SUBMISSIONS, KILLS, SEED = 30, 8, 1

@@ -17,7 +17,7 @@ from grader.judging.judge import judge
 from grader.judging.local import LocalStudent
 from grader.results.report import ItemResult, Report, Verdict
 from grader.student import Definition, Fault, StudentFault
-from tests.support.in_process import InProcessWork
+from tests.support.in_process_work import InProcessWork
 
 ANSWERS = """
     import torch

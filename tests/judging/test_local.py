@@ -15,7 +15,7 @@ from grader.judging.local import LocalRemote, LocalStudent
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.student import Fault, Recorded, StudentFault
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, ran
 
 WORK = """
 import numpy as np

@@ -40,7 +40,7 @@ def test_lines_follow_the_events() -> None:
             ("cancelled", "c"),
             ("done", "None"),
         ):
-            progress.happened(kind, submission)
+            progress.update(kind, submission)
     assert shown(lines).splitlines() == [
         "0 of 3 done",
         "1 of 3 done",
@@ -53,7 +53,7 @@ def test_what_happened_before_is_not_told_as_if_it_happened_now() -> None:
     lines = console()
     with BatchProgress(lines, about(4, graded=2, leased=1)) as progress:
         for kind, submission in (("graded", "a"), ("graded", "b"), ("claimed", "c"), ("graded", "c")):
-            progress.happened(kind, submission)
+            progress.update(kind, submission)
     assert shown(lines).splitlines() == ["2 of 4 done, 1 being graded", "3 of 4 done"]
 
 
@@ -62,7 +62,7 @@ def test_a_regrade_is_counted_from_its_start() -> None:
     with BatchProgress(lines, about(2)) as progress:
         for kind in ("graded", "regrade", "graded"):
             for submission in "ab":
-                progress.happened(kind, submission)
+                progress.update(kind, submission)
     assert shown(lines).splitlines()[-1] == "2 of 2 done"
 
 
@@ -70,8 +70,8 @@ def test_a_large_batch_tells_a_hundred_lines() -> None:
     lines = console()
     with BatchProgress(lines, about(1000)) as progress:
         for number in range(1000):
-            progress.happened("claimed", str(number))
-            progress.happened("graded", str(number))
+            progress.update("claimed", str(number))
+            progress.update("graded", str(number))
     assert len(shown(lines).splitlines()) == 101
 
 
@@ -80,7 +80,7 @@ def test_a_terminal_gets_a_bar() -> None:
     with BatchProgress(screen, about(2)) as progress:
         for kind in ("claimed", "graded"):
             for submission in "ab":
-                progress.happened(kind, submission)
+                progress.update(kind, submission)
     assert "2/2" in shown(screen)
 
 

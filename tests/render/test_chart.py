@@ -85,7 +85,7 @@ def test_the_words_say_what_the_lines_show() -> None:
         "accuracy", "epoch", [ChartLine("seed 0", [0.5, 1.0], [0.1, 0.7], 0.731), ChartLine("seed 1", [1.0], [NAN])]
     )
     assert chart.spoken == (
-        "accuracy by epoch: seed 0 from 0.1 to 0.7, ended with 0.731; seed 1 1 of 1 points are no numbers"
+        "accuracy by epoch: seed 0 from 0.1 to 0.7, ended with 0.731; seed 1 1 of 1 points are not numbers"
     )
 
 

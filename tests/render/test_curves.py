@@ -42,7 +42,7 @@ def test_what_is_told_of_a_training_is_there() -> None:
     assert (told.recipe, told.threshold) == ("1 epoch of 20,000 images", 0.6)
     assert told.evidence == "trained here from the model's graph"
     (run,) = told.runs
-    assert told.reached(run) == "seed 0: accuracy 0.731 (0.6 needed)"
+    assert told.describe(run) == "seed 0: accuracy 0.731 (0.6 needed)"
     assert [chart.title for chart in told.charts] == ["loss", "accuracy"]
     assert told.charts[0].threshold is None
     assert told.charts[1].threshold

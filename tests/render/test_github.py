@@ -126,4 +126,4 @@ def test_a_summary_keeps_to_what_github_takes() -> None:
     report = report_of(*[item(Verdict.FAILED, 0, "과" * 1900)] * 400)
     assert SUMMARY_BYTES - 10_000 < len(render_step_summary(report).encode()) <= SUMMARY_BYTES
     assert len(render_step_summary(report, 500_000).encode()) <= SUMMARY_BYTES - 500_000
-    assert "no room" in render_step_summary(report)
+    assert "do not fit here" in render_step_summary(report)

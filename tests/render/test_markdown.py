@@ -122,7 +122,7 @@ def test_what_finds_no_room_is_counted(most: int) -> None:
     shown = len(Page(text).rows) - 1
     assert most - 400 < len(text.encode()) <= most
     assert 0 < shown < 1000
-    assert f"no room for {1000 - shown} more items" in text
+    assert f"{1000 - shown} more items do not fit here" in text
 
 
 def test_what_fits_exactly_is_shown_whole() -> None:
@@ -130,4 +130,4 @@ def test_what_fits_exactly_is_shown_whole() -> None:
     text = render_markdown(report)
     assert render_markdown(report, len(text.encode())) == text
     assert "a notice" in text
-    assert "no room" in render_markdown(report, len(text.encode()) - 1)
+    assert "do not fit here" in render_markdown(report, len(text.encode()) - 1)

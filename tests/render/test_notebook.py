@@ -9,7 +9,7 @@ import pytest
 
 from grader.render import notebook
 from grader.render.notebook import render_notebook
-from tests.render.test_html import Page
+from tests.support.html_pages import Page
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(20)).decode()

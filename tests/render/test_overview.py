@@ -133,11 +133,11 @@ def test_links_lead_to_the_reports_beside_it_and_nowhere_else() -> None:
     ("discrimination", "judged", "word"),
     [
         (0.5, 30, "tells strong from weak"),
-        (0.1, 30, "says little"),
-        (-0.02, 30, "says little"),
-        (-0.3, 30, "look at this item: negative"),
-        (None, 30, "all alike"),
-        (0.9, 4, "too few to say"),
+        (0.1, 30, "weak"),
+        (-0.02, 30, "weak"),
+        (-0.3, 30, "negative: check this item"),
+        (None, 30, "no differences"),
+        (0.9, 4, "too few submissions"),
         (None, 0, "not judged yet"),
     ],
 )

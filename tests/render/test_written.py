@@ -10,7 +10,7 @@ from rich.console import Console
 from grader.render import render_html, render_terminal
 from grader.render.written import read_written_answer
 from grader.results.report import File, ItemResult, Report, Verdict
-from tests.render.test_html import HOSTILE, Page
+from tests.support.html_pages import HOSTILE, Page
 
 CELLS = [{"file": "hw2.ipynb", "cell": 3}, {"file": "hw2.ipynb", "cell": 5}, {"file": "둘.ipynb", "cell": 1}]
 LONG = "## 토론\n\n" + "합성곱은 이동에 등변이다. " * 500 + "끝"
@@ -55,7 +55,7 @@ def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None
 
 def test_where_nothing_was_found_the_page_says_what_was_looked_for() -> None:
     page = Page(render_html(report_of(Verdict.PENDING, "")))
-    assert "Nothing stands under a heading such as Discussion, Exercises or Takeaways of section 7.2." in page.text
+    assert "There is no text under a heading such as Discussion, Exercises or Takeaways in section 7.2." in page.text
 
 
 def test_what_is_no_such_evidence_shows_nothing() -> None:

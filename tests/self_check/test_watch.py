@@ -57,7 +57,7 @@ DISTANT = {
 
 
 class Watching:
-    """A notebook on disk, and what is told of it."""
+    """A notebook on disk, and the events of watching it."""
 
     def __init__(self, path: Path, assignment: Assignment, zygote: Zygote, names: Collection[str]) -> None:
         self.path = path
@@ -202,13 +202,26 @@ def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: A
         assert alone == {name: whole[name] for name in only}
 
 
+def ignore_interrupts() -> None:
+    """Start as what a shell runs in the background does; the command has to end at SIGINT all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.mark.slow
 def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
     path = tmp_path / "homework.ipynb"
     path.write_bytes(notebook_bytes(CORR2D))
-    command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=tmp_path, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+    command = [str(GRADER), "check", path.name, "--watch", "--item", "corr2d"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=ignore_interrupts,
+    ) as process:
+        assert process.stdout
         try:
             lines = [process.stdout.readline()]
             path.write_bytes(notebook_bytes(CORR2D.replace("* K", "+ K")))

@@ -15,13 +15,15 @@ import pytest
 from grader.errors import InputError
 from grader.service.application import make_application
 from grader.service.settings import Settings
-from tests.service.api.conftest import Api, bearer, free_port, served
+from tests.support.api_server import Api, bearer, free_port, served
 
 GRADES = (
     "torch",
     "numpy",
     "grader.grading",
-    "grader.sandbox",
+    "grader.sandbox.guest",
+    "grader.sandbox.host",
+    "grader.sandbox.jail",
     "grader.testing",
     "grader.training",
 )

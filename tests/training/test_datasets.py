@@ -1,4 +1,4 @@
-"""Data sets come from where they are said to be, whole, and what is withheld is in no folder that a student sees."""
+"""Data sets are read whole from where they must be, and no folder for students has withheld images."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ LABELS = write_header((10_000,)) + bytes(10_000)
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "reason"),
     [
         ("t10k-labels-idx1-ubyte", LABELS[:-1], "is cut or has something after its end"),
         ("t10k-labels-idx1-ubyte", LABELS + b"\0", "larger than this file can be"),
@@ -137,19 +137,19 @@ LABELS = write_header((10_000,)) + bytes(10_000)
     ids=lambda value: value[:30] if isinstance(value, str) else "bytes",
 )
 def test_a_broken_file_is_named_with_what_is_wrong_and_what_to_do(
-    packaged: Path, tmp_path: Path, file: str, content: bytes, said: str
+    packaged: Path, tmp_path: Path, file: str, content: bytes, reason: str
 ) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{file}: .*{said}.*; to get it: sudo apt-get install"):
+    with pytest.raises(InputError, match=rf"{file}: .*{reason}.*; to get it: sudo apt-get install"):
         find_data_set("FashionMNIST", tmp_path)
 
 
 def test_a_file_that_unpacks_to_more_than_there_is_memory_is_refused(packaged: Path, tmp_path: Path) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     bomb = tmp_path / "train-images-idx3-ubyte.gz"
     bomb.unlink()
     million = gzip.compress(bytes(1_000_000), mtime=0)
@@ -159,8 +159,8 @@ def test_a_file_that_unpacks_to_more_than_there_is_memory_is_refused(packaged: P
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(packaged: Path, tmp_path: Path) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     pipe = tmp_path / "t10k-labels-idx1-ubyte"
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="no regular file"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from grader.assignment import Assignment, load_assignment
-from grader.authoring.bundling import Bundled, bundle, write_bundle
+from grader.authoring.bundling import BuiltBundle, bundle, write_bundle
 from grader.authoring.bundling.check.bundle import Bundle
 from grader.authoring.bundling.check.command import main
 from grader.authoring.bundling.check.replay import Replay
@@ -61,7 +62,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
 
 
 @pytest.fixture(scope="module")
-def bundled(first: Assignment) -> Bundled:
+def bundled(first: Assignment) -> BuiltBundle:
     return bundle(first)
 
 
@@ -79,12 +80,12 @@ def whole(hw2: Assignment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def read(made: Bundled) -> Bundle:
-    return Bundle.of(made.files["check/cases.json"].decode())
+def read(made: BuiltBundle) -> Bundle:
+    return Bundle.from_json(made.files["check/cases.json"].decode())
 
 
 def verdicts(checks: Bundle, names: Mapping[str, Any]) -> dict[str, str]:
-    return {result.item: result.verdict for result in checks.judged(names, *names)}
+    return {result.item: result.verdict for result in checks.judge(names, *names)}
 
 
 def notebook(folder: Path, *cells: str) -> Path:
@@ -127,7 +128,7 @@ def hidden_strings(assignment: Assignment) -> set[str]:
 
 
 def test_a_bundle_has_the_visible_items_and_no_string_of_the_hidden_one_or_of_the_reference(
-    first: Assignment, bundled: Bundled
+    first: Assignment, bundled: BuiltBundle
 ) -> None:
     assert [item["id"] for item in read(bundled).items] == ["softmax.values", "accuracy"]
     text = "\n".join(every_text(bundled.files))
@@ -135,9 +136,9 @@ def test_a_bundle_has_the_visible_items_and_no_string_of_the_hidden_one_or_of_th
     assert {secret for secret in secret_lines(first) | hidden_strings(first) if secret in text} == set()
 
 
-def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: Bundled) -> None:
+def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: BuiltBundle) -> None:
     inputs = [
-        Replay({})._value(step["args"])
+        Replay({})._decode(step["args"])
         for item in read(bundled).items
         for case in item["cases"]
         for step in case["steps"]
@@ -146,7 +147,7 @@ def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: Bundled) -> None:
     assert max(float(X.abs().max()) for X, *_ in inputs) < 100  # the hidden cases' are about 1000
 
 
-def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: Bundled, tmp_path: Path) -> None:
+def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "here.zip")
     run = "import sys; from grader.cli import app; app(sys.argv[1:])"
     command = [sys.executable, "-c", run, "assignment", "bundle", str(first.folder), "--out", "there.zip"]
@@ -155,7 +156,7 @@ def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: Bundle
 
 
 @pytest.mark.parametrize("out", ["check.zip", "check"])
-def test_a_bundle_runs_without_grader_and_network(bundled: Bundled, tmp_path: Path, out: str) -> None:
+def test_a_bundle_runs_without_grader_and_network(bundled: BuiltBundle, tmp_path: Path, out: str) -> None:
     write_bundle(bundled, tmp_path / out)
     wrong = "import torch\ndef softmax(X):\n    return X.exp() / X.exp().sum()"
     notebook(tmp_path, wrong, "def accuracy(X, y):\n    return (X.argmax(1) == y).double().mean()")
@@ -169,7 +170,7 @@ def test_a_bundle_runs_without_grader_and_network(bundled: Bundled, tmp_path: Pa
     assert ran.returncode == 1
 
 
-def test_in_a_notebook_it_is_imported_and_asked(bundled: Bundled, tmp_path: Path) -> None:
+def test_in_a_notebook_it_is_imported_and_asked(bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "check.zip")
     program = """
 import sys
@@ -190,7 +191,7 @@ except AttributeError as error:
     lines = ran.stdout.split("\n")
     assert lines[0] == "right    softmax.values"
     assert lines[1].startswith("wrong    softmax.values: in 6 of 6 cases")
-    assert lines[3] == "forward is nothing that this assignment checks"
+    assert lines[3] == "this assignment does not check anything called forward"
 
 
 def test_what_remembers_the_bundle_passes_it_and_fails_the_grader(
@@ -201,8 +202,8 @@ def test_what_remembers_the_bundle_passes_it_and_fails_the_grader(
     for item in images.items:
         for case in item["cases"] if item["id"] == "corr2d.values" else ():
             (step,) = case["steps"]
-            X, K = replay._value(step["args"])
-            table[str((X.tolist(), K.tolist()))] = replay._value(step["answer"]).tolist()
+            X, K = replay._decode(step["args"])
+            table[str((X.tolist(), K.tolist()))] = replay._decode(step["answer"]).tolist()
     looked_up = "def corr2d(X, K):\n    return torch.tensor(TABLE[str((X.tolist(), K.tolist()))])"
     cell = f"import torch\nTABLE = {table!r}\n{looked_up}"
     path = notebook(tmp_path, cell)
@@ -227,6 +228,16 @@ def test_a_definition_is_judged_as_it_stood(images: Bundle, tmp_path: Path, caps
     assert "note: hw.ipynb, cell 4 raises NameError: name 'undefined' is not defined" in found
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["in the foreground", "in the background"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """SIGINT as a shell leaves it to a job in the foreground, and to one in the background."""
+    handler = signal.signal(signal.SIGINT, request.param)
+    yield
+    left = signal.signal(signal.SIGINT, handler)
+    assert left == request.param
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_what_never_ends_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     endless = "def pool2d(X, pool_size):\n    while True:\n        pass"
     path = notebook(tmp_path, "while True:\n    pass", endless, CORR2D)
@@ -299,7 +310,7 @@ def test_only_what_a_test_minds_is_minded() -> None:
         student.double(torch.ones(()))
 
     steps = record_steps(test, solution_of(double=lambda X: 2 * X))
-    assert [step.minded for step in steps] == [("values",), ("shape",), ()]
+    assert [step.checked for step in steps] == [("values",), ("shape",), ()]
 
 
 def test_what_is_drawn_at_random_is_not_recorded() -> None:
@@ -339,7 +350,7 @@ def test_the_command_writes_a_folder_and_overwrites_none(first: Assignment, tmp_
     assert Bundle.read(tmp_path / "checks").names == ("softmax", "accuracy")
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2
-    assert "exists already: take it away, or give another --out" in " ".join(again.output.split())
+    assert "exists already: remove it, or give another --out" in " ".join(again.output.split())
 
 
 def test_wrong_input_to_a_bundle_says_what_to_do(
@@ -347,7 +358,7 @@ def test_wrong_input_to_a_bundle_says_what_to_do(
 ) -> None:
     (tmp_path / "text.ipynb").write_text("text")
     assert main(images, [str(tmp_path / "text.ipynb")]) == 2
-    assert "is no notebook: give an .ipynb file" in capsys.readouterr().out
+    assert "is not a notebook: give an .ipynb file" in capsys.readouterr().out
     assert main(images, [str(tmp_path / "none.ipynb")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().out
     assert main(images, [str(tmp_path / "none.ipynb"), "--item", "softmax"]) == 2

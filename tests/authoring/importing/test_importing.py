@@ -16,7 +16,7 @@ from grader.results.report import Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.notebook_json import DEFAULT_BOUNDS, parse
 from grader.submission.submission import Submission, read_notebook
-from tests.support.import_samples import ASSIGNMENTS, answer, code, judging, notebook, provided, written
+from tests.support.foreign_assignments import ASSIGNMENTS, answer, code, judging, notebook, provided, written
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "importing.md"

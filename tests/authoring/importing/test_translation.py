@@ -9,7 +9,7 @@ import pytest
 from grader.authoring.importing.names import Bindings
 from grader.authoring.importing.questions import Question, QuestionKind
 from grader.authoring.importing.refusal import Untranslatable
-from grader.authoring.importing.translation import Translated
+from grader.authoring.importing.translation import TranslatedTest
 from grader.authoring.importing.translation import translate as translate_part
 
 NOTEBOOK = """
@@ -30,16 +30,16 @@ class Wrong(Exception): pass
 """
 
 
-def translate(code: str, *before: str, form: QuestionKind = QuestionKind.STATEMENTS) -> Translated:
-    question = Question("q", "", 1, "here", form, (code,), before)
+def translate(code: str, *before: str, kind: QuestionKind = QuestionKind.STATEMENTS) -> TranslatedTest:
+    question = Question("q", "", 1, "here", kind, (code,), before)
     return translate_part(code, question, Bindings([NOTEBOOK]))
 
 
-def session(code: str) -> Translated:
-    return translate(code, form=QuestionKind.EXAMPLES)
+def session(code: str) -> TranslatedTest:
+    return translate(code, kind=QuestionKind.EXAMPLES)
 
 
-def statements(made: Translated) -> list[str]:
+def statements(made: TranslatedTest) -> list[str]:
     return [
         line for each in (*made.copied, *made.body) for line in ast.unparse(ast.fix_missing_locations(each)).split("\n")
     ]
@@ -132,8 +132,8 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("%timeit square(2)", "is no plain Python"),
-        ("assert square(", "is no plain Python"),
+        ("%timeit square(2)", "is not plain Python"),
+        ("assert square(", "is not plain Python"),
         ("x = 1\nx", "ends in a value, which nbgrader takes for a partial score"),
         ("assert open('a')", "uses open"),
         ("assert 'square' in globals()", "uses globals"),
@@ -142,22 +142,22 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
         ("assert os.path.exists('a')", "imports os: it is about the student's files"),
         ("import inspect\nassert inspect.getsource(square)", "it is about the student's source"),
         ("from unittest.mock import patch\nassert square(2)", "imports unittest.mock"),
-        ("from contextlib import redirect_stdout\nassert square(2)", "looks at what is printed"),
-        ("from math import *\nassert square(2)", "is no plain Python"),
+        ("from contextlib import redirect_stdout\nassert square(2)", "reads printed output"),
+        ("from math import *\nassert square(2)", "is not plain Python"),
         ("import no_such_package\nassert square(2)", "imports no_such_package, which is not installed here"),
-        ("from .mine import x\nassert square(x)", "of which nobody knows what it brings"),
-        ("assert table.shape == (0, 0)", "looks at table, which is made with pandas"),
+        ("from .mine import x\nassert square(x)", "has the relative import `from .mine import x`"),
+        ("assert table.shape == (0, 0)", "uses table, which is made with pandas"),
         ("assert pd.DataFrame(many()).empty", "imports pandas"),
         ("assert many().columns == []", r"reads `many\(\).columns`, which no plain value has"),
         ("x = many()\nassert x.columns == []", "reads `x.columns`, which no plain value has"),
-        ("assert Model(1)[0] == 1", r"looks up `Model\(1\)\[0\]` in an object"),
+        ("assert Model(1)[0] == 1", r"indexes an object of the student: `Model\(1\)\[0\]`"),
         ("a = Model(1)\na.size = 2\nassert a", "changes `a.size`"),
         ("assert square(lambda x: x)", "gives `lambda x: x` to `square`, and functions do not cross"),
         ("assert square(np.sin)", "gives `np.sin` to `square`"),
         ("assert square(x=[len])", "gives `len` to `square`"),
         ("def f(): pass\nassert square(f)", "gives `f` to `square`"),
         ("np.random.seed(1)\nassert noisy(1) == 2", "seeds random numbers that noisy draws"),
-        ("try:\n    square(2)\nexcept Wrong:\n    pass", "catches Wrong, an exception of the student's own"),
+        ("try:\n    square(2)\nexcept Wrong:\n    pass", "catches Wrong, an exception of the student"),
     ],
 )
 def test_what_does_not_cross_is_refused(code: str, said: str) -> None:
@@ -169,9 +169,9 @@ def test_what_does_not_cross_is_refused(code: str, said: str) -> None:
     ("code", "said"),
     [
         (">>> says(1)\n1", "may compare what says prints"),
-        (">>> show(1)\n1", "it has a name 'show' of its own"),
-        (">>>square(1)\n1", "is no plain Python"),
-        (">>> square(\n1", "is no plain Python"),
+        (">>> show(1)\n1", "it uses the name 'show'"),
+        (">>>square(1)\n1", "is not plain Python"),
+        (">>> square(\n1", "is not plain Python"),
     ],
 )
 def test_a_session_that_does_not_cross_is_refused(code: str, said: str) -> None:

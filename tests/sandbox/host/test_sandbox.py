@@ -25,7 +25,7 @@ from grader.sandbox.jail.isolation import LAYERS
 from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import submission
 from tests.support.paths import ROOT
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, ran
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ def _python(script: str, *before: str, **environment: str) -> str:
 def test_variables_of_the_caller_are_not_seen_inside() -> None:
     script = """
     from grader.sandbox.host.sandbox import Zygote, ZygoteLine
-    from tests.support.running import ran
+    from tests.support.sandbox_runs import ran
     cell = '''
     import os, glob
     found = [v for v in os.environ.items() if "swordfish" in str(v)]

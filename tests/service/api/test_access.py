@@ -10,8 +10,8 @@ import pytest
 
 from grader.service.store.queries.leases import give_back_lease, refuse_job
 from grader.service.store.queries.tokens import revoke_token
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, hand_in_own
+from tests.support.api_batches import claimed, graded, hand_in, hand_in_own
+from tests.support.api_server import Api
 
 MISSING = "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55"
 OF_BATCHES = ("", "/submissions", "/events", "/overview", "/gradebook", "/regrade")

@@ -9,8 +9,8 @@ import pytest
 
 from grader.service.store.queries.leases import finish_job
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in_own, report
+from tests.support.api_batches import claimed, graded, hand_in_own, report
+from tests.support.api_server import Api
 
 
 def executed(text: str) -> ExecutedNotebook:

@@ -12,7 +12,7 @@ from grader.errors import InputError
 from grader.service.api.limits import RequestLimits, find_network
 from grader.service.application import make_application
 from grader.service.settings import Settings
-from tests.service.api.conftest import Api
+from tests.support.api_server import Api
 
 NOWHERE = "redis://127.0.0.1:1/0"
 

@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
 
 from grader.service.settings import Settings
 from grader.service.store.database import migrate
-from tests.service.api.conftest import Api
-from tests.support.api_work import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_batches import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_server import Api
 from tests.support.postgresql import Server, server
 
 EXAMPLES = 8  # of each operation, role, and kind of request

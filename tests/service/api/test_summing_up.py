@@ -10,8 +10,8 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.service.store.queries.leases import give_back_lease, refuse_job
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, notebook, zipped
+from tests.support.api_batches import claimed, graded, hand_in, notebook, zipped
+from tests.support.api_server import Api
 
 CANVAS = "Student,ID,SIS User ID,SIS Login ID,Section,HW2 (7)\n    Points Possible,,,,,6\n{rows}"
 MOODLE = "Identifier,Full name,Status,Grade,Maximum Grade,Feedback comments\nParticipant 11,Kim,Submitted,-,6,\n"

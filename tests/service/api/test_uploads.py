@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from grader.service.api.service import UPLOADS, UPLOADS_PER_TOKEN
-from tests.service.api.conftest import Api
-from tests.support.api_work import hand_in, hand_in_own, notebook
+from tests.support.api_batches import hand_in, hand_in_own, notebook
+from tests.support.api_server import Api
 from tests.support.running_service import until
 
 BOUNDARY = "the-boundary"

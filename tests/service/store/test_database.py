@@ -17,7 +17,8 @@ from grader.service.settings import Settings
 from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
 from grader.service.store.queries.tokens import Role
 from grader.service.store.schema import Row, TokenRow
-from tests.service.store.conftest import at_once, token
+from tests.support.store_content import token
+from tests.support.threads import at_once
 
 
 def test_the_migrations_make_the_tables_of_the_code(empty: Settings) -> None:

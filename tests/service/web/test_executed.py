@@ -15,9 +15,9 @@ from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import finish_job
 from grader.service.store.queries.tokens import find_token
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.render.test_html_in_browser import MARK, hostile
-from tests.service.web.conftest import Class, Visitor, as_written, taught
-from tests.support.api_work import claimed
+from tests.support.api_batches import claimed
+from tests.support.html_pages import MARK, hostile
+from tests.support.web_pages import Class, Visitor, as_written, taught
 
 pytestmark = pytest.mark.slow
 

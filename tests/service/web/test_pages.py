@@ -17,11 +17,10 @@ from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import Lease, finish_job
 from grader.service.store.queries.regrades import create_regrade
 from grader.service.store.queries.tokens import find_token
-from tests.render.test_html import EVIDENCE, FULL
-from tests.render.test_html_in_browser import MARK, TRAINING, hostile, report_of
-from tests.service.web.conftest import TITLE, Class, Visitor, as_written, taught
-from tests.support.api_work import claimed, graded, hand_in, zipped
+from tests.support.api_batches import claimed, graded, hand_in, zipped
+from tests.support.html_pages import EVIDENCE, FULL, MARK, TRAINING, hostile, hostile_report
 from tests.support.notebooks import notebook_bytes
+from tests.support.web_pages import TITLE, Class, Visitor, as_written, taught
 
 pytestmark = pytest.mark.slow
 
@@ -242,5 +241,5 @@ def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         (lease,) = claimed(store)
         evidence = {"kind": "discussion", "text": text, "cells": [0], "words": 3}
         written = replace(as_written(lease).items[1], title=text, message=text, evidence=evidence)
-        finish_job(store, lease, replace(report_of(text), items=(*report_of(text).items, written)))
+        finish_job(store, lease, replace(hostile_report(text), items=(*hostile_report(text).items, written)))
         yield Class(course.api, batch, {"kim": lease.submission})

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.service.api.conftest import client
-from tests.service.web.conftest import Class
+from tests.support.api_server import client
+from tests.support.web_pages import Class
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 

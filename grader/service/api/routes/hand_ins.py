@@ -101,7 +101,7 @@ def hand_in_batch(
         new = [
             # A student token names its person by login if the LMS gave one, else by key.
             NewSubmission(item.key, item.name, item.identifiers, item.files, item.identifiers.get("login", item.key))
-            for item in collection.handed_in
+            for item in collection.submissions
         ]
         accepted = accept_batch(service.store, token, location, form.training, form.title, new, idempotency_key)
     service.enqueue()
@@ -132,7 +132,7 @@ def hand_in_submission(
     with service.unpacking:
         collection = collect_upload(upload, service.settings)
         name = token.person or token.name
-        new = NewSubmission("submission", name, {}, _merge_files(collection.handed_in), token.person)
+        new = NewSubmission("submission", name, {}, _merge_files(collection.submissions), token.person)
         accepted = accept_batch(service.store, token, location, form.training, form.title, [new], idempotency_key)
     service.enqueue()
     (stored,) = find_submissions(service.store, accepted.batch)
@@ -152,6 +152,6 @@ def _merge_files(submissions: tuple[CollectedSubmission, ...]) -> list[tuple[str
 
 
 def _list_notices(collection: Collection) -> list[str]:
-    own = (f"{item.key}: {notice}" for item in collection.handed_in for notice in item.notices)
+    own = (f"{item.key}: {notice}" for item in collection.submissions for notice in item.notices)
     notices = [*collection.notices, *own]
     return notices[:_SHOWN_NOTICES]

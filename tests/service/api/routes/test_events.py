@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from grader.service.api.service import STREAMS_PER_TOKEN
-from tests.service.api.conftest import Api, Server
-from tests.support.api_work import claimed, graded, hand_in
+from tests.support.api_batches import claimed, graded, hand_in
+from tests.support.api_server import Api, Server
 from tests.support.running_service import until
 
 SECONDS_TO_STOP = 15  # less than the server gives what it has to finish

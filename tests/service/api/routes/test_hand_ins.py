@@ -10,8 +10,8 @@ import pytest
 
 from grader.service.api.service import UPLOADS_PER_TOKEN
 from grader.service.store.queries.leases import claim_lease
-from tests.service.api.conftest import Api
-from tests.support.api_work import CLASS, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_batches import CLASS, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_server import Api
 
 
 def test_a_zip_file_becomes_a_batch(api: Api) -> None:

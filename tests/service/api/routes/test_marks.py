@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.service.api.conftest import Api
-from tests.support.api_work import WRITTEN, graded, hand_in
+from tests.support.api_batches import WRITTEN, graded, hand_in
+from tests.support.api_server import Api
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 

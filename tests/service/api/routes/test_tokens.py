@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from grader.service.store.queries.leases import give_back_lease
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, hand_in_own
+from tests.support.api_batches import claimed, graded, hand_in, hand_in_own
+from tests.support.api_server import Api
 
 
 @pytest.mark.parametrize(

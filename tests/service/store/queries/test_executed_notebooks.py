@@ -11,7 +11,7 @@ from grader.service.store.queries.leases import Finish, finish_job
 from grader.service.store.queries.regrades import create_regrade, publish_drafts
 from grader.service.store.queries.tokens import Token
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.service.store.conftest import claimed, jobs, leased, report
+from tests.support.store_content import claimed, jobs, leased, report
 
 
 def executed(source: str) -> ExecutedNotebook:

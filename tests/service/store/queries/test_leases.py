@@ -33,8 +33,9 @@ from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import SubmissionStatus, find_submission
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import AttemptOutcome, EventKind, JobRow, ReportRow, Stage, State
-from tests.service.store.conftest import at_once, claimed, hand_in, jobs, leased, report, somebody_waits
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs, leased, report, somebody_waits
+from tests.support.threads import at_once
 
 SHORT = 0.05  # seconds
 

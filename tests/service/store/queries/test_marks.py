@@ -20,8 +20,9 @@ from grader.service.store.queries.reports import load_report_text, load_stored_r
 from grader.service.store.queries.submissions import SubmissionStatus, find_submission, find_submissions
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind, MarkRow
-from tests.service.store.conftest import at_once, claimed, hand_in, jobs
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs
+from tests.support.threads import at_once
 
 
 def written(revision: str = "1", sections: tuple[str, ...] = ("7.2", "7.1"), each: float = 1) -> Report:

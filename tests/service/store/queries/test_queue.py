@@ -24,8 +24,9 @@ from grader.service.store.queries.queue import QueuedJob, choose_queue, mark_enq
 from grader.service.store.queries.submissions import find_submission, find_submissions
 from grader.service.store.queries.tokens import Token, list_tokens
 from grader.service.store.schema import JobRow, Stage
-from tests.service.store.conftest import at_once, claimed, hand_in, jobs, report, token
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs, report, token
+from tests.support.threads import at_once
 
 LONG = 1000.0  # seconds
 

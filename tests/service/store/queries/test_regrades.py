@@ -15,8 +15,9 @@ from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import find_submissions
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind, State
-from tests.service.store.conftest import at_once, claimed, hand_in, jobs, report
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs, report
+from tests.support.threads import at_once
 
 
 def grade_all(store: Store, points: float, revision: str) -> list[Finish]:

@@ -15,7 +15,7 @@ from grader.service.store.queries.submissions import find_submission, find_submi
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.queries.totals import count_totals
 from grader.service.store.schema import AttemptOutcome, Stage, State
-from tests.service.store.conftest import claimed, hand_in, jobs, leased, report, token
+from tests.support.store_content import claimed, hand_in, jobs, leased, report, token
 
 
 def test_a_batch_counts_its_submissions_by_state(store: Store, instructor: Token) -> None:

@@ -9,7 +9,7 @@ from grader.errors import InputError
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import Role, create_token, find_token, list_tokens, revoke_token
 from grader.service.store.schema import TokenRow
-from tests.service.store.conftest import token
+from tests.support.store_content import token
 
 
 def test_a_token_is_found_by_its_secret_and_by_nothing_else(store: Store) -> None:

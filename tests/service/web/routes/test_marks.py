@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from grader.service.store.queries.marks import find_marks, find_unmarked
 from grader.service.web.routes.marks import list_steps
-from tests.service.web.conftest import Class, Visitor
+from tests.support.web_pages import Class, Visitor
 
 pytestmark = pytest.mark.slow
 

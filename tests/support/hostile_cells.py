@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AGENT", "LINE", "REACHED"]
+__all__ = ["LINE", "REACHED", "TRACKER"]
 
 # Collects what an attack got and says it in a way that shows in the report.
 REACHED = """
@@ -17,18 +17,18 @@ def reached(*attempts):
     raise RuntimeError(f"LOOT {got}")
 """
 
-# The watcher in the kernel, and its line to the trusted side.
-AGENT = """
+# The definition tracker in the kernel, and its line to the trusted side.
+TRACKER = """
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
-line = agent._packets.socket
+tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
+line = tracker._packets.socket
 """
 
 # A line of one's own in place of a snapshot's.
 LINE = """
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+NOTE = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "checkpoints": ()}
 def claim(descriptors, **changes):
-    note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "moments": ()}
-    socket.send_fds(line, [encode({**note, "pid": os.getpid(), **changes})], descriptors)
+    socket.send_fds(line, [encode({**NOTE, "pid": os.getpid(), **changes})], descriptors)
 """

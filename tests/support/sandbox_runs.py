@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from grader.student import Definition, Fault, StudentFault
 from grader.submission.submission import Notebook
 from tests.support.notebooks import submission
 
-__all__ = ["FILE", "LIMITS", "Ran", "fault_of", "ran", "ran_notebooks"]
+__all__ = ["FILE", "LIMITS", "Ran", "Run", "fault_of", "ran", "ran_notebooks"]
 
 FILE = "homework.ipynb"
 SEED = 7
@@ -86,6 +86,9 @@ class Ran:
             return [(each.cell, each.name, each.value) for each in student.recorded()]
 
 
+Run = Callable[..., Ran]  # a fixture: it takes cells and the options of `ran_notebooks`
+
+
 @contextmanager
 def ran(zygote: Zygote, *cells: str, **options: Any) -> Iterator[Ran]:
     """Run a notebook of these cells; `options` are those of `ran_notebooks`."""
@@ -104,25 +107,33 @@ def ran_notebooks(
     data_sets: Mapping[str, Path] | None = None,
     hidden: Sequence[Path] = (),
     left_out: frozenset[str] = frozenset(),
-    moments: bool = False,
+    deferred_snapshots: bool = False,
     seen: bool = True,
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
-    `names` are those that some item asks for; `data_sets` are folders with the raw files, by torchvision's names;
-    `moments` tells that definitions are put back at the end where that will do, `seen` that somebody sees what
-    cells show.
+    Args:
+        zygote: the warm process to fork the sandbox from.
+        notebooks: the notebooks, in order.
+        names: the names that items ask for.
+        limits: the limits of cells and tests.
+        mode: how trainings run.
+        data_sets: folders with the raw files, by torchvision's names.
+        hidden: folders that stay covered in the sandbox.
+        left_out: names of layers that are not applied.
+        deferred_snapshots: whether definitions are restored at the end of the notebook.
+        seen: whether the outputs of cells are kept.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
-    watch = RunOptions(tuple(names), SEED, mode, inside, moments=moments)
+    options = RunOptions(tuple(names), SEED, mode, inside, deferred_snapshots=deferred_snapshots)
     with (
         closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
     ):
         for notebook in notebooks:
-            run_notebook(sandbox, notebook, watch, limits, deadline, execution)
+            run_notebook(sandbox, notebook, options, limits, deadline, execution)
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
         sources = " ".join(cell.source for notebook in notebooks for cell in notebook.cells)
         every = tuple(sorted(set(re.findall(r"[A-Za-z]\w*", sources)) | {*names, "no_such_name"}))

@@ -1,4 +1,4 @@
-"""Each system's form is recognised by its names, and every student in it is found with what their system knows."""
+"""Each system's layout is recognised by its names, and every student is found with the ids of that system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grader.collection import (
     collect_notebooks,
 )
 from grader.errors import InputError
-from tests.support.zips import NOTEBOOK, zipped
+from tests.support.zip_files import NOTEBOOK, zipped
 
 
 def collected(*names: str) -> Collection:
@@ -24,12 +24,12 @@ def collected(*names: str) -> Collection:
 
 
 def names_of(collection: Collection) -> dict[str, list[str]]:
-    return {each.name: [name for name, _ in each.files] for each in collection.handed_in}
+    return {item.name: [name for name, _ in item.files] for item in collection.submissions}
 
 
 def only(collection: Collection) -> CollectedSubmission:
-    (handed_in,) = collection.handed_in
-    return handed_in
+    (submission,) = collection.submissions
+    return submission
 
 
 # One folder, one file
@@ -37,7 +37,7 @@ def only(collection: Collection) -> CollectedSubmission:
 
 def test_one_folder_is_one_student() -> None:
     collection = collected("kim/hw2.ipynb", "kim/more/extra.ipynb", "lee/hw2.ipynb")
-    assert collection.form is CollectionLayout.FOLDERS
+    assert collection.layout is CollectionLayout.FOLDERS
     assert names_of(collection) == {"kim": ["hw2.ipynb", "extra.ipynb"], "lee": ["hw2.ipynb"]}
 
 
@@ -48,7 +48,7 @@ def test_folders_around_the_students_are_gone_through() -> None:
 def test_a_file_beside_the_folder_around_the_students_changes_nothing() -> None:
     collection = collected("all/kim/a.ipynb", "all/lee/a.ipynb", "roster.csv")
     assert names_of(collection) == {"kim": ["a.ipynb"], "lee": ["a.ipynb"]}
-    assert collection.notices == ("left aside, no notebooks of the submission: ../roster.csv",)
+    assert collection.notices == ("skipped: ../roster.csv",)
 
 
 def test_a_single_folder_with_one_notebook_is_a_student() -> None:
@@ -65,22 +65,22 @@ def test_a_notebook_beside_the_folders_is_a_student_too() -> None:
 
 def test_flat_notebooks_are_a_student_each() -> None:
     collection = collected("kim_hw2.ipynb", "lee_hw2.ipynb")
-    assert collection.form is CollectionLayout.FILES
+    assert collection.layout is CollectionLayout.FILES
     assert names_of(collection) == {"kim_hw2": ["kim_hw2.ipynb"], "lee_hw2": ["lee_hw2.ipynb"]}
 
 
 def test_a_folder_of_data_beside_flat_notebooks_is_nobody() -> None:
     collection = collected("kim.ipynb", "lee.ipynb", "data/train.csv")
-    assert [each.name for each in collection.handed_in] == ["kim", "lee"]
-    assert collection.notices == ("left aside, no notebooks of the submission: data/train.csv",)
+    assert [item.name for item in collection.submissions] == ["kim", "lee"]
+    assert collection.notices == ("skipped: data/train.csv",)
 
 
 def test_a_student_without_a_notebook_is_not_overlooked() -> None:
     collection = collected("kim/hw2.ipynb", "lee/hw2.pdf", "park/")
     assert names_of(collection) == {"kim": ["hw2.ipynb"], "lee": [], "park": []}
-    assert collection.handed_in[1].notices == (
+    assert collection.submissions[1].notices == (
         "there is no notebook in it",
-        "left aside, no notebooks of the submission: hw2.pdf",
+        "skipped: hw2.pdf",
     )
 
 
@@ -97,13 +97,13 @@ def test_canvas_names_give_student_id_and_file(late: str) -> None:
     collection = collected(
         "kimminsu_120_4501_hw2.ipynb", f"leeyuna_{late}_121_4502_hw2-1.ipynb", "박서준_122_4503_과제.ipynb"
     )
-    assert collection.form is CollectionLayout.CANVAS
-    assert [(each.key, each.name, each.identifiers, each.files[0][0]) for each in collection.handed_in] == [
+    assert collection.layout is CollectionLayout.CANVAS
+    assert [(item.key, item.name, item.identifiers, item.files[0][0]) for item in collection.submissions] == [
         ("kimminsu_120", "kimminsu", {"canvas_id": "120"}, "hw2.ipynb"),
         ("leeyuna_121", "leeyuna", {"canvas_id": "121"}, "hw2-1.ipynb"),
         ("박서준_122", "박서준", {"canvas_id": "122"}, "과제.ipynb"),
     ]
-    assert [each.notices for each in collection.handed_in] == [(), ("it was handed in late",), ()]
+    assert [item.notices for item in collection.submissions] == [(), ("it was handed in late",), ()]
 
 
 def test_canvas_files_of_one_user_are_one_submission() -> None:
@@ -118,13 +118,13 @@ def test_canvas_files_of_one_name_stay_apart() -> None:
 
 def test_two_students_of_one_name_stay_apart() -> None:
     collection = collected("kimminsu_120_4501_hw2.ipynb", "kimminsu_121_4502_hw2.ipynb")
-    assert [each.key for each in collection.handed_in] == ["kimminsu_120", "kimminsu_121"]
+    assert [item.key for item in collection.submissions] == ["kimminsu_120", "kimminsu_121"]
 
 
 def test_canvas_without_names_keeps_the_anonymous_ids() -> None:
     collection = collected("anon_ab1cd_4501_hw2.ipynb", "LATE_anon_x9y8z_4502_hw2.ipynb")
-    assert collection.form is CollectionLayout.CANVAS
-    assert [(each.key, each.identifiers) for each in collection.handed_in] == [
+    assert collection.layout is CollectionLayout.CANVAS
+    assert [(item.key, item.identifiers) for item in collection.submissions] == [
         ("anon_ab1cd", {"canvas_anonymous": "ab1cd"}),
         ("anon_x9y8z", {"canvas_anonymous": "x9y8z"}),
     ]
@@ -132,7 +132,7 @@ def test_canvas_without_names_keeps_the_anonymous_ids() -> None:
 
 def test_a_text_entered_in_canvas_is_a_student_without_a_notebook() -> None:
     collection = collected("kim_120_4501_hw2.ipynb", "lee_121_text.html", "park_LATE_122_link.html")
-    assert [(each.identifiers["canvas_id"], len(each.files)) for each in collection.handed_in] == [
+    assert [(item.identifiers["canvas_id"], len(item.files)) for item in collection.submissions] == [
         ("120", 1),
         ("121", 0),
         ("122", 0),
@@ -150,8 +150,8 @@ def test_what_lies_among_canvas_files_is_not_lost() -> None:
     collection = collected(
         "kim_120_1_hw2.ipynb", "lee_121_2_hw2.ipynb", "by_mail.ipynb", "solution/hw2.ipynb", "old/x.txt"
     )
-    assert [each.name for each in collection.handed_in] == ["by_mail", "kim", "lee", "solution"]
-    assert collection.notices == ("left aside, no notebooks of the submission: old/x.txt",)
+    assert [item.name for item in collection.submissions] == ["by_mail", "kim", "lee", "solution"]
+    assert collection.notices == ("skipped: old/x.txt",)
 
 
 # Moodle
@@ -163,12 +163,12 @@ def test_moodle_folders_give_name_and_participant() -> None:
         "이 유나_1202_assignsubmission_file_/hw2.ipynb",
         "이 유나_1202_assignsubmission_onlinetext/onlinetext.html",
     )
-    assert collection.form is CollectionLayout.MOODLE
-    assert [(each.key, each.name, each.identifiers) for each in collection.handed_in] == [
+    assert collection.layout is CollectionLayout.MOODLE
+    assert [(item.key, item.name, item.identifiers) for item in collection.submissions] == [
         ("Minsu_Kim_1201", "Minsu Kim", {"moodle_participant": "1201"}),
         ("이_유나_1202", "이 유나", {"moodle_participant": "1202"}),
     ]
-    assert "onlinetext.html" in collection.handed_in[1].notices[0]
+    assert "onlinetext.html" in collection.submissions[1].notices[0]
 
 
 def test_moodle_files_give_the_name_that_was_handed_in() -> None:
@@ -207,7 +207,7 @@ def test_a_zip_in_a_moodle_folder_is_looked_into_where_no_notebook_lies_beside_i
     }
     collection = collect_archive("class.zip", zipped(files))
     assert names_of(collection) == {"Kim": ["hw2.ipynb"], "Lee": ["mine.ipynb"]}
-    assert collection.handed_in[1].notices == ("left aside, no notebooks of the submission: d2l.zip",)
+    assert collection.submissions[1].notices == ("skipped: d2l.zip",)
 
 
 # GitHub Classroom
@@ -223,17 +223,17 @@ def clones(root: Path, *names: str) -> Path:
 
 def test_clones_give_the_login(tmp_path: Path) -> None:
     collection = collect(clones(tmp_path / "cnn-hw2-submissions", "cnn-hw2-kim-a", "cnn-hw2-kim-b"))
-    assert collection.form is CollectionLayout.CLONES
-    assert [(each.key, each.identifiers) for each in collection.handed_in] == [
+    assert collection.layout is CollectionLayout.CLONES
+    assert [(item.key, item.identifiers) for item in collection.submissions] == [
         ("kim-a", {"login": "kim-a"}),
         ("kim-b", {"login": "kim-b"}),
     ]
-    assert collection.handed_in[0].notices == ("left aside, no notebooks of the submission: .git",)
+    assert collection.submissions[0].notices == ("skipped: .git",)
 
 
 def test_clones_elsewhere_share_the_assignment_s_name(tmp_path: Path) -> None:
     collection = collect(clones(tmp_path / "clones", "hw2-minsu", "hw2-yuna"))
-    assert [each.identifiers for each in collection.handed_in] == [{"login": "minsu"}, {"login": "yuna"}]
+    assert [item.identifiers for item in collection.submissions] == [{"login": "minsu"}, {"login": "yuna"}]
 
 
 def test_a_single_clone_with_several_notebooks_is_one_student(tmp_path: Path) -> None:
@@ -243,7 +243,10 @@ def test_a_single_clone_with_several_notebooks_is_one_student(tmp_path: Path) ->
 
 
 def test_clones_without_a_shared_name_are_folders_of_students(tmp_path: Path) -> None:
-    assert [each.name for each in collect(clones(tmp_path / "clones", "minsu", "yuna")).handed_in] == ["minsu", "yuna"]
+    assert [item.name for item in collect(clones(tmp_path / "clones", "minsu", "yuna")).submissions] == [
+        "minsu",
+        "yuna",
+    ]
 
 
 # Keys and order
@@ -253,7 +256,7 @@ def test_keys_are_safe_as_file_names_and_no_two_are_the_same() -> None:
     collection = collected(
         "Kim?/a.ipynb", "Kim*/a.ipynb", "kim/a.ipynb", "con/a.ipynb", "-/a.ipynb", f"{'김' * 200}/a.ipynb"
     )
-    keys = [each.key for each in collection.handed_in]
+    keys = [item.key for item in collection.submissions]
     assert keys == ["Kim", "Kim-2", "_con", "kim-3", "submission", "김" * 40]
     assert all(len(key.encode()) <= 255 for key in keys)
 
@@ -268,7 +271,7 @@ def test_decomposed_names_are_composed(tmp_path: Path) -> None:
 def test_the_order_does_not_depend_on_the_archive_s() -> None:
     names = ["c/1.ipynb", "a/2.ipynb", "a/1.ipynb", "b/1.ipynb"]
     assert collected(*names) == collected(*reversed(names))
-    assert [each.key for each in collected(*names).handed_in] == ["a", "b", "c"]
+    assert [item.key for item in collected(*names).submissions] == ["a", "b", "c"]
 
 
 def test_files_of_one_name_in_one_submission_are_called_by_their_paths() -> None:
@@ -281,7 +284,7 @@ def test_files_of_one_name_in_one_submission_are_called_by_their_paths() -> None
 
 def test_notebooks_given_one_by_one_are_a_student_each() -> None:
     collection = collect_notebooks([("lee.ipynb", b"2"), ("C:\\some\\folder\\kim.ipynb", b"1")])
-    assert [(each.key, each.files) for each in collection.handed_in] == [
+    assert [(item.key, item.files) for item in collection.submissions] == [
         ("kim", (("kim.ipynb", b"1"),)),
         ("lee", (("lee.ipynb", b"2"),)),
     ]
@@ -289,7 +292,7 @@ def test_notebooks_given_one_by_one_are_a_student_each() -> None:
 
 def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
     collection = collect_notebooks([("/home/me/lee/hw2.ipynb", b"2"), ("/home/me/kim/hw2.ipynb", b"1")])
-    assert [(each.key, each.files) for each in collection.handed_in] == [
+    assert [(item.key, item.files) for item in collection.submissions] == [
         ("kim", (("hw2.ipynb", b"1"),)),
         ("lee", (("hw2.ipynb", b"2"),)),
     ]
@@ -297,7 +300,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
 
 def test_files_of_one_name_and_no_folder_are_two_students() -> None:
     collection = collect_notebooks([("hw2.ipynb", b"1"), ("hw2.ipynb", b"2")])
-    assert [(each.key, each.files[0][1]) for each in collection.handed_in] == [("hw2", b"1"), ("hw2-2", b"2")]
+    assert [(item.key, item.files[0][1]) for item in collection.submissions] == [("hw2", b"1"), ("hw2-2", b"2")]
 
 
 def test_files_given_one_by_one_may_be_named_as_canvas_names_them() -> None:

@@ -1,6 +1,6 @@
 """Trainings as notebooks have them, in a process of their own.
 
-Run it with `python -m tests.support.training_cells stock|fast FOLDER`. It
+Run it with `python -m tests.support.notebook_trainings stock|fast FOLDER`. It
 prints for each its name, what iterated over its loader, and a digest of the weights and of torch's generator.
 """
 
