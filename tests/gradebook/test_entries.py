@@ -88,7 +88,7 @@ def test_the_command_fills_in_what_canvas_exported(batch: Path) -> None:
     [
         (["reports", "--canvas", "missing.csv"], "missing.csv: it cannot be read (No such file or directory)"),
         (["reports", "--moodle", "cp949.csv"], "cp949.csv: it is not UTF-8"),
-        (["reports", "--moodle", "a.csv", "--canvas", "b.csv"], "--canvas and --moodle are both given"),
+        (["reports", "--moodle", "a.csv", "--canvas", "b.csv"], "--canvas and --moodle exclude each other"),
         (["."], "give the folder that `grader batch` wrote"),
         (["reports", "--out", "no/where.csv"], "cannot write the report to no/where.csv"),
     ],
