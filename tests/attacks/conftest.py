@@ -1,4 +1,4 @@
-"""The ritual that every attack goes through."""
+"""The checks that every attack goes through."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
 from tests.support.traces import remaining, traces
 
-_LONGEST = 60  # seconds after which a grading hangs; none comes near it
+_LONGEST = 60  # seconds after which grading is considered to hang; it normally takes much less
 _LARGEST_REPORT = 2_000_000  # characters
-# A cell that ends so did not find what it attacks: a name of ours has changed, and the test shows nothing any more.
+# The message of a cell that did not find the code it attacks, because a name has changed. Such a test checks nothing.
 _MISSED = re.compile(
     "StopIteration|ImportError|ModuleNotFoundError: No module named 'grader|AttributeError: module 'grader"
 )
@@ -45,18 +45,18 @@ LIMITS = Limits(
 
 
 class Attack(Protocol):
-    """Grades a notebook of these cells, and requires that nothing of it is left and the next one is graded normally."""
+    """Grades a notebook with these cells, and checks that it leaves no trace and the next one is graded normally."""
 
     def __call__(self, *cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report: ...
 
 
 class Hung(BaseException):
-    """Grading did not come back."""
+    """Grading did not return in time."""
 
 
 @contextmanager
 def coming_back() -> Iterator[None]:
-    """Break off what hangs, so that the test fails instead of waiting for ever."""
+    """Interrupt grading that hangs, so that the test fails instead of waiting for ever."""
 
     def break_off(signum: int, frame: FrameType | None) -> None:
         raise Hung(f"grading did not come back within {_LONGEST} s")
@@ -72,7 +72,7 @@ def coming_back() -> Iterator[None]:
 
 @pytest.fixture
 def attack(zygote: Zygote, hw2: Assignment) -> Attack:
-    """Grade a hostile notebook with the whole ritual around it."""
+    """Grade a hostile notebook, with all checks around it."""
     assert zygote.missing == {}
 
     def run(*cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report:
@@ -96,7 +96,7 @@ def attack(zygote: Zygote, hw2: Assignment) -> Attack:
 
 @pytest.fixture
 def probe(attack: Attack) -> Callable[[str], list[str]]:
-    """Run one cell that solves nothing, and return its status and message."""
+    """Run one cell that solves no item, and return its status and message."""
 
     def run(cell: str) -> list[str]:
         report = attack(cell)

@@ -1,4 +1,4 @@
-"""Lies and garbage on the lines between kernel, runner, watcher and the trusted side."""
+"""Forgeries and garbage on the lines between kernel, runner, definition tracker and the trusted side."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ for _ in range(2000):
 
 
 @pytest.mark.parametrize("note", _NOTES.values(), ids=_NOTES.keys())
-def test_a_false_word_of_the_watcher_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
+def test_a_forged_note_of_the_tracker_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
     report = attack(AGENT + LINE + note, "y = (1, 2)", replacements=1)
     assert report.score == 0
     assert report.cells[1].status == "ok"
@@ -186,7 +186,7 @@ for number in range(5000):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
-def test_a_watcher_that_is_replaced_earns_nothing(attack: Attack) -> None:
+def test_a_tracker_that_is_replaced_earns_nothing(attack: Attack) -> None:
     report = attack(
         AGENT
         + """
