@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from grader.assignment import RUBRICS, Assignment
+from grader.assignment import Assignment, list_assignment_folders
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
@@ -162,7 +162,12 @@ _get_shown_folder = cache(make_shown_folder)  # it reads every byte of a data se
 
 def _find_hidden(assignment: Assignment) -> list[Path]:
     """Return the folders that stay covered, even if they lie inside a folder that the sandbox can read."""
-    return [assignment.folder, RUBRICS, _DATA_SETS, *([assignment.reference] if assignment.reference else [])]
+    return [
+        assignment.folder,
+        *list_assignment_folders(),
+        _DATA_SETS,
+        *([assignment.reference] if assignment.reference else []),
+    ]
 
 
 def _choose_seed(submission: Submission, assignment: Assignment) -> int:

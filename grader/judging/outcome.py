@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.results.evidence import clip, to_plain_json
 from grader.results.report import Verdict
 from grader.student import Fault, StudentFault
 from grader.testing.cases import Case, WrongCases
-from grader.testing.evidence import clip, to_plain_json
 from grader.testing.failures import Absent, Mismatch, Pending
 
 __all__ = ["TestOutcome", "describe_case", "interpret_exception"]

@@ -1,4 +1,4 @@
-"""The pytest plugin that collects an assignment's tests, once for many submissions, and runs them one by one."""
+"""The pytest plugin that collects an assignment's tests once, and runs them one by one for many submissions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from _pytest.config import default_plugins
 
 from grader.errors import AssignmentError, GraderError, SystemFault
 from grader.judging.outcome import TestOutcome, interpret_exception
+from grader.judging.pytest_internals import UNUSED_PLUGINS, prepare_for_rerun
 from grader.results.report import Verdict
 from grader.student import Student
 from grader.testing.cases import Draw
@@ -21,19 +21,16 @@ from grader.testing.learning import Training
 
 __all__ = ["RubricPlugin", "TestContext", "get_test_name", "locate_test"]
 
-# Of pytest only what collects and calls; what pytest adds in a later version is not wanted either.
-_UNUSED = sorted(set(default_plugins) - {"fixtures", "helpconfig", "main", "mark", "python", "runner"})
-
 
 @dataclass(frozen=True)
 class TestContext:
-    """What a test is given while it runs.
+    """The values of a test's fixtures while it runs.
 
     Args:
-        student: opens the state that is judged.
-        draw: gives what the cases are drawn from.
-        remark: takes what the test has to say that costs nothing.
-        training: what a test of an item that is earned by training is told.
+        student: opens the state to judge.
+        draw: returns the source of the cases' random inputs.
+        remark: takes a remark that costs no points.
+        training: how to train, for the test of an item that is earned by training.
     """
 
     student: Callable[[], AbstractContextManager[Student]]
@@ -42,30 +39,21 @@ class TestContext:
     training: Training | None = None
 
 
-class RubricModule(pytest.Module):
-    """A test module that is loaded already."""
-
-    loaded: ModuleType
-
-    def _getobj(self) -> ModuleType:
-        return self.loaded
-
-
 class RubricPlugin:
-    """Collects an assignment's tests when it is made, and runs them for one submission after the other.
+    """Collects an assignment's tests when it is created, and runs them for one submission after another.
 
-    Collecting costs more than running the tests of a small submission: pytest does it once for each rubric.
+    Collecting takes longer than running the tests of a small submission, so pytest collects once for each rubric.
 
     Args:
-        folder: the assignment's.
+        folder: the assignment's folder.
         modules: the loaded test modules by path.
 
     Attributes:
-        tests: those of each item, by its id.
+        tests: the tests of each item, by the item's id.
 
     Raises:
-        AssignmentError: a test cannot be collected, or can judge nothing.
-        SystemFault: pytest did not come to its end.
+        AssignmentError: a test cannot be collected, or cannot judge anything.
+        SystemFault: pytest stopped before it finished.
     """
 
     def __init__(self, folder: Path, modules: Mapping[Path, ModuleType]) -> None:
@@ -73,12 +61,12 @@ class RubricPlugin:
         self.tests: dict[str, list[pytest.Function]] = {}
         self._error: BaseException | None = None
         self._finished = False
-        self._given: TestContext | None = None
+        self._current: TestContext | None = None
         arguments = [
             *map(str, modules),
             *("--rootdir", str(folder), "--confcutdir", str(folder), "-c", os.devnull, "--noconftest"),
             *("--import-mode=importlib", "--disable-plugin-autoload"),
-            *(part for name in _UNUSED for part in ("-p", f"no:{name}")),
+            *(argument for name in UNUSED_PLUGINS for argument in ("-p", f"no:{name}")),
         ]
         code = pytest.main(arguments, plugins=[self])
         if self._error is not None:
@@ -86,19 +74,19 @@ class RubricPlugin:
         if not self._finished:
             raise SystemFault(f"pytest ended with {code} before it had collected the rubric")
 
-    def run(self, test: pytest.Function, given: TestContext, visible: bool) -> TestOutcome:
-        """Run a test and return what it came to.
+    def run(self, test: pytest.Function, context: TestContext, visible: bool) -> TestOutcome:
+        """Run a test and return its outcome.
 
         Args:
             test: one of `tests`.
-            given: what it is given.
+            context: the values of its fixtures.
             visible: whether the outcome may show inputs and expected values.
 
         Raises:
-            AssignmentError: the test broke.
-            GraderError, OSError, MemoryError: we broke.
+            AssignmentError: the test itself is broken.
+            GraderError, OSError, MemoryError: the grader or the machine failed.
         """
-        self._given = given
+        self._current = context
         hooks = test.ihook
         try:
             try:
@@ -111,43 +99,43 @@ class RubricPlugin:
         except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = interpret_exception(error, visible) if isinstance(error, Exception) else None
             if outcome is None:
-                what = f"broke, which no submission should make it do: {type(error).__name__}: {error}"
-                raise AssignmentError(f"{locate_test(test)} {what}") from error
+                reason = f"broke, which no submission should make it do: {type(error).__name__}: {error}"
+                raise AssignmentError(f"{locate_test(test)} {reason}") from error
             return outcome
         finally:
-            self._given = None
-            test._initrequest()  # what it was given is let go of, and opened anew where it runs once more
+            self._current = None
+            prepare_for_rerun(test)
         return TestOutcome(Verdict.PASSED, right=1)
 
     @pytest.fixture
     def student(self) -> Iterator[Student]:
-        with self._asked().student() as student:
+        with self._context().student() as student:
             yield student
 
     @pytest.fixture
     def draw(self) -> Draw:
-        return self._asked().draw()
+        return self._context().draw()
 
     @pytest.fixture
     def remark(self) -> Callable[[str], None]:
-        return self._asked().remark
+        return self._context().remark
 
     @pytest.fixture
     def training(self, request: pytest.FixtureRequest) -> Training:
-        training = self._asked().training
+        training = self._context().training
         if training is None:
             raise AssignmentError(
                 f"{locate_test(request.node)} asks for `training`: give its item recipes in rubric.toml"
             )
         return training
 
-    def _asked(self) -> TestContext:
-        assert self._given is not None
-        return self._given
+    def _context(self) -> TestContext:
+        assert self._current is not None
+        return self._current
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
-        module: RubricModule = RubricModule.from_parent(parent, path=module_path)
-        module.loaded = self.modules[module_path]
+        module: pytest.Module = pytest.Module.from_parent(parent, path=module_path)
+        module.obj = self.modules[module_path]  # already imported
         return module
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -164,7 +152,7 @@ class RubricPlugin:
             self.tests.setdefault(identifier, []).append(function)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self._finished = True  # nothing is run here: `run` does, when there is a submission
+        self._finished = True  # tests are not run here: `run` is called later, for each submission
         return True
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
@@ -176,7 +164,7 @@ class RubricPlugin:
 
 
 def locate_test(node: pytest.Item) -> str:
-    """Return where a test stands, for its author."""
+    """Return a test's file and name, for a message to its author."""
     return f"{node.path.name}, {get_test_name(node)}"
 
 

@@ -1,4 +1,4 @@
-"""The smallest input that goes wrong, found and shrunk by Hypothesis."""
+"""Find the smallest input that fails a test, with Hypothesis."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.judging.hypothesis_internals import ignore_local_constants
 from grader.student import Student, StudentFault
 from grader.testing.cases import Case, Choice, Draw
 from grader.testing.failures import Mismatch
@@ -20,28 +21,23 @@ _TRIES = 400
 
 
 def find_smallest_failing(
-    test: Callable[[Any, Any], None], one: Callable[[Draw], Case], student: Student
+    test: Callable[[Any, Any], None], draw_case: Callable[[Draw], Case], student: Student
 ) -> tuple[Case, Mismatch] | None:
-    """Return the smallest case for which a test fails with a mismatch, None where none is found.
+    """Return the smallest case that fails a test with a mismatch. Return None if none is found.
 
-    It depends on nothing but the student's answers: tries are counted, not timed.
+    The result depends only on the student's responses: tries are counted, not timed.
 
     Args:
         test: takes a student and a case.
-        one: draws a case; what it draws first and smallest is the simplest.
-        student: the state of the work in which the test failed.
+        draw_case: draws a case; a case of early and small draws counts as simple.
+        student: the state of the submission in which the test failed.
     """
-    # Imported here: most submissions never need it, and importing it takes longer than grading an item.
+    # Imported here because importing Hypothesis takes longer than grading an item, and most submissions never need it.
     from hypothesis import HealthCheck, Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.errors import HypothesisException
-    from hypothesis.internal.conjecture import providers
-    from hypothesis.internal.constants_ast import Constants
 
-    # Hypothesis also tries numbers that it reads in the sources of whichever modules are loaded, and keeps them in a
-    # folder where the student works: the same submission would get another report in another process.
-    vars(providers)["_get_local_constants"] = Constants
-
+    ignore_local_constants()
     tries = 0
     failures: list[tuple[Case, Mismatch]] = []
 
@@ -55,7 +51,7 @@ def find_smallest_failing(
             failures.append((case, mismatch))
             return True
         except (AssertionError, StudentFault):
-            return False  # another fault than the one that is looked for
+            return False  # not the kind of failure that we look for
         return False
 
     quiet = settings(
@@ -66,16 +62,16 @@ def find_smallest_failing(
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    space = st.composite(lambda draw: one(_Searching(draw)))()
+    space = st.composite(lambda draw: draw_case(_HypothesisDraw(draw)))()
     try:
         smallest = find(space, fails, settings=quiet, random=random.Random(0))
-    except HypothesisException:  # nothing fails, or what failed does not always
+    except HypothesisException:  # no case fails, or the failure is not reproducible
         return None
-    return next((each for each in failures if each[0] is smallest), None)
+    return next((failure for failure in failures if failure[0] is smallest), None)
 
 
-class _Searching(Draw):
-    """Draws what Hypothesis wants to try; its numbers are whole, so that they can be read."""
+class _HypothesisDraw(Draw):
+    """A Draw whose values Hypothesis chooses. All numbers are whole, so that they are easy to read."""
 
     def __init__(self, draw: Callable[[Any], Any]) -> None:
         self._draw = draw

@@ -12,8 +12,8 @@ from grader.models.recipe import Mode
 from grader.results.report import ItemResult
 from grader.student import OwnTraining, StudentFault, Work
 from grader.testing.failures import ToTrain
-from grader.testing.learning import perturb
 from grader.training.datasets import DataSet
+from grader.training.perturbation import perturb
 
 __all__ = ["add_training_advice"]
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy
 
+from grader.results.evidence import clip
 from grader.student import StudentFault
 from grader.testing.failures import Mismatch, Pending
-from grader.testing.quoting import clip_text, find_statement
+from grader.testing.quoting import QUOTED, find_statement
 
 __all__ = ["Shown"]
 
@@ -55,8 +56,8 @@ class Shown:
         if not self._is_as_expected(found, error):
             expected = self._raises or self._expected
             place = _example_of(sys._getframe(1).f_code.co_filename, sys._getframe(1).f_lineno)
-            told = clip_text(f"{place}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}")
-            raise Mismatch(told, expected=expected, found=found) from None
+            message = f"{place}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}"
+            raise Mismatch(clip(message, QUOTED), expected=expected, found=found) from None
         return True
 
     def _show(self, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from grader.testing.evidence import to_plain_json
+from grader.results.evidence import to_plain_json
 
 if TYPE_CHECKING:
     from grader.training.cache import TrainingResult

@@ -1,7 +1,7 @@
 """Tests that were written for the student's own process, run here: their names stand for what the notebook defined.
 
-Values are Python's own (`Student.read`). A function, a class or an object is a `Thing`: what it is called with goes
-into the student's process, and what comes back is data. Whatever a test compares, it compares here.
+Values are Python's own (`Student.read`). A function, a class or an object is a `_StudentObject`: what it is called with
+goes into the student's process, and what comes back is data. Whatever a test compares, it compares here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grader.student import Remote, Student, StudentFault
 from grader.testing.failures import Absent, Mismatch, Pending
 from grader.testing.quoting import quote_failure
 
-__all__ = ["Thing", "as_written"]
+__all__ = ["as_written"]
 
 Test = Callable[..., None]
 Value = TypeVar("Value")
@@ -62,7 +62,7 @@ def as_written(*readable: str) -> Callable[[Test], Callable[[Student], None]]:
     return decorate
 
 
-class Thing:
+class _StudentObject:
     """An object that stays in the student's process.
 
     It can be called, and those of its attributes be read that the test is known to use. Nothing else of it is asked:
@@ -105,10 +105,10 @@ class Thing:
             raise _as_raised(fault) from None
 
     def __instancecheck__(self, other: object) -> bool:
-        return isinstance(other, Thing) and _type_name(other) == _text(self.remote.attribute("__name__"))
+        return isinstance(other, _StudentObject) and _type_name(other) == _text(self.remote.attribute("__name__"))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Thing) and _number(other) == _number(self)
+        return isinstance(other, _StudentObject) and _number(other) == _number(self)
 
     def __hash__(self) -> int:
         return hash(_number(self))
@@ -138,7 +138,7 @@ class Thing:
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = _unseen
 
 
-def _number(thing: Thing) -> Any:
+def _number(thing: _StudentObject) -> Any:
     """Return what tells a student's object from another: its handle."""
     remote: Any = thing.remote
     while hasattr(remote, "remote"):
@@ -146,7 +146,7 @@ def _number(thing: Thing) -> Any:
     return getattr(remote, "handle", id(remote))
 
 
-def _type_name(thing: Thing) -> str:
+def _type_name(thing: _StudentObject) -> str:
     return str(getattr(_number(thing), "type_name", ""))
 
 
@@ -156,9 +156,9 @@ def _text(value: Any) -> str:
 
 
 def _local(value: Any, readable: frozenset[str]) -> Any:
-    """Return a value with a Thing in the place of each remote in it."""
+    """Return a value with a _StudentObject in the place of each remote in it."""
     if hasattr(value, "kind") and hasattr(value, "apply"):
-        return Thing(value, readable)
+        return _StudentObject(value, readable)
     match value:
         case list():
             return [_local(each, readable) for each in value]

@@ -15,19 +15,21 @@ from grader.models.probe import DEPARTURES, find_departure, probe
 from grader.models.recipe import Mode, Recipe
 from grader.student import Fault, OwnCurve, Remote, StudentFault
 from grader.testing.arguments import Argument, fit_arguments
-from grader.testing.book import _IMAGES_OF_PROBE, describe_departure
 from grader.testing.compare import assert_module
 from grader.testing.failures import Mismatch, Pending, ToTrain, TrainedInPlace
 from grader.testing.models import build
 from grader.training.cache import TrainingResult
 from grader.training.cost import count_teraflops
 from grader.training.datasets import DataSet
+from grader.training.departures import describe_departure
 from grader.training.graph import TooLarge, Unsupported
 from grader.training.graph_reader import ExportedModel, read_graph, resize
 from grader.training.network import Network
+from grader.training.perturbation import perturb
 
-__all__ = ["Training", "learn", "perturb"]
+__all__ = ["Training", "learn"]
 
+_PROBED_IMAGES = 4
 _ALLOWANCE = 0.05  # of accuracy, for images that are moved and noisy
 
 
@@ -153,7 +155,7 @@ def _require_learnable(reading: ExportedModel, called: str, convolutions: int) -
 
 def _both_probed(reading: ExportedModel, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return what the student's model and its graph compute with weights and images that the student cannot know."""
-    images = torch.randn(_IMAGES_OF_PROBE, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
+    images = torch.randn(_PROBED_IMAGES, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
     network = Network(reading.graph)
     return model.probe(reading.names, images, secret), probe(network, network.names, images, secret)
 
@@ -201,14 +203,3 @@ def _trained(
             first = first or fault
     assert first is not None
     raise first
-
-
-def perturb(images: Tensor, seed: int) -> Tensor:
-    """Return images, (n, h, w) uint8, moved by up to a pixel and with a little noise, so that none is as it was."""
-    generator = torch.Generator().manual_seed(seed)
-    rows, columns = (torch.randint(-1, 2, (len(images),), generator=generator) for _ in range(2))
-    moved = torch.stack(
-        [image.roll((int(row), int(column)), (0, 1)) for image, row, column in zip(images, rows, columns, strict=True)]
-    )
-    noise = torch.randint(-4, 5, images.shape, generator=generator)
-    return (moved.long() + noise).clamp(0, 255).to(torch.uint8)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Misconception", "misconception"]
+__all__ = ["MARK", "Misconception", "misconception"]
 
 Mutant = TypeVar("Mutant", bound=Callable[..., Any])
 

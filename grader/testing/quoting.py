@@ -1,4 +1,4 @@
-"""The part of a test that went wrong, in the words of the test."""
+"""The statement of a test that failed, quoted in a message."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-__all__ = ["clip_text", "find_statement", "quote_failure"]
+from grader.results.evidence import clip
 
-_LENGTH = 300
+__all__ = ["QUOTED", "find_statement", "quote_failure"]
+
+QUOTED = 300  # characters of a test or of a session's output in one message
 
 
 def quote_failure(error: BaseException, test: Callable[..., Any]) -> str:
-    """Return what stands where an exception left a test's file: what is asserted, or the statement."""
+    """Return the statement at which an exception left a test's file. Of an assertion, return its condition."""
     file = test.__code__.co_filename
     line = 0
     trace: TracebackType | None = error.__traceback__
@@ -23,28 +25,23 @@ def quote_failure(error: BaseException, test: Callable[..., Any]) -> str:
         if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
-    found = find_statement(file, line)
-    if found is None:
+    statement = find_statement(file, line)
+    if statement is None:
         return "the test"
-    return clip_text(ast.unparse(found.test if isinstance(found, ast.Assert) else found))
+    return clip(ast.unparse(statement.test if isinstance(statement, ast.Assert) else statement), QUOTED)
 
 
 def find_statement(file: str, line: int) -> ast.stmt | None:
-    """Return the innermost statement of a file that a line is part of."""
+    """Return the innermost statement of a file that spans a line."""
     linecache.checkcache(file)
-    found = [
+    statements = [
         node
-        for node in ast.walk(_parsed("".join(linecache.getlines(file))))
+        for node in ast.walk(_parse("".join(linecache.getlines(file))))
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    return min(found, key=lambda node: (node.end_lineno or 0) - node.lineno, default=None)
+    return min(statements, key=lambda node: (node.end_lineno or 0) - node.lineno, default=None)
 
 
 @lru_cache(maxsize=64)
-def _parsed(source: str) -> ast.Module:
+def _parse(source: str) -> ast.Module:
     return ast.parse(source)
-
-
-def clip_text(text: str) -> str:
-    """Return a text that fits a message."""
-    return text if len(text) <= _LENGTH else text[: _LENGTH - 1] + "…"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import jsonschema
 import pytest
@@ -18,56 +15,15 @@ from grader.assignment import Assignment
 from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.sandbox.protocol.limits import Limits
+from tests.support.attacks import LIMITS, Attack, coming_back
+from tests.support.leftovers import remaining, traces
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
-from tests.support.traces import remaining, traces
 
-_LONGEST = 60  # seconds after which grading is considered to hang; it normally takes much less
 _LARGEST_REPORT = 2_000_000  # characters
 # The message of a cell that did not find the code it attacks, because a name has changed. Such a test checks nothing.
 _MISSED = re.compile(
     "StopIteration|ImportError|ModuleNotFoundError: No module named 'grader|AttributeError: module 'grader"
 )
-
-LIMITS = Limits(
-    cell_seconds=3,
-    submission_seconds=40,
-    memory_bytes=1200 * 2**20,
-    processes=64,
-    written_bytes=64 * 2**20,
-    cell_output_bytes=100_000,
-    notebook_output_bytes=400_000,
-    replacements=3,
-    test_seconds=1,
-    judge_seconds=6,
-    test_memory_bytes=400 * 2**20,
-)
-
-
-class Attack(Protocol):
-    """Grades a notebook with these cells, and checks that it leaves no trace and the next one is graded normally."""
-
-    def __call__(self, *cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report: ...
-
-
-class Hung(BaseException):
-    """Grading did not return in time."""
-
-
-@contextmanager
-def coming_back() -> Iterator[None]:
-    """Interrupt grading that hangs, so that the test fails instead of waiting for ever."""
-
-    def break_off(signum: int, frame: FrameType | None) -> None:
-        raise Hung(f"grading did not come back within {_LONGEST} s")
-
-    before = signal.signal(signal.SIGALRM, break_off)
-    signal.alarm(_LONGEST)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader.results.report import Report
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOOK_ONLY = """
@@ -72,6 +72,7 @@ _BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES.keys())
 def test_a_wrong_answer_of_any_form_is_worth_nothing(attack: Attack, body: str) -> None:
     report = attack(_BOOK_ONLY.format(body=body))
@@ -141,16 +142,17 @@ def send(self, value, seconds=None):
     self.socket.close()
 channels.Channel.send = send""",
     "no answer": "channels.Channel.send = lambda self, value, seconds=None: None",
-    "a snapshot that does not serve": "agent_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
-    "a snapshot that ends": "agent_module.serve_snapshot = lambda *_: None",
+    "a snapshot that does not serve": "tracker_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
+    "a snapshot that ends": "tracker_module.serve_snapshot = lambda *_: None",
 }
 _PATCH = """
-import grader.sandbox.guest.definition_tracker as agent_module
+import grader.sandbox.guest.definition_tracker as tracker_module
 import grader.sandbox.guest.snapshot as snapshot
 import grader.sandbox.protocol.channels as channels
 import grader.sandbox.protocol.encoding as wire
-test = snapshot._Test
+test = snapshot._TestProcess
 operations = [name for name in vars(test) if name.startswith("_do_")]
+assert len(operations) > 5 and callable(tracker_module.serve_snapshot) and callable(channels.Channel.send)
 """
 _WORK = """
 import torch

@@ -9,8 +9,8 @@ import pytest
 
 import grader
 from grader.assignment import RUBRICS
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _ROOT = Path(grader.__file__).resolve().parent.parent
@@ -71,6 +71,7 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
     assert report.score == 0
 
 
+@pytest.mark.slow
 def test_pages_of_memory_hold_no_rubric(attack: Attack) -> None:
     cell = """
         import ctypes, re

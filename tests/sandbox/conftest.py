@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,7 @@ import pytest
 
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.idx_files import write_data_set
-from tests.support.running import Ran, ran
-
-Run = Callable[..., Ran]
+from tests.support.sandbox_runs import Ran, Run, ran
 
 
 @pytest.fixture(scope="session")

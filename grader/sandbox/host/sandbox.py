@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -204,10 +205,12 @@ class Zygote(ZygoteLine):
 def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
     """Return the few environment variables that students may see. Those of the caller may hold secrets."""
     root = str(Path(__file__).parents[3])
+    # A kernel takes our folder off its path again; an installed grader lies in site-packages, which must stay there.
+    path = {} if root in site.getsitepackages() else {"PYTHONPATH": root}
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": root,
+        **path,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PIP_RETRIES": "0",  # there is no network, so waiting is useless

@@ -11,7 +11,7 @@ import pytest
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.student import Fault, StudentFault
-from tests.support.running import ran
+from tests.support.sandbox_runs import ran
 
 CELL = """
 import numpy as np

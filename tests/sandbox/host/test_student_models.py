@@ -13,7 +13,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.student import Fault, Operation
-from tests.support.running import LIMITS, SEED, Ran, fault_of, ran
+from tests.support.sandbox_runs import LIMITS, SEED, Ran, fault_of, ran
 
 LAYERS_IN_A_ROW = """
 from torch import nn

@@ -12,8 +12,7 @@ from torch import Tensor
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, OwnTraining, StudentFault
-from tests.sandbox.conftest import Run
-from tests.support.running import Ran, fault_of, ran
+from tests.support.sandbox_runs import Ran, Run, fault_of, ran
 
 START = """
 import torch

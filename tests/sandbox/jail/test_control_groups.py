@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.sandbox.jail.control_groups import make_control_groups
-from tests.support.running import LIMITS
+from tests.support.sandbox_runs import LIMITS
 
 BOTH = frozenset({"memory", "pids"})
 

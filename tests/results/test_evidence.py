@@ -1,0 +1,31 @@
+"""Evidence is plain JSON of bounded size."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import torch
+
+from grader.results.evidence import clip, to_plain_json
+
+NAN, INF = math.nan, math.inf
+
+
+def test_evidence_is_plain_json() -> None:
+    tensor = torch.tensor([1 / 3, NAN, INF, -INF, -0.00001])
+    assert to_plain_json(tensor) == {"shape": [5], "dtype": "float32", "values": [0.3333, "nan", "inf", "-inf", 0.0]}
+    assert to_plain_json(torch.zeros(65))["values"] is None
+    assert to_plain_json({"size": (2, 3), "mode": None, "layer": SimpleNamespace(kind="module")}) == {
+        "size": [2, 3],
+        "mode": None,
+        "layer": "<module>",
+    }
+
+
+def test_long_texts_lists_and_nested_values_are_cut() -> None:
+    assert clip("a" * 10, 4) == "aaa…"
+    assert to_plain_json("b" * 501) == "b" * 499 + "…"
+    assert to_plain_json(list(range(65))) == [*range(64), "…"]
+    nested = to_plain_json([[0] * 60] * 60)
+    assert nested[-1] == "…"
