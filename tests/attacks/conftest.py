@@ -1,4 +1,4 @@
-"""The ritual that every attack goes through."""
+"""The checks that every attack goes through."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.leftovers import remaining, traces
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
 
 _LARGEST_REPORT = 2_000_000  # characters
-# A cell that ends so did not find what it attacks: a name of ours has changed, and the test shows nothing any more.
+# The message of a cell that did not find the code it attacks, because a name has changed. Such a test checks nothing.
 _MISSED = re.compile(
     "StopIteration|ImportError|ModuleNotFoundError: No module named 'grader|AttributeError: module 'grader"
 )
@@ -28,7 +28,7 @@ _MISSED = re.compile(
 
 @pytest.fixture
 def attack(zygote: Zygote, hw2: Assignment) -> Attack:
-    """Grade a hostile notebook with the whole ritual around it."""
+    """Grade a hostile notebook, with all checks around it."""
     assert zygote.missing == {}
 
     def run(*cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report:
@@ -52,7 +52,7 @@ def attack(zygote: Zygote, hw2: Assignment) -> Attack:
 
 @pytest.fixture
 def probe(attack: Attack) -> Callable[[str], list[str]]:
-    """Run one cell that solves nothing, and return its status and message."""
+    """Run one cell that solves no item, and return its status and message."""
 
     def run(cell: str) -> list[str]:
         report = attack(cell)

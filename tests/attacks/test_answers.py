@@ -1,4 +1,4 @@
-"""Answers that a rubric's questions get from a student's process."""
+"""Forged and malformed responses of a student's process to a rubric's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lies and garbage on the lines between kernel, runner, definition tracker and the trusted side."""
+"""Forgeries and garbage on the lines between kernel, runner, definition tracker and the trusted side."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ for _ in range(2000):
 
 
 @pytest.mark.parametrize("note", _NOTES.values(), ids=_NOTES.keys())
-def test_a_false_word_of_the_tracker_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
+def test_a_forged_note_of_the_tracker_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
     report = attack(TRACKER + LINE + note, "y = (1, 2)", replacements=1)
     assert attacked(report.cells[0].message)
     assert report.score == 0

@@ -27,7 +27,7 @@ WRONG = submission("def double(X): return X", "def halve(X): return X / 2")
 
 @pytest.fixture(scope="module")
 def grading() -> Iterator[GradingSession]:
-    """One for the module: each makes a warm process, which takes seconds."""
+    """One session for the module, because each starts a warm process, which takes seconds."""
     with GradingSession() as made:
         made.warm_up([DOUBLED])
         yield made
@@ -57,7 +57,7 @@ def test_a_warm_process_that_died_is_replaced(grading: GradingSession) -> None:
     assert warm_process(grading) != killed
 
 
-def test_a_fault_of_ours_is_told_and_the_next_submission_has_new_processes(grading: GradingSession) -> None:
+def test_a_fault_of_the_grader_is_raised_and_the_next_submission_has_new_processes(grading: GradingSession) -> None:
     def kill_the_warm_process(what: str) -> None:
         if what.startswith("running"):
             os.kill(warm_process(grading), signal.SIGKILL)

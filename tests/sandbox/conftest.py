@@ -1,4 +1,4 @@
-"""What the tests of the sandbox share."""
+"""Fixtures for the tests of the sandbox."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.support.sandbox_runs import Ran, Run, ran
 
 @pytest.fixture(scope="session")
 def fashion_mnist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A data set as large as Fashion-MNIST, half of its test images withheld: what `data_sets` takes."""
+    """A data set as large as Fashion-MNIST with half of its test images withheld, as `data_sets` takes it."""
     return {"FashionMNIST": write_data_set(tmp_path_factory.mktemp("shown"), 60_000, 5_000)}
 
 
 @pytest.fixture
 def run(zygote: Zygote) -> Iterator[Run]:
-    """Run notebooks; their sandboxes are there until the test ends."""
+    """Run notebooks. Their sandboxes exist until the test ends."""
     with ExitStack() as stack:
 
         def start(*cells: str, **options: Any) -> Ran:

@@ -74,7 +74,7 @@ class KernelRun:
         self._current: int | None = None
         self._last_started: int | None = None
         self._cell_deadline = time.monotonic() + _SECONDS_TO_START
-        self._memory_kills = sandbox.memory_kills()
+        self._memory_kills = sandbox.count_memory_kills()
         self._note_bytes = 0
         self._finished = False
 
@@ -182,7 +182,7 @@ class KernelRun:
         # The end of the runner is noticed on its own line, after all that it sent.
         if message.get("ended") != self._kernel:
             return None
-        if self._sandbox.memory_kills() > self._memory_kills:
+        if self._sandbox.count_memory_kills() > self._memory_kills:
             return "out of memory", f"needed more than {self._limits.memory_bytes / 2**30:g} GiB"
         status = int(message["status"])
         how = f"exit status {status}" if status >= 0 else f"signal {-status}"

@@ -291,7 +291,7 @@ class Sandbox:
             if key in message:
                 return dict(message)
 
-    def memory_kills(self) -> int:
+    def count_memory_kills(self) -> int:
         """Return how many processes Linux killed for lack of memory; 0 without a control group."""
         if self._memory_group is None:
             return 0

@@ -226,7 +226,7 @@ class Confinement:
 
     def _make_proc(self) -> None:
         try:
-            self._trees.append((Path("/proc"), linux.new_proc()))
+            self._trees.append((Path("/proc"), linux.make_proc()))
         except OSError as error:
             # It needs a pid namespace of its own, and many containers forbid it.
             self._layers.add_remark("private file system", f"without /proc: {error.strerror}")
@@ -249,7 +249,7 @@ class Confinement:
                 linux.drop_capabilities()
         with self._layers.layer("no new privileges") as applies:
             if applies:
-                linux.no_new_privileges()
+                linux.forbid_new_privileges()
         linux.set_dumpable(False)
 
     def _build_file_system(self) -> None:
@@ -338,7 +338,7 @@ class Confinement:
         with self._layers.layer("landlock") as applies:
             if applies:
                 # Allow every file for now, because forks write to /proc before they restrict their files.
-                linux.landlock_restrict([], [Path("/")], scoped=True)
+                linux.restrict_by_landlock([], [Path("/")], scoped=True)
         with self._layers.layer("seccomp") as applies:
             if applies:
                 if isinstance(self._filter, str):
@@ -358,7 +358,7 @@ class Confinement:
             private = self._layers.holds("private file system")
             readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
             folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
-            linux.landlock_restrict(readable, [*folders, *self._view.devices()], scoped=scoped)
+            linux.restrict_by_landlock(readable, [*folders, *self._view.devices()], scoped=scoped)
 
 
 _SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswitch.conf")]

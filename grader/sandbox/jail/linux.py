@@ -21,15 +21,15 @@ __all__ = [
     "die_with_parent",
     "drop_capabilities",
     "filter_system_calls",
+    "forbid_new_privileges",
     "join_namespace",
-    "landlock_abi",
-    "landlock_restrict",
     "make_private",
+    "make_proc",
     "mount",
     "move_mount",
-    "new_proc",
-    "no_new_privileges",
     "pivot_root",
+    "read_landlock_abi",
+    "restrict_by_landlock",
     "restrict_mount",
     "set_dumpable",
     "set_host_name",
@@ -121,7 +121,7 @@ def clone_tree(path: Path) -> int:
     return _check(done, f"open_tree {path}")
 
 
-def new_proc() -> int:
+def make_proc() -> int:
     """Return a descriptor of a new, detached /proc of this process's pid namespace."""
     kind = _check(_libc.syscall(_long(_FSOPEN), b"proc", _long(_FS_CLOEXEC)), "fsopen proc")
     try:
@@ -191,7 +191,7 @@ def set_dumpable(dumpable: bool) -> None:
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
 
 
-def no_new_privileges() -> None:
+def forbid_new_privileges() -> None:
     """Never gain privileges by executing files again."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
@@ -234,7 +234,7 @@ _FILE_RIGHTS = 0b1 | 0b10 | 0b100 | 1 << 14 | 1 << 15  # the rights that apply t
 _RULESET_BYTES = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
 
 
-def landlock_abi() -> int:
+def read_landlock_abi() -> int:
     """Return the version of Landlock that the kernel offers.
 
     Raises:
@@ -243,7 +243,7 @@ def landlock_abi() -> int:
     return _check(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
 
 
-def landlock_restrict(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
+def restrict_by_landlock(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
     """Allow only files below these paths and no TCP.
 
     Source: the kernel's userspace-api/landlock.rst.
@@ -253,7 +253,7 @@ def landlock_restrict(readable: list[Path], writable: list[Path], *, scoped: boo
         writable: paths that can also be changed.
         scoped: whether to forbid abstract sockets and signals to the outside as well.
     """
-    abi = landlock_abi()
+    abi = read_landlock_abi()
     every = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     scopes = 0b11 if scoped and abi >= 6 else 0
     rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scopes)

@@ -91,5 +91,5 @@ class SystemCallFilter:
             OSError: the kernel does not accept the filter.
         """
         # Not with libseccomp, which would compile the filter again in every fork.
-        linux.no_new_privileges()
+        linux.forbid_new_privileges()
         linux.filter_system_calls(self._instructions)

@@ -88,7 +88,7 @@ def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
     if "cpu_seconds" in request:
         line.send({"cpu_seconds": sum(os.times()[:4])})
         return False
-    with _next_fork_comes_first(request["left_out"]) as first:
+    with _make_next_fork_first(request["left_out"]) as first:
         pid = os.fork()
         if pid == 0:
             _become_sandbox(request, descriptors[0], compiled)
@@ -126,7 +126,7 @@ def _reap(*_: object) -> None:
 def _import_packages(names: list[str]) -> dict[str, str]:
     """Import the packages. Return the reason for each one that cannot be imported."""
     missing: dict[str, str] = {}
-    with _no_cuda_during_import():
+    with _hide_cuda():
         for name in [*names, *_OWN_PACKAGES]:
             try:
                 importlib.import_module(name)
@@ -152,7 +152,7 @@ def _make_forks_safe(torch: Any) -> None:
 
 
 @contextmanager
-def _no_cuda_during_import() -> Iterator[None]:
+def _hide_cuda() -> Iterator[None]:
     """Report no CUDA device while packages are imported: using the driver before a fork breaks CUDA in every child."""
     try:
         import torch
@@ -168,7 +168,7 @@ def _no_cuda_during_import() -> Iterator[None]:
 
 
 @contextmanager
-def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
+def _make_next_fork_first(left_out: Collection[str]) -> Iterator[bool]:
     """Make the fork in the body the first process of a new pid namespace, if this is allowed. Yield whether it is.
 
     An ordinary user may not do this: its forks make a user namespace of their own first, and then fork again.

@@ -1,4 +1,4 @@
-"""Running cells: what a cell that breaks something costs, and what it does not."""
+"""Running cells: what a cell costs that breaks its kernel, and what is kept."""
 
 from __future__ import annotations
 

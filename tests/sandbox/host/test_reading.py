@@ -1,4 +1,4 @@
-"""Names are read, and what they stand for is called, with Python's own values."""
+"""Reading names, and calling their values, with Python's own types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandbox leaves nothing behind, whatever ends it, and sees nothing of whoever started it."""
+"""A sandbox leaves nothing behind, however it ends, and sees nothing of the process that started it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.sandbox_runs import LIMITS, ran
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Zygote]:
-    """A warm process of our own, without the course's packages: it is quick to start and may be broken."""
+    """A warm process of our own, without the course's packages: which is quick to start and may be broken."""
     with Zygote(()) as warm:
         assert warm.missing == {}
         yield warm
@@ -196,7 +196,7 @@ def test_several_processes_fork_from_one_and_one_that_hangs_up_harms_nobody() ->
 
 def test_memory_kills_are_counted(zygote: Zygote) -> None:
     with zygote.sandbox(LIMITS) as sandbox:
-        assert sandbox.memory_kills() == 0
+        assert sandbox.count_memory_kills() == 0
 
 
 def test_a_package_that_cannot_be_imported_is_listed_with_the_reason() -> None:

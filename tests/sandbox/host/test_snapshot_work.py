@@ -1,4 +1,4 @@
-"""Processes that tests share: what they see of each other, and when one is shared no more; what a state offers."""
+"""Processes that tests share: what tests see of each other, when sharing ends, and what a state offers."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_what_earlier_tests_left_behind_costs_an_item_nothing(homework: Ran, tmp
 
 
 class Noting:
-    """A submission's work that notes which states are opened: whether each is the notebook's end."""
+    """A submission's work that records for each opened state whether it is the end of the notebook."""
 
     def __init__(self, work: SnapshotWork) -> None:
         self._work = work
@@ -200,7 +200,7 @@ TOGETHER = TESTS.replace("@given(numbers)", '@given(numbers, ahead=lambda case: 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The operations that students' processes are asked for."""
+    """Record the operations that are sent to students' processes."""
     operations: list[str] = []
     ask = SnapshotStudent.ask
 

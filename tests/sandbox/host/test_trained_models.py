@@ -1,4 +1,4 @@
-"""The model that a student's own loop trained, asked for its answers."""
+"""Predictions of the model that a student's own loop trained."""
 
 from __future__ import annotations
 

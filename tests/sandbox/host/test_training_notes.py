@@ -1,4 +1,4 @@
-"""What the kernel says about trainings: a note of the right form is kept within bounds, any other is refused."""
+"""The kernel's notes on trainings: a note of the right form is kept within limits, and any other is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cells showed comes out as plain data within bounds, and whatever else arrives is left out."""
+"""Outputs of cells arrive as plain data within limits, and anything else is dropped."""
 
 from __future__ import annotations
 
