@@ -1,4 +1,4 @@
-"""Time the book's training cells as written, on torch's own data path and on ours, and compare the weights.
+"""Time the book's training cells on torch's own data path and on ours, and compare the weights.
 
     python -m benchmarks.training_cells [LeNet ResNet-18 VGG-11] [--steps 300]
 
@@ -26,7 +26,7 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class Training:
-    """A training cell of the book: its network, the learning rate, the images' side, and how many steps are timed."""
+    """A training cell of the book: its network, the learning rate, the images' side, and the number of timed steps."""
 
     net: str
     lr: float
@@ -45,7 +45,7 @@ from grader.sandbox.guest.trainings import loading
 loading.install_fast_loading(get_ipython(), "full")
 drawing.defer_drawing(get_ipython())
 """
-# The book's cells with fewer images and in one epoch; validated on a sixth as many, which is the book's share.
+# The book's cells with fewer images and one epoch; validated on a sixth as many, which is the book's share.
 PREPARE = """
 import hashlib, resource, sys, time, torch
 from d2l import torch as d2l

@@ -7,40 +7,19 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
 
+from tests.support.floors import FLOORS
 from tests.support.paths import ROOT
 
 TEMPLATE = ROOT / "grader" / "authoring" / "template"
 LONGEST = 400
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "manager", "managers", "misc", "services", "util", "utils"}
 
-# Rooms by floor, the lowest first: a room imports only what stands on floors below its own (docs/architecture.md).
-FLOORS: Mapping[str, Sequence[set[str]]] = {
-    "grader": [
-        {"errors", "models", "sandbox.protocol"},
-        {"assignment", "student", "cache_folder", "sandbox.guest"},
-        {"results", "training", "sandbox.jail"},
-        {"submission", "render", "gradebook", "testing", "client"},
-        {"collection", "sandbox.host", "judging"},
-        {"grading", "self_check"},
-        {"batch", "authoring", "service"},
-        {"cli"},
-    ],
-    "grader.service": [
-        {"settings", "celery_internals"},
-        {"store", "broker"},
-        {"enqueue"},
-        {"tasks", "api"},
-        {"worker", "web"},
-        {"application"},
-    ],
-}
 # What the extra `service` installs, and nothing outside grader/service/ and grader/cli/ may need.
 OF_THE_SERVICE = {
     "alembic", "celery", "fastapi", "fsspec", "kombu", "limits", "prometheus_client", "psycopg", "pydantic", "redis",

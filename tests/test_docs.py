@@ -20,8 +20,8 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.jail.isolation import LAYERS
 from grader.submission.submission import read_submission
 from grader.training.trainer import Trainer
+from tests.support.floors import FLOORS
 from tests.support.paths import EXAMPLE, ROOT
-from tests.test_architecture import FLOORS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")] + sorted(

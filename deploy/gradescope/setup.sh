@@ -13,5 +13,5 @@ apt-get install -y -qq --no-install-recommends dataset-fashion-mnist || echo "no
 # Gradescope has no GPU.
 export TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
 "$grader/deploy/ci/install.sh" "$grader/.venv"
-# For the log of the build; the machine that runs the autograder may allow more, or less.
+# Into the build's log, for the person who sets the course up; the machine that runs the autograder may allow more or less.
 "$grader/.venv/bin/grader" doctor || true

@@ -52,6 +52,7 @@ def test_the_hw2_rubric_is_right(zygote: Zygote, hw2: Assignment) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_new_assignment_is_right(folder: Path, zygote: Zygote) -> None:
     verification = verified(folder, zygote)
     assert verification.perfect
@@ -59,6 +60,7 @@ def test_a_new_assignment_is_right(folder: Path, zygote: Zygote) -> None:
     assert [each.kind for each in verification.checked[:3]] == ["solution", "empty", "alternative"]
 
 
+@pytest.mark.slow
 def test_a_test_that_cannot_fail_leaves_survivors(folder: Path, zygote: Zygote) -> None:
     text = (folder / "test_classification.py").read_text(encoding="utf-8")
     (folder / "test_classification.py").write_text(
@@ -69,6 +71,7 @@ def test_a_test_that_cannot_fail_leaves_survivors(folder: Path, zygote: Zygote) 
     assert not verification.perfect
 
 
+@pytest.mark.slow
 def test_a_reference_that_is_wrong_shows_in_the_alternatives(folder: Path, zygote: Zygote) -> None:
     changed(folder / "reference" / "classification.py", ".float().mean()", ".float().sum()")
     verification = verified(folder, zygote)
@@ -87,6 +90,7 @@ def test_an_assignment_without_reference_is_refused(folder: Path) -> None:
         list(find_known_submissions(load_rubric(load_assignment(folder))))
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_fails_where_something_is_wrong(folder: Path) -> None:
     right = CliRunner().invoke(app, ["rubric", "verify", str(folder), "--json", "-"])
     assert right.exit_code == 0, right.output

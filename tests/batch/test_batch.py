@@ -58,6 +58,7 @@ def child_processes() -> set[str]:
     return {child for thread in threads for child in (thread / "children").read_text().split()}
 
 
+@pytest.mark.slow
 def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: Assignment, out: Path) -> None:
     everybody = [
         handed_in("kim", 1),
@@ -125,6 +126,7 @@ def test_a_report_is_the_same_however_many_processes_grade(assignment: Assignmen
         assert report_in(out, item.key).canonical() == report_in(tmp_path / "others", item.key).canonical()
 
 
+@pytest.mark.slow
 def test_the_same_files_are_graded_once_and_their_names_count(assignment: Assignment, out: Path) -> None:
     everybody = [
         handed_in("kim", 1, "hw.ipynb"),
@@ -152,12 +154,14 @@ def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_g
     assert not (out / "poison.json").exists()
 
 
+@pytest.mark.slow
 def test_what_broke_is_tried_again(assignment: Assignment, out: Path) -> None:
     noted = graded([handed_in("kim", 1)], assignment, out)
     append_record(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
     assert run_by(graded([handed_in("kim", 1)], assignment, out)) == {"kim"}
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Path) -> None:
     noted = graded([handed_in("kim", 14)], assignment, out)
     assert noted.records["kim"].status is Status.GRADED
@@ -203,6 +207,7 @@ def is_zygote(process: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_all_processes_share_one_zygote(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=False)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
@@ -211,6 +216,7 @@ def test_all_processes_share_one_zygote(assignment: Assignment, out: Path) -> No
     assert len(noted.zygotes) == 1
 
 
+@pytest.mark.slow
 def test_if_the_shared_zygote_dies_each_process_starts_its_own(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=True)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
@@ -228,6 +234,7 @@ def loaded(assignment: Assignment) -> Path:
     return loaded
 
 
+@pytest.mark.slow
 def test_what_all_submissions_need_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
     noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
@@ -235,6 +242,7 @@ def test_what_all_submissions_need_is_loaded_once(assignment: Assignment, loaded
     assert len(loaded.read_text().split()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "read"), [("def double(x): return x + x", False), ("class Model: pass", True)])
 def test_what_reads_graphs_is_loaded_if_a_submission_has_a_model(
     tmp_path: Path, out: Path, cell: str, read: bool
@@ -249,6 +257,7 @@ def test_what_reads_graphs_is_loaded_if_a_submission_has_a_model(
     assert (folder / "read").exists() is read
 
 
+@pytest.mark.slow
 def test_if_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
     assignment: Assignment, loaded: Path, out: Path
 ) -> None:
@@ -293,6 +302,7 @@ def test_two_batches_do_not_write_to_one_folder(assignment: Assignment, out: Pat
     graded([], assignment, out)  # the first is done
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_assignment_s_reports_is_refused(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     with pytest.raises(InputError, match="has reports of moody"):
@@ -305,6 +315,7 @@ def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_
         graded([], assignment, tmp_path / "file" / "reports")
 
 
+@pytest.mark.slow
 def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     graded([CollectedSubmission("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
@@ -312,12 +323,14 @@ def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignmen
     assert read_journal(out)["kim"].status is Status.UNREADABLE
 
 
+@pytest.mark.slow
 def test_a_student_called_summary_does_not_write_over_the_summary(assignment: Assignment, out: Path) -> None:
     graded([handed_in("Summary", 1)], assignment, out)
     assert "All submissions" in (out / SUMMARY).read_text("utf-8")
     assert (out / read_journal(out)["Summary"].report).is_file()
 
 
+@pytest.mark.slow
 def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out)
     journal = (out / JOURNAL).read_bytes()
@@ -326,6 +339,7 @@ def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out:
     assert set(read_journal(out)) == {"kim", "lee"}
 
 
+@pytest.mark.slow
 def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     append_record(out, JournalRecord("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))

@@ -138,6 +138,7 @@ def all_end(processes: set[int], seconds: float = 30) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_submissions_are_graded_one_after_the_other(start: Callable[..., Process]) -> None:
     process = start()
     process.grade(a=RIGHT)
@@ -180,6 +181,7 @@ def test_what_a_rubric_prints_is_not_a_message(start: Callable[..., Process], wr
     assert process.report().score == 1
 
 
+@pytest.mark.slow
 def test_a_fork_clears_away_what_is_its_own_and_no_more(
     start: Callable[..., Process], write: Callable[[str], Path]
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_fork_clears_away_what_is_its_own_and_no_more(
     assert not Path(folder, "not its own").exists()
 
 
+@pytest.mark.slow
 def test_forks_outlive_what_they_were_forked_from(start: Callable[..., Process]) -> None:
     process = start()
     process.popen.kill()
@@ -209,12 +212,14 @@ def test_a_wrong_assignment_is_reported(load: Callable[..., Process], tmp_path: 
     assert "rubric.toml" in load(assignment=tmp_path).receive_from_loaded(CommandError).message
 
 
+@pytest.mark.slow
 def test_a_missing_data_set_is_reported(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start(mode=Mode.QUICK, data=tmp_path)
     process.grade(a=RIGHT)
     assert str(tmp_path) in process.outcome().message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hung up on", "terminated"])
 def test_it_ends_during_a_submission_and_leaves_no_process(start: Callable[..., Process], how: str) -> None:
     process = start()

@@ -42,6 +42,7 @@ def done_in(out: Path) -> int:
     return len(read_journal(out)) if (out / JOURNAL).exists() else 0
 
 
+@pytest.mark.slow
 def test_a_class_is_graded(tmp_path: Path) -> None:
     class_ = hand_in(tmp_path / "class", 2)
     ran = batch(class_, "--out", tmp_path / "reports", "--json", "-")

@@ -71,6 +71,7 @@ def test_an_error_about_a_file_is_one_harmless_line_whatever_the_file_is_called(
     assert not set("\x1b\u202e") & set(ran.stderr)
 
 
+@pytest.mark.slow
 def test_a_missing_or_broken_assignment_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for folder, content in {"cut": "title = ", "items": 'title = "t"\npoints = 3\n', "empty": ""}.items():
@@ -82,6 +83,7 @@ def test_a_missing_or_broken_assignment_is_refused(run: Run, tmp_path: Path) -> 
     refused(run("check", "good.ipynb", "--assignment", "hw4"), "hw4", "does not exist")
 
 
+@pytest.mark.slow
 def test_an_unwritable_report_file_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for target in ("no/such/folder.json", ".", "good.ipynb/report"):
@@ -129,6 +131,7 @@ def test_schema_prints_the_schema_of_reports(run: Run) -> None:
     assert json.loads(ran.stdout) == load_report_schema()
 
 
+@pytest.mark.slow
 def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal_can_show(
     run: Run, tmp_path: Path
 ) -> None:
@@ -153,6 +156,7 @@ def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal
     assert everything_in(tmp_path) == sorted([name, "report.html", "보고서.json"])
 
 
+@pytest.mark.slow
 def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
     run: Run, tmp_path: Path, zygote: Zygote, hw2: Assignment
 ) -> None:
@@ -174,6 +178,7 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_bytes(notebook_bytes("while True: pass"))
     command = [str(GRADER), "check", "endless.ipynb", "--json", "report.json"]
@@ -199,6 +204,7 @@ def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> Non
     assert everything_in(tmp_path) == ["endless.ipynb"]
 
 
+@pytest.mark.slow
 def test_doctor_lists_every_layer_and_package(run: Run, hw2: Assignment) -> None:
     ran = run("doctor")
     lines = ran.stdout.splitlines()

@@ -69,6 +69,7 @@ def files() -> dict[str, bytes]:
     return upstream(DEBIAN)
 
 
+@pytest.mark.slow
 def test_data_sets_are_listed_with_instructions_for_missing_ones(tmp_path: Path) -> None:
     alone, listed = ran(tmp_path, "data"), ran(tmp_path, "data", "list")
     assert (alone.returncode, alone.stderr) == (0, "")
@@ -121,6 +122,7 @@ def test_a_terminal_shows_the_progress(files: dict[str, bytes], tmp_path: Path) 
     assert re.search(r"fetching FashionMNIST: \d+ % of 31 MB, about \d+ s left", sent)
 
 
+@pytest.mark.slow
 def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None:
     name = "[bold] \x1b[31m[red].ipynb"
     (tmp_path / name).write_bytes(notebook_bytes(CORR2D))
@@ -129,6 +131,7 @@ def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None
     assert "[bold] [red].ipynb" in sent
 
 
+@pytest.mark.slow
 def test_doctor_shows_what_trainings_would_use(tmp_path: Path) -> None:
     lines = ran(tmp_path, "doctor").stdout.splitlines()
     assert f"data set FashionMNIST: {DEBIAN} (Debian's package)" in lines

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 
 from grader.cli.executed_notebooks import write_executed
 from grader.submission.executed_notebook import ExecutedNotebook
@@ -21,6 +22,7 @@ def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_an_executed_notebook_is_a_valid_notebook(tmp_path: Path) -> None:
     (tmp_path / "hw2.ipynb").write_bytes(notebook_bytes("print('shown')", "1 / 0"))
     answer = check(tmp_path, "hw2.ipynb", "--executed", "made/executed")

@@ -111,6 +111,7 @@ def course(tmp_path: Path) -> Course:
     return made
 
 
+@pytest.mark.slow
 def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_again(course: Course) -> None:
     assert [(row["key"], row["text"], row["points"]) for row in course.export()] == [
         ("kim", "## Discussion\n\nanswer of kim", ""),

@@ -351,6 +351,7 @@ def test_a_student_waits_for_the_report_and_sees_it(
     assert student("status", own, "--watch").stdout == shown
 
 
+@pytest.mark.slow
 def test_a_student_sees_only_their_own_points_and_states(
     run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_an_invalid_setting_is_named(run: Run, variable: str, value: str, messag
     assert message in refused(run("database", "upgrade", **{variable: value}))
 
 
+@pytest.mark.slow
 def test_tokens_are_created_listed_and_revoked_and_their_secrets_shown_once(run: Run) -> None:
     run("database", "upgrade")
     secret = run("token", "create", "staff", "--role", "instructor").stdout.strip()

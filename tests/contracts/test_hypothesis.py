@@ -33,11 +33,11 @@ def test_local_constants_are_read_by_the_function_that_is_replaced(
     original = getattr(providers, "_get_local_constants", None)
     assert callable(original), f"{HYPOTHESIS} has no _get_local_constants"
 
-    def record_call() -> Any:
+    def count() -> Any:
         calls.append(1)
         return original()
 
-    monkeypatch.setattr(providers, "_get_local_constants", record_call)
+    monkeypatch.setattr(providers, "_get_local_constants", count)
     numbers = st.lists(st.integers(), min_size=100, max_size=100)  # one in twenty is a constant
     with pytest.raises(NoSuchExample):
         find(numbers, lambda _: False, settings=settings(database=None, max_examples=10), random=random.Random(0))

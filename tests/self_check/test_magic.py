@@ -97,6 +97,7 @@ def _given(cell: Any) -> dict[str, str]:
     return given
 
 
+@pytest.mark.slow
 def test_a_right_item_is_shown_as_text_and_html_with_the_small_print(outputs: dict[str, Any]) -> None:
     text, page = outputs["right"]["text/plain"], outputs["right"]["text/html"]
     for each in (text, page):
@@ -156,6 +157,7 @@ def test_an_interrupt_ends_the_check_and_nothing_else(outputs: dict[str, Any]) -
     assert outputs["alive"]["text/plain"] == "2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parts"),
     [

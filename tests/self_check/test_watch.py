@@ -117,6 +117,7 @@ def test_no_verdict_is_older_than_the_file(watching: Watching, distance: str) ->
     assert verdicts(fresh)["corr2d.values"] is not Verdict.PASSED
 
 
+@pytest.mark.slow
 def test_effects_that_the_analysis_misses_are_found_a_moment_later(watching: Watching) -> None:
     events = watching.events()
     first = following(events)
@@ -190,6 +191,7 @@ def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
     assert following(events).judged == frozenset()
 
 
+@pytest.mark.slow
 def test_an_item_has_the_same_result_alone_and_among_all(hw2: Assignment, zygote: Zygote) -> None:
     example = read_submission([EXAMPLE])
     whole = {item.id: item for item in grade(example, hw2, zygote).items}

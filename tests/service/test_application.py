@@ -21,6 +21,7 @@ GRADES = (
     "torch",
     "numpy",
     "grader.grading",
+    "grader.judging",
     "grader.sandbox.guest",
     "grader.sandbox.host",
     "grader.sandbox.jail",

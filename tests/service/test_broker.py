@@ -70,6 +70,7 @@ def test_a_broker_that_was_never_there_is_no_exception() -> None:
         assert not send_message(app, QueuedJob("lost", "cpu"))
 
 
+@pytest.mark.slow
 def test_a_broker_that_takes_connections_and_says_nothing_is_down_as_well() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -204,6 +204,7 @@ JobRunner(settings, make_broker_app(settings)).run(sys.argv[1], "cpu")
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Service, tmp_path: Path) -> None:
     hanging = tmp_path / "hanging"
     shutil.copytree(ASSIGNMENTS / "poisoned", hanging)
@@ -226,6 +227,7 @@ def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Se
     cancel_jobs(service.store, batch)
 
 
+@pytest.mark.slow
 def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_comes_to(
     service: Service, runner: JobRunner, fashion_mnist: DataSet
 ) -> None:

@@ -58,12 +58,16 @@ def graded_now(service: Service, batch: str) -> bool:
 
 
 def trainings(pid: int) -> list[int]:
-    """Return the training processes below this process."""
-    return [
-        each
-        for each in descendants(pid)
-        if b"grader.training.trainer_process" in Path(f"/proc/{each}/cmdline").read_bytes()
-    ]
+    """Return the processes below one that train."""
+    return [child for child in descendants(pid) if b"grader.training.trainer_process" in command_line(child)]
+
+
+def command_line(pid: int) -> bytes:
+    """Return a process's command and arguments, nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def gone(pids: list[int]) -> bool:

@@ -32,9 +32,9 @@ def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, 
 
 def jobs(store: Store, count: int) -> list[str]:
     """Return the ids of `count` jobs in the order in which they are due."""
-    due = [each.job for each in mark_enqueued(store, share=count, republish_seconds=1000)]
-    assert len(due) == count
-    return due
+    enqueued = [job.job for job in mark_enqueued(store, share=count, republish_seconds=1000)]
+    assert len(enqueued) == count
+    return enqueued
 
 
 def leased(store: Store, owner: Token, mode: Mode = Mode.NONE, seconds: float = 60) -> Lease:
@@ -56,6 +56,6 @@ def report(points: float = 1, revision: str = "revision-1") -> Report:
 
 
 def somebody_waits(store: Store) -> bool:
-    """Return whether a transaction waits for another (PostgreSQL only)."""
+    """Tell whether a transaction waits for another (PostgreSQL only)."""
     with store.read_session() as session:
         return bool(session.scalars(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).one())

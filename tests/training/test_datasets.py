@@ -49,6 +49,7 @@ def test_the_images_are_torchvisions(packaged: Path, fashion_mnist: DataSet, tmp
     assert torch.equal(test.targets, torch.cat([fashion_mnist.shown_labels, fashion_mnist.withheld_labels]))
 
 
+@pytest.mark.slow
 def test_it_is_the_same_however_its_files_are_packed_and_laid_out(packaged: Path, tmp_path: Path) -> None:
     unpacked(packaged, tmp_path / "direct")
     unpacked(packaged, tmp_path / "data" / "FashionMNIST" / "raw")
@@ -74,6 +75,7 @@ def test_it_is_read_once_until_its_files_change(packaged: Path, tmp_path: Path) 
     assert second.sha256 != SHA256
 
 
+@pytest.mark.slow
 def test_what_was_decoded_is_kept_and_made_again_when_it_is_spoiled(packaged: Path, tmp_path: Path) -> None:
     def sha256() -> str:
         # Another process, because this one remembers.
@@ -176,6 +178,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(packaged: Path, tmp_
         find_data_set("FashionMNIST", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_for_torchvision_and_has_nothing_of_what_is_withheld(
     fashion_mnist: DataSet, tmp_path: Path
 ) -> None:

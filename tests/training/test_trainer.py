@@ -39,6 +39,7 @@ def trainer(fashion_mnist: DataSet, tmp_path: Path) -> Iterator[Trainer]:
         yield made
 
 
+@pytest.mark.slow
 def test_the_first_success_ends_a_chain_and_its_result_is_the_same_the_second_time(trainer: Trainer) -> None:
     messages: list[str] = []
     first = trainer.train({"a": jobs(), "b": [TrainingJob(graph(linear), RECIPE, 0)]}, messages.append)
@@ -50,17 +51,20 @@ def test_the_first_success_ends_a_chain_and_its_result_is_the_same_the_second_ti
     assert trainer.trained == 2
 
 
+@pytest.mark.slow
 def test_a_threshold_that_no_seed_reaches_takes_all_tries(trainer: Trainer) -> None:
     results = trainer.train({"a": jobs(replace(RECIPE, threshold=0.999, images=200))})["a"]
     assert [result.seed for result in results] == [0, 1, 2]
     assert len({result.accuracy for result in results}) > 1
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_has_no_accuracy(trainer: Trainer) -> None:
     (result,) = trainer.train({"a": jobs(replace(RECIPE, lr=1e30, decay=False), seeds=1)})["a"]
     assert (result.finite, result.accuracy) == (False, 0.0)
 
 
+@pytest.mark.slow
 def test_two_graders_at_once_train_a_model_once(fashion_mnist: DataSet, tmp_path: Path) -> None:
     def made() -> Trainer:
         return Trainer(fashion_mnist, results=ResultCache(fashion_mnist.sha256, "cpu", tmp_path))
@@ -88,6 +92,7 @@ def killing(trainer: Trainer, times: int) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_replaced_and_costs_nothing(trainer: Trainer) -> None:
     killer = killing(trainer, 2)
     (result,) = trainer.train({"a": jobs()})["a"]
@@ -112,6 +117,7 @@ def test_without_a_mode_or_a_data_set_there_is_no_trainer(packaged: Path, tmp_pa
         pass
 
 
+@pytest.mark.slow
 def test_an_interrupt_waits_for_no_training(trainer: Trainer) -> None:
     def break_off(text: str) -> None:
         raise KeyboardInterrupt

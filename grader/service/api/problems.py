@@ -49,9 +49,7 @@ PROBLEMS: Mapping[str, ProblemType] = {
     "bad-request": ProblemType(400, "The request is malformed", "Compare it with /openapi.json."),
     "unauthorized": ProblemType(401, "No valid token", "Send `Authorization: Bearer <token>` with a valid token."),
     "forbidden": ProblemType(403, "Not allowed", "Ask course staff for a token whose role allows this."),
-    "not-found": ProblemType(
-        404, "Not found", "Check the address. If you may not see the page, the answer is the same."
-    ),
+    "not-found": ProblemType(404, "Not found", "Check the address, or ask course staff for access."),
     "method-not-allowed": ProblemType(405, "Method not allowed", "Use one of the methods in the header Allow."),
     "no-report": ProblemType(404, "No report yet", "Wait until grading has ended; the detail shows its state."),
     "not-acceptable": ProblemType(406, "Format not available", "Ask for one of the formats in /openapi.json."),

@@ -156,6 +156,7 @@ def test_each_definition_counts_as_it_stood(temperatures: Assignment, zygote: Zy
     assert grade(submitted(*sample(), rebound), temperatures, zygote).score == 6.5
 
 
+@pytest.mark.slow
 def test_the_command_does_what_the_page_shows(tmp_path: Path) -> None:
     source = str(ASSIGNMENTS / "temperatures.ipynb")
     first, again = (

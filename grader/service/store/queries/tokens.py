@@ -61,7 +61,7 @@ def create_token(store: Store, name: str, role: Role, person: str = "") -> str:
         with store.session() as session:
             session.add(TokenRow(name=name, role=role, person=person, sha256=_hash(secret)))
     except IntegrityError:
-        raise InputError(f"the name {name!r} is taken, perhaps by a revoked token; give another name") from None
+        raise InputError(f"there is, or was, a token called {name!r}; give another name") from None
     return secret
 
 

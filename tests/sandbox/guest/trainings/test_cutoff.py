@@ -76,6 +76,7 @@ def test_a_training_without_images_is_not_cut(quick: Ran) -> None:
     assert (training.steps, training.ended) == (2 * QUICK_STEPS, "")
 
 
+@pytest.mark.slow
 def test_a_loop_that_catches_everything_is_left_to_the_limit_of_its_cell(
     run: Run, fashion_mnist: dict[str, Path]
 ) -> None:

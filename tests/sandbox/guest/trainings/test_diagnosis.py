@@ -243,6 +243,7 @@ def findings(made: Ran, cell: int) -> list[tuple[str, str]]:
     return [finding for each in made.work.trainings() if each.cell == cell for finding in each.findings]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named(trained: Ran, name: str) -> None:
     cell = 1 + list(MISTAKES).index(name)

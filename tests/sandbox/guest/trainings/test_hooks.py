@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from grader.models.recipe import Mode
+from tests.support.hostile_cells import TRACKER_CLASS
 from tests.support.sandbox_runs import Run
 
-START = """
+START = f"""
 import random, numpy, torch, torchvision
 from torch import nn
 from torch.nn import functional as F
@@ -15,7 +16,7 @@ from torch.nn.modules import module
 from torch.optim import optimizer as optimizers
 from d2l import torch as d2l
 tracker = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
-             and type(c.__self__).__name__ == "DefinitionTracker")
+             and type(c.__self__).__name__ == "{TRACKER_CLASS}")
 training_hooks = tracker._hooks
 
 def trained(make, steps=6):

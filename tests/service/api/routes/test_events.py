@@ -88,6 +88,7 @@ def by_key(api: Api, batch: str) -> dict[str, str]:
     return {item["key"]: item["id"] for item in items}
 
 
+@pytest.mark.slow
 def test_many_who_watch_keep_nobody_waiting(api: Api) -> None:
     batch = hand_in(api["staff"]).json()["batch"]
     with ExitStack() as watching:
@@ -105,6 +106,7 @@ def test_an_id_that_is_none_is_refused(api: Api) -> None:
         assert api["staff"].get(f"/v1/batches/{batch}/events", params={"after": after}).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_ends_its_streams(server: Server) -> None:
     with server.client("staff") as client:
         batch = hand_in(client).json()["batch"]

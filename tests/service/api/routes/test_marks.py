@@ -57,6 +57,7 @@ def points_everywhere(api: Api, who: str, batch: str, kim: str) -> Iterator[tupl
     yield summed_up["points"], summed_up["pending_points"]
 
 
+@pytest.mark.slow
 def test_a_mark_is_everywhere_for_staff_and_nowhere_for_others_until_it_is_published(
     api: Api, batch: str, kim: str
 ) -> None:

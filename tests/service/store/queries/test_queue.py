@@ -147,7 +147,7 @@ def test_two_that_dispatch_at_once_never_take_the_same(store: Store, instructor:
     assert len(set(taken)) == len(taken) == len(find_submissions(store, batch))
 
 
-def test_dispatching_at_once_keeps_to_the_share(store: Store, instructor: Token) -> None:
+def test_enqueueing_at_once_keeps_to_the_share(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 40)
     assert sum(len(answer) for answer in at_once(8, lambda: mark_enqueued(store, 5, LONG))) == 5
 
