@@ -261,8 +261,8 @@ def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
         from grader.render.text import sanitise_line
 
         accepted = client.regrade(batch)
-        count, revision = accepted["gradings"], str(accepted["revision"])[:12]
-        print(sanitise_line(f"grading {count} submissions again with rubric {revision}"))
+        count = accepted["gradings"]  # codespell:ignore gradings
+        print(sanitise_line(f"grading {count} submissions again with rubric {str(accepted['revision'])[:12]}"))
         code = _watch(client, batch) if watch else PASSED
     raise typer.Exit(code)
 

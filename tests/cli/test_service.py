@@ -54,7 +54,7 @@ def test_a_server_does_not_start_on_a_database_that_is_not_upgraded(run: Run) ->
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("GRADER_DATABASE", "mysql://somewhere", "the database's URL"),
+        ("GRADER_DATABASE", "mysql://somewhere", "the URL of the database"),
         ("GRADER_LEASE_SECONDS", "soon", "GRADER_LEASE_SECONDS is 'soon': give a number"),
         ("GRADER_SHARE", "0", "GRADER_SHARE is 0: give a number above 0"),
     ],

@@ -350,9 +350,8 @@ def _as_tensor(found: Any) -> Any:
 def _match_dtype(module: nn.Module, value: Any) -> Any:
     """Return a floating-point tensor with the dtype and device of a layer's parameters, anything else unchanged."""
     parameter = next((parameter for parameter in module.parameters() if parameter.is_floating_point()), None)
-    if parameter is None or not isinstance(value, Tensor) or not value.is_floating_point():
-        return value
-    return value.to(parameter.device, parameter.dtype)
+    is_float = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(parameter.device, parameter.dtype) if is_float and parameter is not None else value
 
 
 def _copy_tensors(value: Any) -> list[Tensor]:
