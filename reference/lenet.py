@@ -8,7 +8,7 @@ __all__ = ["LeNet", "init_cnn"]
 
 
 def init_cnn(module: nn.Module) -> None:
-    """Initialize the weights of a fully connected or convolutional layer, Xavier-uniform (7.6.1).
+    """Initialise the weights of a fully connected or convolutional layer, Xavier-uniform (7.6.1).
 
     Args:
         module: any layer; layers of other kinds do not change.

@@ -37,7 +37,7 @@ _WEIGHTED: dict[str, Kind] = {
     "bmm": "linear",
     "mm": "linear",
 }
-# Operations that give the same numbers in another shape. A pooling is recognized by the map before them.
+# Operations that give the same numbers in another shape. A pooling is recognised by the map before them.
 _VIEWS = {
     *("view", "_unsafe_view", "expand", "permute", "transpose", "t", "squeeze", "unsqueeze", "as_strided", "unfold"),
     *("slice", "select", "split", "unbind", "alias", "clone", "detach"),
@@ -157,7 +157,7 @@ def find_layers(operations: Sequence[Operation], parameters: dict[str, tuple[int
             layers.append(Layer("pooling", shape))
         elif weighted >= 0 and not layers[weighted].activation:
             used.add(name)
-            layers[weighted] = replace(layers[weighted], activation=_recognize_activation(name, used))
+            layers[weighted] = replace(layers[weighted], activation=_name_activation(name, used))
         if name not in _VIEWS:
             current = shape
     return tuple(layers)
@@ -172,7 +172,7 @@ def _get_image_shape(operation: Operation) -> tuple[int, ...]:
     return shape[:-2] if shape[-2:] == (1, 1) else shape
 
 
-def _recognize_activation(name: str, used: set[str]) -> str:
+def _name_activation(name: str, used: set[str]) -> str:
     by_hand = "exp" in used and bool(used & {"div", "reciprocal", "pow"})
     compared = bool(used & {"gt", "ge", "lt", "le"})
     if compared and name in ("where", "mul", "masked_fill"):

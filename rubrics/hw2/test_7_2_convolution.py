@@ -69,7 +69,7 @@ def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> Non
 
 
 def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str]:
-    """Return the names of the weight and the bias, recognized by their shapes."""
+    """Return the names of the weight and the bias, recognised by their shapes."""
     shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in parameters.items()) or "none"
     learnable = {name: value for name, value in parameters.items() if value.is_floating_point()}
     for weight, value in learnable.items():

@@ -57,7 +57,7 @@ def changes(records: Sequence[Recorded]) -> list[Recorded]:
 
 
 def since_the_image(records: Sequence[Recorded], image: Tensor) -> tuple[list[Recorded], list[Recorded]]:
-    """Return the changes from the image's first cell on, and those of them made while its name still holds the image."""
+    """Return the changes from the image's first cell on, and those of them while its name still holds the image."""
     after: list[Recorded] = []
     shown: list[Recorded] = []
     changed = changes(records)

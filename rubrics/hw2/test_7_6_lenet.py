@@ -85,7 +85,7 @@ def test_lenet_learns(student: Student, training: Training) -> None:
 
 
 def layer_and_bound(_: Draw) -> Iterator[Case]:
-    """Generate layers with weights and their Xavier-uniform bound, the square root of 6 / (inputs + outputs) (5.4.2.2)."""
+    """Generate layers and their Xavier-uniform bound, the square root of 6 / (inputs + outputs) (5.4.2.2)."""
     for inputs, outputs in ((40, 30), (15, 60)):
         bound = (6 / (inputs + outputs)) ** 0.5
         yield Case(f"nn.Linear({inputs}, {outputs})", kind="Linear", args=(inputs, outputs), bound=bound)
