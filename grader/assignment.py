@@ -41,7 +41,7 @@ class Item:
         visible: whether a report may show inputs and expected values.
         partial: whether some right cases earn some points.
         search: whether models under other names are tried if the first name is not defined.
-        by_person: whether a person marks it, by what is written about its section, and no test judges it.
+        by_person: whether a person marks the text about its section, and no test judges it.
         recipes: how its model is trained in each mode that trains. An item with recipes is earned by training.
     """
 

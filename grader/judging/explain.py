@@ -88,13 +88,15 @@ def _fails_alike(
     except (AssertionError, StudentFault, Absent, WrongCases) as error:
         first = error.first if isinstance(error, WrongCases) else error
         evidence = first.evidence if isinstance(first, Mismatch) else {}
-        return len(student.responses) == len(failure.responses) and _found(evidence) == _found(failure.evidence)
+        return len(student.responses) == len(failure.responses) and _get_finding(evidence) == _get_finding(
+            failure.evidence
+        )
     except Exception as error:
         raise AssignmentError(f"misconception {mistake.id} cannot be run: {type(error).__name__}: {error}") from error
     return False  # the mutant passes this test
 
 
-def _found(evidence: Mapping[str, Any]) -> Any:
+def _get_finding(evidence: Mapping[str, Any]) -> Any:
     """Return what a test found besides responses, such as a number of parameters. Tensors are among the responses."""
     found = evidence.get("found")
     return None if isinstance(found, dict) else found

@@ -176,7 +176,7 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,
         misconception=outcome.misconception,
-        tests={name: each.verdict for name, each in evaluation.outcomes.items()} if evaluation else {},
+        tests={name: test.verdict for name, test in evaluation.outcomes.items()} if evaluation else {},
     )
 
 

@@ -77,12 +77,15 @@ class NamespaceWork:
         shared: bool = False,
     ) -> Iterator[LocalStudent]:
         """Open the present state, with copies of models."""
-        own = {name: copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing for name, thing in self._written()}
+        own = {
+            name: copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing
+            for name, thing in self._list_written()
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             yield LocalStudent(own, lambda: _limit_time(self._seconds))
 
-    def _written(self) -> Iterator[tuple[str, Any]]:
+    def _list_written(self) -> Iterator[tuple[str, Any]]:
         yield from ((name, thing) for name, thing in list(self._namespace.items()) if self._is_written(name))
 
     def _is_written(self, name: str) -> bool:

@@ -58,7 +58,7 @@ def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
         return TestOutcome(Verdict.ABSENT, str(first))
     verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
     if not visible:
-        return TestOutcome(verdict, _hidden_message(fault, right, total), right, total)
+        return TestOutcome(verdict, _describe_hidden(fault, right, total), right, total)
     message = str(first) or "is not right"
     evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
     if isinstance(error, WrongCases):
@@ -73,7 +73,7 @@ def describe_case(case: Case) -> dict[str, Any]:
     return {"case": case.description, "inputs": to_plain_json(case.values)}
 
 
-def _hidden_message(fault: Fault | None, right: int, total: int) -> str:
+def _describe_hidden(fault: Fault | None, right: int, total: int) -> str:
     message = {
         None: "does not give the right result",
         Fault.CHANGED_ARGUMENT: "changes what it is given",

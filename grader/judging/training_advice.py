@@ -36,7 +36,7 @@ def add_training_advice(
     shown = [_show(training, work, data_set, mode) for training in trainings]
     findings = dict(finding for training in trainings for finding in training.findings)
     advice = [f"in your own training loop: {text}" for text in findings.values()]
-    reached = [f"as written it reached {each['reached']}" for each in shown if "reached" in each]
+    reached = [f"as written it reached {entry['reached']}" for entry in shown if "reached" in entry]
     evidence = {**result.evidence.get("training", {"mode": str(mode)}), "own": shown}
     return replace(
         result,

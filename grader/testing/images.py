@@ -28,13 +28,13 @@ def image_and_kernel() -> Cases:
         yield Case("the book's example", X=X, K=K)
         for number, (h, w) in enumerate(_KERNELS):
             n_h, n_w = _draw_unequal(draw, h, w)
-            yield _image_and_kernel(draw, number, (n_h, n_w), (h, w))
+            yield _draw_image_and_kernel(draw, number, (n_h, n_w), (h, w))
         for number, (h, w) in enumerate(((3, 5), (5, 2), (1, 1))):
-            yield _image_and_kernel(draw, number, (h, w), (h, w))
+            yield _draw_image_and_kernel(draw, number, (h, w), (h, w))
 
     def draw_case(draw: Draw) -> Case:
         image, kernel = small_sizes(draw)
-        return _image_and_kernel(draw, 1, image, kernel)
+        return _draw_image_and_kernel(draw, 1, image, kernel)
 
     return Searchable(cases, draw_case)
 
@@ -71,7 +71,7 @@ def small_sizes(draw: Draw) -> tuple[tuple[int, int], tuple[int, int]]:
     return (k_h + draw.size(0, 2), k_w + draw.size(0, 2)), (k_h, k_w)
 
 
-def _image_and_kernel(draw: Draw, number: int, image: tuple[int, int], kernel: tuple[int, int]) -> Case:
+def _draw_image_and_kernel(draw: Draw, number: int, image: tuple[int, int], kernel: tuple[int, int]) -> Case:
     entries = draw.whole if number % 2 else draw.normal
     description = f"an image of {image[0]}x{image[1]} and a kernel of {kernel[0]}x{kernel[1]}"
     return Case(description, X=entries(*image), K=entries(*kernel))
