@@ -34,14 +34,16 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that earns points.
+    """One part of an assignment that earns points.
 
-    `names` are the names whose definitions it judges: the first is the one asked for, the others are what it may be
-    built on (a later fix of those counts too). With no names it is judged by recorded values only. `visible` tells
-    whether a report may show inputs and expected values, `partial` whether some right cases earn some points, `search`
-    whether models built under other names are tried where the first name is not defined. An item with `recipes` is
-    earned by training: it has one for each mode in which there is a training. `by_person` tells that no test judges it:
-    it shows what is written about its section, and waits for somebody to mark that.
+    Attributes:
+        names: the names whose definitions it judges. The first is the name to define; it may be built on the others, so
+            that a later fix of those counts too. Without names, the item is judged by recorded values only.
+        visible: whether a report may show inputs and expected values.
+        partial: whether some right cases earn some points.
+        search: whether models under other names are tried if the first name is not defined.
+        by_person: whether a person marks the text about its section, and no test judges it.
+        recipes: how its model is trained in each mode that trains. An item with recipes is earned by training.
     """
 
     id: str
@@ -58,10 +60,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A folder of rubric tests and what its rubric.toml declares.
+    """A folder of rubric tests, with the declarations of its rubric.toml.
 
-    `variables` are those of the items' names that stand for values, where all others stand for functions and classes.
-    `revision` is a hash of everything that decides a verdict: rubric.toml, the Python files beside it, the reference.
+    Attributes:
+        variables: the items' names that are values; all others are functions and classes.
+        revision: a hash of everything that decides a verdict: rubric.toml, the Python files beside it, the reference.
     """
 
     name: str
@@ -78,7 +81,7 @@ class Assignment:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return every name that some item asks for, sorted."""
+        """Return the names of all items, sorted."""
         return tuple(sorted({name for item in self.items for name in item.names}))
 
     @property
@@ -101,10 +104,10 @@ def find_assignment(name_or_path: str | Path) -> Assignment:
     """Load an assignment by its name or by the path of its folder.
 
     Names are looked up in `list_assignment_folders()`. A name comes before a path: a folder of the same name in a
-    student's repository must not stand in for the rubric.
+    student's repository must not replace the rubric.
 
     Raises:
-        AssignmentError: there is no such assignment, or its rubric contradicts itself.
+        AssignmentError: the assignment does not exist, or its rubric contradicts itself.
     """
     name, folders = str(name_or_path), list_assignment_folders()
     if Path(name).name == name:
@@ -137,7 +140,7 @@ def load_assignment(folder: Path) -> Assignment:
     """Read the rubric.toml of an assignment's folder.
 
     Raises:
-        AssignmentError: the file is missing, is no TOML, has unknown keys or wrong types, or does not add up.
+        AssignmentError: the file is missing or not TOML, has unknown keys or wrong types, or its points do not add up.
     """
     path = Path(folder).resolve() / "rubric.toml"
     try:
@@ -152,16 +155,16 @@ def load_assignment(folder: Path) -> Assignment:
     title = table.text("title")
     points = table.points("points")
     sections = {name: str(text) for name, text in table.take("sections", dict).items()}
-    limits = _limits(_Table(table.take("limits", dict, {}), f"{path}, [limits]"))
+    limits = _read_limits(_Table(table.take("limits", dict, {}), f"{path}, [limits]"))
     packages = table.texts("packages", PACKAGES)
     variables = table.texts("variables", ())
-    reference = _reference(path, table)
-    items = tuple(_item(_Table(each, f"{path}, item {number}")) for number, each in table.tables("items"))
-    table.end()
+    reference = _read_reference(path, table)
+    items = tuple(_read_item(_Table(item, f"{path}, item {number}")) for number, item in table.tables("items"))
+    table.require_empty()
     _check(str(path), items, sections, points)
-    asked_for = {name for item in items for name in item.names}
+    known = {name for item in items for name in item.names}
     for name in variables:
-        if name not in asked_for:
+        if name not in known:
             raise AssignmentError(f"{path}: variables has {name!r}, which no item has in names: add it there")
     return Assignment(
         name=path.parent.name,
@@ -179,7 +182,7 @@ def load_assignment(folder: Path) -> Assignment:
 
 
 def compute_revision(folder: Path, reference: Path | None) -> str:
-    """Return the sha256 over rubric.toml and all Python files of a folder and of its reference."""
+    """Return the SHA-256 of rubric.toml and all Python files of a folder and of its reference."""
     digest = hashlib.sha256()
     sources = [("rubric.toml", folder / "rubric.toml")]
     for kind, root in (("rubric", folder), ("reference", reference)):
@@ -192,7 +195,7 @@ def compute_revision(folder: Path, reference: Path | None) -> str:
     return digest.hexdigest()
 
 
-def _item(table: _Table) -> Item:
+def _read_item(table: _Table) -> Item:
     identifier = table.text("id")
     table.where = f"{table.where} ({identifier})"
     names = table.texts("names", ())
@@ -208,10 +211,10 @@ def _item(table: _Table) -> Item:
         visible=table.take("visible", bool, True),
         partial=table.take("partial", bool, False),
         search=table.take("search", bool, False),
-        by_person=_is_by_person(table),
-        recipes=_recipes(table),
+        by_person=_is_marked_by_person(table),
+        recipes=_read_recipes(table),
     )
-    table.end()
+    table.require_empty()
     if item.by_person and (item.names or item.partial or item.search or item.recipes or not item.visible):
         raise table.error("no test judges what a person marks: leave names, partial, search, visible and recipes out")
     if item.search and not item.names:
@@ -219,35 +222,35 @@ def _item(table: _Table) -> Item:
     return item
 
 
-def _is_by_person(table: _Table) -> bool:
+def _is_marked_by_person(table: _Table) -> bool:
     marked_by = table.text("marked_by", "tests")
     if marked_by not in ("tests", "person"):
         raise table.error(f'marked_by must be "tests" or "person", not {marked_by!r}')
     return marked_by == "person"
 
 
-def _recipes(table: _Table) -> dict[Mode, Recipe]:
-    """Return the recipe of each mode; `calibration` beside it is for people, see `grader calibrate`."""
-    found: dict[Mode, Recipe] = {}
+def _read_recipes(table: _Table) -> dict[Mode, Recipe]:
+    """Return the recipe of each mode. The key `calibration` is for people only, see `grader calibrate`."""
+    recipes: dict[Mode, Recipe] = {}
     modes = _Table(table.take("recipes", dict, {}), f"{table.where}, recipes")
     for mode in (Mode.QUICK, Mode.FULL):
         recipe = _Table(modes.take(str(mode), dict, {}), f"{modes.where}, {mode}")
         if recipe.content:
             recipe.take("calibration", dict, {})
-            found[mode] = _recipe(recipe)
-    modes.end()
-    return found
+            recipes[mode] = _read_recipe(recipe)
+    modes.require_empty()
+    return recipes
 
 
-def _recipe(table: _Table) -> Recipe:
+def _read_recipe(table: _Table) -> Recipe:
     kinds = {"float": float, "int": int, "bool": bool}
     values = {
-        each.name: table.take(
-            each.name, kinds.get(str(each.type), str), _REQUIRED if each.default is MISSING else each.default
+        option.name: table.take(
+            option.name, kinds.get(str(option.type), str), _REQUIRED if option.default is MISSING else option.default
         )
-        for each in fields(Recipe)
+        for option in fields(Recipe)
     }
-    table.end()
+    table.require_empty()
     if values["optimizer"] not in ("adam", "sgd"):
         raise table.error(f'optimizer must be "adam" or "sgd", not {values["optimizer"]!r}')
     for name, value in values.items():
@@ -259,20 +262,20 @@ def _recipe(table: _Table) -> Recipe:
     return Recipe(**values)
 
 
-def _limits(table: _Table) -> Limits:
-    given: dict[str, Any] = {}
+def _read_limits(table: _Table) -> Limits:
+    values: dict[str, Any] = {}
     for limit in fields(Limits):
         kind = float if limit.type == "float" else int
         value = table.take(limit.name, kind, limit.default)
         lowest = 0 if limit.name == "replacements" else 1e-3
         if not lowest <= value < math.inf:
             raise table.error(f"{limit.name} must be above zero, not {value}")
-        given[limit.name] = value
-    table.end()
-    return Limits(**given)
+        values[limit.name] = value
+    table.require_empty()
+    return Limits(**values)
 
 
-def _reference(path: Path, table: _Table) -> Path | None:
+def _read_reference(path: Path, table: _Table) -> Path | None:
     name = table.text("reference", "")
     if not name:
         return None
@@ -298,7 +301,7 @@ def _check(where: str, items: tuple[Item, ...], sections: dict[str, str], points
 
 
 class _Table:
-    """A TOML table that is emptied key by key, so that what is left over is unknown."""
+    """A TOML table that is emptied key by key, so that the remaining keys are the unknown ones."""
 
     def __init__(self, content: dict[str, Any], where: str) -> None:
         self.content = dict(content)
@@ -337,6 +340,6 @@ class _Table:
                 raise self.error(f"{key} must be tables: write [[{key}]]")
             yield number, value
 
-    def end(self) -> None:
+    def require_empty(self) -> None:
         if self.content:
             raise self.error(f"unknown key {', '.join(sorted(self.content))}: check its spelling")

@@ -1,24 +1,24 @@
-"""Faults that are ours, the machine's or the caller's; never the student's.
+"""Errors of the grader, the machine or the caller, never of the student.
 
-What a student's code does is a value (a verdict, see `report.py`), so nothing here describes it.
+What a student's code does becomes a verdict (see `grader/results/report.py`), so no exception here describes it.
 
     GraderError
     ├── InputError              the input or the command is wrong: exit code 2
-    │   ├── SubmissionError     a file that is no notebook, or is past its bounds
+    │   ├── SubmissionError     a file that is no notebook, or exceeds its limits
     │   └── AssignmentError     a rubric that contradicts itself
-    └── SystemFault             we or the machine broke: exit code 3, the submission may be tried again
-        └── SandboxFault        the sandbox could not be started, or broke from our side
+    └── SystemFault             the grader or the machine failed: exit code 3, the submission may be graded again
+        └── SandboxFault        the sandbox did not start, or failed
 """
 
 __all__ = ["AssignmentError", "GraderError", "InputError", "SandboxFault", "SubmissionError", "SystemFault"]
 
 
 class GraderError(Exception):
-    """Anything that keeps the grader from giving a report."""
+    """Any error that prevents a report."""
 
 
 class InputError(GraderError):
-    """The input or the command is wrong; the message says what to do next."""
+    """The input or the command is wrong. The message says what to do next."""
 
 
 class SubmissionError(InputError):
@@ -30,8 +30,8 @@ class AssignmentError(InputError):
 
 
 class SystemFault(GraderError):
-    """We or the machine broke; no verdict may be drawn from it."""
+    """The grader or the machine failed. No verdict may be drawn from it."""
 
 
 class SandboxFault(SystemFault):
-    """The sandbox could not be started, or broke from our side."""
+    """The sandbox did not start, or failed."""

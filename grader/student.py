@@ -1,7 +1,7 @@
-"""The seam between a rubric and a student's work.
+"""The interface between a rubric and a student's work.
 
-A rubric test sees a `Student`: one state of the student's notebook, in which it may call functions, build models and
-read parameters. The sandbox implements these protocols with real processes; only plain data crosses
+A rubric test sees a `Student`: one state of the student's notebook, in which it can call functions, build models and
+read parameters. The sandbox implements these protocols with separate processes that exchange only plain data
 (docs/architecture.md).
 """
 
@@ -33,21 +33,21 @@ __all__ = [
 
 
 class Fault(StrEnum):
-    """What a student's code did instead of answering."""
+    """What a student's code did instead of returning a result."""
 
     RAISED = "raised"  # an exception
-    TIMED_OUT = "timed out"  # ran past its time
+    TIMED_OUT = "timed out"  # ran out of time
     CRASHED = "crashed"  # its process ended
-    OUT_OF_MEMORY = "out of memory"  # asked for more than its limit
-    MALFORMED = "malformed"  # answered with something that is not plain data
-    CHANGED_ARGUMENT = "changed argument"  # wrote into what it was given
+    OUT_OF_MEMORY = "out of memory"  # requested more memory than its limit
+    MALFORMED = "malformed"  # returned something that is not plain data
+    CHANGED_ARGUMENT = "changed argument"  # modified an argument
     MISSING = "missing"  # the name is not defined in this state
 
 
 class StudentFault(Exception):
-    """A student's code did not answer; the rubric turns it into a verdict.
+    """A student's code returned no result. The engine turns the fault into a verdict.
 
-    `raised` is the name of the exception's class, where it raised one.
+    `raised` is the name of the exception's class, or "" if no exception was raised.
     """
 
     def __init__(self, fault: Fault, message: str, raised: str = "") -> None:
@@ -59,12 +59,15 @@ class StudentFault(Exception):
 
 @dataclass(frozen=True)
 class Definition:
-    """One moment at which names that the assignment asks for were bound.
+    """A point in a notebook at which names that the assignment asks for were bound.
 
-    `file` is the notebook's name, `cell` the index among all its cells, `part` tells several moments of one cell apart,
-    `names` is what was bound or changed there.
-    `at_end` tells that it is the same definition once more, with what the notebook's later cells put around it: a
-    function may call one that is written further down.
+    Attributes:
+        file: the notebook's name.
+        cell: the index among all of its cells.
+        names: the names that were bound or changed there.
+        part: tells several definitions in one cell apart.
+        at_end: whether the state is the end of the notebook instead: the same definition, together with everything that
+            later cells define. A function may call one that is written further down.
     """
 
     file: str
@@ -76,9 +79,9 @@ class Definition:
 
 @dataclass(frozen=True)
 class Operation:
-    """One tensor operation of a forward pass: its name ("convolution", "sigmoid") and its output's shape.
+    """One tensor operation of a forward pass: its name ("convolution", "sigmoid") and the shape of its output.
 
-    `parameters` names those of the module's parameters that it is given.
+    `parameters` names the module's parameters among its inputs.
     """
 
     name: str
@@ -99,7 +102,7 @@ class Parameter:
 class Recorded:
     """A small value that a global name had after a cell.
 
-    `name` is "_" for the value the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
+    `name` is "_" for the value that the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
     layer with few parameters, a dict of its parameters.
     """
 
@@ -111,10 +114,12 @@ class Recorded:
 
 @dataclass(frozen=True)
 class OwnCurve:
-    """What a training in the student's process says it came to.
+    """The result of a training, as the student's process reports it.
 
-    `classes` are its answers for the images to be judged, (n,) int64; `points` the learning curve: epoch, loss and
-    accuracy.
+    Attributes:
+        finite: whether the loss stayed finite.
+        classes: its predictions for the images to judge, (n,) int64.
+        points: the learning curve: epoch, loss and accuracy.
     """
 
     finite: bool
@@ -124,14 +129,21 @@ class OwnCurve:
 
 @dataclass(frozen=True)
 class OwnTraining:
-    """A training that a notebook's own loop made, as the student's process tells of it: advice, and no evidence.
+    """A training by a notebook's own loop, as the student's process reports it: advice, not evidence.
 
-    `cell` is the cell that trained, `model` the class of the model. `epochs` are those that are over, None where they
-    were not counted, `planned_epochs` those of a d2l.Trainer. `lr` is the learning rate of the first step. `findings`
-    are mistakes of the loop: a stable name, and a sentence to the student. `ended` tells why the training was cut:
-    "steps", "budget", "nan", "plateau", or "" where it was not. `losses` are at most 100 of the loop's, in order.
-    `size` is that of an image as the model was given it, mostly (channels, height, width), `pixels` are what black and
-    white were to it. `part` and `number` lead to the trained model, which is there where trainings run as written.
+    Attributes:
+        cell: the cell that trained.
+        part, number: identify the trained model, which exists only if trainings run as written.
+        model: the class of the model.
+        parameters: its number of parameters.
+        size: the size of one image as the model received it, mostly (channels, height, width).
+        pixels: the values of black and white as the model received them.
+        epochs: the completed epochs, or None if they were not counted.
+        planned_epochs: the planned epochs of a d2l.Trainer.
+        lr: the learning rate of the first step.
+        findings: mistakes of the loop: a stable name and a sentence for the student.
+        ended: why the training was cut short: "steps", "budget", "nan", "plateau", or "" if it was not.
+        losses: at most 100 of its losses, in order.
     """
 
     file: str
@@ -153,34 +165,34 @@ class OwnTraining:
 
 
 class Remote(Protocol):
-    """Something that lives in the student's process: a function, a class, a module.
+    """An object that lives in the student's process: a function, a class, a module.
 
-    Every method raises StudentFault where the student's code does not answer.
+    Every method raises StudentFault if the student's code returns no result.
     """
 
     kind: str  # "function", "class", "module" (an nn.Module instance) or "object"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it; tensors, numbers, strings, tuples, dicts and None come back as such, all else as a Remote."""
+        """Call it. Tensors, numbers, strings, tuples, dicts and None come back as such, all else as a Remote."""
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Call it with Python's own values, and return what it gives as such: a list is a list, a set a set.
+        """Call it with Python's own values, and return its result as such: a list is a list, a set is a set.
 
-        The second part is what `args` and `kwargs` were after it, None where it changed nothing of them. What is no
-        value is a Remote.
+        The second part holds `args` and `kwargs` after the call, or None if the call did not change them. What is not a
+        plain value is a Remote.
         """
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute as `apply` returns results."""
+        """Return an attribute in the way in which `apply` returns results."""
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
-        """Call what makes a model so that the model has shapes and no numbers: its `operations` cost next to nothing.
+        """Build a model that has shapes and no numbers, so that its `operations` cost next to nothing.
 
-        Not every student's code can be called so; what it raises says nothing about it.
+        Not every student's code allows this; a fault here does not mean that the code is wrong.
         """
 
     def signature(self) -> tuple[Parameter, ...]:
-        """Return the parameters it is called with (for a class: its constructor's, without self)."""
+        """Return the parameters of its signature (for a class, those of its constructor without self)."""
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
@@ -189,37 +201,50 @@ class Remote(Protocol):
         """Return the shapes of a module's learnable parameters by name, in order."""
 
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Fill the named parameters of a module; shapes must agree."""
+        """Set the named parameters of a module. Shapes must agree."""
 
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
-        """Return d(sum(output * cotangent))/d(parameter) by name, None where no gradient reaches a parameter."""
+        """Return d(sum(output * cotangent))/d(parameter) by name, or None if no gradient reaches a parameter."""
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
-        """Return the tensor operations of one forward pass in eval mode, in order, views and reshapes included.
+        """Return the tensor operations of one forward pass in eval mode, in order, including views and reshapes.
 
-        Only results that carry the batch dimension of the first input are listed. The inputs take the module's
-        dtype. The module stays in eval mode.
+        Only results that carry the batch dimension of the first input are listed. The inputs are converted to the
+        module's dtype. The module stays in eval mode.
         """
 
     def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
-        """Return the class that a model holds for the likeliest for each image (n, 1, h, w) uint8, as (n,) int64.
+        """Return the class that a model predicts for each image.
 
-        The model is put into eval mode; images are resized, and scaled, to what they were in its training.
+        The model is put into eval mode. Images are resized and scaled as they were in its training.
+
+        Args:
+            images: (n, 1, h, w) uint8.
+            like: the training of the model.
+
+        Returns:
+            (n,) int64.
         """
 
     def graph(self, image: tuple[int, ...]) -> Any:
-        """Return what the module says of its forward pass for images of this shape, (c, h, w).
+        """Return the module's description of its forward pass for images of this shape, (c, h, w).
 
-        It is a claim, to be read by `grader.training.graph_reader`; the module is left in train mode.
+        It is a claim of the student's process, to be read by `grader.training.graph_reader`. The module is left in
+        train mode.
         """
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
-        """Return what the module computes (see `probe.py`) with its parameters, in this order, drawn from a seed."""
+        """Return what the module computes with parameters drawn in this order from a seed (see `probe.py`)."""
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
-        """Train the module in the student's process; images are (n, 28, 28) uint8, labels (n,) int64.
+        """Train the module in the student's process.
 
-        `judged` are images of which only the answers are asked for.
+        Args:
+            recipe: how to train.
+            seed: of the training.
+            images: (n, 28, 28) uint8.
+            labels: (n,) int64.
+            judged: images to predict after the training, (m, 28, 28) uint8.
         """
 
 
@@ -227,34 +252,34 @@ class Student(Protocol):
     """One state of a student's notebook, in a process of its own.
 
     Attributes:
-        used: whether another test asked the same process before, or calls were made ahead; a test that goes wrong in
-            it is to be tried in a fresh one.
+        used: whether another test used the same process before, or calls were made ahead. A test that fails in such a
+            process must run again in a fresh one.
     """
 
     used: bool
 
     def __getattr__(self, name: str) -> Any:
-        """Return the function, class or model of that name, which must be among those that some item asks for.
+        """Return the function, class or model of that name, which must be a name that some item asks for.
 
-        Variables are in `recorded()`. Raises StudentFault where there is no such thing.
+        Variables are in `recorded()`. Raises StudentFault if the name is not defined.
         """
 
     def read(self, name: str) -> Any:
-        """Return what a name stands for, be it a variable: Python's own values as such, all else as a Remote.
+        """Return the value of any name: Python's own values as such, everything else as a Remote.
 
-        Variables have definitions where rubric.toml lists them in `variables`.
+        A variable has a definition if rubric.toml lists it in `variables`.
         """
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> Remote:
         """Build a layer of torch.nn in the student's process, for example `layer("Conv2d", 1, 1, kernel_size=3)`.
 
-        Torch's generator is seeded with 0 for it, so that what is drawn next is the same whenever the code is.
+        Torch's generator is seeded with 0 first, so that the same code draws the same numbers next.
         """
 
     def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
-        """Say which functions will be called with what, each as (name, *arguments), so that all may be called at once.
+        """Announce calls, each as (name, *arguments), so that all can be made in one round trip.
 
-        Where that does not go well, it raises StudentFault, which says that something is wrong and not what.
+        Raises StudentFault if one fails. The fault does not say which one.
         """
 
     def recorded(self) -> Sequence[Recorded]:
@@ -262,27 +287,27 @@ class Student(Protocol):
 
 
 class Work(Protocol):
-    """A submission whose cells have been run."""
+    """A submission whose cells have run."""
 
     def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
-        """Return the moments at which one of these names was bound to something the student wrote, in order."""
+        """Return the points at which one of these names was bound to something that the student wrote, in order."""
 
     def imported_from(self, name: str) -> str | None:
-        """Return the package a name was merely imported from ("d2l.torch"), None where it was not."""
+        """Return the package from which a name was only imported ("d2l.torch"), or None."""
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return callables and models of the notebooks' last states that may be what is asked for under another name.
+        """Return callables and models of the notebooks' final states that may be the right thing under another name.
 
-        `filled_in` names the parameters that a test knows how to fill in: a callable that requires others is left out.
+        `filled_in` names the parameters that a test can fill in: callables that require others are left out.
         """
 
     def trainings(self) -> Sequence[OwnTraining]:
-        """Return what the notebooks' own training loops did, in order; none where data is withheld."""
+        """Return the trainings of the notebooks' own loops, in order. Return none if data is withheld."""
 
     def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[Remote]:
-        """Open the model as a training left it, in a fresh process that may live for so many seconds.
+        """Open the model that a training produced, in a fresh process that may live for `seconds`.
 
-        Raises StudentFault where it is not there: trainings that are cut to a few steps leave none.
+        Raises StudentFault if it does not exist: trainings that are cut to a few steps leave no model.
         """
 
     def open(
@@ -293,10 +318,13 @@ class Work(Protocol):
         *,
         shared: bool = False,
     ) -> AbstractContextManager[Student]:
-        """Open a state in a fresh process; None opens one that offers recorded values only.
+        """Open a state in a fresh process.
 
-        `aliases` maps the name a test asks for to the student's own name. `seconds` is how long the process may live
-        where it trains: a training is waited for so long, and the time that all tests have together stands still.
-        `shared` allows the process of an earlier opening of the same state that was shared too, and in which nothing
-        went wrong and no model was changed.
+        Args:
+            definition: the state; None opens one that offers recorded values only.
+            aliases: maps the name that a test asks for to the student's own name.
+            seconds: how long the process may live if it trains. The time limit of all tests together stands still
+                meanwhile.
+            shared: whether the process of an earlier shared opening of the same state may be used, if nothing failed
+                and no model changed in it.
         """

@@ -1,4 +1,4 @@
-"""The course's own answers, one module for each book section; readable before fast, importing only torch."""
+"""The course's model answers, one module for each section of the book: written to be read, not for speed."""
 
 from reference.channels import corr2d_multi_in, corr2d_multi_in_out, corr2d_multi_in_out_1x1
 from reference.convolution import Conv2D, corr2d, edge_image, edge_kernel, learn_kernel

@@ -44,7 +44,7 @@ def corr2d_multi_in_out_1x1(X: Tensor, K: Tensor) -> Tensor:
         K: the kernels, (c_o, c_i, 1, 1).
 
     Returns:
-        (c_o, h, w), of the inputs' dtype, which is one.
+        (c_o, h, w), of the inputs' dtype, which must be the same.
     """
     c_i, h, w = X.shape
     c_o = K.shape[0]

@@ -53,11 +53,11 @@ def edge_kernel() -> Tensor:
 
 
 def learn_kernel(X: Tensor, Y: Tensor) -> nn.Conv2d:
-    """Return a layer without bias that has learned, in ten steps, the 1x2 kernel which makes Y of X (7.2.4).
+    """Learn in ten steps the 1x2 kernel that maps X to Y, and return its layer without bias (7.2.4).
 
     Args:
         X: the image, (n_h, n_w).
-        Y: what the kernel should make of it, (n_h, n_w - 1).
+        Y: the desired output, (n_h, n_w - 1).
     """
     layer = nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False)
     optimizer = torch.optim.SGD(layer.parameters(), lr=3e-2)

@@ -8,10 +8,10 @@ __all__ = ["LeNet", "init_cnn"]
 
 
 def init_cnn(module: nn.Module) -> None:
-    """Draw the weights of a fully connected or convolutional layer anew, Xavier-uniform (7.6.1).
+    """Initialise the weights of a fully connected or convolutional layer, Xavier-uniform (7.6.1).
 
     Args:
-        module: any layer; others than these two are left alone.
+        module: any layer; layers of other kinds do not change.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         nn.init.xavier_uniform_(module.weight)
@@ -21,7 +21,7 @@ class LeNet(nn.Module):
     """LeNet-5 for 28x28 images of one channel, with sigmoid and average pooling (7.6.1).
 
     Args:
-        num_classes: how many classes it tells apart.
+        num_classes: the number of classes.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

@@ -12,8 +12,8 @@ def output_shape(n: tuple[int, int], k: tuple[int, int], p: tuple[int, int], s: 
 
     Args:
         n: the image's height and width.
-        k: the kernel's.
-        p: the total padding, both sides together: twice what nn.Conv2d calls padding.
+        k: the kernel's height and width.
+        p: the total padding of both sides: twice the padding argument of nn.Conv2d.
         s: the strides.
     """
     h, w = ((n_i - k_i + p_i + s_i) // s_i for n_i, k_i, p_i, s_i in zip(n, k, p, s, strict=True))
@@ -21,7 +21,7 @@ def output_shape(n: tuple[int, int], k: tuple[int, int], p: tuple[int, int], s: 
 
 
 def comp_conv2d(layer: nn.Module, X: Tensor) -> Tensor:
-    """Apply a layer of one input and one output channel to an image without batch and channel (7.3.1).
+    """Apply a layer of one input and one output channel to an image without batch and channel dimensions (7.3.1).
 
     Args:
         layer: maps (1, 1, n_h, n_w) to (1, 1, h, w).

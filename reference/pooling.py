@@ -19,7 +19,7 @@ def pool2d(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
         (n_h - p_h + 1, n_w - p_w + 1), of the image's dtype.
 
     Raises:
-        ValueError: another mode.
+        ValueError: the mode is unknown.
     """
     p_h, p_w = pool_size
     windows = X.unfold(0, p_h, 1).unfold(1, p_w, 1)  # (n_h - p_h + 1, n_w - p_w + 1, p_h, p_w)

@@ -12,9 +12,9 @@ class Residual(nn.Module):
     """A residual block: two 3x3 convolutions with batch normalisation, and a shortcut around them (8.6.2).
 
     Args:
-        num_channels: how many channels it gives.
-        use_1x1conv: whether the shortcut is a 1x1 convolution; needed where channels or size change.
-        strides: of the first convolution and of the shortcut's.
+        num_channels: the number of output channels.
+        use_1x1conv: whether the shortcut is a 1x1 convolution; needed if channels or size change.
+        strides: the stride of the first convolution and of the shortcut's.
     """
 
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -37,7 +37,7 @@ class ResNet18(nn.Module):
     """ResNet-18: a stem, four stages of two residual blocks, and a fully connected layer (8.6.3).
 
     Args:
-        num_classes: how many classes it tells apart.
+        num_classes: the number of classes.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

@@ -13,8 +13,8 @@ def vgg_block(num_convs: int, out_channels: int) -> nn.Sequential:
     """Return convolutions that keep the size, each with ReLU, and a pooling that halves it (8.2.1).
 
     Args:
-        num_convs: how many 3x3 convolutions with padding 1.
-        out_channels: how many channels each of them gives.
+        num_convs: the number of 3x3 convolutions with padding 1.
+        out_channels: the number of output channels of each.
 
     Returns:
         A module that maps (n, c, h, w) to (n, out_channels, h // 2, w // 2).
@@ -30,7 +30,7 @@ class VGG(nn.Module):
 
     Args:
         arch: (num_convs, out_channels) of each block; VGG-11 has (1, 64), (1, 128), (2, 256), (2, 512), (2, 512).
-        num_classes: how many classes it tells apart.
+        num_classes: the number of classes.
     """
 
     def __init__(self, arch: Sequence[tuple[int, int]], num_classes: int = 10) -> None:

@@ -1,4 +1,4 @@
-"""Why an item went wrong: which known mistake answers the same, or else the smallest input that goes wrong."""
+"""Explain why an item failed: by the known mistake that responds the same, or by the smallest failing input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grader.judging.evaluations import Evaluations, ItemEvaluation
 from grader.judging.loading import Rubric
 from grader.judging.local import LocalStudent
 from grader.judging.outcome import TestOutcome, describe_case
-from grader.judging.responses import Listener, UnlikeResponse
+from grader.judging.responses import RecordingStudent, UnlikeResponse
 from grader.judging.smallest import find_smallest_failing
 from grader.results.report import Verdict
 from grader.student import StudentFault
@@ -24,93 +24,100 @@ from grader.testing.misconceptions import Misconception
 __all__ = ["explain"]
 
 
-class Explanation(NamedTuple):
-    """What a student's work answered a test, and what the test found."""
+class _Failure(NamedTuple):
+    """How a student's code failed a test: its responses, and the evidence of the test."""
 
-    answers: Sequence[Any]
+    responses: Sequence[Any]
     evidence: Mapping[str, Any]
 
 
-def explain(item: Item, name: str, trial: ItemEvaluation, trials: Evaluations, rubric: Rubric) -> TestOutcome:
-    """Return the outcome of a test that went wrong, with the reason where one is found.
+def explain(item: Item, name: str, evaluation: ItemEvaluation, evaluations: Evaluations, rubric: Rubric) -> TestOutcome:
+    """Return the outcome of a failed test, with the reason if one is found.
 
     Args:
-        item: what was judged.
-        name: of the first test that went wrong.
-        trial: the state that counts, with what its tests came to.
-        trials: what was tried.
-        rubric: where the misconceptions are.
+        item: the item that was judged.
+        name: the name of its first failed test.
+        evaluation: the evaluation that counts for the item.
+        evaluations: all evaluations of the submission.
+        rubric: holds the misconceptions.
 
     Raises:
         AssignmentError: a misconception cannot be run.
     """
-    outcome = trial.outcomes[name]
+    outcome = evaluation.outcomes[name]
     if outcome.verdict is Verdict.ABSENT:
         return outcome
-    test = trials.functions(item.id)[name]
-    mistake = _same_mistake(item, test, Explanation(trial.answers[name], outcome.evidence), trials, rubric)
+    test = evaluations.functions(item.id)[name]
+    failure = _Failure(evaluation.responses[name], outcome.evidence)
+    mistake = _find_same_mistake(item, test, failure, evaluations, rubric)
     if mistake is not None:
-        trials.named.append(mistake.id)
-        why = f"{mistake.says}; {mistake.look} (section {item.section})"
-        message = f"{why}. {outcome.message[:1].upper()}{outcome.message[1:]}"
+        evaluations.explained_by.append(mistake.id)
+        reason = f"{mistake.says}; {mistake.look} (section {item.section})"
+        message = f"{reason}. {outcome.message[:1].upper()}{outcome.message[1:]}"
         return replace(outcome, message=message, misconception=mistake.id)
     if item.visible and outcome.verdict is Verdict.FAILED:
-        return _with_the_smallest(outcome, test, trial, trials)
+        return _add_smallest(outcome, test, evaluation, evaluations)
     return outcome
 
 
-def _same_mistake(
-    item: Item, test: Callable[..., None], heard: Explanation, trials: Evaluations, rubric: Rubric
+def _find_same_mistake(
+    item: Item, test: Callable[..., None], failure: _Failure, evaluations: Evaluations, rubric: Rubric
 ) -> Misconception | None:
-    """Return the misconception that answers the test as the student's work did.
+    """Return the misconception that responds to the test as the student's code did.
 
-    Several may answer one item alike: the one that already explained an earlier item comes first.
+    If several respond alike, prefer one that already explained an earlier item.
     """
-    if not heard.answers:
+    if not failure.responses:
         return None
-    able = [mistake for mistake in rubric.misconceptions if item.id in mistake.breaks]
-    able.sort(key=lambda mistake: mistake.id not in trials.named)
-    return next((each for each in able if _answers(each, test, trials.draw_for(item.id), rubric, heard)), None)
+    mistakes = [mistake for mistake in rubric.misconceptions if item.id in mistake.breaks]
+    mistakes.sort(key=lambda mistake: mistake.id not in evaluations.explained_by)
+    draw = evaluations.draw_for
+    return next((mistake for mistake in mistakes if _fails_alike(mistake, test, draw(item.id), rubric, failure)), None)
 
 
-def _answers(mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, heard: Explanation) -> bool:
-    """Tell whether a mutant answers a test in the same way."""
+def _fails_alike(
+    mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, failure: _Failure
+) -> bool:
+    """Tell whether a mutant fails a test in the same way as the student's code."""
     try:
-        listener = Listener(LocalStudent(rubric.namespace(mistake)), heard.answers)
-        arguments = {"student": listener, "draw": draw, "remark": lambda _: None}
+        student = RecordingStudent(LocalStudent(rubric.namespace(mistake)), failure.responses)
+        arguments = {"student": student, "draw": draw, "remark": lambda _: None}
         test(**{name: arguments[name] for name in inspect.signature(test).parameters})
     except UnlikeResponse:
         return False
     except (AssertionError, StudentFault, Absent, WrongCases) as error:
         first = error.first if isinstance(error, WrongCases) else error
         evidence = first.evidence if isinstance(first, Mismatch) else {}
-        return len(listener.answers) == len(heard.answers) and _seen(evidence) == _seen(heard.evidence)
+        return len(student.responses) == len(failure.responses) and _get_finding(evidence) == _get_finding(
+            failure.evidence
+        )
     except Exception as error:
         raise AssignmentError(f"misconception {mistake.id} cannot be run: {type(error).__name__}: {error}") from error
-    return False  # it passes this test
+    return False  # the mutant passes this test
 
 
-def _seen(evidence: Mapping[str, Any]) -> Any:
-    """Return what a test found besides answers, such as a number of parameters; tensors are answers."""
+def _get_finding(evidence: Mapping[str, Any]) -> Any:
+    """Return what a test found besides responses, such as a number of parameters. Tensors are among the responses."""
     found = evidence.get("found")
     return None if isinstance(found, dict) else found
 
 
-def _with_the_smallest(
-    outcome: TestOutcome, test: Callable[..., None], trial: ItemEvaluation, trials: Evaluations
+def _add_smallest(
+    outcome: TestOutcome, test: Callable[..., None], evaluation: ItemEvaluation, evaluations: Evaluations
 ) -> TestOutcome:
-    """Show the smallest input that goes wrong, where the test says among which to look."""
-    case_test, one = getattr(test, "case_test", None), getattr(test, "one", None)
-    if case_test is None or one is None:
+    """Add the smallest failing input, if the test's cases are `Searchable`."""
+    case_test, draw_case = getattr(test, "case_test", None), getattr(test, "draw_case", None)
+    if case_test is None or draw_case is None:
         return outcome
+    state = evaluation.state
     try:
-        with trials.work.open(trial.opening.definition, trial.opening.aliases or None) as student:
-            found = find_smallest_failing(case_test, one, student)
+        with evaluations.work.open(state.definition, state.aliases or None) as student:
+            failing = find_smallest_failing(case_test, draw_case, student)
     except StudentFault:
         return outcome
-    if found is None:
+    if failing is None:
         return outcome
-    case, mismatch = found
+    case, mismatch = failing
     smallest = {**describe_case(case), **mismatch.evidence}
     smallest["case"] = f"the smallest input that goes wrong: {case.description}"
     message = f"{outcome.message}; the smallest input that goes wrong is {case.description}: {mismatch}"

@@ -1,4 +1,4 @@
-"""Judges a submission: runs an assignment's tests against it and gives a verdict for each item."""
+"""Judge a submission: run an assignment's tests against it and give a verdict for each item."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from grader.training.trainer import Trainer
 
 __all__ = ["judge", "load"]
 
-# pytest sets environment variables while it runs a test: one run at a time in a process.
-_one_at_a_time = threading.Lock()
+# pytest sets environment variables while it runs a test, so only one thread may run tests at a time.
+_pytest_lock = threading.Lock()
 
 
 def judge(
@@ -45,46 +45,46 @@ def judge(
 
     Args:
         assignment: the rubric.
-        work: the submission, its cells run.
-        seed: the submission's identity, from which with the revision and the item every random case is drawn.
-        only: ids of the items that are judged; None for all.
-        mode: what is done with trainings.
-        trainer: what trains; None where the mode is none or the data set is missing.
-        progress: told in a few words how far the trainings are.
+        work: the submission, after its cells have run.
+        seed: identifies the submission; with the revision and the item it decides every random case.
+        only: ids of the items to judge; None for all.
+        mode: how items that are earned by training are judged.
+        trainer: trains models; None if the mode is none or the data set is missing.
+        progress: called with a short description of how far the trainings are.
 
     Raises:
-        AssignmentError: the rubric is wrong, whatever the submission: no verdict may be drawn from it.
-        SystemFault: the sandbox broke from our side.
+        AssignmentError: the rubric is wrong, whatever the submission is, so it gives no verdicts.
+        SystemFault: the sandbox failed.
     """
     rubric = load_rubric(assignment)
     items = [item for item in assignment.items if not item.by_person and (only is None or item.id in only)]
-    openings = {item.id: _openings(item, work, rubric) for item in items}
-    draws = f"{seed}\n{assignment.revision}"
-    told = {item.id: _training(item, assignment, mode, trainer, draws) for item in assignment.trained}
-    with _as_alone():
-        with rubric.collected() as plugin:
-            trials = Evaluations(plugin, assignment, work, openings, draws, told)
-            trials.run()
-        results = {item.id: _result(item, trials, work, rubric) for item in items}
+    states = {item.id: _find_states(item, work, rubric) for item in items}
+    seed = f"{seed}\n{assignment.revision}"
+    trainings = {item.id: _make_training(item, assignment, mode, trainer, seed) for item in assignment.trained}
+    with _isolate_pytest():
+        with rubric.lend_plugin() as plugin:
+            evaluations = Evaluations(plugin, assignment, work, states, seed, trainings)
+            evaluations.run()
+        results = {item.id: _make_result(item, evaluations, work, rubric) for item in items}
     if trainer is not None:
-        waiting = {item: trials.tried[item.id] for item in items if item.recipes}
+        waiting = {item: evaluations.by_item[item.id] for item in items if item.recipes}
         results |= resolve_trainings(waiting, results, mode, trainer, work, progress)
     return [results[item.id] for item in items]
 
 
 def load(assignment: Assignment) -> None:
-    """Collect an assignment's tests, which `judge` else does for the first submission.
+    """Collect an assignment's tests ahead of time; otherwise `judge` does it for the first submission.
 
     Raises:
         AssignmentError: the rubric is wrong.
     """
     rubric = load_rubric(assignment)
-    with _as_alone(), rubric.collected():
+    with _isolate_pytest(), rubric.lend_plugin():
         pass
 
 
-def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, draws: str) -> Training:
-    secret = int.from_bytes(hashlib.sha256(f"{draws}\n{item.id}".encode()).digest()[:4], "big")
+def _make_training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, seed: str) -> Training:
+    secret = int.from_bytes(hashlib.sha256(f"{seed}\n{item.id}".encode()).digest()[:4], "big")
     if trainer is None:
         return Training(mode, item.recipes.get(mode), None, 0, secret)
     limits, on_gpu = assignment.limits, trainer.device.type == "cuda"
@@ -92,78 +92,78 @@ def _training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer |
     return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
 
 
-def _openings(item: Item, work: Work, rubric: Rubric) -> list[CandidateState]:
+def _find_states(item: Item, work: Work, rubric: Rubric) -> list[CandidateState]:
     if not item.names:
         return [CandidateState(None)]
-    definitions = _definitions(item, work)
+    definitions = _find_definitions(item, work)
     if not item.recipes:
-        # The end of the notebook first: there one process serves all items, and most that are right are right there.
+        # Start at the end of the notebook: one process serves all items there, and most right items pass there.
         definitions.sort(key=lambda definition: not definition.at_end)
-    found = [CandidateState(definition) for definition in definitions]
-    if not found and item.search:
+    if not definitions and item.search:
         candidates = work.candidates(rubric.filled_in.get(item.id, ()))
-        return [CandidateState(where, {item.names[0]: name}, name) for where, name in candidates]
-    return found
+        return [CandidateState(definition, {item.names[0]: name}, name) for definition, name in candidates]
+    return [CandidateState(definition) for definition in definitions]
 
 
-def _definitions(item: Item, work: Work) -> list[Definition]:
-    """Return the moments from which the name asked for exists: before it, what it is built on is nothing to judge."""
+def _find_definitions(item: Item, work: Work) -> list[Definition]:
+    """Return the definitions of an item's names, from the first definition of its main name in each file on."""
     defined: set[str] = set()
-    found = []
+    judged = []
     for definition in work.definitions(item.names):
         if item.names[0] in definition.names:
             defined.add(definition.file)
         if definition.file in defined:
-            found.append(definition)
-    return found
+            judged.append(definition)
+    return judged
 
 
-def _result(item: Item, trials: Evaluations, work: Work, rubric: Rubric) -> ItemResult:
-    tried = trials.tried[item.id]
+def _make_result(item: Item, evaluations: Evaluations, work: Work, rubric: Rubric) -> ItemResult:
+    candidates = evaluations.by_item[item.id]
     if item.search:
-        tried = [trial for trial in tried if trial.passed or trial.pending or trial.opening.found_as is None]
-    if not tried:
-        return _item_result(item, 0, TestOutcome(Verdict.ABSENT, _absence(item, work)), None)
-    judged = [(*_points(item, trial), trial) for trial in tried]
-    # The best counts; among equals the last, because that is where the student left it.
-    points, name, trial = max(
-        reversed(judged), key=lambda each: (each[0], each[2].pending is not None, not _is_absent(each[2]))
+        candidates = [e for e in candidates if e.passed or e.pending or e.state.found_as is None]
+    if not candidates:
+        return _fill_result(item, 0, TestOutcome(Verdict.ABSENT, _describe_absence(item, work)), None)
+    scored = [(*_score(item, evaluation), evaluation) for evaluation in candidates]
+    # The best evaluation counts; among equals the last, because that is how the student left it.
+    points, name, best = max(
+        reversed(scored), key=lambda entry: (entry[0], entry[2].pending is not None, not _is_absent(entry[2]))
     )
-    if trial.passed:
-        remarks = [remark for outcome in trial.outcomes.values() for remark in outcome.remarks]
-        message = "; ".join([_where(trial.opening), *remarks])
-        return _item_result(item, points, TestOutcome(Verdict.PASSED, message), trial)
-    if trial.pending:
-        return _item_result(item, 0, trial.outcomes[name], trial)
-    outcome = explain(item, name, trial, trials, rubric)
+    if best.passed:
+        remarks = [remark for outcome in best.outcomes.values() for remark in outcome.remarks]
+        message = "; ".join([_describe_success(best.state), *remarks])
+        return _fill_result(item, points, TestOutcome(Verdict.PASSED, message), best)
+    if best.pending:
+        return _fill_result(item, 0, best.outcomes[name], best)
+    outcome = explain(item, name, best, evaluations, rubric)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)
-    return _item_result(item, points, outcome, trial)
+    return _fill_result(item, points, outcome, best)
 
 
-def _points(item: Item, trial: ItemEvaluation) -> tuple[float, str]:
-    """Return what a trial earns, and the name of the first test that went wrong."""
-    wrong = [name for name, outcome in trial.outcomes.items() if outcome.verdict is not Verdict.PASSED]
-    if not wrong:
+def _score(item: Item, evaluation: ItemEvaluation) -> tuple[float, str]:
+    """Return the points that an evaluation earns, and the name of the first test that failed."""
+    failed = [name for name, outcome in evaluation.outcomes.items() if outcome.verdict is not Verdict.PASSED]
+    if not failed:
         return item.points, ""
-    outcomes = trial.outcomes.values()
+    outcomes = evaluation.outcomes.values()
     share = sum(outcome.right for outcome in outcomes) / sum(outcome.total for outcome in outcomes)
-    partly = item.partial and trial.outcomes[wrong[0]].verdict is not Verdict.ABSENT
-    return (math.floor(item.points * share * 4) / 4 if partly else 0), wrong[0]
+    partial = item.partial and evaluation.outcomes[failed[0]].verdict is not Verdict.ABSENT
+    return (math.floor(item.points * share * 4) / 4 if partial else 0), failed[0]
 
 
-def _is_absent(trial: ItemEvaluation) -> bool:
-    wrong = [outcome for outcome in trial.outcomes.values() if outcome.verdict is not Verdict.PASSED]
-    return bool(wrong) and wrong[0].verdict is Verdict.ABSENT
+def _is_absent(evaluation: ItemEvaluation) -> bool:
+    failed = [outcome for outcome in evaluation.outcomes.values() if outcome.verdict is not Verdict.PASSED]
+    return bool(failed) and failed[0].verdict is Verdict.ABSENT
 
 
-def _where(opening: CandidateState) -> str:
-    named = opening.found_as and opening.definition
-    return f"found as {opening.found_as} in cell {opening.definition.cell}" if named and opening.definition else "right"
+def _describe_success(state: CandidateState) -> str:
+    if state.found_as and state.definition:
+        return f"found as {state.found_as} in cell {state.definition.cell}"
+    return "right"
 
 
-def _item_result(item: Item, points: float, outcome: TestOutcome, trial: ItemEvaluation | None) -> ItemResult:
-    definition = trial.opening.definition if trial else None
+def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
+    definition = evaluation.state.definition if evaluation else None
     return ItemResult(
         id=item.id,
         section=item.section,
@@ -176,11 +176,11 @@ def _item_result(item: Item, points: float, outcome: TestOutcome, trial: ItemEva
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,
         misconception=outcome.misconception,
-        tests={name: each.verdict for name, each in trial.outcomes.items()} if trial else {},
+        tests={name: test.verdict for name, test in evaluation.outcomes.items()} if evaluation else {},
     )
 
 
-def _absence(item: Item, work: Work) -> str:
+def _describe_absence(item: Item, work: Work) -> str:
     name = item.names[0]
     package = work.imported_from(name)
     if package and package.startswith("torch.nn"):
@@ -191,16 +191,16 @@ def _absence(item: Item, work: Work) -> str:
 
 
 @contextlib.contextmanager
-def _as_alone() -> Iterator[None]:
-    """Have pytest run as if nothing else did in this process."""
-    # What a rubric prints is for its author; standard output may be carrying the report.
-    with _one_at_a_time, _without_pytest_variables(), _one_thread(), contextlib.redirect_stdout(sys.stderr):
+def _isolate_pytest() -> Iterator[None]:
+    """Shield a run of pytest from the rest of the process, and the rest of the process from it."""
+    # Output of a rubric's tests is for its author: standard output may be carrying the report.
+    with _pytest_lock, _hide_pytest_variables(), _limit_to_one_thread(), contextlib.redirect_stdout(sys.stderr):
         yield
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: the cases are so small that several threads cost many times what they save."""
+def _limit_to_one_thread() -> Iterator[None]:
+    """Compute on one thread: for cases this small, starting several threads costs many times what it saves."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -210,9 +210,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_pytest_variables() -> Iterator[None]:
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+def _hide_pytest_variables() -> Iterator[None]:
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(hidden)

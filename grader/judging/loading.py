@@ -1,4 +1,4 @@
-"""Loads an assignment's test modules and misconceptions, once for each revision."""
+"""Load an assignment's test modules and misconceptions, once for each revision."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ __all__ = ["Rubric", "load_rubric"]
 
 
 class Rubric:
-    """The Python side of an assignment.
+    """The Python code of an assignment.
 
     Attributes:
-        assignment: what its rubric.toml declares.
+        assignment: the declarations of its rubric.toml.
         tests: the modules of its test_*.py by path, sorted.
+        misconceptions: the typical mistakes that it declares.
     """
 
     def __init__(self, assignment: Assignment, package: str) -> None:
@@ -41,7 +42,7 @@ class Rubric:
 
     @property
     def own_packages(self) -> tuple[str, ...]:
-        """The names under which the assignment's own code may import itself; no student has them."""
+        """The names under which the assignment's own code may import itself. Students do not have these packages."""
         return list_own_packages(self.assignment)
 
     @cached_property
@@ -51,26 +52,26 @@ class Rubric:
 
     @cached_property
     def filled_in(self) -> Mapping[str, Sequence[str]]:
-        """For each item's id the names of the parameters that its tests can fill in."""
-        found: dict[str, set[str]] = {}
+        """The names of the parameters that an item's tests can fill in, by the item's id."""
+        names: dict[str, set[str]] = {}
         for test in (value for module in self.tests.values() for value in vars(module).values()):
             if hasattr(test, "filled_in"):
-                found.setdefault(test.item, set()).update(test.filled_in)
-        return {identifier: sorted(names) for identifier, names in found.items()}
+                names.setdefault(test.item, set()).update(test.filled_in)
+        return {identifier: sorted(filled_in) for identifier, filled_in in names.items()}
 
     @contextmanager
-    def collected(self) -> Iterator[RubricPlugin]:
-        """Lend the collected tests, collected anew after something went wrong in the midst of a test.
+    def lend_plugin(self) -> Iterator[RubricPlugin]:
+        """Lend the plugin with the collected tests. After an exception the next call collects them again.
 
         Raises:
-            AssignmentError: a test cannot be collected, or can judge nothing.
+            AssignmentError: a test cannot be collected, or cannot judge anything.
         """
         plugin, self._plugin = self._plugin or RubricPlugin(self.assignment.folder, self.tests), None
         yield plugin
         self._plugin = plugin
 
     def namespace(self, misconception: Misconception) -> dict[str, Any]:
-        """Return the model solution's definitions with a misconception among them."""
+        """Return the model solution's definitions, with one replaced by a misconception."""
         if misconception.id not in self._namespaces:
             mutated = self.solution.with_definitions(write_mutant(misconception, self.own_packages))
             self._namespaces[misconception.id] = mutated.namespace()
@@ -83,10 +84,10 @@ _loaded: dict[str, Rubric] = {}
 def load_rubric(assignment: Assignment) -> Rubric:
     """Return an assignment's test modules and misconceptions.
 
-    They are kept for as long as the revision is the same: a worker grades many submissions with one rubric.
+    They stay loaded as long as the revision is the same, because a worker grades many submissions with one rubric.
 
     Raises:
-        AssignmentError: a file cannot be imported, or changed since the assignment was loaded.
+        AssignmentError: a file cannot be imported, or has changed since the assignment was loaded.
     """
     key = hashlib.sha256(f"{assignment.folder}\n{assignment.revision}".encode()).hexdigest()[:16]
     if key not in _loaded:
@@ -99,7 +100,8 @@ def load_rubric(assignment: Assignment) -> Rubric:
 
 
 def _load(folder: Path, package: str, pattern: str) -> dict[Path, ModuleType]:
-    # A package of its own, so that two assignments may have files of one name, and a test may import a file beside it.
+    # Each assignment is a package of its own, so that two may have files of the same name and a test may import a file
+    # beside it.
     parent = ModuleType(package)
     parent.__path__ = [str(folder)]
     sys.modules[package] = parent
@@ -141,7 +143,7 @@ def _import_reference(reference: Path | None) -> None:
 
 
 def _forget(reference: Path | None) -> None:
-    """Let a changed reference be imported anew, where an older revision of it was imported before."""
+    """Drop the modules of an older revision of a reference, so that the changed files are imported."""
     if reference is None or not _loaded:
         return
     for name, module in list(sys.modules.items()):

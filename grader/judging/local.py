@@ -1,6 +1,6 @@
 """A student whose work lives in this very process: for code that we wrote ourselves, such as mutants of the reference.
 
-It answers as the sandbox does: tensors come back as plain copies, arrays as tensors, all else as a remote.
+It responds as the sandbox does: tensors come back as plain copies, arrays as tensors, everything else as a remote.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
 
 _SMALL = 1024  # entries; as in the sandbox
 
-Entered = Callable[[], AbstractContextManager[Any]]
+Context = Callable[[], AbstractContextManager[Any]]
 
 
 class LocalStudent:
     """A namespace as a rubric sees it.
 
     Args:
-        namespace: names and what they are bound to.
-        entered: a context in which all of its code runs.
+        namespace: names and their values.
+        context: opens the context in which its code runs.
         recorded: the small values that names had.
     """
 
     def __init__(
-        self, namespace: Mapping[str, Any], entered: Entered = nullcontext, recorded: Sequence[Recorded] = ()
+        self, namespace: Mapping[str, Any], context: Context = nullcontext, recorded: Sequence[Recorded] = ()
     ) -> None:
         self._namespace = namespace
-        self._entered = entered
+        self._context = context
         self._recorded = recorded
         self.used = False
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._namespace:
             raise StudentFault(Fault.MISSING, f"{name} is not defined")
-        return _outgoing(self._namespace[name], self._entered)
+        return _to_result(self._namespace[name], self._context)
 
     def read(self, name: str) -> Any:
-        """Return what a name stands for, in Python's own values."""
+        """Return the value of a name, as Python's own values."""
         if name not in self._namespace:
             raise StudentFault(Fault.MISSING, f"{name} is not defined")
-        return _itself(self._namespace[name], self._entered)
+        return _to_own_value(self._namespace[name], self._context)
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
         """Build a layer of torch.nn, with torch's generator seeded."""
         torch.manual_seed(0)
-        made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._entered)(*args, **kwargs)
+        made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._context)(*args, **kwargs)
         return made
 
     def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
-        """Call nothing: each call is made when it is asked for."""
+        """Do nothing: each call is made when the test makes it."""
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had."""
@@ -71,10 +71,10 @@ class LocalStudent:
 
 
 class LocalWork:
-    """A notebook of our own, run in this process: what it defines, as it stands at its end.
+    """A notebook of our own, run in this process, in its final state.
 
     Args:
-        solution: its cells.
+        solution: the notebook's cells.
     """
 
     FILE = "notebook.ipynb"
@@ -84,23 +84,23 @@ class LocalWork:
         self._recorded = tuple(self._run())
 
     def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
-        """Return one moment: all of its definitions are there from the beginning."""
+        """Return one definition of all the names: they are there from the beginning."""
         defined = frozenset(cell.name for cell in self._solution.cells) & frozenset(names)
         return [Definition(self.FILE, len(self._solution.cells) - 1, defined)] if defined else []
 
     def imported_from(self, name: str) -> None:
-        """Return None: nothing that is asked for is imported."""
+        """Return None: no name is only imported."""
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return nothing: every name is the one asked for."""
+        """Return nothing: our own code uses the names that are asked for."""
         return []
 
     def trainings(self) -> Sequence[OwnTraining]:
-        """Return nothing: no data set is here, and nothing trains."""
+        """Return nothing: there is no data set, so nothing trains."""
         return ()
 
     def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[LocalRemote]:
-        """Raise the fault of a model that is not there."""
+        """Raise StudentFault: there are no trained models."""
         raise StudentFault(Fault.MISSING, "nothing is trained here")
 
     @contextmanager
@@ -112,23 +112,23 @@ class LocalWork:
         *,
         shared: bool = False,
     ) -> Iterator[LocalStudent]:
-        """Give a fresh namespace of its definitions."""
+        """Open a fresh namespace of its definitions."""
         yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)
 
     def _run(self) -> Iterator[Recorded]:
-        """Run all cells, and give the small values that change."""
+        """Run all cells, and yield the small values that each of them changes."""
         namespace: dict[str, Any] = {"__name__": "solution"}
         for number, cell in enumerate(self._solution.cells):
             before = dict(namespace)
             with suppress(Exception):  # as in a kernel: the next cell still runs
                 cell.run(namespace)
             for name, value in namespace.items():
-                small = None if before.get(name) is value else _small(value)
+                small = None if before.get(name) is value else _to_small_value(value)
                 if small is not None and not name.startswith("_"):
                     yield Recorded(self.FILE, number, name, small)
 
 
-def _small(value: Any) -> Tensor | dict[str, Tensor] | None:
+def _to_small_value(value: Any) -> Tensor | dict[str, Tensor] | None:
     if isinstance(value, Tensor) and value.numel() <= _SMALL:
         return _plain(value)
     if isinstance(value, nn.Module):
@@ -141,71 +141,71 @@ def _small(value: Any) -> Tensor | dict[str, Tensor] | None:
 class LocalRemote:
     """A function, class, module or other object of this process."""
 
-    def __init__(self, value: Any, entered: Entered = nullcontext) -> None:
+    def __init__(self, value: Any, context: Context = nullcontext) -> None:
         self.value = value
         self.kind = modules.classify(value)
-        self._entered = entered
+        self._context = context
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = _incoming(args), _incoming(kwargs)
-        before = _copies((args, kwargs))
-        result = self._answer(lambda: self.value(*args, **kwargs))
-        if not all(_same(*pair) for pair in zip(before, _copies((args, kwargs)), strict=True)):
+        args, kwargs = _to_arguments(args), _to_arguments(kwargs)
+        before = _copy_tensors((args, kwargs))
+        result = self._run(lambda: self.value(*args, **kwargs))
+        if not all(_are_identical(*pair) for pair in zip(before, _copy_tensors((args, kwargs)), strict=True)):
             raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
-        return _outgoing(result, self._entered)
+        return _to_result(result, self._context)
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Call it with Python's own values, which it may change."""
-        own = [_given(each) for each in args]
-        named = {name: _given(each) for name, each in kwargs.items()}
-        return _itself(self._answer(lambda: self.value(*own, **named)), self._entered), None
+        positional = [_unwrap(value) for value in args]
+        named = {name: _unwrap(value) for name, value in kwargs.items()}
+        return _to_own_value(self._run(lambda: self.value(*positional, **named)), self._context), None
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute in Python's own values."""
-        return _itself(self._answer(lambda: getattr(self.value, name)), self._entered)
+        """Return an attribute, as Python's own values."""
+        return _to_own_value(self._run(lambda: getattr(self.value, name)), self._context)
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
-        """Call what makes a model so that the model has shapes and no numbers."""
-        made = self._answer(lambda: modules.sketch(self.value, _incoming(args), _incoming(kwargs)))
-        return _outgoing(made, self._entered)
+        """Build a model that has shapes and no numbers."""
+        made = self._run(lambda: modules.sketch(self.value, _to_arguments(args), _to_arguments(kwargs)))
+        return _to_result(made, self._context)
 
     def signature(self) -> tuple[Parameter, ...]:
-        """Return the parameters it is called with."""
-        return tuple(Parameter(*each) for each in self._answer(lambda: modules.read_signature(self.value)))
+        """Return the parameters of its signature."""
+        return tuple(Parameter(*parameter) for parameter in self._run(lambda: modules.read_signature(self.value)))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
-        found: dict[str, nn.Parameter] = self._answer(lambda: modules.find_learnable(self.value))
-        return {name: _plain(self._answer(parameter.cpu)) for name, parameter in found.items()}
+        found: dict[str, nn.Parameter] = self._run(lambda: modules.find_learnable(self.value))
+        return {name: _plain(self._run(parameter.cpu)) for name, parameter in found.items()}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
-        found: dict[str, nn.Parameter] = self._answer(lambda: modules.find_learnable(self.value))
+        found: dict[str, nn.Parameter] = self._run(lambda: modules.find_learnable(self.value))
         return {name: tuple(parameter.shape) for name, parameter in found.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module."""
-        self._answer(lambda: modules.fill(self.value, values))
+        self._run(lambda: modules.fill(self.value, values))
 
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
-        found = self._answer(lambda: modules.gradients(self.value, inputs, cotangent))
+        found = self._run(lambda: modules.gradients(self.value, inputs, cotangent))
         return {name: None if gradient is None else _plain(gradient) for name, gradient in found.items()}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
-        found = self._answer(lambda: modules.trace_operations(self.value, inputs))
-        return tuple(Operation(*each) for each in found)
+        found = self._run(lambda: modules.trace_operations(self.value, inputs))
+        return tuple(Operation(*operation) for operation in found)
 
     def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
-        """Return the class that a model holds for the likeliest for each image."""
-        found: Tensor = self._answer(lambda: modules.predict_classes(self.value, images, like.size, like.pixels))
+        """Return the class that a model predicts for each image."""
+        found: Tensor = self._run(lambda: modules.predict_classes(self.value, images, like.size, like.pixels))
         return found
 
     def graph(self, image: tuple[int, ...]) -> Any:
-        """Return what the module says of its forward pass."""
+        """Return the module's description of its forward pass."""
         try:
-            return self._answer(lambda: export_graph(self.value, image))
+            return self._run(lambda: export_graph(self.value, image))
         except StudentFault as fault:
             if isinstance(fault.__cause__, NotExportable):
                 return {"reason": str(fault.__cause__)}
@@ -213,15 +213,15 @@ class LocalRemote:
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
-        found: dict[str, Tensor] = self._answer(lambda: probe(self.value, names, images, seed))
+        found: dict[str, Tensor] = self._run(lambda: probe(self.value, names, images, seed))
         return found
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in this process."""
-        return OwnCurve(*self._answer(lambda: train_in_place(self.value, recipe, seed, images, labels, judged)))
+        return OwnCurve(*self._run(lambda: train_in_place(self.value, recipe, seed, images, labels, judged)))
 
-    def _answer(self, question: Callable[[], Any]) -> Any:
-        with self._entered():
+    def _run(self, question: Callable[[], Any]) -> Any:
+        with self._context():
             try:
                 return question()
             except StudentFault:
@@ -232,38 +232,38 @@ class LocalRemote:
                 raise StudentFault(Fault.RAISED, f"raises {name}{text}", name) from error
 
 
-def _given(value: Any) -> Any:
-    """Return the object that a test gives back, and all else as it is."""
+def _unwrap(value: Any) -> Any:
+    """Return the object behind a remote, and any other value as it is."""
     while hasattr(value, "remote"):
         value = value.remote
     return value.value if isinstance(value, LocalRemote) else value
 
 
-def _itself(value: Any, entered: Entered) -> Any:
-    """Return data as it is, and all else as a remote."""
+def _to_own_value(value: Any, context: Context) -> Any:
+    """Return data as it is, and everything else as a remote."""
     if isinstance(value, Tensor):
         return _plain(value)
     stays = callable(value) or not (value is ... or type(value).__module__ in ("builtins", "numpy"))
-    return LocalRemote(value, entered) if stays else value
+    return LocalRemote(value, context) if stays else value
 
 
 def _plain(value: Tensor) -> Tensor:
     return torch.Tensor.detach(value).as_subclass(Tensor).clone()
 
 
-def _incoming(value: Any) -> Any:
+def _to_arguments(value: Any) -> Any:
     if isinstance(value, LocalRemote):
         return value.value
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, tuple | list):
-        return tuple(_incoming(each) for each in value)
+        return tuple(_to_arguments(entry) for entry in value)
     if isinstance(value, Mapping):
-        return {name: _incoming(each) for name, each in value.items()}
+        return {name: _to_arguments(entry) for name, entry in value.items()}
     return value
 
 
-def _outgoing(value: Any, entered: Entered) -> Any:
+def _to_result(value: Any, context: Context) -> Any:
     if isinstance(value, Tensor):
         return _plain(value)
     if isinstance(value, numpy.ndarray):
@@ -273,20 +273,20 @@ def _outgoing(value: Any, entered: Entered) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
-        return tuple(_outgoing(each, entered) for each in value)
+        return tuple(_to_result(entry, context) for entry in value)
     if isinstance(value, Mapping):
-        return {str(name): _outgoing(each, entered) for name, each in value.items()}
-    return LocalRemote(value, entered)
+        return {str(name): _to_result(entry, context) for name, entry in value.items()}
+    return LocalRemote(value, context)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two tensors are the same bit for bit; NaN is the same as itself."""
+def _are_identical(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are equal bit for bit. NaN equals itself."""
     return one.shape == other.shape and one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
 
 
-def _copies(value: Any) -> list[Tensor]:
-    """Return copies of the tensors among arguments, in order."""
+def _copy_tensors(value: Any) -> list[Tensor]:
+    """Copy the tensors among arguments, in order."""
     if isinstance(value, Tensor):
         return [_plain(value)]
     entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
-    return [copy for entry in entries for copy in _copies(entry)]
+    return [copy for entry in entries for copy in _copy_tensors(entry)]

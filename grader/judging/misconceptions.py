@@ -1,4 +1,4 @@
-"""Finds the misconceptions that an assignment declares, and turns one into a notebook's cells."""
+"""Find the misconceptions that an assignment declares, and turn one into a notebook's cells."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def find_misconceptions(assignment: Assignment, modules: Iterable[ModuleType]) -
     """Return the misconceptions that modules declare, in order.
 
     Raises:
-        AssignmentError: two have one name, or one breaks nothing, or an item that the rubric does not have.
+        AssignmentError: two have the same name, or one breaks nothing or an item that the rubric does not have.
     """
     items = {item.id for item in assignment.items}
     found: dict[str, Misconception] = {}
     for module in modules:
         for thing in vars(module).values():
-            each = vars(thing).get(MARK) if hasattr(thing, "__dict__") else None
-            if not isinstance(each, Misconception) or sys.modules.get(thing.__module__) is not module:
+            mistake = vars(thing).get(MARK) if hasattr(thing, "__dict__") else None
+            if not isinstance(mistake, Misconception) or sys.modules.get(thing.__module__) is not module:
                 continue
-            where = f"{Path(str(module.__file__)).name}: misconception {each.id}"
-            if each.id in found:
+            where = f"{Path(str(module.__file__)).name}: misconception {mistake.id}"
+            if mistake.id in found:
                 raise AssignmentError(f"{where} is declared twice: give each a name of its own")
-            if not each.breaks or not each.breaks <= items:
-                unknown = ", ".join(sorted(each.breaks - items)) or "nothing"
+            if not mistake.breaks or not mistake.breaks <= items:
+                unknown = ", ".join(sorted(mistake.breaks - items)) or "nothing"
                 raise AssignmentError(f"{where} breaks {unknown}: name items of rubric.toml")
-            found[each.id] = each
+            found[mistake.id] = mistake
     return tuple(found.values())
 
 
@@ -46,7 +46,7 @@ def write_mutant(misconception: Misconception, own: Sequence[str]) -> list[Solut
 
     Args:
         misconception: the typical mistake.
-        own: names of packages that a student's notebook does not have.
+        own: names of packages that students' notebooks do not have.
     """
     file = Path(inspect.getsourcefile(misconception.mutant) or "")
     imports = [cell for cell in read_cells(file, own) if cell.is_import]
@@ -54,7 +54,7 @@ def write_mutant(misconception: Misconception, own: Sequence[str]) -> list[Solut
     (node,) = tree.body
     assert isinstance(node, ast.FunctionDef | ast.ClassDef)
     node.name = misconception.replaces
-    node.decorator_list = [each for each in node.decorator_list if not _is_mark(each)]
+    node.decorator_list = [decorator for decorator in node.decorator_list if not _is_mark(decorator)]
     return [*imports, SolutionCell(misconception.replaces, ast.unparse(tree))]
 
 

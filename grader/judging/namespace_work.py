@@ -1,7 +1,7 @@
-"""Work that stands in this very process: the names of the notebook in which somebody asks for a check of them.
+"""Work in this very process: the names of the notebook in which the student runs a self-check.
 
-There is no sandbox here, and none is needed: it is the student's own process, and what comes of it counts for nothing.
-What is theirs stays as it is: models are copied, and torch's generators go on where they were.
+No sandbox is needed, because this is the student's own process and the result does not count. The check leaves the
+notebook as it was: it copies models and restores torch's generators.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = ["NamespaceWork"]
 _PACKAGES = re.compile(PACKAGES_PATTERN)
 
 
-class _RanOut(BaseException):
-    """Not an Exception, so that no `except Exception` in the code that is called holds it up."""
+class _OutOfTime(BaseException):
+    """A call ran out of time. Not an Exception, so that no `except Exception` of the called code catches it."""
 
 
 class NamespaceWork:
     """The names of a running notebook, as they are now.
 
     Args:
-        namespace: names and what they are bound to.
-        seconds: how long one call may take, where it can be interrupted: on the main thread, while Python runs.
+        namespace: the notebook's names and their values.
+        seconds: the time limit of one call, if it can be interrupted: on the main thread, while Python code runs.
     """
 
     FILE = "this notebook"
@@ -46,26 +46,26 @@ class NamespaceWork:
         self._seconds = seconds
 
     def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
-        """Return one moment, which is now, with those of the names that stand for something written here."""
+        """Return one definition, the present state, with those of the names that were written here."""
         written = frozenset(name for name in names if self._is_written(name))
         return [Definition(self.FILE, 0, written)] if written else []
 
     def imported_from(self, name: str) -> str | None:
-        """Return the package a name was merely imported from."""
+        """Return the package from which a name was only imported."""
         module = find_module_name(self._namespace.get(name))
         return module if _PACKAGES.match(module) else None
 
     def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return nothing: what is to be checked is called by its name."""
+        """Return nothing: a self-check looks up the names that are asked for."""
         return []
 
     def trainings(self) -> Sequence[OwnTraining]:
-        """Return nothing: no training is followed here."""
+        """Return nothing: trainings are not followed here."""
         return ()
 
     def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[LocalRemote]:
-        """Raise the fault of a model that is not there."""
-        raise StudentFault(Fault.MISSING, "no training is followed here")
+        """Raise StudentFault: there are no trained models."""
+        raise StudentFault(Fault.MISSING, "trainings are not followed here")
 
     @contextmanager
     def open(
@@ -76,13 +76,16 @@ class NamespaceWork:
         *,
         shared: bool = False,
     ) -> Iterator[LocalStudent]:
-        """Give the names, with copies of models."""
-        own = {name: copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing for name, thing in self._written()}
+        """Open the present state, with copies of models."""
+        own = {
+            name: copy.deepcopy(thing) if isinstance(thing, nn.Module) else thing
+            for name, thing in self._list_written()
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            yield LocalStudent(own, lambda: _bounded(self._seconds))
+            yield LocalStudent(own, lambda: _limit_time(self._seconds))
 
-    def _written(self) -> Iterator[tuple[str, Any]]:
+    def _list_written(self) -> Iterator[tuple[str, Any]]:
         yield from ((name, thing) for name, thing in list(self._namespace.items()) if self._is_written(name))
 
     def _is_written(self, name: str) -> bool:
@@ -91,20 +94,20 @@ class NamespaceWork:
 
 
 @contextmanager
-def _bounded(seconds: float) -> Iterator[None]:
-    """Interrupt what runs past its time, where this can be done at all."""
+def _limit_time(seconds: float) -> Iterator[None]:
+    """Interrupt a call after `seconds`, if it can be interrupted at all."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
-    def run_out(_: int, __: FrameType | None) -> None:
-        raise _RanOut
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise _OutOfTime
 
-    before = signal.signal(signal.SIGALRM, run_out)
+    before = signal.signal(signal.SIGALRM, interrupt)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
-    except _RanOut:
+    except _OutOfTime:
         raise StudentFault(Fault.TIMED_OUT, f"ran past its {seconds:.3g} s") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, *timer)

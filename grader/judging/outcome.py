@@ -1,4 +1,4 @@
-"""What one rubric test came to: raised by a test, turned into an `Outcome`, never anything else's business."""
+"""The outcome of one rubric test, read from the exception that the test raised."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ __all__ = ["TestOutcome", "describe_case", "interpret_exception"]
 
 @dataclass(frozen=True)
 class TestOutcome:
-    """What one test came to; `right` of `total` cases were right (a test without cases counts as one).
+    """The outcome of one test.
 
-    `misconception` is the id of the known mistake that answers as the student's work does, `remarks` is what a test has
-    to say that costs nothing, `pending` what a training is to decide, or has.
+    Attributes:
+        right: how many cases of `total` were right; a test without cases counts as one case.
+        file, cell: where the mistake was seen, for items that are judged by recorded values.
+        misconception: the id of the known mistake that responds as the student's code does.
+        remarks: remarks of the test that cost no points.
+        pending: why the verdict waits, if it does: for a training, or for a person.
     """
 
     verdict: Verdict
@@ -36,10 +40,10 @@ class TestOutcome:
 
 
 def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
-    """Return what an exception says about the student's work, None where it is the rubric's own fault.
+    """Return the outcome that an exception stands for. Return None if it is a mistake of the rubric itself.
 
-    Where the item is not `visible`, neither message nor evidence shows inputs, expected values or what the student's
-    code said about them.
+    If the item is not `visible`, neither message nor evidence shows inputs, expected values, or text from the student's
+    code.
     """
     if isinstance(error, Absent):
         return TestOutcome(Verdict.ABSENT, str(error))
@@ -54,7 +58,7 @@ def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
         return TestOutcome(Verdict.ABSENT, str(first))
     verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
     if not visible:
-        return TestOutcome(verdict, _hidden_message(fault, right, total), right, total)
+        return TestOutcome(verdict, _describe_hidden(fault, right, total), right, total)
     message = str(first) or "is not right"
     evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
     if isinstance(error, WrongCases):
@@ -69,8 +73,8 @@ def describe_case(case: Case) -> dict[str, Any]:
     return {"case": case.description, "inputs": to_plain_json(case.values)}
 
 
-def _hidden_message(fault: Fault | None, right: int, total: int) -> str:
-    what = {
+def _describe_hidden(fault: Fault | None, right: int, total: int) -> str:
+    message = {
         None: "does not give the right result",
         Fault.CHANGED_ARGUMENT: "changes what it is given",
         Fault.RAISED: "raises an exception",
@@ -80,4 +84,4 @@ def _hidden_message(fault: Fault | None, right: int, total: int) -> str:
         Fault.MALFORMED: "returns something that is no plain data",
         Fault.MISSING: "is not defined",
     }[fault]
-    return f"{what} in {total - right} of {total} cases" if total > 1 else what
+    return f"{message} in {total - right} of {total} cases" if total > 1 else message

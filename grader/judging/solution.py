@@ -1,6 +1,6 @@
-"""The model solution as a notebook: the reference's definitions, a cell each, and what the notebook shows besides.
+"""The model solution as a notebook: a cell for each of the reference's definitions, and the statements of solution.py.
 
-A mutant or an alternative is the same notebook with some definitions in the place of those of the same name.
+A mutant or an alternative is the same notebook with some of the definitions replaced.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 
 @dataclass(frozen=True)
 class SolutionCell:
-    """One cell; `name` is what it defines, "" where it defines nothing."""
+    """One cell; `name` is the name that it defines, or ""."""
 
     name: str
     source: str
 
     def run(self, namespace: dict[str, Any]) -> None:
         """Execute it; only for code that we wrote ourselves."""
-        exec(_compiled(self), namespace)
+        exec(_compile(self), namespace)
 
     @property
     def is_import(self) -> bool:
@@ -45,31 +45,31 @@ class Solution:
     cells: tuple[SolutionCell, ...]
 
     def with_definitions(self, cells: Sequence[SolutionCell]) -> Solution:
-        """Return it with these definitions in the place of those of the same name.
+        """Return a copy with these definitions in place of those of the same name.
 
-        What has no name (imports, settings) comes before everything, a new name before the first cell without one.
+        Cells without a name (imports, settings) come first, then new names, then the other definitions.
         """
         new = {cell.name: cell for cell in cells if cell.name}
         old = {cell.name for cell in self.cells}
-        first = [cell for cell in cells if not cell.name]
+        nameless = [cell for cell in cells if not cell.name]
         added = [cell for name, cell in new.items() if name not in old]
-        kept = [new.get(cell.name, cell) if cell.name else cell for cell in self.cells]
-        definitions = [cell for cell in kept if cell.name]
-        imports = [cell for cell in kept[:1] if not cell.name]
-        shown = [cell for cell in kept[len(imports) :] if not cell.name]
-        return Solution((*imports, *first, *added, *definitions, *shown))
+        replaced = [new.get(cell.name, cell) if cell.name else cell for cell in self.cells]
+        definitions = [cell for cell in replaced if cell.name]
+        imports = [cell for cell in replaced[:1] if not cell.name]
+        statements = [cell for cell in replaced[len(imports) :] if not cell.name]
+        return Solution((*imports, *nameless, *added, *definitions, *statements))
 
     def users_of(self, name: str) -> frozenset[str]:
-        """Return the definitions that use a name, directly or through others, and itself; "" stands for the rest."""
-        found = {name}
+        """Return a name and the definitions that use it, directly or through others; "" stands for nameless cells."""
+        users = {name}
         while True:
-            more = {cell.name for cell in self.cells if _names(cell.source) & found - {""}} - found
+            more = {cell.name for cell in self.cells if _find_names(cell.source) & users - {""}} - users
             if not more:
-                return frozenset(found)
-            found |= more
+                return frozenset(users)
+            users |= more
 
     def namespace(self) -> dict[str, Any]:
-        """Return what its imports and definitions bind; nothing else of it is run."""
+        """Run its imports and definitions, and nothing else, and return the names that they bind."""
         namespace: dict[str, Any] = {"__name__": "solution"}
         for cell in self.cells:
             if cell.name or cell.is_import:
@@ -78,23 +78,23 @@ class Solution:
 
 
 def list_own_packages(assignment: Assignment) -> tuple[str, ...]:
-    """Return the names under which an assignment's own code may import itself; no student has them."""
+    """Return the names under which an assignment's own code may import itself. Students do not have these packages."""
     return (assignment.folder.name, *([assignment.reference.name] if assignment.reference else []))
 
 
 def load_solution(assignment: Assignment) -> Solution:
-    """Return an assignment's model solution: its reference, then `solution.py` beside the rubric, where there is one.
+    """Return an assignment's model solution: its reference, then `solution.py` beside the rubric, if it exists.
 
     Raises:
-        AssignmentError: there is no reference, or a file of it is no Python.
+        AssignmentError: there is no reference, or one of its files is no Python.
     """
     if assignment.reference is None:
         raise AssignmentError(f"{assignment.folder / 'rubric.toml'} names no reference: add reference = a folder")
     own = list_own_packages(assignment)
     files = [path for path in sorted(assignment.reference.glob("*.py")) if path.name != "__init__.py"]
     cells = [cell for path in files for cell in read_cells(path, own)]
-    shown = assignment.folder / "solution.py"
-    last = list(read_cells(shown, own)) if shown.is_file() else []
+    statements = assignment.folder / "solution.py"
+    last = list(read_cells(statements, own)) if statements.is_file() else []
     imports = [cell for cell in (*cells, *last) if cell.is_import]
     lines = dict.fromkeys(cell.source for cell in imports)
     rest = [cell for cell in (*cells, *last) if cell not in imports]
@@ -102,28 +102,28 @@ def load_solution(assignment: Assignment) -> Solution:
 
 
 def read_cells(path: Path, own: Sequence[str] = ()) -> Iterator[SolutionCell]:
-    """Give the top-level statements of a file as cells: docstring, `__all__` and imports of our own modules left out.
+    """Yield the top-level statements of a file as cells, without docstring, `__all__` and imports of our own modules.
 
     Args:
         path: a Python file.
-        own: names of packages that a student's notebook does not have.
+        own: names of packages that students' notebooks do not have.
 
     Raises:
         AssignmentError: the file is no Python.
     """
     text = path.read_text(encoding="utf-8")
     try:
-        tree = _parsed(text)
+        tree = _parse(text)
     except SyntaxError as error:
         raise AssignmentError(f"{path}, line {error.lineno} is no Python: {error.msg}") from error
     for number, node in enumerate(tree.body):
         docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if not docstring and not _is_ours(node, {*own, "grader", "__future__"}):
             name = node.name if isinstance(node, _DEFINITIONS) else ""
-            yield SolutionCell(name, _source(text, node))
+            yield SolutionCell(name, _quote_source(text, node))
 
 
-_parsed = lru_cache(maxsize=64)(ast.parse)
+_parse = lru_cache(maxsize=64)(ast.parse)
 
 
 @lru_cache(maxsize=1024)
@@ -132,12 +132,12 @@ def _only_imports(source: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _names(source: str) -> frozenset[str]:
+def _find_names(source: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name))
 
 
 @lru_cache(maxsize=1024)
-def _compiled(cell: SolutionCell) -> CodeType:
+def _compile(cell: SolutionCell) -> CodeType:
     return compile(cell.source, f"<{cell.name or 'imports'}>", "exec")
 
 
@@ -150,7 +150,7 @@ def _is_ours(node: ast.stmt, own: set[str]) -> bool:
     return isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]
 
 
-def _source(text: str, node: ast.stmt) -> str:
+def _quote_source(text: str, node: ast.stmt) -> str:
     decorators: Sequence[ast.expr] = node.decorator_list if isinstance(node, _DEFINITIONS) else ()
     first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
     return "\n".join(text.splitlines()[first - 1 : node.end_lineno])

@@ -1,4 +1,4 @@
-"""What a student's own training loops showed, beside the verdict: advice, for it comes from the student's process."""
+"""Advice from the student's own training loops: not evidence, because it is a claim of the student's process."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from grader.training.perturbation import perturb
 __all__ = ["add_training_advice"]
 
 _MOST = 4  # loops shown for an item
-_JUDGED = 2000
+_JUDGED = 2000  # images
 _SEED = 0
-_SECONDS = 120  # for a trained model's answers
+_SECONDS = 120  # for a trained model to predict
 
 
 def add_training_advice(
-    result: ItemResult, item: Item, trials: Sequence[ItemEvaluation], work: Work, data_set: DataSet, mode: Mode
+    result: ItemResult, item: Item, evaluations: Sequence[ItemEvaluation], work: Work, data_set: DataSet, mode: Mode
 ) -> ItemResult:
-    """Return a result with what was seen of the notebook's own trainings of that item's model.
+    """Add to a result what the notebook's own trainings of that item's model showed.
 
-    Where they ran as written, the accuracy of the trained model on withheld, slightly changed images stands beside it.
+    If they ran as written, add the trained model's accuracy on withheld, slightly changed images.
     """
-    mine = [training for training in work.trainings() if _is_of(training, item, trials)][-_MOST:]
-    if not mine:
+    trainings = [training for training in work.trainings() if _trains(training, item, evaluations)][-_MOST:]
+    if not trainings:
         return result
-    shown = [_shown(training, work, data_set, mode) for training in mine]
-    findings = dict(finding for training in mine for finding in training.findings)
-    said = [f"in your own training loop: {text}" for text in findings.values()]
-    reached = [f"as written it reached {each['reached']}" for each in shown if "reached" in each]
-    training = {**result.evidence.get("training", {"mode": str(mode)}), "own": shown}
+    shown = [_show(training, work, data_set, mode) for training in trainings]
+    findings = dict(finding for training in trainings for finding in training.findings)
+    advice = [f"in your own training loop: {text}" for text in findings.values()]
+    reached = [f"as written it reached {entry['reached']}" for entry in shown if "reached" in entry]
+    evidence = {**result.evidence.get("training", {"mode": str(mode)}), "own": shown}
     return replace(
         result,
-        message="; ".join([result.message, *reached, *said]),
-        evidence={**result.evidence, "training": training},
+        message="; ".join([result.message, *reached, *advice]),
+        evidence={**result.evidence, "training": evidence},
     )
 
 
-def _is_of(training: OwnTraining, item: Item, trials: Sequence[ItemEvaluation]) -> bool:
-    """Tell whether a loop trained the item's model: by the name of its class, else by how many numbers it has."""
-    names = {*item.names[:1], *(trial.opening.found_as for trial in trials)}
-    numbers = {number for trial in trials if isinstance(trial.pending, ToTrain) for number in trial.pending.numbers}
-    return training.model in names or training.parameters in numbers
+def _trains(training: OwnTraining, item: Item, evaluations: Sequence[ItemEvaluation]) -> bool:
+    """Tell whether a loop trained the item's model, by the name of its class or else by its number of parameters."""
+    names = {*item.names[:1], *(evaluation.state.found_as for evaluation in evaluations)}
+    pending = [evaluation.pending for evaluation in evaluations if isinstance(evaluation.pending, ToTrain)]
+    return training.model in names or any(training.parameters in reason.numbers for reason in pending)
 
 
-def _shown(training: OwnTraining, work: Work, data_set: DataSet, mode: Mode) -> dict[str, Any]:
+def _show(training: OwnTraining, work: Work, data_set: DataSet, mode: Mode) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "file": training.file,
         "cell": training.cell,
@@ -64,15 +64,15 @@ def _shown(training: OwnTraining, work: Work, data_set: DataSet, mode: Mode) -> 
         "findings": [{"id": name, "text": text} for name, text in training.findings],
         "losses": list(training.losses),
     }
-    if mode is Mode.FULL and (accuracy := _accuracy(training, work, data_set)) is not None:
+    if mode is Mode.FULL and (accuracy := _measure_accuracy(training, work, data_set)) is not None:
         planned = f" of {training.planned_epochs}" if training.planned_epochs else ""
         after = f" after {training.epochs}{planned} epochs" if training.epochs is not None else ""
         shown |= {"accuracy": accuracy, "reached": f"{accuracy:.2f}{after}"}
     return shown
 
 
-def _accuracy(training: OwnTraining, work: Work, data_set: DataSet) -> float | None:
-    """Return what the model that the notebook trained reaches, None where it does not answer."""
+def _measure_accuracy(training: OwnTraining, work: Work, data_set: DataSet) -> float | None:
+    """Return the accuracy of the model that the notebook trained. Return None if the model does not respond."""
     images = perturb(data_set.withheld_images[:_JUDGED], _SEED)
     try:
         with work.trained(training, _SECONDS) as model:

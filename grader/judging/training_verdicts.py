@@ -1,4 +1,4 @@
-"""Verdicts on items that are earned by training: what trainings came to, beside what the student's own loop showed."""
+"""Verdicts on items that are earned by training."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from grader.training.trainer import Trainer
 
 __all__ = ["resolve_trainings"]
 
-_OURS = "trained by the grader from the model's graph"
-_THEIRS = "weaker: trained in the notebook's own process"
+_BY_GRADER = "trained by the grader from the model's graph"
+_IN_STUDENTS_PROCESS = "weaker: trained in the notebook's own process"
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """An item whose models are to be trained: the attempts in order, and the state that each is from."""
+class _Queue:
+    """The training jobs of an item, in order, and the evaluation that each of them comes from."""
 
     recipe: Recipe
-    attempts: tuple[TrainingJob, ...]
-    trials: tuple[ItemEvaluation, ...]
+    jobs: tuple[TrainingJob, ...]
+    evaluations: tuple[ItemEvaluation, ...]
 
 
 def resolve_trainings(
@@ -39,74 +39,87 @@ def resolve_trainings(
     work: Work,
     progress: Callable[[str], None],
 ) -> dict[str, ItemResult]:
-    """Train what waits for it, and return the results of these items.
+    """Train the models that wait for it, and return the results of their items.
 
     Args:
-        waiting: the items that are earned by training, with what was tried.
-        results: by the item's id, what is known without trainings.
-        mode: what is done with trainings.
-        trainer: what trains.
-        work: the submission, whose own training loops are shown beside.
-        progress: told in a few words how far it is.
+        waiting: the items that are earned by training, with their evaluations.
+        results: the results without trainings, by the item's id.
+        mode: how items that are earned by training are judged.
+        trainer: trains the models.
+        work: the submission, for advice on its own training loops.
+        progress: called with a short description of how far the trainings are.
 
     Raises:
-        SystemFault: a process that trains broke.
+        SystemFault: a training process failed.
     """
     items = {item.id: item for item in waiting}
-    chains = {item.id: _waiting(item.recipes[mode], trials) for item, trials in waiting.items() if mode in item.recipes}
-    chains = {name: chain for name, chain in chains.items() if chain.attempts}
-    ran = trainer.train({name: chain.attempts for name, chain in chains.items()}, progress)
-    found: dict[str, ItemResult] = {}
+    queues = {
+        item.id: _queue(item.recipes[mode], evaluations)
+        for item, evaluations in waiting.items()
+        if mode in item.recipes
+    }
+    queues = {name: queue for name, queue in queues.items() if queue.jobs}
+    trained = trainer.train({name: queue.jobs for name, queue in queues.items()}, progress)
+    resolved: dict[str, ItemResult] = {}
     for name, item in items.items():
         result = results[name]
-        if name in ran:
-            result = _from_runs(result, chains[name], ran[name])
+        if name in trained:
+            result = _decide_by_grader(result, queues[name], trained[name])
         if result.verdict is not Verdict.PASSED:
-            result = _from_their_process(result, item, waiting[item], mode)
-        result = replace(result, evidence=_with_mode(result.evidence, item, mode))
-        found[name] = add_training_advice(result, item, waiting[item], work, trainer.data_set, mode)
-    return found
+            result = _decide_by_own_process(result, item, waiting[item], mode)
+        result = replace(result, evidence=_add_mode(result.evidence, item, mode))
+        resolved[name] = add_training_advice(result, item, waiting[item], work, trainer.data_set, mode)
+    return resolved
 
 
-def _waiting(recipe: Recipe, trials: Sequence[ItemEvaluation]) -> _Waiting:
-    """Return each model once: the textbook's first, then in the order in which the student left them last."""
-    seen: dict[str, tuple[ToTrain, ItemEvaluation]] = {}
-    for trial in reversed(trials):
-        if isinstance(trial.pending, ToTrain):
-            seen.setdefault(trial.pending.graph.key, (trial.pending, trial))
-    ordered = sorted(seen.values(), key=lambda each: bool(each[0].departs))
-    pairs = [(TrainingJob(each.graph, recipe, seed), trial) for each, trial in ordered for seed in range(recipe.seeds)]
-    return _Waiting(recipe, tuple(attempt for attempt, _ in pairs), tuple(trial for _, trial in pairs))
+def _queue(recipe: Recipe, evaluations: Sequence[ItemEvaluation]) -> _Queue:
+    """Queue each different model once: the textbook's first, then the student's, the latest first."""
+    models: dict[str, tuple[ToTrain, ItemEvaluation]] = {}
+    for evaluation in reversed(evaluations):
+        if isinstance(evaluation.pending, ToTrain):
+            models.setdefault(evaluation.pending.graph.key, (evaluation.pending, evaluation))
+    ordered = sorted(models.values(), key=lambda model: bool(model[0].departs))
+    pairs = [
+        (TrainingJob(pending.graph, recipe, seed), evaluation)
+        for pending, evaluation in ordered
+        for seed in range(recipe.seeds)
+    ]
+    return _Queue(recipe, tuple(job for job, _ in pairs), tuple(evaluation for _, evaluation in pairs))
 
 
-def _from_runs(result: ItemResult, chain: _Waiting, runs: Sequence[TrainingResult]) -> ItemResult:
-    best = max(range(len(runs)), key=lambda number: runs[number].accuracy)
-    trial, graph = chain.trials[best], chain.attempts[best].graph
-    pending = trial.pending
+def _decide_by_grader(result: ItemResult, queue: _Queue, trained: Sequence[TrainingResult]) -> ItemResult:
+    best = max(range(len(trained)), key=lambda number: trained[number].accuracy)
+    evaluation, graph = queue.evaluations[best], queue.jobs[best].graph
+    pending = evaluation.pending
     assert isinstance(pending, ToTrain)
-    same = [run for run, attempt in zip(runs, chain.attempts, strict=False) if attempt.graph.key == graph.key]
+    of_best = [run for run, job in zip(trained, queue.jobs, strict=False) if job.graph.key == graph.key]
     remarks = [f"it is not the book's model: {pending.departs}"] if pending.departs else []
-    return _result(result, trial, chain.recipe, same, _OURS, remarks)
+    return _decide(result, evaluation, queue.recipe, of_best, _BY_GRADER, remarks)
 
 
-def _from_their_process(result: ItemResult, item: Item, trials: Sequence[ItemEvaluation], mode: Mode) -> ItemResult:
-    learned = [(trial.pending, trial) for trial in trials if isinstance(trial.pending, TrainedInPlace)]
-    if not learned or mode not in item.recipes:
+def _decide_by_own_process(
+    result: ItemResult, item: Item, evaluations: Sequence[ItemEvaluation], mode: Mode
+) -> ItemResult:
+    trained = [
+        (evaluation.pending, evaluation) for evaluation in evaluations if isinstance(evaluation.pending, TrainedInPlace)
+    ]
+    if not trained or mode not in item.recipes:
         return result
-    pending, trial = max(learned, key=lambda each: max(run.accuracy for run in each[0].runs))
+    pending, evaluation = max(trained, key=lambda pair: max(run.accuracy for run in pair[0].runs))
     remarks = [f"this is weaker evidence, because it was trained in the notebook's own process: {pending.why}"]
     recipe = replace(item.recipes[mode], threshold=pending.threshold)
-    return _result(result, trial, recipe, pending.runs, _THEIRS, remarks)
+    return _decide(result, evaluation, recipe, pending.runs, _IN_STUDENTS_PROCESS, remarks)
 
 
-def _result(
+def _decide(
     result: ItemResult,
-    trial: ItemEvaluation,
+    evaluation: ItemEvaluation,
     recipe: Recipe,
     runs: Sequence[TrainingResult],
     evidence: str,
     remarks: Sequence[str],
 ) -> ItemResult:
+    """Return the result with the verdict of the best of some runs."""
     best = max(run.accuracy for run in runs)
     passed = best >= recipe.threshold
     share = f"{best:.1%} of {recipe.judged:,} withheld images (threshold {recipe.threshold:.0%})"
@@ -117,7 +130,7 @@ def _result(
     else:
         times = f"the best of {len(runs)} trainings" if len(runs) > 1 else "one training"
         message = f"does not learn: right on {share}, {times}"
-    definition = trial.opening.definition
+    definition = evaluation.state.definition
     return replace(
         result,
         points=result.max_points if passed else 0,
@@ -125,15 +138,17 @@ def _result(
         message="; ".join([message, *remarks]),
         file=definition.file if definition else None,
         cell=definition.cell if definition else None,
-        evidence={"training": {**_told(recipe), "evidence": evidence, "runs": [_curve(run) for run in runs]}},
+        evidence={
+            "training": {**_describe(recipe), "evidence": evidence, "runs": [_to_curve(run) for run in runs]},
+        },
     )
 
 
-def _told(recipe: Recipe) -> dict[str, Any]:
+def _describe(recipe: Recipe) -> dict[str, Any]:
     return {"recipe": str(recipe), "threshold": recipe.threshold, "judged": recipe.judged}
 
 
-def _curve(run: TrainingResult) -> dict[str, Any]:
+def _to_curve(run: TrainingResult) -> dict[str, Any]:
     return {
         "seed": run.seed,
         "accuracy": run.accuracy,
@@ -143,8 +158,8 @@ def _curve(run: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _with_mode(evidence: Mapping[str, Any], item: Item, mode: Mode) -> dict[str, Any]:
+def _add_mode(evidence: Mapping[str, Any], item: Item, mode: Mode) -> dict[str, Any]:
     shown = dict(evidence.get("training", {}))
     if not shown and mode in item.recipes:
-        shown = {**_told(item.recipes[mode]), "evidence": "", "runs": []}
+        shown = {**_describe(item.recipes[mode]), "evidence": "", "runs": []}
     return {**evidence, "training": {"mode": str(mode), **shown}} if shown else dict(evidence)

@@ -1,4 +1,4 @@
-"""What rubric authors use: items, cases, comparisons.
+"""The API for rubric authors: items, cases, comparisons.
 
 A rubric test reads like the textbook:
 
@@ -7,8 +7,8 @@ A rubric test reads like the textbook:
     def test_corr2d_is_cross_correlation(student, case):
         assert_close(student.corr2d(case.X, case.K), reference.corr2d(case.X, case.K))
 
-`student` is one state of a submission's notebook (`Student`); a test that needs numbers of its own
-without `given` may ask for the `draw` fixture.
+`student` is one state of a submission's notebook (`Student`). A test that needs random inputs without `given` may use
+the `draw` fixture.
 """
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault

@@ -1,4 +1,4 @@
-"""Cases: seeded inputs for a rubric test, each with a description a student understands."""
+"""Cases: seeded inputs for a rubric test, each with a description that a student understands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "WrongCases", "given"
 
 Choice = TypeVar("Choice")
 
-_GOES_ON = (Fault.RAISED, Fault.CHANGED_ARGUMENT)  # after these the student's process still answers
+_SURVIVED = (Fault.RAISED, Fault.CHANGED_ARGUMENT)  # faults after which the student's process still responds
 
 
 class Case:
@@ -35,14 +35,14 @@ class Case:
 
 
 class Draw:
-    """Random inputs that depend on nothing but a seed: not on torch's generators nor on its default dtype."""
+    """Random inputs that depend only on a seed, and not on torch's generators or default dtype."""
 
     def __init__(self, seed: str) -> None:
         number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) >> 1
         self.generator = torch.Generator().manual_seed(number)
 
     def whole(self, *shape: int, low: int = -9, high: int = 9) -> Tensor:
-        """Return whole numbers from low to high as float32: their sums of products are exact."""
+        """Return whole numbers from low to high as float32, so that sums of their products are exact."""
         return torch.randint(low, high + 1, shape, generator=self.generator).to(torch.float32)
 
     def normal(self, *shape: int) -> Tensor:
@@ -64,15 +64,15 @@ Ahead = Callable[[Case], Sequence[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Searchable:
-    """Cases, and a way to draw one of them, with which the smallest that goes wrong is looked for.
+    """Cases, and a function that draws one small case, with which the smallest failing input is searched.
 
     Args:
-        cases: those that are judged.
-        one: draws a case; where a case went wrong, Hypothesis does the drawing.
+        cases: the cases to judge.
+        draw_case: draws a case; after a failure Hypothesis chooses what it draws.
     """
 
     cases: Cases
-    one: Callable[[Draw], Case]
+    draw_case: Callable[[Draw], Case]
 
     def __call__(self, draw: Draw) -> Iterable[Case]:
         return self.cases(draw)
@@ -81,16 +81,16 @@ class Searchable:
 def given(
     cases: Cases, ahead: Ahead | None = None
 ) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
-    """Run a test for each of the cases, all in one state of the student's notebook.
+    """Run a test for each case, all in one state of the student's notebook.
 
     Args:
-        cases: called with a `Draw`, gives the cases.
-        ahead: gives what a test calls for a case first, in order, each as (name, *arguments) with the very objects that
-            it is called with: then the calls of all cases are made together, which spares a right submission the way
-            to and fro. What goes wrong is called one by one, as without it.
+        cases: takes a `Draw` and yields the cases.
+        ahead: takes a case and returns the first calls that the test makes for it, in order, each as
+            (name, *arguments) with the same argument objects. The calls of all cases are then made in one round trip,
+            which makes right submissions faster. If one of them fails, all are made one by one, as without `ahead`.
 
     Raises:
-        WrongCases: from the test, where some case went wrong; the first of them decides the message.
+        WrongCases: from the test, if some case failed; the first failure decides the message.
     """
 
     def decorate(test: Callable[[Any, Any], None]) -> Callable[[Student, Draw], None]:
@@ -98,21 +98,21 @@ def given(
         def run(student: Student, draw: Draw) -> None:
             right = total = 0
             first: tuple[Exception, Case] | None = None
-            answers = True
+            responds = True
             drawn = cases(draw)
             if ahead is not None:
                 drawn = list(drawn)
                 student.ahead([call for case in drawn for call in ahead(case)])
             for case in drawn:
                 total += 1
-                if not answers:
+                if not responds:
                     continue
                 try:
                     test(student, case)
                     right += 1
                 except (AssertionError, StudentFault) as error:
                     first = first or (error, case)
-                    answers = not isinstance(error, StudentFault) or error.fault in _GOES_ON
+                    responds = not isinstance(error, StudentFault) or error.fault in _SURVIVED
             if first is not None:
                 raise WrongCases(*first, right, total)
             if total == 0:
@@ -120,8 +120,8 @@ def given(
 
         run.__dict__["case_test"] = test
         run.__dict__["cases"] = cases
-        run.__dict__["one"] = cases.one if isinstance(cases, Searchable) else None
-        # pytest would follow it and ask for a fixture named after the test's own parameter.
+        run.__dict__["draw_case"] = cases.draw_case if isinstance(cases, Searchable) else None
+        # pytest would follow __wrapped__ and ask for a fixture named after the test's own parameter.
         del run.__wrapped__
         return run
 
@@ -129,7 +129,7 @@ def given(
 
 
 class WrongCases(Exception):
-    """Some cases of `given` went wrong: the first of them, and how many were right."""
+    """Some cases of `given` failed: holds the first failure and how many cases were right."""
 
     def __init__(self, first: Exception, case: Case, right: int, total: int) -> None:
         super().__init__(f"{total - right} of {total} cases")

@@ -1,4 +1,4 @@
-"""Comparisons: each a short function with an explicit policy."""
+"""Comparisons, each with an explicit policy."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 1e-2, tor
 
 
 def assert_close(found: Any, expected: Tensor | float) -> None:
-    """Require what came back to equal what is right.
+    """Require a result to equal the expected one.
 
-    Policy: `found` is a tensor, or a number where `expected` has no dimensions; its dtype is an integer or a real
-    floating type; its shape is the expected one, with no broadcasting; NaN equals nothing (but an expected NaN), an
-    infinity itself only. Both are compared in float64; they may differ by the tolerance of the coarser dtype of the two
+    Policy: `found` is a tensor, or a number if `expected` has no dimensions. Its dtype is an integer or a real floating
+    type. Its shape equals the expected shape, without broadcasting. NaN equals only an expected NaN, and an infinity
+    only itself. Both are compared in float64. They may differ by the tolerance of the coarser of the two dtypes
     (float64 1e-9, float32 1e-5, half and bfloat16 1e-2, integers none) times the largest expected magnitude, or times 1
-    where that is smaller.
+    if that is larger.
 
     Args:
         found: what the student's code returned.
         expected: a tensor of any shape, or a number.
 
     Raises:
-        Mismatch: it does not; the message names the first entry that differs.
+        Mismatch: they differ; the message names the first entry that differs.
     """
     if not isinstance(expected, Tensor):
         expected = torch.tensor(expected, dtype=torch.float64)
     expected = expected.detach()
     if expected.ndim == 0 and isinstance(found, (int, float)) and not isinstance(found, bool):
-        found = _number(found)
+        found = _to_tensor(found)
     if not isinstance(found, Tensor):
-        raise Mismatch(f"expected a tensor, found {_described(found)}", expected=expected, found=found)
+        raise Mismatch(f"expected a tensor, found {_describe(found)}", expected=expected, found=found)
     found = found.detach()
     if found.dtype.is_complex or found.dtype == torch.bool:
         raise Mismatch(f"expected real numbers, found {found.dtype}", expected=expected, found=found)
     assert_shape(found, expected.shape, expected=expected)
-    tolerance = max(_tolerance(found.dtype), _tolerance(expected.dtype))
+    tolerance = max(_get_tolerance(found.dtype), _get_tolerance(expected.dtype))
     a, b = found.to(torch.float64), expected.to(torch.float64)
-    # Nearly all that is compared is right, and this says so in a third of the operations. NaN is less than nothing.
+    # Nearly all results are right, and this takes a third of the operations. A distance of NaN is not <= anything.
     if b.numel() == 0 or float(torch.dist(a, b, math.inf)) <= tolerance:
         return
     finite = b[b.isfinite()].abs()
@@ -54,18 +54,18 @@ def assert_close(found: Any, expected: Tensor | float) -> None:
     same = ((a - b).abs() <= tolerance * scale) | (a == b) | (a.isnan() & b.isnan())
     if not bool(same.all()):
         index = [int(i) for i in (~same).nonzero()[0]]
-        right, wrong = _told_apart(float(b[tuple(index)]), float(a[tuple(index)]))
-        place = f" at {index}" if index else ""
-        raise Mismatch(f"expected {right}{place}, found {wrong}", expected=expected, found=found)
+        right, wrong = _format_apart(float(b[tuple(index)]), float(a[tuple(index)]))
+        position = f" at {index}" if index else ""
+        raise Mismatch(f"expected {right}{position}, found {wrong}", expected=expected, found=found)
 
 
 def assert_shape(found: Any, expected_shape: Sequence[int], **evidence: Any) -> None:
-    """Require a tensor of exactly this shape, whatever its values are.
+    """Require a tensor of exactly this shape. Its values do not matter.
 
     Args:
         found: what the student's code returned.
         expected_shape: the shape it must have.
-        evidence: what to show beside it.
+        evidence: values to show beside the message.
 
     Raises:
         Mismatch: it is no tensor, or has another shape.
@@ -73,7 +73,7 @@ def assert_shape(found: Any, expected_shape: Sequence[int], **evidence: Any) -> 
     shape = tuple(expected_shape)
     evidence = {"expected": {"shape": list(shape)}, "found": found, **evidence}
     if not isinstance(found, Tensor):
-        raise Mismatch(f"expected a tensor of shape {shape}, found {_described(found)}", **evidence)
+        raise Mismatch(f"expected a tensor of shape {shape}, found {_describe(found)}", **evidence)
     if tuple(found.shape) != shape:
         raise Mismatch(f"expected shape {shape}, found {tuple(found.shape)}", **evidence)
 
@@ -83,29 +83,29 @@ def assert_module(found: Any, made_by: str) -> Remote:
 
     Args:
         found: what the student's code returned.
-        made_by: what made it, for the message ("LeNet()").
+        made_by: the call that returned it, for the message ("LeNet()").
 
     Raises:
         Mismatch: it is something else.
     """
     if getattr(found, "kind", None) != "module":
-        raise Mismatch(f"{made_by} should give an nn.Module, found {_described(found)}", found=found)
+        raise Mismatch(f"{made_by} should give an nn.Module, found {_describe(found)}", found=found)
     module: Remote = found
     return module
 
 
-def _tolerance(dtype: torch.dtype) -> float:
+def _get_tolerance(dtype: torch.dtype) -> float:
     return _TOLERANCE.get(dtype, 1e-2) if dtype.is_floating_point else 0.0
 
 
-def _number(value: float) -> Tensor:
+def _to_tensor(value: float) -> Tensor:
     try:
         return torch.tensor(float(value), dtype=torch.float64)
     except OverflowError:
         return torch.tensor(math.inf, dtype=torch.float64)
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if value is None:
         return "None (does it return its result?)"
     kind = getattr(value, "kind", None)
@@ -114,8 +114,8 @@ def _described(value: Any) -> str:
     return "a list or tuple" if isinstance(value, tuple) else f"a {type(value).__name__}"
 
 
-def _told_apart(expected: float, found: float) -> tuple[str, str]:
-    """Write two different numbers with as few digits as show the difference."""
+def _format_apart(expected: float, found: float) -> tuple[str, str]:
+    """Format two different numbers with as few digits as show the difference."""
     for digits in (4, 6, 9, 17):
         right, wrong = f"{expected:.{digits}g}", f"{found:.{digits}g}"
         if right != wrong:

@@ -1,4 +1,4 @@
-"""Examples of an interpreter's session in a test: what an expression shows, as doctest compares it."""
+"""Examples of an interactive session in a test: compare what an expression shows, as doctest does."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ __all__ = ["Shown"]
 
 
 class Shown:
-    """What one example shows: the value that it gives to what `with` binds, and what it prints.
+    """One example: require it to show what an interactive session shows.
+
+    Inside the `with` block, pass the value of the example to `show`. What the example prints is compared too.
 
         with Shown("4") as show:
             show(square(2))
 
     Args:
-        expected: what a session shows after the example.
+        expected: the output of a session after the example.
         options: names of doctest's options, such as "ELLIPSIS".
-        raises: the last line of the traceback, where the example is to raise.
+        raises: the last line of the traceback, if the example should raise.
     """
 
     def __init__(self, expected: str = "", *options: str, raises: str = "") -> None:
@@ -39,7 +41,7 @@ class Shown:
         self._options = sum(doctest.OPTIONFLAGS_BY_NAME[name] for name in options)
         self._raises = raises
         self._output = io.StringIO()
-        self._older: list[tuple[str, str]] = []
+        self._legacy: list[tuple[str, str]] = []
         self._redirected = contextlib.redirect_stdout(self._output)
 
     def __enter__(self) -> Callable[[Any], None]:
@@ -52,11 +54,11 @@ class Shown:
             return False
         if error is not None and not self._raises:
             return False
-        found = self._output.getvalue() if error is None else _last_line(error)
+        found = self._output.getvalue() if error is None else _format_last_line(error)
         if not self._is_as_expected(found, error):
             expected = self._raises or self._expected
-            place = _example_of(sys._getframe(1).f_code.co_filename, sys._getframe(1).f_lineno)
-            message = f"{place}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}"
+            example = _find_example(sys._getframe(1).f_code.co_filename, sys._getframe(1).f_lineno)
+            message = f"{example}: expected {expected.strip() or 'nothing'}, found {found.strip() or 'nothing'}"
             raise Mismatch(clip(message, QUOTED), expected=expected, found=found) from None
         return True
 
@@ -65,7 +67,7 @@ class Shown:
             return
         text = repr(value)
         with numpy.printoptions(legacy="1.25"):
-            self._older.append((text, repr(value)))
+            self._legacy.append((text, repr(value)))
         self._output.write(f"{text}\n")
 
     def _is_as_expected(self, found: str, error: Exception | None) -> bool:
@@ -73,31 +75,31 @@ class Shown:
         if self._raises:
             expected = self._raises.rstrip("\n") + "\n"
             if self._options & doctest.IGNORE_EXCEPTION_DETAIL:
-                expected, found = _class_of(expected), _class_of(found)
+                expected, found = _get_class(expected), _get_class(found)
             return error is not None and check(expected, found, self._options)
         if check(self._expected, found, self._options):
             return True
-        # numpy 2 shows its numbers in another way than the numpy for which most examples were written.
-        for text, older in self._older:
-            found = found.replace(text, older, 1)
+        # numpy 2 formats scalars in another way than the numpy for which most examples were written.
+        for text, legacy in self._legacy:
+            found = found.replace(text, legacy, 1)
         return check(self._expected, found, self._options)
 
 
-def _last_line(error: Exception) -> str:
+def _format_last_line(error: Exception) -> str:
     if isinstance(error, StudentFault):
         return error.message.removeprefix("raises ") + "\n"
     return traceback.format_exception_only(error)[-1]
 
 
-def _class_of(line: str) -> str:
+def _get_class(line: str) -> str:
     """Return the name of the class in the last line of a traceback."""
     return line.partition(":")[0].rpartition(".")[2].strip() + "\n"
 
 
-def _example_of(file: str, line: int) -> str:
-    """Return the example whose `with` stands in a line."""
-    found = find_statement(file, line)
-    example = found.body[0] if isinstance(found, ast.With) else found
+def _find_example(file: str, line: int) -> str:
+    """Return the source of the example in the `with` block at a line."""
+    statement = find_statement(file, line)
+    example = statement.body[0] if isinstance(statement, ast.With) else statement
     if isinstance(example, ast.Expr) and isinstance(example.value, ast.Call) and len(example.value.args) == 1:
         return ast.unparse(example.value.args[0])
     return ast.unparse(example) if example is not None else "the example"

@@ -1,4 +1,4 @@
-"""What a rubric's test raises when it is not satisfied."""
+"""Exceptions that a rubric's test raises about a student's work."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Absent", "Mismatch", "Pending", "ToTrain", "TrainedInPlace"]
 
 
 class Absent(Exception):
-    """What the item asks for is not in the submission; the reason is shown to the student."""
+    """The item is not in the submission. The student sees the reason."""
 
 
 class Pending(Exception):
-    """What the item asks for is there and is not decided; the reason is shown to the student."""
+    """The item is in the submission, and its verdict waits. The student sees the reason."""
 
 
 class ToTrain(Pending):
-    """A model to be trained on our side.
+    """A model waits to be trained by the grader.
 
     Args:
         graph: the model.
-        departs: where it is not the textbook's, "" where it is.
-        numbers: how many learnable numbers it has, for images of the recipe's size and of the textbook's.
+        departs: how it departs from the textbook's model, or "".
+        numbers: its numbers of learnable parameters, for images of the recipe's size and of the textbook's.
     """
 
     def __init__(self, graph: Graph, departs: str, numbers: frozenset[int]) -> None:
@@ -38,12 +38,12 @@ class ToTrain(Pending):
 
 
 class TrainedInPlace(Pending):
-    """A model that was trained in the student's process.
+    """A model was trained in the student's process.
 
     Args:
-        runs: what came of it, the last of which decides.
+        runs: the results of its trainings; the last one decides.
         threshold: the accuracy to reach.
-        why: it could not be trained on our side.
+        why: why the grader could not train it.
     """
 
     def __init__(self, runs: tuple[TrainingResult, ...], threshold: float, why: str) -> None:
@@ -54,12 +54,12 @@ class TrainedInPlace(Pending):
 
 
 class Mismatch(AssertionError):
-    """The student's work is present and wrong.
+    """The student's work is wrong.
 
     Args:
         message: one sentence that a student understands.
-        file, cell: where it was seen, for items that are judged by recorded values.
-        evidence: what to show beside it, such as `expected` and `found`; kept as plain JSON values.
+        file, cell: where the mistake was seen, for items that are judged by recorded values.
+        evidence: values to show beside the message, such as `expected` and `found`, stored as plain JSON.
     """
 
     def __init__(self, message: str, *, file: str | None = None, cell: int | None = None, **evidence: Any) -> None:

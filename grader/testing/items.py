@@ -1,4 +1,4 @@
-"""Marks a test with the item that it judges."""
+"""Mark a test with the item that it judges."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 
 def item(identifier: str, arguments: Sequence[Argument] = ()) -> Callable[[Test], Test]:
-    """Say which item of rubric.toml a test judges; where several tests judge one item, all must pass.
+    """Declare the item of rubric.toml that a test judges. If several tests judge an item, all must pass.
 
     Args:
         identifier: the item's id.
-        arguments: what the test can call the student's work with; where the item has `search`, what requires
-            nothing else is tried.
+        arguments: what the test can pass to the student's code. If the item has `search`, models that require no other
+            arguments are tried.
     """
 
     def decorate(test: Test) -> Test:
-        # An attribute, not a pytest mark: marks are checked against the configuration of whichever pytest runs outside.
+        # An attribute and not a pytest mark: marks are checked against the configuration of an outer pytest.
         test.__dict__["item"] = identifier
         test.__dict__["filled_in"] = tuple(name for argument in arguments for name in argument.names)
         return test

@@ -1,4 +1,4 @@
-"""What a rubric's training items use: a student's model becomes a graph, and the graph is trained on our side."""
+"""Items that are earned by training: read a student's model as a graph, which the grader then trains."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ _ALLOWANCE = 0.05  # of accuracy, for images that are moved and noisy
 
 @dataclass(frozen=True)
 class Training:
-    """What a training item's test is told: how to train, and why not, where nothing is trained.
+    """How the model of a training item is trained; the `training` fixture of its test.
 
-    `teraflops` is what one training may cost; probes draw their weights and images from `secret`.
+    Attributes:
+        teraflops: the most that one training may cost.
+        secret: the seed from which probes draw weights and images.
     """
 
     mode: Mode
@@ -48,7 +50,7 @@ class Training:
 
     @property
     def left_out(self) -> str:
-        """The reason for which nothing is trained, "" where something is."""
+        """The reason why nothing is trained, or ""."""
         if self.mode is Mode.NONE:
             return "trainings were left out (--training none)"
         if self.data_set is None:
@@ -65,27 +67,29 @@ def learn(
     books: Sequence[Callable[[], nn.Module]] = (),
     convolutions: int = 0,
 ) -> NoReturn:
-    """Hand a student's model over to be trained; how that ends decides the item.
+    """Hand a student's model over to be trained. The training decides the item.
 
     Args:
         training: the test's fixture.
-        thing: a model, or the class or factory of one.
-        ways: what it may be called with, tried in order.
+        thing: a model, or its class or factory.
+        ways: arguments for the class or factory, tried in order.
         called: the call as a message names it.
-        image: the shape of one image in the book, (c, h, w); for recipes of another size the model is made for that.
-        books: make the textbook's models, to say where the student's departs from all of them.
-        convolutions: how many it must have at least: a linear model learns nearly as well as a LeNet.
+        image: the shape of one image in the book, (c, h, w); a recipe's other size is tried too.
+        books: make the textbook's models, to describe how the student's departs from them.
+        convolutions: the least number of convolutions: a linear model learns nearly as well as a LeNet.
 
     Raises:
-        Pending, ToTrain, Learned: what is known so far.
-        Mismatch: it is no model, some of its parameters are frozen, it has too few outputs or convolutions.
+        ToTrain: the model is to be trained by the grader.
+        TrainedInPlace: the model was trained in the student's process, because no graph describes it.
+        Pending: the model cannot be trained in this run.
+        Mismatch: it is no model, has frozen parameters, or has too few outputs or convolutions.
     """
     if training.left_out or training.recipe is None:
         raise Pending(training.left_out)
     recipe = training.recipe
     try:
-        readings = _readings(thing, ways, called, {(image[0], recipe.side, recipe.side), image})
-        # The smallest that it can do: what is trained, or what that is made from.
+        readings = _read_sizes(thing, ways, called, {(image[0], recipe.side, recipe.side), image})
+        # Train the smallest size that the model accepts, or resize from it.
         reading, arguments = readings[0]
         _require_learnable(reading, called, convolutions)
         graph = resize(reading.graph, recipe.side)
@@ -93,27 +97,27 @@ def learn(
         if cost > training.teraflops:
             raise Pending(f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}")
         model = build(thing, arguments, called)
-        departs = find_departure(*_both_probed(reading, model, training.secret))
+        departs = find_departure(*_probe_both(reading, model, training.secret))
         if departs:
             raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
     except TooLarge as reason:
         raise Pending(str(reason)) from None
     except Unsupported as reason:
-        _learn_there(training, thing, ways, called, image, str(reason))
-    numbers = frozenset(sum(math.prod(shape) for shape in each.graph.parameters) for each, _ in readings)
+        _train_in_place(training, thing, ways, called, image, str(reason))
+    numbers = frozenset(sum(math.prod(shape) for shape in reading.graph.parameters) for reading, _ in readings)
     raise ToTrain(graph, describe_departure(graph, books), numbers)
 
 
-def _readings(
+def _read_sizes(
     thing: Remote, ways: Sequence[Sequence[Argument]], called: str, images: Collection[tuple[int, ...]]
 ) -> list[tuple[ExportedModel, Sequence[Argument]]]:
-    """Return the model's graph for each size that it can do, the smallest first, and the first way to make it so."""
+    """Return the model's graph for each image size that it accepts, smallest first, with the arguments that make it."""
     first: Exception | None = None
-    found = []
+    readings = []
     for image in sorted(images):
         for arguments in ways:
             try:
-                found.append((_read(thing, arguments, called, image), arguments))
+                readings.append((_read(thing, arguments, called, image), arguments))
                 break
             except TooLarge:
                 raise
@@ -121,14 +125,14 @@ def _readings(
                 if isinstance(error, StudentFault) and error.fault is not Fault.RAISED:
                     raise
                 first = first or error
-    if not found:
+    if not readings:
         assert first is not None
         raise first
-    return found
+    return readings
 
 
 def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> ExportedModel:
-    """Return the model's graph; where it cannot be made or run without numbers, it is made with them."""
+    """Return the model's graph. Build the model without numbers if possible, else with them."""
     if thing.kind in ("class", "function"):
         positional, named = fit_arguments(thing, arguments)
         try:
@@ -153,28 +157,28 @@ def _require_learnable(reading: ExportedModel, called: str, convolutions: int) -
         raise Mismatch(f"{called} gives {logits.shape[1]} numbers for an image; Fashion-MNIST has 10 classes")
 
 
-def _both_probed(reading: ExportedModel, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return what the student's model and its graph compute with weights and images that the student cannot know."""
+def _probe_both(reading: ExportedModel, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Probe the student's model and its graph, with weights and images that the student cannot know."""
     images = torch.randn(_PROBED_IMAGES, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
     network = Network(reading.graph)
     return model.probe(reading.names, images, secret), probe(network, network.names, images, secret)
 
 
-def _learn_there(
+def _train_in_place(
     training: Training, thing: Remote, ways: Sequence[Sequence[Argument]], called: str, image: tuple[int, ...], why: str
 ) -> NoReturn:
-    """Train a model that no graph describes in the student's process; its accuracy is weaker evidence."""
+    """Train a model that no graph describes in the student's process. Its accuracy is weaker evidence."""
     recipe, data = training.recipe, training.data_set
     assert recipe is not None
     assert data is not None
-    # Moved and noisy, so that a table of the public test images does not help.
+    # Perturbed, so that a table of the public test images does not help.
     judged = perturb(data.withheld_images[: recipe.judged], training.secret)
     images, labels = data.train_images[: recipe.images], data.train_labels[: recipe.images]
     threshold = recipe.threshold - _ALLOWANCE
     runs: list[TrainingResult] = []
     for seed in range(recipe.seeds):
         try:
-            own = _trained(thing, ways, called, lambda model: model.train(recipe, seed, images, labels, judged))  # noqa: B023
+            own = _train_first_way(thing, ways, called, lambda model: model.train(recipe, seed, images, labels, judged))  # noqa: B023
         except StudentFault as fault:
             if fault.fault is Fault.TIMED_OUT:
                 raise Pending(f"{why}; its training in its own process took too long for this run") from None
@@ -189,10 +193,10 @@ def _learn_there(
     raise TrainedInPlace(tuple(runs), threshold, why)
 
 
-def _trained(
+def _train_first_way(
     thing: Remote, ways: Sequence[Sequence[Argument]], called: str, train: Callable[[Remote], OwnCurve]
 ) -> OwnCurve:
-    """Train a fresh model in the first way in which that works."""
+    """Train a fresh model, made with the first arguments that work."""
     first: StudentFault | None = None
     for arguments in ways:
         try:

@@ -1,7 +1,7 @@
 """Misconceptions: typical mistakes written out as mutants of the reference.
 
-They serve twice: `grader rubric verify` shows that the rubric catches each of them, and where a student's work answers
-a test as a mutant does, the report says which mistake it is.
+They are used twice. `grader rubric verify` checks that the rubric catches each of them. If a student's code responds to
+a test as a mutant does, the report names the mistake.
 
     @misconception(
         "corr2d",
@@ -12,7 +12,7 @@ a test as a mutant does, the report says which mistake it is.
     def flipped_kernel(X, K):
         ...
 
-A mutant stands alone: besides imports it uses what the model solution defines, and nothing else of its file.
+A mutant may use its file's imports and the definitions of the model solution, and nothing else of its file.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Misconception:
     """One typical mistake.
 
     Attributes:
-        id: its name in its file, in words (ShortcutMissing is shortcut_missing).
-        replaces: the name of the definition that it stands in for.
-        breaks: the ids of the items that lose points, all of them.
-        says: what is wrong, in a sentence without its end.
-        look: what to look at, as another.
+        id: the mutant's name in snake case (ShortcutMissing becomes shortcut_missing).
+        replaces: the name of the definition that it replaces.
+        breaks: the ids of all items that lose points.
+        says: what is wrong, as a sentence without a full stop.
+        look: a hint where to look, as a sentence without a full stop.
         mutant: the wrong function or class.
     """
 
@@ -54,16 +54,15 @@ def misconception(replaces: str, *, breaks: Iterable[str], says: str, look: str)
     """Declare a function or class as a typical mistake.
 
     Args:
-        replaces: the name of the definition that it stands in for.
-        breaks: the ids of the items that lose points by it, and of no others.
-        says: what is wrong, in a sentence without its end.
-        look: what to look at, as another.
+        replaces: the name of the definition that it replaces.
+        breaks: the ids of the items that lose points, and of no others.
+        says: what is wrong, as a sentence without a full stop.
+        look: a hint where to look, as a sentence without a full stop.
     """
 
     def decorate(mutant: Mutant) -> Mutant:
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", mutant.__name__).lower()
-        found = Misconception(words, replaces, frozenset(breaks), says, look, mutant)
-        setattr(mutant, MARK, found)
+        identifier = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", mutant.__name__).lower()
+        setattr(mutant, MARK, Misconception(identifier, replaces, frozenset(breaks), says, look, mutant))
         return mutant
 
     return decorate

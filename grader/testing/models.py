@@ -1,4 +1,4 @@
-"""Judging models by what they do: the layers of a forward pass, in order, whatever the attributes are called."""
+"""Judge models by what they do: by the layers of a forward pass, in order, whatever the attributes are called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WEIGHTED: dict[str, Kind] = {
     "bmm": "linear",
     "mm": "linear",
 }
-# What gives the same numbers in another shape: a pooling is known by the map before them.
+# Operations that give the same numbers in another shape. A pooling is recognised by the map before them.
 _VIEWS = {
     *("view", "_unsafe_view", "expand", "permute", "transpose", "t", "squeeze", "unsqueeze", "as_strided", "unfold"),
     *("slice", "select", "split", "unbind", "alias", "clone", "detach"),
@@ -49,8 +49,8 @@ _ACTIVATIONS = {
 }
 
 
-# What goes wrong about shapes and names goes wrong with numbers, too, and those may take seconds and gigabytes to draw.
-_NUMBERS_NO_CURE = re.compile(
+# Errors about shapes and names. They occur with numbers too, and drawing those may take seconds and gigabytes.
+_NOT_CURED_BY_NUMBERS = re.compile(
     r"NameError|AttributeError|positional argument|keyword argument|shapes cannot be multiplied|Given groups="
     r"|size mismatch|must match the size|is invalid for input of size|[Oo]utput size is too small"
 )
@@ -61,10 +61,10 @@ class Layer:
     """One convolution, fully connected layer or pooling of a forward pass.
 
     Attributes:
-        shape: of its output for one image; a map of one pixel counts as flat.
-        weight: the shape of its weight; () where it has none, or where none is asked for.
+        shape: the shape of its output for one image; a map of one pixel counts as flat.
+        weight: the shape of its weight; () if it has none, or if any weight is accepted.
         activation: the first non-linear function after it and before the next weights ("relu", "sigmoid"), or "".
-        name: what a message calls it, such as "block 3, pooling".
+        name: its name in messages, such as "block 3, pooling".
     """
 
     kind: Kind
@@ -76,7 +76,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Model:
-    """A student's model after one forward pass: its layers, and the shapes of its parameters by name."""
+    """A student's model after one forward pass, with its layers and the shapes of its parameters by name."""
 
     remote: Remote
     operations: tuple[Operation, ...]
@@ -85,15 +85,15 @@ class Model:
 
 
 def build(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
-    """Return a model: an instance as it is, a class or a factory called with what its signature has.
+    """Return a model: an instance as it is, or the result of calling a class or factory.
 
     Args:
-        thing: what the student bound to the name.
-        arguments: what it may be called with, in the textbook's order.
+        thing: the student's model, class or factory.
+        arguments: values for the parameters of its signature, in the textbook's order.
         called: the call as a message names it, such as "LeNet()".
 
     Raises:
-        Mismatch: it gives no nn.Module.
+        Mismatch: the result is no nn.Module.
     """
     if getattr(thing, "kind", None) in ("class", "function"):
         positional, named = fit_arguments(thing, arguments)
@@ -102,14 +102,14 @@ def build(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
 
 
 def run(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> Model:
-    """Build a model and run it once; it has no numbers where the student's code can do without them.
+    """Build a model and run it once, without numbers if the student's code allows it.
 
     Args:
         thing, arguments, called: as for `build`.
         image: the shape of one image, (c, h, w).
 
     Raises:
-        Mismatch: it gives no nn.Module.
+        Mismatch: the result is no nn.Module.
     """
     X = torch.linspace(-1, 1, 3 * prod(image)).reshape(3, *image)
     if getattr(thing, "kind", None) in ("class", "function"):
@@ -117,15 +117,15 @@ def run(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[
             positional, named = fit_arguments(thing, arguments)
             sketch = thing.sketch(*positional, **named)
             if getattr(sketch, "kind", None) == "module":
-                return _after(sketch, X)
+                return _run_once(sketch, X)
         except StudentFault as fault:
-            if fault.fault is not Fault.RAISED or _NUMBERS_NO_CURE.search(fault.message):
+            if fault.fault is not Fault.RAISED or _NOT_CURED_BY_NUMBERS.search(fault.message):
                 raise
-    return _after(build(thing, arguments, called), X)
+    return _run_once(build(thing, arguments, called), X)
 
 
-def _after(model: Remote, X: Tensor) -> Model:
-    """Run a model on three images, or on one where it takes only one at a time."""
+def _run_once(model: Remote, X: Tensor) -> Model:
+    """Run a model on three images, or on one if it accepts only one at a time."""
     try:
         operations = model.operations(X)
     except StudentFault as fault:
@@ -137,19 +137,19 @@ def _after(model: Remote, X: Tensor) -> Model:
 
 
 def find_layers(operations: Sequence[Operation], parameters: dict[str, tuple[int, ...]]) -> tuple[Layer, ...]:
-    """Return the layers that operations make up; poolings that change nothing are left out.
+    """Return the layers that operations make up, without poolings that change nothing.
 
     Args:
-        operations: of one forward pass.
+        operations: the operations of one forward pass.
         parameters: the shapes of the model's parameters by name.
     """
     layers: list[Layer] = []
-    weighted = -1  # the last layer with weights
+    weighted = -1  # index of the last layer with weights
     current: tuple[int, ...] = ()
     used: set[str] = set()
     for operation in operations:
-        name, shape = operation.name.rstrip("_"), _of_one_image(operation)
-        weights = [parameters[each] for each in operation.parameters if len(parameters.get(each, ())) > 1]
+        name, shape = operation.name.rstrip("_"), _get_image_shape(operation)
+        weights = [parameters[key] for key in operation.parameters if len(parameters.get(key, ())) > 1]
         if name in _WEIGHTED:
             layers.append(Layer(_WEIGHTED[name], shape, weights[0] if weights else ()))
             weighted, used = len(layers) - 1, set()
@@ -157,7 +157,7 @@ def find_layers(operations: Sequence[Operation], parameters: dict[str, tuple[int
             layers.append(Layer("pooling", shape))
         elif weighted >= 0 and not layers[weighted].activation:
             used.add(name)
-            layers[weighted] = replace(layers[weighted], activation=_activation(name, used))
+            layers[weighted] = replace(layers[weighted], activation=_name_activation(name, used))
         if name not in _VIEWS:
             current = shape
     return tuple(layers)
@@ -167,12 +167,12 @@ def _is_pool(name: str) -> bool:
     return "softmax" not in name and any(part in name for part in _POOLS)
 
 
-def _of_one_image(operation: Operation) -> tuple[int, ...]:
+def _get_image_shape(operation: Operation) -> tuple[int, ...]:
     shape = operation.shape[1:]
     return shape[:-2] if shape[-2:] == (1, 1) else shape
 
 
-def _activation(name: str, used: set[str]) -> str:
+def _name_activation(name: str, used: set[str]) -> str:
     by_hand = "exp" in used and bool(used & {"div", "reciprocal", "pow"})
     compared = bool(used & {"gt", "ge", "lt", "le"})
     if compared and name in ("where", "mul", "masked_fill"):
@@ -181,30 +181,31 @@ def _activation(name: str, used: set[str]) -> str:
 
 
 def assert_layers(found: Sequence[Layer], expected: Sequence[Layer], activations: Sequence[str] = ()) -> None:
-    """Require these layers in this order; the message names the first that departs.
+    """Require these layers in this order. The message names the first one that differs.
 
-    Policy: output shapes are equal, a pooling is where one is expected; a convolution over the whole map counts as
-    a fully connected layer. A weight has as many entries as the expected one, where that is given and the found one
-    can be seen. Every layer with weights but the last is followed by one of the `activations`, where any are given.
+    Policy: output shapes are equal, and poolings are where they are expected. A convolution over the whole map counts
+    as a fully connected layer. A weight has as many entries as the expected one, if that is given and the student's
+    weight is visible. If `activations` are given, one of them follows every layer with weights except the last.
 
     Args:
-        found: what the student's model does.
-        expected: what it should do.
-        activations: the names of those that are right ("relu"), or none to leave them open.
+        found: the layers of the student's model.
+        expected: the right layers.
+        activations: the names of the right activations ("relu"); if empty, all are right.
 
     Raises:
-        Mismatch: they depart.
+        Mismatch: the layers differ.
     """
     for number, right in enumerate(expected):
-        wrong = found[number] if number < len(found) else None
-        why = _departure(wrong, right, expected[number - 1] if number else None)
-        if why:
-            raise Mismatch(f"{right.name or f'layer {number + 1}'} {why}", stages=_stages(found, expected))
+        layer = found[number] if number < len(found) else None
+        difference = _describe_difference(layer, right, expected[number - 1] if number else None)
+        if difference:
+            name = right.name or f"layer {number + 1}"
+            raise Mismatch(f"{name} {difference}", stages=_list_stages(found, expected))
     if len(found) > len(expected):
         extra = found[len(expected)]
         message = f"after the last layer a {extra.kind} giving {format_shape(extra.shape)} follows"
         raise Mismatch(
-            f"{message}, expected {format_shape(expected[-1].shape)} at the end", stages=_stages(found, expected)
+            f"{message}, expected {format_shape(expected[-1].shape)} at the end", stages=_list_stages(found, expected)
         )
     with_weights = [(here, right) for here, right in zip(found, expected, strict=True) if right.kind != "pooling"]
     for here, right in with_weights[:-1]:
@@ -214,20 +215,20 @@ def assert_layers(found: Sequence[Layer], expected: Sequence[Layer], activations
             raise Mismatch(f"expected {' or '.join(activations)} after {after}, found {used}")
 
 
-def _departure(found: Layer | None, right: Layer, before: Layer | None) -> str:
-    wanted = f"expected {right.kind} giving {format_shape(right.shape)}"
+def _describe_difference(found: Layer | None, right: Layer, before: Layer | None) -> str:
+    expectation = f"expected {right.kind} giving {format_shape(right.shape)}"
     if found is None:
-        return f"is missing: {wanted}, found nothing more"
+        return f"is missing: {expectation}, found nothing more"
     if found.shape != right.shape or (found.kind == "pooling") != (right.kind == "pooling"):
-        guess = _guess(found, right, before)
-        return f"gives {format_shape(found.shape)} ({found.kind}), {wanted}{guess}"
+        guess = _guess_cause(found, right, before)
+        return f"gives {format_shape(found.shape)} ({found.kind}), {expectation}{guess}"
     if right.weight and found.weight and prod(found.weight) != prod(right.weight):
         return f"has a weight of {format_shape(found.weight)}, expected {format_shape(right.weight)}"
     return ""
 
 
-def _guess(found: Layer, right: Layer, before: Layer | None) -> str:
-    """Say what usually leads to such a departure."""
+def _guess_cause(found: Layer, right: Layer, before: Layer | None) -> str:
+    """Describe the usual cause of such a difference."""
     if right.kind == "pooling" != found.kind:
         return ": is a pooling layer missing?"
     if found.kind == "pooling" != right.kind:
@@ -242,7 +243,7 @@ def _guess(found: Layer, right: Layer, before: Layer | None) -> str:
 
 
 def assert_output(operations: Sequence[Operation], expected_shape: Sequence[int]) -> None:
-    """Require a forward pass to end with a result of this shape, the batch dimension included.
+    """Require the result of a forward pass to have this shape, including the batch dimension.
 
     Raises:
         Mismatch: it has another shape.
@@ -253,7 +254,7 @@ def assert_output(operations: Sequence[Operation], expected_shape: Sequence[int]
 
 
 def assert_parameters(model: Model, expected: int) -> None:
-    """Require a model to have this many learnable numbers.
+    """Require a model to have `expected` learnable numbers.
 
     Raises:
         Mismatch: it has more or fewer.
@@ -264,35 +265,35 @@ def assert_parameters(model: Model, expected: int) -> None:
 
 
 def assert_registered(model: Model, expected: Sequence[Layer]) -> None:
-    """Require a model to own the weights of its layers: what it does not own no optimiser trains.
+    """Require a model to register the weights of its layers as parameters: an optimiser trains no others.
 
     Raises:
         Mismatch: its parameters hold fewer numbers than the expected layers' weights.
     """
-    wanted = sum(prod(layer.weight) for layer in expected if layer.weight)
+    needed = sum(prod(layer.weight) for layer in expected if layer.weight)
     found = sum(prod(shape) for shape in model.parameters.values() if len(shape) > 1)
-    if found < wanted:
+    if found < needed:
         raise Mismatch(
-            f"the model's parameters hold {found:,} weights, its layers have {wanted:,}: layers in a plain list are "
+            f"the model's parameters hold {found:,} weights, its layers have {needed:,}: layers in a plain list are "
             "not seen by the optimiser (use nn.ModuleList or nn.Sequential)",
-            expected=wanted,
+            expected=needed,
             found=found,
         )
 
 
-def _stages(found: Sequence[Layer], expected: Sequence[Layer]) -> list[dict[str, object]]:
-    """Return both rows of layers side by side, as evidence."""
+def _list_stages(found: Sequence[Layer], expected: Sequence[Layer]) -> list[dict[str, object]]:
+    """List the found and the expected layers side by side, as evidence."""
     rows: list[dict[str, object]] = []
     for number in range(max(len(found), len(expected))):
         right = expected[number] if number < len(expected) else None
-        here = found[number] if number < len(found) else None
-        name = (right and (right.name or right.kind)) or (here and here.kind) or ""
+        layer = found[number] if number < len(found) else None
+        name = (right and (right.name or right.kind)) or (layer and layer.kind) or ""
         rows.append(
-            {"layer": name, "expected": right and list(right.shape), "found": here and list(here.shape)},
+            {"layer": name, "expected": right and list(right.shape), "found": layer and list(layer.shape)},
         )
     return rows
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
-    """Write a shape as the textbook does: 64x112x112."""
+    """Format a shape as the textbook does: 64x112x112."""
     return "x".join(str(n) for n in shape) or "one number"

@@ -1,4 +1,4 @@
-"""What the model solution's notebook shows besides the reference's definitions: d2l.ai sections 7.2.3 and 7.2.4."""
+"""Statements of the model solution's notebook after the reference's definitions: d2l.ai sections 7.2.3 and 7.2.4."""
 
 from reference import corr2d, edge_image, edge_kernel, learn_kernel
 

@@ -34,7 +34,7 @@ def test_corr2d_gives_one_entry_for_each_place_of_the_kernel(student: Student, c
 
 
 def image_kernel_and_bias(draw: Draw) -> Iterator[Case]:
-    """Give an image X, the weight K and the bias b of a layer (never 0), and a cotangent G of its output."""
+    """Generate an image X, the weight K and the bias b of a layer (never 0), and a cotangent G of its output."""
     for n_h, n_w, k_h, k_w in ((3, 5, 1, 2), (4, 4, 2, 2), (4, 4, 3, 2), (5, 4, 2, 4), (3, 5, 3, 5)):
         yield Case(
             f"Conv2D(({k_h}, {k_w})) and an image of {n_h}x{n_w}",
@@ -52,7 +52,7 @@ def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> Non
     layer = assert_module(student.Conv2D(size), f"Conv2D({size})")
     parameters = layer.parameters()
     weight, bias = weight_and_bias(parameters, size)
-    # The student's default dtype may be float64: the image follows the layer, as a student's own would.
+    # The student's default dtype may be float64, so convert the image to the layer's dtype.
     dtype, shape = parameters[weight].dtype, parameters[bias].shape
     X, G = case.X.to(dtype), case.G.to(dtype)
     layer.load({weight: case.K.to(dtype), bias: torch.full(shape, case.b, dtype=dtype)})
@@ -69,7 +69,7 @@ def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> Non
 
 
 def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str]:
-    """Return the names of the weight and the bias, known by their shapes."""
+    """Return the names of the weight and the bias, recognised by their shapes."""
     shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in parameters.items()) or "none"
     learnable = {name: value for name, value in parameters.items() if value.is_floating_point()}
     for weight, value in learnable.items():

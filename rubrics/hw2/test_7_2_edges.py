@@ -1,4 +1,4 @@
-"""Edge detection and learning its kernel: d2l.ai sections 7.2.3 and 7.2.4, judged by the values the notebook had."""
+"""Edge detection and learning its kernel: d2l.ai sections 7.2.3 and 7.2.4, judged by recorded values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,7 +45,7 @@ def test_the_learned_kernel_is_close_to_the_one_that_made_the_data(student: Stud
 
 
 def changes(records: Sequence[Recorded]) -> list[Recorded]:
-    """Return what was displayed, and each name's values where they changed."""
+    """Return the displayed values, and the values of each name at which it changed."""
     changed = []
     last: dict[tuple[str, str], object] = {}
     for record in records:
@@ -57,7 +57,7 @@ def changes(records: Sequence[Recorded]) -> list[Recorded]:
 
 
 def since_the_image(records: Sequence[Recorded], image: Tensor) -> tuple[list[Recorded], list[Recorded]]:
-    """Return what changed from the cell in which the image first stands, and the part of it while its name has it."""
+    """Return the changes from the image's first cell on, and those of them while its name still holds the image."""
     after: list[Recorded] = []
     shown: list[Recorded] = []
     changed = changes(records)
@@ -79,7 +79,7 @@ def is_result(record: Recorded) -> bool:
 
 
 def is_learned(record: Recorded, K: Tensor) -> bool:
-    """Tell whether a tensor is near K and not K: what a kernel without a layer of its own was trained to."""
+    """Tell whether a tensor is near K but not K, as a kernel is that was trained without a layer."""
     value = record.value
     if (
         not isinstance(value, Tensor)
@@ -114,7 +114,7 @@ def wrong(record: Recorded, message: str, expected: Tensor) -> Mismatch:
 
 
 def squeezed(value: object) -> tuple[int, ...]:
-    """Return a tensor's shape without its dimensions of size 1 (a 2-D one's as it is), () for anything else."""
+    """Return a tensor's shape without dimensions of size 1 (unless it is 2-D). Return () for other values."""
     if not isinstance(value, Tensor):
         return ()
     return tuple(value.shape) if value.ndim == 2 else tuple(n for n in value.shape if n != 1)

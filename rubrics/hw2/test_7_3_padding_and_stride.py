@@ -27,7 +27,7 @@ LAYERS = (
 
 
 def image_and_layer(draw: Draw) -> Iterator[Case]:
-    """Give an image X and the weight, bias, padding and stride of a layer of one channel."""
+    """Generate an image X and the weight, bias, padding and stride of a layer of one channel."""
     for n, k, padding, stride in LAYERS:
         yield Case(
             f"an image of {n[0]}x{n[1]}, kernel_size={k}, padding={padding}, stride={stride}",
@@ -47,7 +47,7 @@ def test_comp_conv2d_gives_the_map_of_the_layer(student: Student, case: Case) ->
     weight = layer.parameters().get("weight")
     if weight is None:
         raise Mismatch("torch.nn.Conv2d is no longer a convolution in this submission")
-    # The student's default dtype may be float64: the image follows the layer.
+    # The student's default dtype may be float64, so convert the image to the layer's dtype.
     dtype = weight.dtype
     layer.load({"weight": case.weight.to(dtype), "bias": case.bias.to(dtype)})
     found = student.comp_conv2d(layer, case.X.to(dtype))

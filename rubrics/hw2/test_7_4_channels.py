@@ -7,8 +7,8 @@ import torch
 import reference
 from grader.testing import Ahead, Case, Draw, Mismatch, Searchable, Student, assert_close, given, item, small_sizes
 
-# Channels of the image, its height and width, the kernel's. No image is larger than it takes to tell sizes apart: a
-# student's loops take 7 microseconds an entry of each channel's map.
+# Channels of the image, its height and width, the kernel's. Images are only as large as is needed to tell
+# sizes apart: a student's loops take 7 microseconds for each entry of each channel's map.
 SIZES = (
     (1, (3, 6), (2, 3)),
     (2, (4, 3), (3, 1)),
@@ -31,7 +31,7 @@ def book_kernel() -> torch.Tensor:
 
 
 def image_and_kernel(draw: Draw) -> Iterator[Case]:
-    """Give an image X, (c_i, n_h, n_w), and a kernel K for each of its channels, (c_i, k_h, k_w)."""
+    """Generate an image X, (c_i, n_h, n_w), and a kernel K for each of its channels, (c_i, k_h, k_w)."""
     yield Case("the book's example", X=book_image(), K=book_kernel())
     for number, (channels, n, k) in enumerate(SIZES):
         entries = draw.whole if number % 2 else draw.normal
@@ -46,7 +46,7 @@ def small_image_and_kernel(draw: Draw) -> Case:
 
 
 def image_and_kernels(draw: Draw) -> Iterator[Case]:
-    """Give an image X, (c_i, n_h, n_w), and kernels K, (c_o, c_i, k_h, k_w)."""
+    """Generate an image X, (c_i, n_h, n_w), and kernels K, (c_o, c_i, k_h, k_w)."""
     K = book_kernel()
     yield Case("the book's example", X=book_image(), K=torch.stack((K, K + 1, K + 2)))
     for number, (inputs, n, k) in enumerate(SIZES):
@@ -63,7 +63,7 @@ def small_image_and_kernels(draw: Draw) -> Case:
 
 
 def image_and_1x1_kernels(draw: Draw) -> Iterator[Case]:
-    """Give an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
+    """Generate an image X, (c_i, h, w), and kernels K, (c_o, c_i, 1, 1).
 
     The book's sizes come first with whole numbers, whose sums of products are exact: there is nothing to round.
     """
@@ -80,7 +80,7 @@ def small_image_and_1x1_kernels(draw: Draw) -> Case:
 
 
 def calls(*names: str) -> Ahead:
-    """Return what calls these functions with the case's image and kernels."""
+    """Return a function that lists the calls of these functions with a case's image and kernels."""
     return lambda case: [(name, case.X, case.K) for name in names]
 
 
@@ -113,9 +113,9 @@ def test_both_ways_to_a_1x1_convolution_agree(student: Student, case: Case) -> N
     if not isinstance(expected, torch.Tensor):
         raise Mismatch("corr2d_multi_in_out gives no tensor to compare with", found=expected)
     assert_close(found, expected)
-    # What takes no notice of the image agrees with nothing else, so that one of the two is asked, and the quicker one.
+    # If both functions ignore the image, their agreement means nothing. Checking one of them is enough, the faster one.
     if torch.equal(found.nan_to_num(), pointwise(case.X + 1, case.K).nan_to_num()):
-        # Kernels whose weights add up to nothing do give the same for this image and the next.
+        # Kernels whose weights add up to zero give the same result for this image and the next.
         first, second = (reference.corr2d_multi_in_out(X, case.K) for X in (case.X, case.X + 1))
         if not torch.equal(first, second):
             raise Mismatch("corr2d_multi_in_out gives the same whatever the image is, so that nothing is compared")

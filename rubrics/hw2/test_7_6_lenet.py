@@ -49,7 +49,7 @@ def lenet(student: Student) -> Model:
 
 
 def with_other_layers(activation: type[nn.Module], pooling: type[nn.Module]) -> nn.Module:
-    """Return the reference's LeNet with another activation and another pooling: both are as right (7.6, exercise 1)."""
+    """Return the reference's LeNet with another activation and pooling, which are right too (7.6, exercise 1)."""
     model = reference.LeNet()
     for layers in (model.features, model.classifier):
         for number, layer in enumerate(layers):
@@ -85,7 +85,7 @@ def test_lenet_learns(student: Student, training: Training) -> None:
 
 
 def layer_and_bound(_: Draw) -> Iterator[Case]:
-    """Give layers with weights and their Xavier-uniform bound, the square root of 6 / (inputs + outputs) (5.4.2.2)."""
+    """Generate layers and their Xavier-uniform bound, the square root of 6 / (inputs + outputs) (5.4.2.2)."""
     for inputs, outputs in ((40, 30), (15, 60)):
         bound = (6 / (inputs + outputs)) ** 0.5
         yield Case(f"nn.Linear({inputs}, {outputs})", kind="Linear", args=(inputs, outputs), bound=bound)
@@ -106,7 +106,7 @@ def test_init_cnn_draws_weights_anew_within_their_xavier_bounds(student: Student
     largest = float(weight.abs().max())
     if not largest <= case.bound * (1 + 1e-6):
         raise Mismatch(f"weights lie within ±{largest:.3g}, Xavier-uniform ones within ±{case.bound:.3g}")
-    # Of hundreds of uniform numbers some come close to the bound, and half of them lie in its inner half.
+    # Among hundreds of uniform numbers, some come close to the bound and half lie in the inner half.
     inner = float((weight.abs() < case.bound / 2).double().mean())
     if largest < 0.9 * case.bound or not 0.35 < inner < 0.65:
         raise Mismatch(f"the weights are not spread evenly up to ±{case.bound:.3g}; the largest is {largest:.3g}")
@@ -124,14 +124,14 @@ def test_init_cnn_leaves_other_layers_alone(student: Student) -> None:
 
 
 def filled(layer: Remote, value: float) -> dict[str, Tensor]:
-    """Fill all parameters of a layer with one number, and return them."""
+    """Fill all parameters of a layer with the same number, and return them."""
     values = {name: torch.full_like(entry, value) for name, entry in layer.parameters().items()}
     layer.load(values)
     return values
 
 
 def applied(student: Student, layer: Remote, before: dict[str, Tensor]) -> None:
-    """Call init_cnn on a layer; where that does nothing, on a model that holds it."""
+    """Call init_cnn on a layer, or on a model that holds it if that does nothing."""
     student.init_cnn(layer)
     if torch.equal(layer.parameters()["weight"], before["weight"]):
         student.init_cnn(student.layer("Sequential", layer))

@@ -33,19 +33,19 @@ from grader.testing import (
 )
 
 ARCHITECTURE = ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512))
-NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))  # what section 8.2.3 trains
+NARROW = ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128))  # trained in section 8.2.3
 IMAGE = (1, 224, 224)
 ARCHITECTURE_NAMES = ("arch", "conv_arch", "architecture", "cfg", "config", "blocks", "conv_archs", "block_config")
 
 
 def block_arguments(num_convs: int, inputs: int, outputs: int) -> Sequence[Argument]:
-    """Return what a block is made with; older editions of the book have the input channels in the middle."""
+    """Return the arguments of a block. Older editions of the book have the input channels in the middle."""
     names = "num_convs num_conv n_convs n_conv convs num_layers n_layers layers depth num n"
     return Argument(num_convs, tuple(names.split())), input_channels(inputs), output_channels(outputs)
 
 
 def image_and_block(draw: Draw) -> Iterator[Case]:
-    """Give images X, (n, c, h, w), and the parameters of a block's convolutions, in their order."""
+    """Generate images X, (n, c, h, w), and the parameters of a block's convolutions, in order."""
     for num_convs, inputs, outputs, h, w in ((1, 1, 4, 8, 6), (2, 3, 5, 6, 10), (3, 2, 3, 9, 7), (2, 4, 4, 4, 5)):
         parameters = []
         for number in range(num_convs):
@@ -100,7 +100,7 @@ def narrow_vgg() -> nn.Module:
 
 
 def vgg_layers() -> Iterator[Layer]:
-    """Give the layers of VGG-11 on an image of 1x224x224."""
+    """Return the layers of VGG-11 on an image of 1x224x224."""
     inputs, size = 1, 224
     for block, (num_convs, outputs) in enumerate(ARCHITECTURE, start=1):
         for number in range(1, num_convs + 1):
@@ -125,7 +125,7 @@ def vgg_arguments(architecture: Sequence[Sequence[int]]) -> Sequence[Argument]:
 
 
 def ways_to_vgg(architecture: Sequence[tuple[int, int]]) -> Iterator[Sequence[Argument]]:
-    """Give what a VGG is made with: pairs, triples with the input channels in the middle, its own default."""
+    """Return the arguments of a VGG: pairs, triples with the input channels in the middle, or its own default."""
     yield vgg_arguments(architecture)
     inputs = (1, *(outputs for _, outputs in architecture))
     yield vgg_arguments([(number, c_i, c_o) for (number, c_o), c_i in zip(architecture, inputs, strict=False)])

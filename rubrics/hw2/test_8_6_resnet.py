@@ -41,7 +41,7 @@ ARCHITECTURE = ((2, 64), (2, 128), (2, 256), (2, 512))
 def residual_arguments(
     inputs: int, outputs: int, use_1x1conv: bool, strides: int, shortcut: Remote | None = None
 ) -> Sequence[Argument]:
-    """Return what a block is made with; what has its usual value is passed where a parameter is named so.
+    """Return the arguments of a block. Default values are passed only to parameters of the same name.
 
     `shortcut` is for blocks that are handed the module of their shortcut, as torchvision's are.
     """
@@ -56,7 +56,7 @@ def residual_arguments(
 
 
 def image_and_block(draw: Draw) -> Iterator[Case]:
-    """Give images X, (n, c, h, w), and a block with its parameters by the reference's names; the book's cases first."""
+    """Generate images X, (n, c, h, w), and a block with parameters by the reference's names, the book's cases first."""
     for inputs, outputs, use_1x1conv, strides, (h, w) in (
         (3, 3, False, 1, (6, 6)),
         (3, 6, True, 2, (6, 6)),
@@ -89,14 +89,14 @@ def test_the_residual_block_adds_its_shortcut(student: Student, case: Case) -> N
     operations = block.operations(case.X)
     assert_output(operations, right(case.X).shape)
     names = lined_up(block, operations, right)
-    # A block without biases before its normalisations is as right as the book's.
+    # A block without biases before its normalisations is right too.
     values = {name: value * (name in names) for name, value in case.parameters.items()}
     dtype = block.parameters()[names["conv1.weight"]].dtype
     X = case.X.to(dtype)
     with torch.no_grad():
         load(block, right, values, names, dtype)
         assert_close(block(X), right(case.X))
-        # With its last normalisation scaled to zero the convolutions give nothing: what is left is the shortcut.
+        # Scaling the last normalisation to zero silences the convolutions, so that only the shortcut is left.
         load(block, right, {name: 0 * values[name] for name in ("bn2.weight", "bn2.bias")}, names, dtype)
         assert_close(block(X), right(case.X))
 
@@ -111,7 +111,7 @@ def load(
 
 
 def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Module) -> dict[str, str]:
-    """Return the block's name of each of the reference's parameters, found by the order in which they are used.
+    """Map the reference's parameter names to the block's, by the order in which the parameters are used.
 
     A convolution without bias and a shortcut with a normalisation of its own are as right as the book's.
     """
@@ -146,7 +146,7 @@ def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Mod
 
 
 def resnet_layers() -> Iterator[Layer]:
-    """Give the layers of ResNet-18 on an image of 1x96x96, without the 1x1 convolutions of its shortcuts."""
+    """Return the layers of ResNet-18 on an image of 1x96x96, without the 1x1 convolutions of its shortcuts."""
     yield Layer("convolution", (64, 48, 48), (64, 1, 7, 7), name="the stem's convolution")
     yield Layer("pooling", (64, 24, 24), name="the stem's pooling")
     inputs = 64

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.judging.local import LocalStudent
-from grader.judging.responses import Listener, are_alike
+from grader.judging.responses import RecordingStudent, are_alike
 from grader.student import Fault, Recorded, StudentFault
 from grader.testing import Layer
 
@@ -47,13 +47,13 @@ NAMESPACE = {
 @pytest.fixture
 def student() -> Any:
     records = [Recorded("homework.ipynb", 0, "x", torch.ones(1))]
-    return Listener(LocalStudent(NAMESPACE, recorded=records))
+    return RecordingStudent(LocalStudent(NAMESPACE, recorded=records))
 
 
 def test_results_are_kept_in_order(student: Any) -> None:
     assert student.doubled(torch.ones(2)).tolist() == [2, 2]
     assert student.doubled(3) == 6
-    assert [str(each) for each in student.answers] == ["tensor([2., 2.])", "6"]
+    assert [str(each) for each in student.responses] == ["tensor([2., 2.])", "6"]
 
 
 def test_faults_are_kept_and_go_on(student: Any) -> None:
@@ -61,8 +61,8 @@ def test_faults_are_kept_and_go_on(student: Any) -> None:
         student.raises()
     with pytest.raises(StudentFault):
         _ = student.nothing
-    assert len(student.answers) == 2
-    assert not are_alike(*student.answers)
+    assert len(student.responses) == 2
+    assert not are_alike(*student.responses)
 
 
 @pytest.mark.parametrize(("raised", "expected"), [("ValueError('a')", True), ("KeyError('a')", False)])
@@ -71,28 +71,28 @@ def test_what_raises_another_exception_answers_otherwise(raised: str, expected: 
     for exception in ("ValueError('a')", raised):
         namespace: dict[str, Any] = {}
         exec(f"def f(): raise {exception}", namespace)
-        listener = Listener(LocalStudent(namespace))
+        student = RecordingStudent(LocalStudent(namespace))
         with pytest.raises(StudentFault):
-            listener.f()
-        answers.append(listener.answers)
+            student.f()
+        answers.append(student.responses)
     assert are_alike(*answers) is expected
 
 
 def test_remotes_are_no_answers_but_what_they_answer_is_kept_too(student: Any) -> None:
     net = student.Net()
     assert net.kind == "module"
-    assert student.answers == []
+    assert student.responses == []
     found = net.gradients(torch.ones(2, 1, 4, 4))
     assert found["unused"] is None
-    assert len(student.answers) == 1
-    assert are_alike(student.answers[0], found)
+    assert len(student.responses) == 1
+    assert are_alike(student.responses[0], found)
 
 
 def test_a_forward_passs_answer_is_its_layers(student: Any) -> None:
     net = student.Net()
     operations = net.operations(torch.ones(2, 1, 4, 4))
     assert operations[0].name == "convolution"
-    assert student.answers == [
+    assert student.responses == [
         (Layer("convolution", (2, 2, 2), (2, 1, 3, 3), "relu"), Layer("linear", (3,), (3, 8))),
     ]
 
@@ -100,7 +100,7 @@ def test_a_forward_passs_answer_is_its_layers(student: Any) -> None:
 def test_a_sketchs_layers_are_kept_as_well(student: Any) -> None:
     student.Net.sketch().operations(torch.ones(2, 1, 4, 4))
     student.Net().operations(torch.ones(2, 1, 4, 4))
-    first, second = student.answers
+    first, second = student.responses
     assert are_alike(first, second)
 
 
@@ -111,7 +111,7 @@ def test_what_is_random_or_says_nothing_is_not_kept(student: Any) -> None:
     assert student.Net.signature() == ()
     assert student.layer("Linear", 3, 2).kind == "module"
     assert [each.name for each in student.recorded()] == ["x"]
-    assert student.answers == []
+    assert student.responses == []
 
 
 def test_remotes_can_be_handed_back_wherever_they_stand(student: Any) -> None:
@@ -125,20 +125,20 @@ def test_remotes_can_be_handed_back_wherever_they_stand(student: Any) -> None:
 def test_remotes_among_a_results_parts_are_listened_to(student: Any) -> None:
     _, (net, three) = student.both()
     assert three == 3
-    before = len(student.answers)
+    before = len(student.responses)
     net(torch.ones(2, 1, 4, 4))
-    assert len(student.answers) == before + 1
+    assert len(student.responses) == before + 1
 
 
 def test_two_students_that_answer_alike_have_alike_answers() -> None:
     def asked(namespace: dict[str, Any]) -> list[Any]:
         torch.manual_seed(0)
-        listener = Listener(LocalStudent(namespace))
-        listener.both()
-        listener.doubled(torch.ones(3))
+        student = RecordingStudent(LocalStudent(namespace))
+        student.both()
+        student.doubled(torch.ones(3))
         with suppress(StudentFault):
-            listener.raises()
-        return listener.answers
+            student.raises()
+        return student.responses
 
     assert are_alike(asked(NAMESPACE), asked(NAMESPACE))
     assert are_alike(asked(NAMESPACE), asked(NAMESPACE | {"doubled": lambda X: X + X}))
@@ -197,8 +197,8 @@ def test_answers_are_alike_up_to_rounding_and_dtype(one: Any, other: Any, expect
     "answer", [torch.zeros(101, 100), "x" * 20_000, tuple(range(20_000)), {"weight": torch.zeros(20_000)}]
 )
 def test_what_is_larger_than_any_right_answer_is_not_kept(answer: Any) -> None:
-    listener = Listener(LocalStudent({"flood": lambda: answer}))
-    listener.flood()
-    (kept,) = listener.answers
+    student = RecordingStudent(LocalStudent({"flood": lambda: answer}))
+    student.flood()
+    (kept,) = student.responses
     assert len(str(kept)) < 100
     assert not are_alike(kept, answer)

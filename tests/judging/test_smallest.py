@@ -101,7 +101,7 @@ def corr2d_is_right(student: Any, case: Any) -> None:
 def wrong(corr2d: Callable[..., Any]) -> tuple[dict[str, Any], str]:
     cases = image_and_kernel()
     assert isinstance(cases, Searchable)
-    found = find_smallest_failing(corr2d_is_right, cases.one, LocalStudent({"corr2d": corr2d}))
+    found = find_smallest_failing(corr2d_is_right, cases.draw_case, LocalStudent({"corr2d": corr2d}))
     assert found is not None
     case, mismatch = found
     return {"description": case.description, "X": case.X.tolist(), "K": case.K.tolist()}, str(mismatch)
@@ -156,7 +156,7 @@ def test_what_is_drawn_keeps_within_its_bounds() -> None:
 @pytest.mark.parametrize("cases", [image_and_kernel(), image_and_window()])
 def test_small_images_are_never_smaller_than_what_slides_over_them(cases: Any) -> None:
     for seed in range(50):
-        case = cases.one(Draw(str(seed)))
+        case = cases.draw_case(Draw(str(seed)))
         window = case.values.get("size") or case.K.shape
         assert all(1 <= k <= n <= k + 2 for n, k in zip(case.X.shape, window, strict=True))
         assert f"an image of {case.X.shape[0]}x{case.X.shape[1]}" in case.description
@@ -171,7 +171,7 @@ def test_work_that_is_wrong_only_now_and_then_breaks_nothing() -> None:
         calls += 1
         return right(X, K) + calls % 2
 
-    find_smallest_failing(corr2d_is_right, image_and_kernel().one, LocalStudent({"corr2d": now_and_then}))  # type: ignore[attr-defined]
+    find_smallest_failing(corr2d_is_right, image_and_kernel().draw_case, LocalStudent({"corr2d": now_and_then}))  # type: ignore[attr-defined]
     assert calls
 
 

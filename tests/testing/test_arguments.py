@@ -129,4 +129,4 @@ def test_without_a_signature_the_textbooks_order_is_all_there_is() -> None:
     [("num_convs", True), ("NumConvs", True), ("numconvs", True), ("_num_convs", True), ("convs", False), ("", False)],
 )
 def test_case_and_underscores_do_not_matter(name: str, asked: bool) -> None:
-    assert Argument(2, ("num_convs",)).is_asked_for_by(Parameter(name, True)) is asked
+    assert Argument(2, ("num_convs",)).matches(Parameter(name, True)) is asked

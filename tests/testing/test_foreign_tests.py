@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from grader.judging.local import LocalStudent
-from grader.judging.responses import Listener
+from grader.judging.responses import RecordingStudent
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, StudentFault
 from grader.testing.failures import Mismatch, Pending
@@ -54,7 +54,7 @@ def f(): return 1
 def run(zygote: Zygote) -> Iterator[Callable[[Callable[..., None]], None]]:
     def run_in_a_fresh_process(test: Callable[..., None]) -> None:
         with ran_once.student("f") as student:
-            test(Listener(student))
+            test(RecordingStudent(student))
 
     with ran(zygote, CELL) as ran_once:
         yield run_in_a_fresh_process
@@ -211,4 +211,4 @@ def test_a_namespace_of_this_process_answers_as_the_sandbox_does() -> None:
 
     namespace: dict[str, Any] = {"__name__": "homework"}
     exec(CELL, namespace)
-    right(Listener(LocalStudent(namespace)))
+    right(RecordingStudent(LocalStudent(namespace)))

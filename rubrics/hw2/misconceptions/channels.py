@@ -1,4 +1,4 @@
-"""What goes wrong with several input and output channels: d2l.ai section 7.4."""
+"""Typical mistakes with several input and output channels: d2l.ai section 7.4."""
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ def input_channels_not_added(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in",
     breaks=INPUTS,
-    says="the maps of the input channels are joined below each other",
+    says="the maps of the input channels are joined one below the other",
     look="they lie on top of each other and are added up, entry by entry",
 )
 def input_channels_concatenated(X: Tensor, K: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def input_channels_concatenated(X: Tensor, K: Tensor) -> Tensor:
     "corr2d_multi_in",
     breaks=INPUTS,
     says="the mean of the input channels is taken",
-    look="their maps are added up and not divided by their number",
+    look="their maps are added up and not divided by the number of channels",
 )
 def input_channels_averaged(X: Tensor, K: Tensor) -> Tensor:
     return torch.stack([corr2d(x, k) for x, k in zip(X, K, strict=True)]).mean(dim=0)
@@ -137,7 +137,7 @@ def output_channels_added(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in_out",
     breaks=OUTPUTS,
-    says="corr2d_multi_in_out joins the maps of the output channels below each other",
+    says="corr2d_multi_in_out joins the maps of the output channels one below the other",
     look="they make a new dimension, the first: torch.stack and not torch.cat",
 )
 def output_channels_concatenated(X: Tensor, K: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ def output_channels_last(X: Tensor, K: Tensor) -> Tensor:
     "corr2d_multi_in_out",
     breaks=OUTPUTS,
     says="corr2d_multi_in_out returns a list of maps",
-    look="they have to be stacked to one tensor",
+    look="they have to be stacked into one tensor",
 )
 def list_of_maps(X: Tensor, K: Tensor) -> list[Tensor]:
     return [corr2d_multi_in(X, k) for k in K]
@@ -268,7 +268,7 @@ def kernels_reshaped_not_transposed(X: Tensor, K: Tensor) -> Tensor:
     "corr2d_multi_in_out_1x1",
     breaks=POINTWISE,
     says="the output has the shape (c_o, h * w)",
-    look="each row of the matrix product is a map and has to get its height and width back",
+    look="each row of the matrix product is a map and must be reshaped to its height and width",
 )
 def height_and_width_not_restored(X: Tensor, K: Tensor) -> Tensor:
     c_i, h, w = X.shape
@@ -312,7 +312,7 @@ def channels_last(X: Tensor, K: Tensor) -> Tensor:
     "corr2d_multi_in_out_1x1",
     breaks=POINTWISE,
     says="a nonlinear function follows the 1x1 convolution",
-    look="a convolution is linear, and its negative values stay",
+    look="a convolution is linear, and its negative values are kept",
 )
 def negative_values_cut_off(X: Tensor, K: Tensor) -> Tensor:
     c_i, h, w = X.shape

@@ -1,4 +1,4 @@
-"""What goes wrong with the cross-correlation operation: d2l.ai section 7.2.1."""
+"""Typical mistakes with the cross-correlation operation: d2l.ai section 7.2.1."""
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ def window_indices_swapped(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=SIZES,
-    says="corr2d takes every kernel for a square one",
+    says="corr2d treats every kernel as square",
     look="its width is K.shape[1], which need not be K.shape[0]",
 )
 def square_kernels_only(X: Tensor, K: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def square_kernels_only(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*SIZES, "equivalence_1x1"),
-    says="corr2d takes every image for a square one",
+    says="corr2d treats every image as square",
     look="its width is X.shape[1], which need not be X.shape[0]",
 )
 def square_images_only(X: Tensor, K: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def kernel_size_of_the_example(X: Tensor, K: Tensor) -> Tensor:
     "corr2d",
     breaks=(*SIZES, "equivalence_1x1"),
     says="corr2d's output is one row and one column too small",
-    look="a kernel as large as the image has one place in it, not none: count the places for a small example",
+    look="a kernel as large as the image fits once: count the positions for a small example",
 )
 def output_one_too_small(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -125,7 +125,7 @@ def output_one_too_small(X: Tensor, K: Tensor) -> Tensor:
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
     says="corr2d leaves the last row and the last column of its output at zero",
-    look="range(n) ends with n - 1 already, so that nothing is to be subtracted for the loops",
+    look="range(n) already ends with n - 1, so the loops need no further subtraction",
 )
 def last_row_and_column_left_out(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -140,7 +140,7 @@ def last_row_and_column_left_out(X: Tensor, K: Tensor) -> Tensor:
     "corr2d",
     breaks=SIZES,
     says="corr2d's output is as large as the image, with zeros at its end",
-    look="without padding there are fewer places for the kernel than the image has pixels",
+    look="without padding the kernel has fewer positions than the image has pixels",
 )
 def output_as_large_as_the_image(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -190,7 +190,7 @@ def kernel_forgotten(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=VALUES,
-    says="corr2d averages where it should sum",
+    says="corr2d averages instead of summing",
     look="the products of a window and the kernel are added up and not divided by their number",
 )
 def mean_of_the_products(X: Tensor, K: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def mean_of_the_products(X: Tensor, K: Tensor) -> Tensor:
     "corr2d",
     breaks=SIZES,
     says="corr2d takes the matrix product of a window and the kernel",
-    look="they are multiplied entry by entry, which is * and not @",
+    look="they are multiplied entry by entry, with * and not @",
 )
 def matrix_product(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -220,7 +220,7 @@ def matrix_product(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
-    says="corr2d's sum goes on from one window to the next",
+    says="corr2d carries its sum over from one window to the next",
     look="each entry of the output has a sum of its own, which starts at 0",
 )
 def sum_never_reset(X: Tensor, K: Tensor) -> Tensor:
@@ -293,7 +293,7 @@ def return_forgotten(X: Tensor, K: Tensor) -> None:
 @misconception(
     "corr2d",
     breaks=("corr2d.values", *MAPS, "equivalence_1x1"),
-    says="corr2d cuts the digits after the point off",
+    says="corr2d drops the digits after the decimal point",
     look="the output is a tensor of integers, while the image and the kernel have real numbers",
 )
 def integer_output(X: Tensor, K: Tensor) -> Tensor:
@@ -325,7 +325,7 @@ def image_overwritten(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=("conv2d_layer",),
-    says="no gradient reaches the kernel, because its numbers leave their tensors on the way",
+    says="no gradient reaches the kernel, because its numbers are taken out of their tensors",
     look=".item(), float(), .data and .detach() end the computation graph",
 )
 def plain_numbers(X: Tensor, K: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What goes wrong with the convolutional layer: d2l.ai section 7.2.2."""
+"""Typical mistakes with the convolutional layer: d2l.ai section 7.2.2."""
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,7 @@ class BiasMissing(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer's bias is a plain tensor",
-    look="only what is an nn.Parameter is learned",
+    look="only an nn.Parameter is learned",
 )
 class BiasNoParameter(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -89,7 +89,7 @@ class BiasFrozen(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer has a bias for each entry of its kernel",
-    look="one number is added to the whole output, so that the bias has one element",
+    look="one number is added to the whole output, so the bias has one element",
 )
 class BiasOfTheKernelsShape(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -105,7 +105,7 @@ class BiasOfTheKernelsShape(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer never uses its bias",
-    look="forward has to add it to what corr2d gives",
+    look="forward has to add it to the result of corr2d",
 )
 class BiasNeverAdded(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -153,7 +153,7 @@ class BiasAddedToTheImage(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer's weight is a plain tensor",
-    look="only what is an nn.Parameter is learned",
+    look="only an nn.Parameter is learned",
 )
 class WeightNoParameter(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -169,7 +169,7 @@ class WeightNoParameter(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer's weight has four dimensions",
-    look="this layer knows no channels: its weight has the shape kernel_size",
+    look="this layer has no channels: its weight has the shape kernel_size",
 )
 class WeightOfFourDimensions(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:

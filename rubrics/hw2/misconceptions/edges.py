@@ -1,4 +1,4 @@
-"""What goes wrong with edge detection and with learning its kernel: d2l.ai sections 7.2.3 and 7.2.4."""
+"""Typical mistakes with edge detection and with learning its kernel: d2l.ai sections 7.2.3 and 7.2.4."""
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ def fifth_black_column() -> Tensor:
     "edge_image",
     breaks=EDGES,
     says="one of the four black columns is missing",
-    look="a slice leaves its end out: columns 2 to 5 are 2:6",
+    look="a slice excludes its end: columns 2 to 5 are 2:6",
 )
 def black_column_missing() -> Tensor:
     X = torch.ones(6, 8)
@@ -60,7 +60,7 @@ def black_rows() -> Tensor:
     "edge_kernel",
     breaks=EDGES,
     says="the edge kernel's signs are swapped",
-    look="the edge from white to black is to give 1, the one from black to white -1",
+    look="the edge from white to black gives 1, the one from black to white -1",
 )
 def edges_of_the_other_sign() -> Tensor:
     return torch.tensor([[-1.0, 1.0]])
@@ -69,8 +69,8 @@ def edges_of_the_other_sign() -> Tensor:
 @misconception(
     "edge_kernel",
     breaks=EDGES,
-    says="the edge kernel stands upright",
-    look="a vertical edge shows between neighbours in a row, so that the kernel has one row and two columns",
+    says="the edge kernel is vertical",
+    look="a vertical edge shows between neighbours in a row, so the kernel has one row and two columns",
 )
 def upright_edge_kernel() -> Tensor:
     return torch.tensor([[1.0], [-1.0]])
@@ -80,7 +80,7 @@ def upright_edge_kernel() -> Tensor:
     "edge_kernel",
     breaks=EDGES,
     says="the edge kernel adds the two neighbours",
-    look="only their difference is 0 where the colour stays the same",
+    look="only their difference is 0 if the colour stays the same",
 )
 def sum_of_the_neighbours() -> Tensor:
     return torch.tensor([[1.0, 1.0]])
@@ -204,7 +204,7 @@ def loss_averaged(X: Tensor, Y: Tensor) -> nn.Conv2d:
     "learn_kernel",
     breaks=("learned_kernel",),
     says="the loss is cut off from the kernel",
-    look="no gradient passes a .detach(), and backward raises",
+    look="no gradient passes .detach(), so backward raises an error",
 )
 def loss_detached(X: Tensor, Y: Tensor) -> nn.Conv2d:
     layer = nn.Conv2d(1, 1, kernel_size=(1, 2), bias=False)

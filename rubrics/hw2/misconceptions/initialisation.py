@@ -1,4 +1,4 @@
-"""What goes wrong with the initialisation of weights: d2l.ai section 7.6.1."""
+"""Typical mistakes with the initialisation of weights: d2l.ai section 7.6.1."""
 
 from torch import nn
 
@@ -9,7 +9,7 @@ from grader.testing import misconception
     "init_cnn",
     breaks=("init_cnn",),
     says="init_cnn leaves the convolutions as they were",
-    look="look at the kinds of layers that it asks for",
+    look="look at the kinds of layers that it checks for",
 )
 def convolutions_left_out(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
@@ -20,7 +20,7 @@ def convolutions_left_out(module: nn.Module) -> None:
     "init_cnn",
     breaks=("init_cnn",),
     says="init_cnn leaves the fully connected layers as they were",
-    look="look at the kinds of layers that it asks for",
+    look="look at the kinds of layers that it checks for",
 )
 def linear_layers_left_out(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
@@ -96,8 +96,8 @@ def only_biases(module: nn.Module) -> None:
 @misconception(
     "init_cnn",
     breaks=("init_cnn",),
-    says="init_cnn draws the weight of whatever layer has one, and normalisation layers have one of a single dimension",
-    look="ask for the kind of the layer instead",
+    says="init_cnn draws the weight of every layer that has one, and that of normalisation layers has one dimension",
+    look="check the kind of the layer instead",
 )
 def whatever_has_a_weight(module: nn.Module) -> None:
     weight = getattr(module, "weight", None)

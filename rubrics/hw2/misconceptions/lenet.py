@@ -1,4 +1,4 @@
-"""What goes wrong with LeNet: d2l.ai section 7.6."""
+"""Typical mistakes with LeNet: d2l.ai section 7.6."""
 
 from torch import nn
 
@@ -90,7 +90,7 @@ class PoolingWithStrideOne(nn.Sequential):
 @misconception(
     "LeNet",
     breaks=(SHAPES,),
-    says="convolutions with a stride of 2 stand in for the pooling layers",
+    says="convolutions with a stride of 2 replace the pooling layers",
     look="LeNet's convolutions move by one pixel, and layers of their own do the halving",
 )
 class StridedConvolutionsForPooling(nn.Sequential):
@@ -155,7 +155,7 @@ class OtherWidths(nn.Sequential):
     "LeNet",
     breaks=(SHAPES, PARAMETERS),
     says="the hidden layer of 84 units is left out",
-    look="three fully connected layers follow the convolutions, the output layer among them",
+    look="three fully connected layers follow the convolutions, including the output layer",
 )
 class OneLinearLayerTooFew(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -171,7 +171,7 @@ class OneLinearLayerTooFew(nn.Sequential):
     "LeNet",
     breaks=(SHAPES, PARAMETERS),
     says="a fourth fully connected layer follows the output layer",
-    look="the book's network ends where there is one number for each class",
+    look="the book's network ends with one number for each class",
 )
 class OneLinearLayerTooMany(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -219,7 +219,7 @@ class ActivationsMissing(nn.Sequential):
     "LeNet",
     breaks=(SHAPES,),
     says="no activation function stands between the fully connected layers",
-    look="linear layers in a row are no more than one of them: each but the last needs a sigmoid or ReLU",
+    look="several linear layers in a row are only one linear map: each but the last needs a sigmoid or ReLU",
 )
 class ActivationsMissingBetweenLinearLayers(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -235,7 +235,7 @@ class ActivationsMissingBetweenLinearLayers(nn.Sequential):
     "LeNet",
     breaks=(SHAPES,),
     says="no activation function follows the convolutions",
-    look="a convolution is a linear layer too and needs one as the fully connected layers do",
+    look="a convolution is a linear layer too and needs one, as the fully connected layers do",
 )
 class ActivationsMissingAfterConvolutions(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -301,7 +301,7 @@ class OutputLayerWithoutBias(nn.Sequential):
     "LeNet",
     breaks=(PARAMETERS,),
     says="the convolutions are followed by batch normalisation, which has parameters too",
-    look="it comes only in chapter 8, and this item is about LeNet as section 7.6 has it",
+    look="it is introduced only in chapter 8, and this item is about the LeNet of section 7.6",
 )
 class BatchNormalisationAdded(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:

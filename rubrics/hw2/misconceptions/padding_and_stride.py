@@ -1,4 +1,4 @@
-"""What goes wrong with a layer's padding and stride: d2l.ai section 7.3."""
+"""Typical mistakes with a layer's padding and stride: d2l.ai section 7.3."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,8 +12,8 @@ BREAKS = ("comp_conv2d.shape",)
 @misconception(
     "comp_conv2d",
     breaks=BREAKS,
-    says="comp_conv2d returns four dimensions, those of batch and channel among them",
-    look="it takes an image of two dimensions and gives a map of two",
+    says="comp_conv2d returns four dimensions, including those of batch and channel",
+    look="it takes an image of two dimensions and returns a map of two",
 )
 def four_dimensions_kept(layer: nn.Module, X: Tensor) -> Tensor:
     Y: Tensor = layer(X[None, None])
@@ -23,8 +23,8 @@ def four_dimensions_kept(layer: nn.Module, X: Tensor) -> Tensor:
 @misconception(
     "comp_conv2d",
     breaks=BREAKS,
-    says="comp_conv2d takes away the batch dimension and keeps the channel's",
-    look="both were added, so both have to go",
+    says="comp_conv2d removes the batch dimension and keeps the channel dimension",
+    look="both were added, so both have to be removed",
 )
 def channel_dimension_kept(layer: nn.Module, X: Tensor) -> Tensor:
     Y: Tensor = layer(X[None, None])
@@ -34,8 +34,8 @@ def channel_dimension_kept(layer: nn.Module, X: Tensor) -> Tensor:
 @misconception(
     "comp_conv2d",
     breaks=BREAKS,
-    says="comp_conv2d squeezes away every dimension of size 1, a map's own row or column among them",
-    look="only the first two dimensions have to go; a map may well be one pixel high",
+    says="comp_conv2d squeezes away every dimension of size 1, even a map's own row or column",
+    look="only the first two dimensions have to be removed; a map may be one pixel high",
 )
 def rows_of_one_squeezed(layer: nn.Module, X: Tensor) -> Tensor:
     Y: Tensor = layer(X[None, None])
@@ -89,7 +89,7 @@ def shape_instead_of_the_map(layer: nn.Module, X: Tensor) -> tuple[int, ...]:
 @misconception(
     "comp_conv2d",
     breaks=BREAKS,
-    says="comp_conv2d returns the image as it came",
+    says="comp_conv2d returns the image unchanged",
     look="the layer has to be applied to it",
 )
 def layer_never_applied(layer: nn.Module, X: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def weight_alone(layer: nn.Conv2d, X: Tensor) -> Tensor:
 @misconception(
     "comp_conv2d",
     breaks=BREAKS,
-    says="comp_conv2d leaves the layer's bias out",
+    says="comp_conv2d leaves out the layer's bias",
     look="call the layer, which adds it",
 )
 def bias_of_the_layer_left_out(layer: nn.Conv2d, X: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def padded_twice(layer: nn.Conv2d, X: Tensor) -> Tensor:
     "comp_conv2d",
     breaks=BREAKS,
     says="comp_conv2d halves the layer's padding",
-    look="nn.Conv2d's padding is what each side gets, not the total of both",
+    look="nn.Conv2d's padding is that of each side, not the total of both",
 )
 def padding_halved(layer: nn.Conv2d, X: Tensor) -> Tensor:
     assert isinstance(layer.padding, tuple)
@@ -167,7 +167,7 @@ def padding_halved(layer: nn.Conv2d, X: Tensor) -> Tensor:
     "comp_conv2d",
     breaks=BREAKS,
     says="comp_conv2d pads at the bottom and on the right only",
-    look="the padding goes on both sides of the image, as the layer puts it",
+    look="the layer pads both sides of the image",
 )
 def padding_on_one_side(layer: nn.Conv2d, X: Tensor) -> Tensor:
     assert isinstance(layer.padding, tuple)

@@ -1,4 +1,4 @@
-"""What goes wrong with pooling: d2l.ai section 7.5."""
+"""Typical mistakes with pooling: d2l.ai section 7.5."""
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def average_under_another_name(X: Tensor, pool_size: tuple[int, int], mode: str 
 @misconception(
     "pool2d",
     breaks=MAX,
-    says="pool2d averages where no mode is given",
+    says="pool2d averages if no mode is given",
     look="its default is mode 'max', and with that it takes the maximum of each window",
 )
 def average_by_default(X: Tensor, pool_size: tuple[int, int], mode: str = "avg") -> Tensor:
@@ -150,7 +150,7 @@ def divided_by_the_height_squared(X: Tensor, pool_size: tuple[int, int], mode: s
     "pool2d",
     breaks=AVG,
     says="pool2d rounds its means down to whole numbers",
-    look="// divides without a remainder, / does not",
+    look="// rounds the quotient down, / does not",
 )
 def mean_rounded_down(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     windows = X.unfold(0, pool_size[0], 1).unfold(1, pool_size[1], 1)
@@ -160,7 +160,7 @@ def mean_rounded_down(X: Tensor, pool_size: tuple[int, int], mode: str = "max") 
 @misconception(
     "pool2d",
     breaks=VALUES,
-    says="pool2d cuts the digits after the point off",
+    says="pool2d drops the digits after the decimal point",
     look="the output is a tensor of integers, while the image has real numbers",
 )
 def pooled_to_integers(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
@@ -172,7 +172,7 @@ def pooled_to_integers(X: Tensor, pool_size: tuple[int, int], mode: str = "max")
     "pool2d",
     breaks=VALUES,
     says="pool2d's windows are one row and one column too large",
-    look="a slice leaves its end out: i:i + 2 has two entries",
+    look="a slice excludes its end: i:i + 2 has two entries",
 )
 def window_one_too_large(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     p_h, p_w = pool_size
@@ -188,7 +188,7 @@ def window_one_too_large(X: Tensor, pool_size: tuple[int, int], mode: str = "max
     "pool2d",
     breaks=VALUES,
     says="pool2d leaves the last row and the last column of its output at zero",
-    look="range(n) ends with n - 1 already, so that nothing is to be subtracted for the loops",
+    look="range(n) already ends with n - 1, so the loops need no further subtraction",
 )
 def last_windows_left_out(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     p_h, p_w = pool_size
@@ -204,7 +204,7 @@ def last_windows_left_out(X: Tensor, pool_size: tuple[int, int], mode: str = "ma
     "pool2d",
     breaks=SIZES,
     says="pool2d's output is one row and one column too small",
-    look="a window as large as the image has one place in it, not none: count the places for a small example",
+    look="a window as large as the image fits once: count the positions for a small example",
 )
 def pooled_one_too_small(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     p_h, p_w = pool_size
@@ -220,7 +220,7 @@ def pooled_one_too_small(X: Tensor, pool_size: tuple[int, int], mode: str = "max
     "pool2d",
     breaks=SIZES,
     says="pool2d's output is as large as the image",
-    look="there are fewer places for the window than the image has pixels",
+    look="the window has fewer positions than the image has pixels",
 )
 def pooled_as_large_as_the_image(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     p_h, p_w = pool_size
@@ -258,7 +258,7 @@ def window_height_and_width_swapped(X: Tensor, pool_size: tuple[int, int], mode:
 @misconception(
     "pool2d",
     breaks=SIZES,
-    says="pool2d takes every window for a square one",
+    says="pool2d treats every window as square",
     look="its width is pool_size[1], which need not be pool_size[0]",
 )
 def square_windows_only(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:

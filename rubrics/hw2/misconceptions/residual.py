@@ -1,4 +1,4 @@
-"""What goes wrong with the residual block: d2l.ai section 8.6.2."""
+"""Typical mistakes with the residual block: d2l.ai section 8.6.2."""
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ BLOCK, NETWORK = "residual", "resnet18.shapes"
 @misconception(
     "Residual",
     breaks=(BLOCK,),
-    says="the block's input is not added to what its convolutions give",
-    look="without the shortcut this is a plain block as VGG has",
+    says="the block's input is not added to the output of its convolutions",
+    look="without the shortcut this is a plain block as in VGG",
 )
 class ShortcutMissing(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -35,7 +35,7 @@ class ShortcutMissing(nn.Module):
     "Residual",
     breaks=(BLOCK,),
     says="the shortcut starts after the first convolution instead of at the block's input",
-    look="keep the input under a name of its own until it is added",
+    look="keep the input under a separate name until it is added",
 )
 class ShortcutFromTheMiddle(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -75,7 +75,7 @@ class ReluBeforeTheSum(nn.Module):
     "Residual",
     breaks=(BLOCK,),
     says="ReLU is applied before the shortcut is added, and after it once more",
-    look="what the shortcut is added to may be negative, too: the branch ends with its normalisation",
+    look="the shortcut is added to values that may be negative: the branch ends with its normalisation",
 )
 class ReluBeforeAndAfterTheSum(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -115,7 +115,7 @@ class LastReluMissing(nn.Module):
     "Residual",
     breaks=(BLOCK,),
     says="no ReLU stands between the two convolutions",
-    look="two convolutions with nothing but a normalisation between them are linear together",
+    look="two convolutions with only a normalisation between them are together linear",
 )
 class MiddleReluMissing(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -176,7 +176,7 @@ class ShortcutSubtracted(nn.Module):
     "Residual",
     breaks=(BLOCK, NETWORK),
     says="the shortcut is concatenated to the channels instead of added to them",
-    look="that is the idea of DenseNet in section 8.7, and here the number of channels does not grow by it",
+    look="that is the idea of DenseNet in section 8.7; here the number of channels does not grow",
 )
 class ShortcutConcatenated(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -196,7 +196,7 @@ class ShortcutConcatenated(nn.Module):
     "Residual",
     breaks=(BLOCK,),
     says="the sum is written into the block's input",
-    look="X += Y changes the tensor that the caller still holds, so let the sum be another one",
+    look="X += Y changes the tensor that the caller still holds, so make the sum a new tensor",
 )
 class InputChanged(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -219,7 +219,7 @@ class InputChanged(nn.Module):
     "Residual",
     breaks=(BLOCK, NETWORK),
     says="use_1x1conv is ignored, and the input is added although its shape is another",
-    look="where channels or size change, the shortcut needs a layer of its own",
+    look="if channels or size change, the shortcut needs a layer of its own",
 )
 class OneByOneConvolutionIgnored(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -237,7 +237,7 @@ class OneByOneConvolutionIgnored(nn.Module):
 @misconception(
     "Residual",
     breaks=(BLOCK,),
-    says="the shortcut has its 1x1 convolution even where use_1x1conv is False",
+    says="the shortcut has its 1x1 convolution even if use_1x1conv is False",
     look="by default the input is added as it is",
 )
 class OneByOneConvolutionAlways(nn.Module):
@@ -277,7 +277,7 @@ class ShortcutWithoutStride(nn.Module):
 @misconception(
     "Residual",
     breaks=(BLOCK, NETWORK),
-    says="the second convolution has the stride, the first one has none",
+    says="the second convolution has the stride, and the first one does not",
     look="the block halves the maps at its beginning",
 )
 class StrideOnTheSecondConvolution(nn.Module):
@@ -298,7 +298,7 @@ class StrideOnTheSecondConvolution(nn.Module):
     "Residual",
     breaks=(BLOCK, NETWORK),
     says="both 3x3 convolutions have the stride, so that the branch shrinks twice",
-    look="one of them keeps the size that the other gave",
+    look="one of them keeps the size",
 )
 class StrideOnBothConvolutions(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -317,8 +317,8 @@ class StrideOnBothConvolutions(nn.Module):
 @misconception(
     "Residual",
     breaks=(BLOCK, NETWORK),
-    says="the 3x3 convolutions have no padding, so that what they give is smaller than the input",
-    look="the two can only be added where both are of one size",
+    says="the 3x3 convolutions have no padding, so their output is smaller than the input",
+    look="the two can be added only if they have the same size",
 )
 class ResidualWithoutPadding(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:
@@ -375,7 +375,7 @@ class SecondNormalisationMissing(nn.Module):
     "Residual",
     breaks=(BLOCK,),
     says="both convolutions share one batch normalisation",
-    look="what each convolution gives has its own mean, variance, scale and shift",
+    look="the output of each convolution has its own mean, variance, scale and shift",
 )
 class NormalisationShared(nn.Module):
     def __init__(self, num_channels: int, use_1x1conv: bool = False, strides: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong with ResNet-18: d2l.ai section 8.6.3."""
+"""Typical mistakes with ResNet-18: d2l.ai section 8.6.3."""
 
 from torch import nn
 
@@ -29,7 +29,7 @@ class StridesMissing(nn.Sequential):
     "ResNet18",
     breaks=(NETWORK,),
     says="the first stage halves the maps as well",
-    look="the stem's pooling has just done so, and the book treats the first stage apart",
+    look="the stem's pooling has just done so, and the book treats the first stage separately",
 )
 class FirstStageHalves(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -66,7 +66,7 @@ class StemPoolingMissing(nn.Sequential):
     "ResNet18",
     breaks=(NETWORK,),
     says="the pooling of the stem has no padding",
-    look="its windows of 3x3 halve 48 pixels only where they may begin outside of the map",
+    look="its 3x3 windows halve 48 pixels only if they may begin outside the map",
 )
 class StemPoolingWithoutPadding(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -123,7 +123,7 @@ class SmallKernelsInTheStem(nn.Sequential):
     "ResNet18",
     breaks=(NETWORK,),
     says="each stage has a single block",
-    look="count the layers with weights: there should be 18, the shortcuts' aside",
+    look="count the layers with weights: there should be 18, without those of the shortcuts",
 )
 class OneBlockInEachStage(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -139,7 +139,7 @@ class OneBlockInEachStage(nn.Sequential):
     "ResNet18",
     breaks=(NETWORK,),
     says="each stage has three blocks",
-    look="count the layers with weights: there should be 18, the shortcuts' aside",
+    look="count the layers with weights: there should be 18, without those of the shortcuts",
 )
 class ThreeBlocksInEachStage(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:
@@ -174,7 +174,7 @@ class LastStageLeftOut(nn.Sequential):
     "ResNet18",
     breaks=(NETWORK,),
     says="the network begins with 32 channels",
-    look="each stage has twice the channels of the one before, so that the first number decides them all",
+    look="each stage has twice the channels of the one before, so the first number decides them all",
 )
 class HalfTheChannels(nn.Sequential):
     def __init__(self, num_classes: int = 10) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong with networks using blocks (VGG): d2l.ai section 8.2."""
+"""Typical mistakes with networks using blocks (VGG): d2l.ai section 8.2."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ def block_without_pooling(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="the pooling windows move by one pixel only",
-    look="the stride of the pooling decides by how much the maps shrink",
+    look="the stride of the pooling decides how much the maps shrink",
 )
 def block_pooling_with_stride_one(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -106,7 +106,7 @@ def large_kernels(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="the block has no ReLU",
-    look="a convolution is linear, and without something non-linear between them two are no more than one",
+    look="a convolution is linear, and without a nonlinear function between them two do no more than one",
 )
 def block_without_relu(num_convs: int, out_channels: int) -> nn.Sequential:
     convolutions = [nn.LazyConv2d(out_channels, kernel_size=3, padding=1) for _ in range(num_convs)]
@@ -117,7 +117,7 @@ def block_without_relu(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="ReLU follows only the last convolution of a block",
-    look="check whether it stands inside the loop over the convolutions",
+    look="check whether it is inside the loop over the convolutions",
 )
 def relu_after_the_last_convolution_only(num_convs: int, out_channels: int) -> nn.Sequential:
     convolutions = [nn.LazyConv2d(out_channels, kernel_size=3, padding=1) for _ in range(num_convs)]
@@ -128,7 +128,7 @@ def relu_after_the_last_convolution_only(num_convs: int, out_channels: int) -> n
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="the activation function is the sigmoid",
-    look="that was LeNet's, and VGG has another, as AlexNet has",
+    look="that is LeNet's; VGG uses another one, as AlexNet does",
 )
 def sigmoid_for_relu(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -154,7 +154,7 @@ def one_convolution_too_few(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="there is one convolution more than num_convs says",
-    look="count what stands before the loop as well as what is made in it",
+    look="count the layers before the loop as well as those made in it",
 )
 def one_convolution_too_many(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.LazyConv2d(out_channels, kernel_size=3, padding=1), nn.ReLU()]
@@ -167,7 +167,7 @@ def one_convolution_too_many(num_convs: int, out_channels: int) -> nn.Sequential
     "vgg_block",
     breaks=(BLOCK, NETWORK),
     says="every convolution of a block expects as many channels as the block's input has",
-    look="from the second one on, what comes in is what the convolution before gave",
+    look="from the second one on, the input is the output of the previous convolution",
 )
 def channels_not_passed_on(num_convs: int, out_channels: int, in_channels: int = 1) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -193,7 +193,7 @@ def block_without_biases(num_convs: int, out_channels: int) -> nn.Sequential:
     "vgg_block",
     breaks=(BLOCK,),
     says="the convolutions are followed by batch normalisation",
-    look="it comes only in section 8.5, and the block of this section does without",
+    look="it is introduced only in section 8.5, and this section's block does not use it",
 )
 def block_with_batch_normalisation(num_convs: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
@@ -221,7 +221,7 @@ class NarrowHiddenLayers(nn.Sequential):
     "VGG",
     breaks=(NETWORK,),
     says="there is one hidden layer after the blocks",
-    look="three fully connected layers end the network, the output layer among them",
+    look="the network ends with three fully connected layers, including the output layer",
 )
 class OneHiddenLayerTooFew(nn.Sequential):
     def __init__(self, arch: Sequence[tuple[int, int]], num_classes: int = 10) -> None:
@@ -235,7 +235,7 @@ class OneHiddenLayerTooFew(nn.Sequential):
     "VGG",
     breaks=(NETWORK,),
     says="no ReLU follows the hidden layers",
-    look="dropout is no activation function: it does not make two linear layers more than one",
+    look="dropout is not an activation function: with it, two linear layers still do no more than one",
 )
 class ReluMissingAfterHiddenLayers(nn.Sequential):
     def __init__(self, arch: Sequence[tuple[int, int]], num_classes: int = 10) -> None:
