@@ -53,14 +53,8 @@ def first_answers(runs: int) -> float:
 def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, names: Sequence[str]) -> Iterator[None]:
     with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
         deadline = time.monotonic() + _SECONDS
-        run_notebook(
-            sandbox,
-            notebook,
-            RunOptions(tuple(names), 0, deferred_snapshots=True),
-            assignment.limits,
-            deadline,
-            execution,
-        )
+        options = RunOptions(tuple(names), 0, deferred_snapshots=True)
+        run_notebook(sandbox, notebook, options, assignment.limits, deadline, execution)
         wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
         assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"
         yield

@@ -78,6 +78,7 @@ def write_expected(folder: Path, outcome: dict[str, Any]) -> None:
     (folder / "expected.json").write_text(f"{text}\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", folders(readable=True))
 def test_a_submission_gets_the_report_that_its_folder_names(
     folder: Path, zygote: Zygote, hw2: Assignment, request: pytest.FixtureRequest

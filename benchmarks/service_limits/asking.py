@@ -17,10 +17,10 @@ from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once, 
 from benchmarks.service_limits.processor import cpu_seconds, postgresql_cpu_seconds
 from benchmarks.service_limits.storing import DURABLE
 from grader.results.report import Report
-from grader.service.broker import make_broker_app, send
+from grader.service.broker import make_broker_app, send_message
 from grader.service.settings import Settings
-from grader.service.store.queries.dispatch import DispatchedJob
 from grader.service.store.queries.leases import claim_lease, finish_job
+from grader.service.store.queries.queue import QueuedJob
 from grader.service.store.queries.tokens import Role, create_token
 from grader.service.store.schema import JobRow
 from tests.support.postgresql import server
@@ -104,7 +104,7 @@ def _hand_in(client: httpx.Client, notebook: bytes) -> httpx.Response:
 
 def _graded(service: Service, report: Report) -> None:
     """Give every submission this report."""
-    with service.store.reading() as session:
+    with service.store.read_session() as session:
         jobs = list(session.scalars(select(JobRow.id)))
     for job in jobs:
         lease = claim_lease(service.store, job, "worker", 600, "cpu")
@@ -129,10 +129,10 @@ def messages() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         redis_server = RedisServer(Path(folder))
         app = make_broker_app(Settings(broker=redis_server.url))
-        send(app, DispatchedJob("0" * 36, "cpu"))
+        send_message(app, QueuedJob("0" * 36, "cpu"))
         before, started = _redis_bytes(redis_server), time.perf_counter()
         for number in range(_MESSAGES):
-            assert send(app, DispatchedJob(f"{number:036}", "cpu"))
+            assert send_message(app, QueuedJob(f"{number:036}", "cpu"))
         seconds = time.perf_counter() - started
         figures: Figures = {
             "redis_bytes_per_message": (_redis_bytes(redis_server) - before) / _MESSAGES,

@@ -20,9 +20,9 @@ from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.blobs import Blobs
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import claim_lease, finish_job, renew_lease
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
 from grader.service.store.queries.totals import count_totals
 from tests.support.postgresql import server
@@ -98,9 +98,9 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
         new = NewSubmission(f"s{number}", f"Student {number}", files=[("homework.ipynb", b"%d" % number)])
         accept_batch(store, owners[number % len(owners)], ASSIGNMENT, Mode.NONE, "", [new])
         # A worker dispatches after each job, so the last dispatch finds nothing.
-        while waiting := mark_dispatched(store, share=_LIVES, republish_seconds=1000):
+        while waiting := mark_enqueued(store, share=_LIVES, republish_seconds=1000):
             for publication in waiting:
-                lease = claim_lease(store, publication.grading, "worker", 60, "cpu")
+                lease = claim_lease(store, publication.job, "worker", 60, "cpu")
                 assert lease
                 assert renew_lease(store, lease, 60)
                 finish_job(store, lease, report)
@@ -118,7 +118,7 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
 
 def _database_bytes(store: Store) -> int:
     """Return the size of a PostgreSQL database."""
-    with store.reading() as session:
+    with store.read_session() as session:
         return int(session.scalars(text("SELECT pg_database_size(current_database())")).one())
 
 
@@ -171,9 +171,9 @@ def _dispatched(store: Store, unfinished: int) -> Figures:
     """Return the time of a dispatch as it is after each job: all shares are used up except for one place."""
     with store.session() as session:
         session.execute(text("ANALYZE"))
-    mark_dispatched(store, share=16, republish_seconds=100_000)
+    mark_enqueued(store, share=16, republish_seconds=100_000)
     shares, before = iter(range(17, 17 + _DISPATCHES)), postgresql_cpu_seconds()
-    wall = _median_seconds(lambda: mark_dispatched(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
+    wall = _median_seconds(lambda: mark_enqueued(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
     used = (postgresql_cpu_seconds() - before) / _DISPATCHES
     return {f"dispatch_seconds_at_{unfinished}": wall, f"dispatch_cpu_seconds_at_{unfinished}": used}
 

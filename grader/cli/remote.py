@@ -69,7 +69,7 @@ def login(
         from grader.client.credentials import save_token
 
         with Client(server, _read_token(), origin="standard input") as client:
-            client.assignments()  # fails if the server does not know the token
+            client.list_assignments()  # fails if the server does not know the token
             print("stored in", save_token(server, client.token))
             if client.server.startswith("http://") and not re.match(
                 r"http://(127\.|localhost\b|\[::1\])", client.server
@@ -156,7 +156,7 @@ def _show_status(client: Client, batch: str, json_file: str, watch: bool) -> int
     from grader.render.batches import render_batches, render_submissions
 
     if not batch:
-        batches = list(client.batches())
+        batches = list(client.list_batches())
         if json_file:
             write_text(json_file, _to_json(batches))
         if json_file != "-":
@@ -164,7 +164,7 @@ def _show_status(client: Client, batch: str, json_file: str, watch: bool) -> int
         return PASSED
     if watch:
         _watch(client, batch)
-    about, submissions = client.batch(batch), list(client.submissions(batch))
+    about, submissions = client.get_batch(batch), list(client.list_submissions(batch))
     if json_file:
         write_text(json_file, _to_json({**about, "items": submissions}))
     if json_file != "-":
@@ -176,13 +176,13 @@ def _show_own_status(client: Client, submission: str, json_file: str, watch: boo
     from grader.render.batches import render_own
 
     if not submission:
-        listed = list(client.own_submissions())
+        listed = list(client.list_own_submissions())
         if json_file:
             write_text(json_file, _to_json(listed))
         if json_file != "-":
             render_own(listed, Console())
         return PASSED
-    found = _watch_own(client, submission) if watch else client.submission(submission)
+    found = _watch_own(client, submission) if watch else client.get_submission(submission)
     if json_file:
         write_text(json_file, _to_json(found))
     if json_file != "-":
@@ -232,7 +232,7 @@ def _fetch_own(client: Client, submission: str, out: Path, formats: list[str]) -
     from grader.client.fetching import fetch_own
     from grader.render.text import sanitise_line, sanitise_text
 
-    found = client.submission(submission)
+    found = client.get_submission(submission)
     if found["points"]:
         for file in fetch_own(client, str(found["id"]), out, formats):
             print(sanitise_text(str(file)))
@@ -278,7 +278,7 @@ def publish(
         from grader.render.batches import render_changes
         from grader.render.text import sanitise_line
 
-        preview = client.preview(batch)
+        preview = client.preview_regrade(batch)
         render_changes(preview, Console())
         if not dry_run:
             print(sanitise_line(f"{client.publish(batch)['published']} reports published"))
@@ -311,10 +311,10 @@ def _watch(client: Client, batch: str) -> int:
     """Show the progress of a batch until it is done, and return the exit code."""
     from grader.render.batches import BatchProgress
 
-    with BatchProgress(Console(stderr=True), client.batch(batch)) as progress:
-        for event in client.events(batch):
+    with BatchProgress(Console(stderr=True), client.get_batch(batch)) as progress:
+        for event in client.follow_events(batch):
             progress.update(event.kind, str(event.data.get("submission")))
-    return _get_code(client.batch(batch))
+    return _get_code(client.get_batch(batch))
 
 
 def _watch_own(client: Client, submission: str) -> Any:
@@ -322,7 +322,7 @@ def _watch_own(client: Client, submission: str) -> Any:
     from grader.render.batches import render_state
 
     found: Any = None
-    for found in client.until_ended(submission):
+    for found in client.follow_submission(submission):
         render_state(found, Console(stderr=True))
     return found
 
@@ -334,7 +334,7 @@ def _show_own(client: Client, found: Any) -> None:
     from grader.results.report import Report
 
     if found["points"]:
-        text = client.report(str(found["id"])).decode("utf-8", "replace")
+        text = client.get_report(str(found["id"])).decode("utf-8", "replace")
         render_terminal(Report.from_json(text), Console())
     else:
         render_own([found], Console())

@@ -72,6 +72,7 @@ _BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES.keys())
 def test_a_wrong_answer_of_any_form_is_worth_nothing(attack: Attack, body: str) -> None:
     report = attack(_BOOK_ONLY.format(body=body))
@@ -151,6 +152,7 @@ import grader.sandbox.protocol.channels as channels
 import grader.sandbox.protocol.encoding as wire
 test = snapshot._TestProcess
 operations = [name for name in vars(test) if name.startswith("_do_")]
+assert len(operations) > 5 and callable(tracker_module.serve_snapshot) and callable(channels.Channel.send)
 """
 _WORK = """
 import torch

@@ -71,6 +71,7 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
     assert report.score == 0
 
 
+@pytest.mark.slow
 def test_pages_of_memory_hold_no_rubric(attack: Attack) -> None:
     cell = """
         import ctypes, re

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from tests.support.attacks import Attack
-from tests.support.hostile_cells import LINE, TRACKER
+from tests.support.hostile_cells import LINE, TRACKER, attacked
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _KERNEL = """
@@ -49,7 +49,7 @@ for sender in range(2000): packet(bytes(100_000), last=False, sender=sender)""",
 @pytest.mark.parametrize("lie", _LIES.values(), ids=_LIES.keys())
 def test_garbage_to_the_runner_keeps_what_was_solved_around_it(attack: Attack, lie: str) -> None:
     report = attack(CORR2D, _KERNEL + lie, "y = (1, 2)")
-    assert report.cells[1].message.split(":")[0] not in ("NameError", "AttributeError", "TypeError", "KeyError")
+    assert attacked(report.cells[1].message)
     assert report.score == CORR2D_POINTS
 
 
@@ -142,8 +142,9 @@ for _ in range(2000):
 
 
 @pytest.mark.parametrize("note", _NOTES.values(), ids=_NOTES.keys())
-def test_a_false_word_of_the_watcher_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
+def test_a_false_word_of_the_tracker_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
     report = attack(TRACKER + LINE + note, "y = (1, 2)", replacements=1)
+    assert attacked(report.cells[0].message)
     assert report.score == 0
     assert report.cells[1].status == "ok"
 
@@ -163,15 +164,19 @@ ours.setblocking(True)
 claim([ours.fileno()])
 """
     )
+    assert attacked(report.cells[0].message)
     assert report.score == 0
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_never_answers_earns_nothing(attack: Attack) -> None:
     report = attack(TRACKER + LINE + "claim([ours.fileno()])")
+    assert attacked(report.cells[0].message)
     assert report.score == 0
     assert {item.id: item.verdict for item in report.items}["corr2d.values"] in ("absent", "error")
 
 
+@pytest.mark.slow
 def test_a_flood_of_values_is_bounded_in_memory(attack: Attack) -> None:
     """Values count with all their bytes, whatever kind of plain data they are."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -182,19 +187,22 @@ for number in range(5000):
     line.send(encode({"note": "value", "cell": 0, "name": "x", "value": "x" * 120_000}))
 """
     )
+    assert attacked(report.cells[0].message)
     assert report.score == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
-def test_a_watcher_that_is_replaced_earns_nothing(attack: Attack) -> None:
+def test_a_tracker_that_is_replaced_earns_nothing(attack: Attack) -> None:
     report = attack(
         TRACKER
         + """
 kind = type(tracker)
+assert hasattr(kind, "_find_definitions") and hasattr(kind, "_find_values")
 kind._find_definitions = lambda self: (tuple(self._names), {})
 kind._find_values = lambda self, result, nothing_ran: [("Y", (1, 2)), ("X", 5), ("_", "text")]
 """,
         "y = (1, 2)",
     )
+    assert attacked(report.cells[0].message)
     assert report.score == 0
     assert not report.passed

@@ -48,6 +48,7 @@ def test_a_flood_of_output_ends_and_keeps_what_was_solved_around_it(attack: Atta
     assert {item.id: item.verdict for item in report.items}["pool2d.max"] == "failed"
 
 
+@pytest.mark.slow
 def test_bytes_to_every_open_descriptor_cost_only_the_cell(attack: Attack) -> None:
     report = attack(
         CORR2D,

@@ -130,7 +130,7 @@ def start(load: Callable[..., Process]) -> Callable[..., Process]:
 
 def all_end(processes: set[int], seconds: float = 30) -> bool:
     end = time.monotonic() + seconds
-    while left := {each for each in processes if Path(f"/proc/{each}").exists()}:
+    while left := {pid for pid in processes if Path(f"/proc/{pid}").exists()}:
         if time.monotonic() > end:
             return False
         processes = left
@@ -138,6 +138,7 @@ def all_end(processes: set[int], seconds: float = 30) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_submissions_are_graded_one_after_the_other(start: Callable[..., Process]) -> None:
     process = start()
     process.grade(a=RIGHT)
@@ -169,7 +170,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return call
 
 
-def test_what_a_rubric_prints_is_no_answer(start: Callable[..., Process], write: Callable[[str], Path]) -> None:
+def test_what_a_rubric_prints_is_not_a_message(start: Callable[..., Process], write: Callable[[str], Path]) -> None:
     folder = write(
         "os.write(1, b'{not json')\n"
         "@item('value')\ndef test_value(student: Student) -> None:\n    print('x', file=sys.__stdout__, flush=True)\n"
@@ -180,6 +181,7 @@ def test_what_a_rubric_prints_is_no_answer(start: Callable[..., Process], write:
     assert process.report().score == 1
 
 
+@pytest.mark.slow
 def test_a_fork_clears_away_what_is_its_own_and_no_more(
     start: Callable[..., Process], write: Callable[[str], Path]
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_fork_clears_away_what_is_its_own_and_no_more(
     assert not Path(folder, "not its own").exists()
 
 
+@pytest.mark.slow
 def test_forks_outlive_what_they_were_forked_from(start: Callable[..., Process]) -> None:
     process = start()
     process.popen.kill()
@@ -205,18 +208,20 @@ def test_forks_outlive_what_they_were_forked_from(start: Callable[..., Process])
     assert process.report().score == 3
 
 
-def test_an_assignment_that_is_wrong_is_told(load: Callable[..., Process], tmp_path: Path) -> None:
+def test_a_wrong_assignment_is_reported(load: Callable[..., Process], tmp_path: Path) -> None:
     assert "rubric.toml" in load(assignment=tmp_path).receive_from_loaded(CommandError).message
 
 
-def test_a_data_set_that_is_not_where_it_must_be_is_told(start: Callable[..., Process], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_missing_data_set_is_reported(start: Callable[..., Process], tmp_path: Path) -> None:
     process = start(mode=Mode.QUICK, data=tmp_path)
     process.grade(a=RIGHT)
     assert str(tmp_path) in process.outcome().message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hung up on", "terminated"])
-def test_it_ends_in_the_midst_of_a_submission_and_leaves_nothing(start: Callable[..., Process], how: str) -> None:
+def test_it_ends_during_a_submission_and_leaves_no_process(start: Callable[..., Process], how: str) -> None:
     process = start()
     process.grade(a=notebook_bytes("import time", "time.sleep(4)"))
     while not getattr(process.receive(), "text", "").startswith("running"):

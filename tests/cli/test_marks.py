@@ -111,6 +111,7 @@ def course(tmp_path: Path) -> Course:
     return made
 
 
+@pytest.mark.slow
 def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_again(course: Course) -> None:
     assert [(row["key"], row["text"], row["points"]) for row in course.export()] == [
         ("kim", "## Discussion\n\nanswer of kim", ""),
@@ -147,7 +148,7 @@ def test_a_sheet_with_one_wrong_row_changes_nothing(course: Course) -> None:
     assert {path.name: path.read_bytes() for path in course.reports.iterdir()} == before
 
 
-def test_what_cannot_be_used_is_said_in_one_line(course: Course, tmp_path: Path) -> None:
+def test_an_unusable_sheet_is_refused_in_one_line(course: Course, tmp_path: Path) -> None:
     (tmp_path / "korean.csv").write_bytes("키,이름\n".encode("cp949"))
     (tmp_path / "fetched").mkdir()
     (tmp_path / "fetched" / "batch.json").touch()

@@ -36,14 +36,14 @@ def refusal(packed: bytes, **bounds: int) -> str:
 
 
 def kim_s_notices(**kim: bytes) -> str:
-    """Return the notices on kim, whose files these are, and see that lee is collected all the same."""
+    """Return the notices on kim, who submits these files, and check that lee is collected all the same."""
     files = [(name.replace("_", "."), data) for name, data in kim.items()]
     collection = collected(zipped([("lee/hw2.ipynb", NOTEBOOK), *((f"kim/{name}", data) for name, data in files)]))
     assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
     return "\n".join(collection.submissions[0].notices)
 
 
-# Where entries want to go
+# Paths of entries
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_damaged_zip_inside_costs_only_its_student() -> None:
 
 
 def test_whatever_bytes_are_wrong_the_answer_is_a_collection_or_a_refusal() -> None:
-    """Each damage is one that a fixed seed makes, so that a failure comes again."""
+    """Every damage is made with a fixed seed, so that failures can be repeated."""
     whole = zipped({"kim/hw2.ipynb": NOTEBOOK, "lee/hw2.zip": zipped({"hw2.ipynb": NOTEBOOK})})
     answers = []
     for seed in range(400):
@@ -256,7 +256,7 @@ def test_a_large_table_of_contents_is_refused_before_it_is_parsed() -> None:
 
 def test_an_end_that_looks_like_another_end_hides_no_table_of_contents() -> None:
     packed = bytearray(zipped({f"{number:0500}.ipynb": b"" for number in range(10)}))
-    packed[-18:-14] = b"PK\x05\x06"  # numbers of disks, which nobody reads
+    packed[-18:-14] = b"PK\x05\x06"  # numbers of disks, which are not read
     assert "it has more than 10 files" in refusal(bytes(packed), entries=10)
 
 

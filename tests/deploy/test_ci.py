@@ -163,7 +163,7 @@ def test_the_action_grades_annotates_and_gives_its_outputs(step: Step) -> None:
 def test_the_action_says_that_there_is_no_notebook(step: Step) -> None:
     ran = step.run()
     assert ran.returncode == 2
-    assert ran.stdout.startswith("::error title=Grader::there is no such notebook")
+    assert ran.stdout.startswith("::error title=Grader::no notebook matches")
 
 
 def test_what_could_not_be_graded_is_told_and_a_files_name_commands_nothing(step: Step) -> None:

@@ -79,9 +79,8 @@ def test_a_rubric_that_changes_is_read_again(grading: GradingSession, tmp_path: 
 
 
 def test_neither_importing_nor_making_one_imports_torch() -> None:
-    code = (
-        "import sys; from grader.grading.session import GradingSession; GradingSession(); print('torch' in sys.modules)"
-    )
+    making = "from grader.grading.session import GradingSession; GradingSession()"
+    code = f"import sys; {making}; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stdout == "False\n"
 

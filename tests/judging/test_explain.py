@@ -219,6 +219,7 @@ def test_the_first_test_that_went_wrong_is_explained(explain: Explain) -> None:
     assert result.tests == {"test_values": Verdict.FAILED, "test_zeros": Verdict.PASSED}
 
 
+@pytest.mark.slow
 def test_two_runs_explain_alike(explain: Explain) -> None:
     for cell in (FLIPPED, ABSOLUTE):
         assert explain(cell) == explain(cell)

@@ -222,6 +222,7 @@ def comparable(value: Any) -> Any:
     return f"a {value.kind}" if hasattr(value, "kind") else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_both_students_answer_alike(opened: Callable[[], Any], question: Callable[[Any], Any]) -> None:
     with opened() as student:

@@ -1,4 +1,4 @@
-"""The training loop: what it is given decides what comes of it, bit for bit."""
+"""The training loop: its arguments decide its result, bit for bit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def easy(count: int = 400) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def test_a_model_learns_and_its_curve_is_told() -> None:
+def test_a_model_learns_and_its_curve_is_reported() -> None:
     images, labels = easy()
     model, points = sequential(), list[CurvePoint]()
     initialise(model, 0)
@@ -35,7 +35,7 @@ def test_a_model_learns_and_its_curve_is_told() -> None:
     assert points[-1].accuracy > points[0].accuracy
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others() -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     images, labels = easy()
     models = [Branches() for _ in range(3)]
     for model, seed in zip(models, (5, 5, 6), strict=True):

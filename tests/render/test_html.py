@@ -129,7 +129,7 @@ def test_the_smallest_case_is_the_first_picture() -> None:
     assert text.index("the smallest input that goes wrong") < text.index("the book's example")
 
 
-def test_the_first_layer_that_departs_is_named_once() -> None:
+def test_the_first_layer_that_differs_is_marked_once() -> None:
     text = render_html(FULL)
     assert text.count("first difference") == 1
     (row,) = re.findall(r'<tr class="first">(.*?)</tr>', text, re.DOTALL)
@@ -153,7 +153,7 @@ def test_colours_are_explained_where_there_are_some() -> None:
         assert render_html(report_of(item(Verdict.FAILED, evidence=evidence))).count('class="legend"') == explained
 
 
-def test_a_students_text_is_shown_and_not_obeyed() -> None:
+def test_a_student_s_text_is_shown_literally() -> None:
     hostile = Report(
         HOSTILE,
         HOSTILE,
@@ -259,7 +259,7 @@ def test_curves_stand_out_in_light_and_dark() -> None:
         assert all(contrast(colours[f"way-{way}"], colours["card"]) >= 3 for way in range(DRAWN_WAYS))
 
 
-def test_a_page_stays_small_whatever_was_said() -> None:
+def test_a_page_stays_small() -> None:
     loud = report_of(
         item(Verdict.FAILED, evidence={"found": "x" * 5_000_000, "inputs": {"X": [0] * 100_000}}),
         cells=tuple(CellResult("hw2.ipynb", number, "raised", "x" * 10_000) for number in range(1000)),

@@ -1,4 +1,4 @@
-"""A real browser opens the report of a hostile submission: nothing of it runs, and nothing is asked of the network."""
+"""A real browser opens the report of a hostile submission: no code in it runs, and no request is made."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def opened_in_a_browser(page: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_a_hostile_report_runs_nothing_and_asks_nobody(tmp_path: Path, server: str) -> None:
+def test_a_hostile_report_runs_no_code_and_makes_no_request(tmp_path: Path, server: str) -> None:
     report = hostile_report(hostile(server))
     page = opened_in_a_browser(render_html(report), tmp_path)
     assert f"{report.score:g}" in page
@@ -117,11 +117,11 @@ onload = () => {{
 
 
 def measured(page: str, folder: Path, around: str = MEASURED) -> dict[str, Any]:
-    """Return what a page looks like on a phone, told by a page around it because its own scripts do not run."""
+    """Return measurements of a page on a phone, taken by an outer page because its own scripts do not run."""
     seen = opened_in_a_browser(around % html.escape(page), folder)
-    told = re.search(r'data-measured="([^"]*)"', seen)
-    assert told, seen[:2000]
-    result: dict[str, Any] = json.loads(html.unescape(told[1]))
+    measured = re.search(r'data-measured="([^"]*)"', seen)
+    assert measured, seen[:2000]
+    result: dict[str, Any] = json.loads(html.unescape(measured[1]))
     return result
 
 

@@ -147,7 +147,7 @@ def test_a_discrimination_has_a_word(discrimination: float | None, judged: int, 
     assert word in page.text
 
 
-def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
+def test_a_rate_says_of_how_many_it_is_if_others_are_pending() -> None:
     items = (item(4, Verdict.PASSED), item(0, Verdict.PENDING), item(0, Verdict.ABSENT))
     entries: list[tuple[JournalRecord, Report | None]] = [
         (record(f"s{number}", "Kim"), Report("hw2", "t", "r", (), (each,))) for number, each in enumerate(items)
@@ -158,7 +158,7 @@ def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
     assert "judged" not in Page(render_overview(an_overview())).text
 
 
-def test_a_batch_of_which_nothing_was_graded_has_a_page() -> None:
+def test_a_batch_without_graded_submissions_has_a_page() -> None:
     page = Page(render_overview(summarise([(record("lee", "Lee", Status.UNREADABLE, "no notebook"), None)])))
     assert "Nothing graded" in page.text
     assert "no notebook" in page.text

@@ -1,4 +1,4 @@
-"""The application as a whole: what it imports, what it says of itself, and how it answers what it does not know."""
+"""The application as a whole: its imports, its OpenAPI document, and its answers to unknown paths."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ GRADES = (
     "torch",
     "numpy",
     "grader.grading",
+    "grader.judging",
     "grader.sandbox.guest",
     "grader.sandbox.host",
     "grader.sandbox.jail",

@@ -64,7 +64,7 @@ def claimed(store: Store, submission: str | None = None) -> list[Lease]:
     waiting = select(JobRow.id).where(JobRow.state == State.WAITING)
     if submission:
         waiting = waiting.where(JobRow.submission == submission)
-    with store.reading() as session:
+    with store.read_session() as session:
         found = session.scalars(waiting).all()
     leases = [claim_lease(store, grading, "worker", 60, "cpu") for grading in found]
     return [lease for lease in leases if lease]

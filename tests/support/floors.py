@@ -19,9 +19,9 @@ FLOORS: Mapping[str, Sequence[set[str]]] = {
         {"cli"},
     ],
     "grader.service": [
-        {"settings"},
+        {"settings", "celery_internals"},
         {"store", "broker"},
-        {"dispatch"},
+        {"enqueue"},
         {"tasks", "api"},
         {"worker", "web"},
         {"application"},

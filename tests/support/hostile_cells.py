@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["LINE", "REACHED", "TRACKER"]
+import re
+
+from grader.sandbox.guest.definition_tracker import DefinitionTracker
+
+__all__ = ["LINE", "REACHED", "TRACKER", "TRACKER_CLASS", "attacked"]
+
+TRACKER_CLASS = DefinitionTracker.__name__
 
 # Collects what an attack got and says it in a way that shows in the report.
 REACHED = """
@@ -18,10 +24,10 @@ def reached(*attempts):
 """
 
 # The definition tracker in the kernel, and its line to the trusted side.
-TRACKER = """
+TRACKER = f"""
 import gc, os, socket
 from grader.sandbox.protocol.encoding import Array, encode
-tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "DefinitionTracker")
+tracker = next(thing for thing in gc.get_objects() if type(thing).__name__ == "{TRACKER_CLASS}")
 line = tracker._packets.socket
 """
 
@@ -32,3 +38,12 @@ NOTE = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end"
 def claim(descriptors, **changes):
     socket.send_fds(line, [encode({**NOTE, "pid": os.getpid(), **changes})], descriptors)
 """
+
+
+def attacked(message: str) -> bool:
+    """Tell from the message of a hostile cell whether it did what it is to do.
+
+    A cell that attacks a name we have renamed attacks nothing, and its test would pass.
+    """
+    mistakes = "AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError|NameError|StopIteration|SyntaxError"
+    return not re.match(rf"({mistakes}|AssertionError|TypeError)\b", message)

@@ -158,7 +158,7 @@ def _times_graded(service: Service, batches: list[str]) -> Counter[str]:
         .where(SubmissionRow.batch.in_(batches), EventRow.kind == EventKind.GRADED)
         .group_by(SubmissionRow.key)
     )
-    with service.store.reading() as session:
+    with service.store.read_session() as session:
         return Counter(dict(session.execute(query).all()))
 
 

@@ -1,4 +1,4 @@
-"""What a training costs, told from its graph."""
+"""The cost of a training, computed from its graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A student bundle checks what is visible, holds nothing that is hidden, and needs no grader."""
+"""A student bundle checks visible items, contains nothing hidden, and needs no grader."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
-    """A small assignment: softmax.values and accuracy in sight, softmax.large hidden."""
+    """A small assignment: softmax.values and accuracy visible, softmax.large hidden."""
     folder = tmp_path_factory.mktemp("assignments")
     new_assignment("first", folder)
     return load_assignment(folder / "first")
@@ -100,7 +100,7 @@ def checked(capsys: pytest.CaptureFixture[str], checks: Bundle, *arguments: str 
 
 
 def every_text(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Give all that can be read in a bundle: names, contents, and what stands there as base64."""
+    """Yield all text in a bundle: names, contents, and decoded base64."""
     for name, content in files.items():
         yield name
         yield content.decode()
@@ -109,7 +109,7 @@ def every_text(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def secret_lines(assignment: Assignment) -> set[str]:
-    """Return the lines of the reference and of what stands beside the rubric; imports and short ones say nothing."""
+    """Return the lines of the reference and of the files beside the rubric, without imports and short lines."""
     assert assignment.reference
     folders = [assignment.reference, assignment.folder]
     lines = {
@@ -170,7 +170,7 @@ def test_a_bundle_runs_without_grader_and_network(bundled: BuiltBundle, tmp_path
     assert ran.returncode == 1
 
 
-def test_in_a_notebook_it_is_imported_and_asked(bundled: BuiltBundle, tmp_path: Path) -> None:
+def test_it_can_be_imported_in_a_notebook(bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "check.zip")
     program = """
 import sys
@@ -194,7 +194,7 @@ except AttributeError as error:
     assert lines[3] == "this assignment does not check anything called forward"
 
 
-def test_what_remembers_the_bundle_passes_it_and_fails_the_grader(
+def test_a_table_of_the_bundle_s_answers_passes_it_and_fails_the_grader(
     hw2: Assignment, images: Bundle, zygote: Zygote, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replay = Replay({})
@@ -238,7 +238,7 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_what_never_ends_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_endless_statement_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     endless = "def pool2d(X, pool_size):\n    while True:\n        pass"
     path = notebook(tmp_path, "while True:\n    pass", endless, CORR2D)
     found = checked(
@@ -264,7 +264,7 @@ def test_hints_come_in_steps(images: Bundle, tmp_path: Path, capsys: pytest.Capt
     assert "found:" in shown
 
 
-def test_work_of_another_form_is_unclear_and_not_wrong(images: Bundle) -> None:
+def test_work_with_other_signatures_is_unclear_and_not_wrong(images: Bundle) -> None:
     class Conv2D(nn.Module):
         def __init__(self, size: tuple[int, int], channels: int) -> None:
             super().__init__()
@@ -303,7 +303,7 @@ def solution_of(**names: Callable[..., Any]) -> Student:
     return LocalStudent(names)
 
 
-def test_only_what_a_test_minds_is_minded() -> None:
+def test_only_the_parts_that_a_test_checks_are_checked() -> None:
     def test(student: Any) -> None:
         assert_close(student.double(torch.ones(2)), 2 * torch.ones(2))
         assert_shape(student.double(torch.zeros(3)), (3,))
@@ -313,7 +313,7 @@ def test_only_what_a_test_minds_is_minded() -> None:
     assert [step.checked for step in steps] == [("values",), ("shape",), ()]
 
 
-def test_what_is_drawn_at_random_is_not_recorded() -> None:
+def test_random_answers_are_not_recorded() -> None:
     def test(student: Any) -> None:
         drawn = student.draw()
         if not 0 <= float(drawn) < 1:
@@ -323,7 +323,7 @@ def test_what_is_drawn_at_random_is_not_recorded() -> None:
         record_steps(test, solution_of(draw=lambda: torch.rand(())))
 
 
-def test_what_no_recording_can_tell_is_left_out_with_the_reason(hw2: Assignment) -> None:
+def test_items_that_cannot_be_recorded_are_left_out_with_the_reason(hw2: Assignment) -> None:
     made = bundle(hw2, ("corr2d.shape", "edge_detection", "init_cnn", "lenet.training"))
     assert made.left_out == {
         "edge_detection": "it looks at the values that the notebook's cells leave",
@@ -366,7 +366,7 @@ def test_wrong_input_to_a_bundle_says_what_to_do(
 
 
 @pytest.mark.slow
-def test_the_whole_homework_is_small_and_keeps_its_secrets(hw2: Assignment, whole: Path) -> None:
+def test_the_bundle_of_hw2_is_small_and_keeps_its_secrets(hw2: Assignment, whole: Path) -> None:
     assert whole.stat().st_size < 2 * 2**20
     with zipfile.ZipFile(whole) as archive:
         text = "\n".join(every_text({name: archive.read(name) for name in archive.namelist()}))
@@ -386,7 +386,7 @@ def test_the_solution_is_right_and_no_alternative_is_called_wrong(hw2: Assignmen
 
 
 @pytest.mark.slow
-def test_the_example_is_told_what_the_grader_tells_it(whole: Path, tmp_path: Path) -> None:
+def test_the_example_gets_the_verdicts_of_the_grader(whole: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-c", ALONE, str(whole), str(ROOT / "examples" / "hw2.ipynb")]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
     found = dict(line.split()[1::-1] for line in ran.stdout.split("\n") if re.match("right|wrong|absent|unclear", line))

@@ -1,4 +1,4 @@
-"""What is taken of a notebook of nbgrader's, and what is not."""
+"""What is imported from nbgrader, and what is not."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_older_metadata_is_refused_and_the_command_that_updates_it_is_named(
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "message"),
     [
         ([code("x = 1")], "has no tests"),
         ([SQUARE], "has no tests: no cell and no file in it earns points"),
@@ -117,13 +117,13 @@ def test_older_metadata_is_refused_and_the_command_that_updates_it_is_named(
         ([SQUARE, judging("open('a')")], r"no tests that can be run apart .*cell 1: tests uses open"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, cells: list[Cell], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_errors_are_reported_with_their_location(tmp_path: Path, cells: list[Cell], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         imported(tmp_path, *cells)
     assert not (tmp_path / "first").exists()
 
 
-def test_strict_writes_nothing_where_a_test_is_not_translated(tmp_path: Path) -> None:
+def test_strict_writes_nothing_if_a_test_is_not_translated(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cell 2: other imports os: .* leave --strict out to have a person mark it"):
         imported(tmp_path, SQUARE, RIGHT, judging("import os\nassert os.path.exists('a')", "other"), strict=True)
     assert not (tmp_path / "first").exists()
@@ -153,7 +153,7 @@ def test_nothing_of_the_source_is_run(tmp_path: Path) -> None:
     assert not touched.exists()
 
 
-def test_the_note_says_what_became_of_everything(tmp_path: Path) -> None:
+def test_the_note_lists_every_item_and_what_was_skipped(tmp_path: Path) -> None:
     imported(tmp_path, SQUARE, RIGHT, judging("assert square(2)\nsquare", "partial", 2), judging("pass", "nothing", 0))
     note = note_in(tmp_path)
     assert "2 items with 3 points." in note
@@ -162,7 +162,7 @@ def test_the_note_says_what_became_of_everything(tmp_path: Path) -> None:
     assert "- hw.ipynb, cell 3: nothing earns no points" in note
 
 
-def test_an_assignment_is_called_as_its_folder_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_an_assignment_has_the_name_of_its_folder_and_nothing_is_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path / "hw.ipynb", notebook(SQUARE, RIGHT))
     with pytest.raises(InputError, match=r"an assignment has the name of its folder: give --out .../first"):
         import_assignment(path, "first", tmp_path / "second")
@@ -174,7 +174,7 @@ def test_an_assignment_is_called_as_its_folder_and_nothing_is_overwritten(tmp_pa
     assert [each.name for each in (tmp_path / "first").iterdir()] == ["mine"]
 
 
-def test_what_was_imported_is_loaded_again_as_any_assignment(tmp_path: Path) -> None:
+def test_an_imported_assignment_can_be_loaded_like_any_other(tmp_path: Path) -> None:
     imported(tmp_path, text("# Squares"), SQUARE, RIGHT)
     assignment: Assignment = load_assignment(tmp_path / "first")
     assert assignment.packages == ("torch", "numpy")

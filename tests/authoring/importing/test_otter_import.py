@@ -1,4 +1,4 @@
-"""What is taken of otter-grader's assignments, and what is not."""
+"""What is imported from otter-grader, and what is not."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def test_tests_may_stand_in_the_notebook_s_metadata(tmp_path: Path) -> None:
 def test_points_are_shared_as_otter_shares_them(
     tmp_path: Path, cases: list[Any], more: dict[str, Any], points: dict[str, float]
 ) -> None:
-    told = {"code": EXAMPLES, "hidden": False}
-    made = [{**told, "points": each[1]} if isinstance(each, tuple) else told for each in cases]
+    visible = {"code": EXAMPLES, "hidden": False}
+    made = [{**visible, "points": each[1]} if isinstance(each, tuple) else visible for each in cases]
     imported(tmp_path, specification(*made, **more))
     assert points_of(tmp_path) == pytest.approx(points)
 
 
-def test_a_case_that_does_not_say_so_is_hidden(tmp_path: Path) -> None:
+def test_a_case_is_hidden_by_default(tmp_path: Path) -> None:
     made = imported(tmp_path, specification({"code": EXAMPLES}, EXAMPLES))
     assert made.skipped == ("tests/q1.py: case 1 of q1, hidden; it keeps its points",)
 
@@ -119,7 +119,7 @@ def test_cases_do_not_see_what_others_bind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ("x = ", "tests/q1.py: it is not Python"),
         ("x = 1", "otter's tests have `test = ...`, or a name and @test_case functions; this has neither"),
@@ -133,8 +133,8 @@ def test_cases_do_not_see_what_others_bind(tmp_path: Path) -> None:
         (specification({"code": EXAMPLES, "points": 3}), "its cases have 3 points, and it has 2: make them agree"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, spec: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_errors_are_reported_with_their_location(tmp_path: Path, spec: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         imported(tmp_path, spec)
     assert not (tmp_path / "first").exists()
 
@@ -145,7 +145,7 @@ def test_nothing_of_a_test_file_is_run(tmp_path: Path) -> None:
     assert not touched.exists()
 
 
-def test_a_master_a_zip_that_is_none_and_nothing_are_told_apart(tmp_path: Path) -> None:
+def test_a_master_a_broken_zip_and_a_missing_file_are_distinguished(tmp_path: Path) -> None:
     master = written(tmp_path / "master.ipynb", notebook({**code("# BEGIN QUESTION\nname: q1"), "cell_type": "raw"}))
     with pytest.raises(InputError, match=r"it is a master: run `otter assign`"):
         import_assignment(master, "first", tmp_path / "first")

@@ -1,4 +1,4 @@
-"""How a test is translated, and which are refused because more than data and calls would have to cross."""
+"""How tests are translated, and which are refused because they need more than data and calls."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def test_names_of_the_notebook_are_the_student_s(code: str, names: tuple[str, ..
     assert (set(made.names), made.variables) == (set(names), variables)
 
 
-def test_an_import_is_made_again_and_brings_nothing_else() -> None:
+def test_imports_are_repeated_one_name_at_a_time() -> None:
     made = translate("assert math.isclose(square(2), np.pi) or Counter()")
     assert set(statements(made)[:3]) == {"import math", "import numpy as np", "from collections import Counter"}
     assert made.names == ("square",)
 
 
-def test_what_the_author_defined_before_comes_along() -> None:
+def test_earlier_definitions_of_the_author_are_copied() -> None:
     before = (
         "import numpy as np\nTOLERANCE = 1e-6\nwanted = [TOLERANCE]",
         "def near(a, b):\n    return abs(a - b) < TOLERANCE",
@@ -83,7 +83,7 @@ def test_what_the_author_defined_before_comes_along() -> None:
     assert statements(made)[:3] == ["TOLERANCE = 1e-06", "def near(a, b):", "    return abs(a - b) < TOLERANCE"]
 
 
-def test_what_the_author_made_of_the_student_s_work_is_the_student_s() -> None:
+def test_values_that_the_author_made_from_the_student_s_work_are_the_student_s() -> None:
     before = ("result = square(3)\ngrown = []\ngrown.append(1)\ncount = 0\ncount += 1",)
     made = translate("assert (result, grown, count) == (9, [1], 1)", *before)
     assert made.copied == ()
@@ -130,7 +130,7 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("%timeit square(2)", "is not plain Python"),
         ("assert square(", "is not plain Python"),
@@ -160,13 +160,13 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
         ("try:\n    square(2)\nexcept Wrong:\n    pass", "catches Wrong, an exception of the student"),
     ],
 )
-def test_what_does_not_cross_is_refused(code: str, said: str) -> None:
-    with pytest.raises(Untranslatable, match=said):
+def test_tests_that_cannot_cross_are_refused(code: str, message: str) -> None:
+    with pytest.raises(Untranslatable, match=message):
         translate(code)
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (">>> says(1)\n1", "may compare what says prints"),
         (">>> show(1)\n1", "it uses the name 'show'"),
@@ -174,13 +174,13 @@ def test_what_does_not_cross_is_refused(code: str, said: str) -> None:
         (">>> square(\n1", "is not plain Python"),
     ],
 )
-def test_a_session_that_does_not_cross_is_refused(code: str, said: str) -> None:
-    with pytest.raises(Untranslatable, match=said):
+def test_sessions_that_cannot_cross_are_refused(code: str, message: str) -> None:
+    with pytest.raises(Untranslatable, match=message):
         session(code)
 
 
 @pytest.mark.parametrize(
     "code", ["assert square(np.pi)", "np.random.seed(1)\nassert square(2)", "assert square(square)"]
 )
-def test_what_looks_alike_and_does_cross_is_not_refused(code: str) -> None:
+def test_similar_tests_that_can_cross_are_accepted(code: str) -> None:
     assert "square" in translate(code).names

@@ -1,4 +1,4 @@
-"""What the kernel leaves out of Jupyter's work changes nothing for a cell."""
+"""The shortcuts of the kernel change nothing for a cell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_cell_with_a_command_is_read_token_by_token(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["x = 7 % 2\nassert x != 2", "print(f'{1:%}')", "def f(x): return x"])
-def test_a_cell_without_a_command_is_not(cell: str) -> None:
+def test_a_cell_without_a_command_is_not_read_token_by_token(cell: str) -> None:
     assert not LIKE_A_MAGIC.search(cell)
 
 

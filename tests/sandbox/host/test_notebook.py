@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.support.hostile_cells import TRACKER_CLASS
 from tests.support.sandbox_runs import LIMITS, Ran, Run, fault_of
 
 
@@ -61,6 +62,7 @@ def test_a_notebook_that_kills_its_kernel_is_run_with_a_snapshot_of_each_definit
     assert processes(made) == 4  # one of them is the end
 
 
+@pytest.mark.slow
 def test_what_was_tried_takes_nothing_from_the_submission_s_time(run: Run) -> None:
     limits = dataclasses.replace(LIMITS, submission_seconds=3)
     made = run("def f(): return 1", "import time\ntime.sleep(100)", limits=limits, deferred_snapshots=True)
@@ -79,7 +81,7 @@ def test_what_was_tried_leaves_no_trace(run: Run) -> None:
 def test_without_the_tracker_s_line_all_is_run_again_and_ends(run: Run) -> None:
     silent = (
         "tracker = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')"
-        " and type(c.__self__).__name__ == 'DefinitionTracker')\ntracker._packets.socket.close()"
+        f" and type(c.__self__).__name__ == '{TRACKER_CLASS}')\ntracker._packets.socket.close()"
     )
     made = run("def f(): return 1", silent, "def f(): return 2", deferred_snapshots=True)
     assert made.statuses() == ["ok", "ok", "ok"]

@@ -204,6 +204,7 @@ def test_a_package_that_cannot_be_imported_is_listed_with_the_reason() -> None:
         assert warm.missing == {"no_such_package": "ModuleNotFoundError: No module named 'no_such_package'"}
 
 
+@pytest.mark.slow
 def test_a_warm_process_that_was_killed_is_a_clear_fault() -> None:
     with Zygote(()) as warm:
         assert warm.missing == {}
@@ -222,6 +223,7 @@ def test_a_warm_process_that_never_started_is_a_clear_fault() -> None:
             _ = warm.missing
 
 
+@pytest.mark.slow
 def test_sandboxes_end_with_the_warm_process() -> None:
     def gone(pid: int) -> bool:
         return not Path(f"/proc/{pid}").exists() or _state(pid) == "Z"
@@ -293,6 +295,7 @@ def _python(script: str, *before: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_variables_of_the_caller_are_not_seen_inside() -> None:
     script = """
     from grader.sandbox.host.sandbox import Zygote, ZygoteLine
@@ -313,6 +316,7 @@ def test_variables_of_the_caller_are_not_seen_inside() -> None:
     assert _python(script, GRADER_SECRET="swordfish", AWS_SECRET_ACCESS_KEY="swordfish") == "(0, True)\n"
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_has_all_layers_but_those_that_only_root_can_give() -> None:
     script = """
     from dataclasses import replace

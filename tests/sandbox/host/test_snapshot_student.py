@@ -276,6 +276,7 @@ def test_answers_of_the_wrong_form_are_malformed(run: Any, operation: str) -> No
     from grader.sandbox.guest import snapshot
     answers = iter([{", ".join(answers)}])
     def forged(self, request): return self._objects.pack(next(answers))
+    assert hasattr(snapshot._TestProcess, "_do_{operation}")
     snapshot._TestProcess._do_{operation} = forged
     def f(X): return X
     """
@@ -292,6 +293,7 @@ def test_a_forged_sketch_is_whatever_it_says_and_is_asked_like_anything_else(run
     handles = encoding.Handle(10**6, "module", "Net"), encoding.Handle(0, "module", "Net")
     answers = iter([5, "text", None, (1, 2), {"a": 1}, *handles])
     def forged(self, request): return next(answers)
+    assert hasattr(snapshot._TestProcess, "_do_sketch")
     snapshot._TestProcess._do_sketch = forged
     def f(X): return X
     """

@@ -1,4 +1,4 @@
-"""Notebooks as they were run are sent to whoever may see the report, and when they may."""
+"""Executed notebooks are sent to those who may see the report, once they may."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def executed(text: str) -> ExecutedNotebook:
 
 @pytest.fixture
 def own(api: Api) -> str:
-    """A submission of kim's that was graded."""
+    """A graded submission of kim."""
     submission: str = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
     finish_job(api.store, lease, report(lease), [executed("<script> 가")])

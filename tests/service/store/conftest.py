@@ -1,4 +1,4 @@
-"""One store for each test, on SQLite and on PostgreSQL: what is said of the store holds on both."""
+"""One store for each test, on SQLite and on PostgreSQL: every test runs on both."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.store_content import token
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """A server for all tests of this process."""
+    """A PostgreSQL server for all tests of this process."""
     with server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql: Server) -> str:
-    """The URL of a database with all tables, which tests use one after the other."""
+    """The URL of a database with all tables, used by one test after the other."""
     url = postgresql.create()
     migrate(Settings(database=url))
     return url
@@ -35,7 +35,7 @@ def migrated_postgresql(postgresql: Server) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which database it is."""
+    """The kind of database."""
     name: str = request.param
     return name
 
@@ -68,7 +68,7 @@ def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Setti
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    """A store in which there is nothing yet."""
+    """An empty store."""
     opened = Store.open(settings)
     yield opened
     opened.close()
@@ -76,5 +76,5 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture
 def instructor(store: Store) -> Token:
-    """Who hands in."""
+    """The token of the submitter."""
     return token(store, "Kim's class")

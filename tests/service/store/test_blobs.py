@@ -1,4 +1,4 @@
-"""Blobs come back as they were put, or not at all."""
+"""Blobs come back unchanged or not at all."""
 
 from __future__ import annotations
 

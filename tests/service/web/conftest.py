@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, expect, sync_pl
 
 from tests.support.web_pages import Class, Visitor, taught
 
-# An assignment is run by the grader's own pytest, inside a grading.
+# Assignments are run by the grader's own pytest, inside a job.
 
 SECONDS = 30  # after which a test gives up; nothing is decided by how long it takes
 CHROMIUM = "/usr/bin/chromium"  # Debian's; nothing is downloaded
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Open a browser of somebody's own before a site."""
+    """Open a new browser on a site."""
     contexts: list[BrowserContext] = []
 
     def opened(url: str, **options: object) -> Visitor:

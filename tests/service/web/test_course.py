@@ -71,7 +71,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
 
     # What was written is marked.
     page.get_by_role("link", name="Marking").click()
-    page.get_by_role("link", name="Mark the next").click()
+    page.get_by_role("link", name="Mark next answer").click()
     expect(page.get_by_text("제곱은 곱셈이다.")).to_be_visible()
     page.wait_for_load_state()  # of the script that hears keys
     page.keyboard.press("2")
@@ -90,7 +90,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     expect(own.get_by_text("0 of 6 points", exact=True)).to_be_visible()
     assert "좋다" not in own.content()
     assert "test_square" not in own.content()
-    page.get_by_role("link", name="To publishing").click()
+    page.get_by_role("link", name="Review and publish").click()
     expect(page.get_by_role("row", name="kim")).to_have_text("kim02+2")
     page.get_by_role("button", name="Publish 2 submissions").click()
     expect(page.get_by_text("There is nothing to publish")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The page of a notebook shows it as it ran, and whatever it showed, nothing of it runs."""
+"""The page of a notebook shows the executed notebook, and nothing of its outputs runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FORGED: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class in which one student's notebook showed text and a picture, and another's what would run."""
+    """A class in which one notebook displayed text and an image, and another one active content."""
     with taught(migrated, tmp_path_factory.mktemp("executed")) as made:
         store = made.api.store
         token = find_token(store, made.secret("staff"))

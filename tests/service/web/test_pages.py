@@ -1,4 +1,4 @@
-"""The pages as people meet them: readable by everyone, at any width, in Korean, and inert whatever students write."""
+"""The pages in a browser: accessible, at any width, in Korean, and inert whatever students write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.web_pages import TITLE, Class, Visitor, as_written, taught
 
 pytestmark = pytest.mark.slow
 
-STRANGER = "http://127.0.0.1:9"  # nobody listens there; whoever asks is noticed
+STRANGER = "http://127.0.0.1:9"  # no server listens there; requests to it are noticed
 NARROW = {"width": 320, "height": 800}  # 1,280 pixels at 400 %
 
 
@@ -87,7 +87,7 @@ def test_korean_is_whole_and_a_title_is_text(course: Class, visit: Callable[...,
     assert page.title() == f"{TITLE} · Grader"
 
 
-def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
+def test_submissions_are_searched_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
     page = visit(course.url).sign_in(course.secret("staff"), f"/batches/{course.batch}")
     page.get_by_label("Name").fill("E")
     page.keyboard.press("Enter")
@@ -95,7 +95,7 @@ def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable
     assert page.get_by_role("rowheader").all_inner_texts() == ["lee"]
     page.get_by_label("State").select_option("failed")
     page.get_by_role("button", name="Filter").click()
-    page.get_by_role("link", name="show all").click()
+    page.get_by_role("link", name="Show all").click()
     assert page.get_by_role("rowheader").all_inner_texts() == ["kim", "lee", "park"]
 
 
@@ -156,7 +156,7 @@ def test_a_class_is_dropped_onto_the_page(own_course: Class, visit: Callable[...
     page.get_by_role("button", name="Hand in").click()
     expect(page.get_by_role("heading", name="Accepted")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="notes.txt")).to_be_visible()
-    page.get_by_role("link", name="Go on").click()
+    page.get_by_role("link", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("가을")
 
 
@@ -212,7 +212,7 @@ def test_a_submission_shows_what_the_report_does(rich_course: Class, visit: Call
 
 @pytest.fixture(scope="module")
 def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class whose reports have all that a report can show."""
+    """A class whose reports use every feature of a report."""
 
     def made(lease: Lease) -> Report:
         plain = as_written(lease)
@@ -225,7 +225,7 @@ def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class of one that writes into everything it can what would run in a page that is not careful."""
+    """A class of one student who writes active content into every field."""
     text = hostile(STRANGER)
     cells: list[dict[str, object]] = [
         {"cell_type": kind, "source": text, "metadata": {}} for kind in ("markdown", "code", "raw")

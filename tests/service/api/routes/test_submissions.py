@@ -1,4 +1,4 @@
-"""Reports are sent in the format that was asked for, and only what is published."""
+"""Reports are sent in the requested format, and only if they are published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: in order, and none is missed by who goes on after the last."""
+"""Events: in order, and none is missed when resuming after the last one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accepting: a batch is there whole, once, or not at all."""
+"""Accepting a batch: completely and once, or not at all."""
 
 from __future__ import annotations
 

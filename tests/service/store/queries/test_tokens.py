@@ -23,7 +23,7 @@ def test_a_token_is_found_by_its_secret_and_by_nothing_else(store: Store) -> Non
 
 def test_no_column_holds_the_secret(store: Store) -> None:
     secret = create_token(store, "CI", Role.CI)
-    with store.reading() as session:
+    with store.read_session() as session:
         row = session.execute(select(TokenRow.__table__)).one()
     assert all(secret not in str(value) and secret.removeprefix("grader_") not in str(value) for value in row)
 

@@ -1,4 +1,4 @@
-"""The names that others may import; a change here is a change of what they rely on."""
+"""The names that others import. A change here is a change of what they rely on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ EXPORTS = {
         "run",
         "small_sizes",
     ],
-    grader.render: ["render_html", "render_terminal", "report_body"],
+    grader.render: ["render_body", "render_html", "render_terminal"],
     grader.sandbox.host.sandbox: ["Sandbox", "Zygote", "ZygoteLine"],
     grader.student: [
         "Definition",

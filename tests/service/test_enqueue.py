@@ -1,4 +1,4 @@
-"""Messages for what waits: sent, or due again at once where the broker is down."""
+"""Messages for waiting jobs are sent, or due again at once if the broker is down."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def test_what_a_broker_that_is_down_did_not_take_is_sent_as_soon_as_it_is_back(t
     with Service(tmp_path, republish_seconds=1000) as service:
         batch = service.accept(notebooks(3))
         service.redis.kill()
-        assert service.dispatch() == 0
+        assert service.enqueue() == 0
         service.redis.start()
-        assert service.dispatch() == 3
-        assert service.dispatch() == 0
+        assert service.enqueue() == 3
+        assert service.enqueue() == 0
         assert set(service.states(batch).values()) == {State.WAITING}
