@@ -95,7 +95,7 @@ class VGG(nn.Module):
 
 
 class Residual(nn.Module):
-    """The shortcut gets its convolution where it needs one: nobody has to ask for it."""
+    """The shortcut gets a convolution if it needs one, without an argument that asks for it."""
 
     def __init__(self, in_channels, out_channels, stride=1):
         super().__init__()
