@@ -9,15 +9,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.notebooks import notebook_bytes
 from tests.support.paths import EXAMPLE, ROOT
 
 IN_THE_WHEEL = ("grader", "pyproject.toml", "README.md", "LICENSE")
@@ -49,9 +51,11 @@ def names(wheel: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel: Path) -> Iterator[Path]:
     """The `bin` folder of an environment with the wheel in it, which borrows every dependency from this one."""
-    environment = tmp_path_factory.mktemp("environment")
+    # Not in /tmp: the sandbox has a /tmp of its own, and would show nothing of the environment.
+    environment = Path(tempfile.mkdtemp(prefix="environment-", dir="/var/tmp"))
+    environment.chmod(0o755)
     run([sys.executable, "-m", "venv", "--without-pip", str(environment)], environment)
     (site,) = environment.glob("lib/python*/site-packages")
     # As a path alone: the .pth files there, which make this checkout importable, are not read.
@@ -72,7 +76,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         environment,
     )
-    return environment / "bin"
+    yield environment / "bin"
+    shutil.rmtree(environment)
 
 
 def run(
@@ -133,6 +138,25 @@ def test_what_is_installed_grades_with_the_folder_of_an_assignment(installed: Pa
     assert "corr2d.values" in by_name.stdout
     missing = run([*check, "--item", "corr2d.values"], work, code=2)
     assert "set GRADER_ASSIGNMENT_PATH" in missing.stderr
+
+
+@pytest.mark.slow
+def test_students_see_nothing_of_an_installed_grader(installed: Path, tmp_path: Path) -> None:
+    (site,) = installed.parent.glob("lib/python*/site-packages")
+    look = f"""
+        import os, sys
+        site = {str(site)!r}
+        try:
+            files = os.listdir(f"{{site}}/grader")
+        except OSError as error:
+            files = type(error).__name__
+        print(site in sys.path, files)
+    """
+    (tmp_path / "look.ipynb").write_bytes(notebook_bytes(look))
+    check = [str(installed / "grader"), "check", "look.ipynb", "--assignment", str(ROOT / "rubrics" / "hw2")]
+    run([*check, "--training", "none", "--executed", "ran"], tmp_path, code=1)
+    (cell,) = json.loads((tmp_path / "ran" / "look.ipynb").read_text("utf-8"))["cells"]
+    assert "".join(cell["outputs"][0]["text"]) in ("True []\n", "True PermissionError\n")
 
 
 FAKE_PYTHON = """#!/bin/sh

@@ -28,6 +28,7 @@ __all__ = ["adapt_limits", "grade", "load"]
 
 # Debian's packages of data sets. Training data is kept out of the sandbox.
 _DATA_SETS = Path("/usr/share/datasets")
+_OURSELVES = Path(__file__).resolve().parents[1]  # in site-packages, which students can read, if it is installed there
 _SHOWN = Path("/datasets")
 _TRAININGS = 4  # in a notebook
 
@@ -165,6 +166,7 @@ def _find_hidden(assignment: Assignment) -> list[Path]:
     return [
         assignment.folder,
         *list_assignment_folders(),
+        _OURSELVES,
         _DATA_SETS,
         *([assignment.reference] if assignment.reference else []),
     ]

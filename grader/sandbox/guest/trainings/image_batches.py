@@ -31,7 +31,7 @@ _MAX_DEPTH = 3  # a Subset of a ConcatDataset of a data set
 class WholeBatch:
     """A transform of single images as operations on a batch: resize to `size` (height, width), to floats, normalise.
 
-    `size` is None if the images keep theirs.
+    `size` is None if the images keep their size.
     """
 
     size: tuple[int, int] | None
