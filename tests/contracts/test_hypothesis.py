@@ -32,7 +32,12 @@ def test_local_constants_are_read_by_the_function_that_is_replaced(
     calls: list[int] = []
     original = getattr(providers, "_get_local_constants", None)
     assert callable(original), f"{HYPOTHESIS} has no _get_local_constants"
-    monkeypatch.setattr(providers, "_get_local_constants", lambda: calls.append(1) or original())
+
+    def count() -> Any:
+        calls.append(1)
+        return original()
+
+    monkeypatch.setattr(providers, "_get_local_constants", count)
     numbers = st.lists(st.integers(), min_size=100, max_size=100)  # one in twenty is a constant
     with pytest.raises(NoSuchExample):
         find(numbers, lambda _: False, settings=settings(database=None, max_examples=10), random=random.Random(0))
