@@ -1,38 +1,41 @@
 # syntax=docker/dockerfile:1
 # One image for the API, for the workers and for `grader database upgrade`; docker-compose.yml says which is which.
-# The Debian release is named because it is the one that the tests run on.
+# The Debian release is the one that the tests run on.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
-# Keep in step with pyproject.toml (tests/deploy/test_deployment.py compares them).
+# For TORCH_INDEX_URL only; tests/deploy/test_deployment.py compares them with pyproject.toml.
 ARG TORCH=2.14.1
 ARG TORCHVISION=0.29.1
-ARG D2L=1.0.3
-# Empty: pip's own index, whose torch runs on CPUs and on CUDA. It is the build that thresholds were calibrated with and
-# that developers and CI have, so CPU and GPU workers share it. Where no GPU will ever be, PyTorch's index of CPU builds
-# makes the image several GB smaller:
+# Empty: PyTorch as in requirements/torch.txt, which runs on CPUs and on CUDA. It is the build that thresholds were
+# calibrated with and that developers and CI have, so CPU and GPU workers share it. If there will never be a GPU,
+# PyTorch's index of CPU builds makes the image several GB smaller; those files have other hashes, so none are checked:
 #     docker compose build --build-arg TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ARG TORCH_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-# Its own layer: it is the big one, and changes least.
-# hadolint ignore=DL3013
-RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} "torch==$TORCH" "torchvision==$TORCHVISION"
 WORKDIR /opt/grader
-COPY pyproject.toml ./
+# A layer of its own: it is by far the largest and changes least.
+COPY requirements/torch.txt requirements/
+# hadolint ignore=DL3013
+RUN if [ -n "$TORCH_INDEX_URL" ]; then \
+        pip install --index-url "$TORCH_INDEX_URL" "torch==$TORCH" "torchvision==$TORCHVISION"; \
+    else \
+        pip install --no-deps --require-hashes --requirement requirements/torch.txt; \
+    fi
+# d2l pins an old stack; what it imports is in the extra `course`, which server.txt holds.
+COPY requirements/server.txt requirements/d2l.txt requirements/
+RUN pip install --no-deps --require-hashes --requirement requirements/server.txt --requirement requirements/d2l.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY grader grader
 COPY reference reference
 COPY rubrics rubrics
-# Editable, as everywhere else: rubrics then lie outside Python's own folders, which the sandbox shows to students.
-# d2l pins an old stack beside which pip refuses to install, so it comes without its dependencies (see the Makefile).
-# hadolint ignore=DL3013
-RUN pip install --editable '.[course,service,s3]' \
-    && pip install --no-deps "d2l==$D2L" \
-    && python -m compileall -q grader reference rubrics
+# Editable, so that the sandbox, which shows Python's own folders to students, does not show the grader.
+RUN pip install --no-deps --no-build-isolation --editable . && python -m compileall -q grader reference rubrics
 
 FROM ${BASE}
-# libseccomp2: the sandbox's filter of system calls. dataset-fashion-mnist: what trainings are on; workers need no network.
+# libseccomp2: the sandbox's system-call filter. dataset-fashion-mnist: data for trainings; workers need no network.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libseccomp2 dataset-fashion-mnist \
@@ -41,7 +44,7 @@ RUN apt-get update \
     # A new named volume takes its owner from here.
     && install --directory --owner=grader --group=grader --mode=0700 \
         /var/lib/grader /var/lib/grader/blobs /var/lib/grader/uploads \
-    # The sandbox shows a folder of it to students, who are others.
+    # The sandbox shows a folder of it to students, who run as another user.
     && install --directory --owner=grader --group=grader --mode=0755 /var/cache/grader
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /opt/grader /opt/grader

@@ -1,11 +1,17 @@
-# make grade: set everything up, grade an example submission, print the report and where it lies
+# make grade: set everything up, grade an example submission, print the report and its path
 # make test:  set everything up, run every check and every test
-PYTHON ?= $(shell scripts/find-python)
+#
+# Set-up downloads PyTorch with CUDA; `make TORCH=cpu ...` takes the build for CPUs. PYTHON=... names an interpreter.
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A process gets neighbouring tests, so that it makes the fixtures of few modules, and takes over what others have left.
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist worksteal
 
-.PHONY: grade test quick bench readme format clean
+# Compiled tests are kept: to rewrite their assertions takes each process ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: grade test quick prose bench readme picture format lock clean
 
 grade: $(READY)
 	@mkdir -p reports
@@ -18,31 +24,36 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 3
+	$(PYTEST)
 
-# What developers run while they work.
+# What developers run while they work: something of every room in under three minutes.
 quick: $(READY)
-	$(BIN)/pytest --numprocesses 3 -m "not slow"
+	$(PYTEST) -m "not slow"
+
+# Spelling, and the words of scripts/prose-words.txt; part of `make test` (tests/test_prose.py).
+prose: $(READY)
+	$(BIN)/codespell README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs grader rubrics reference
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# After a change of the rubric or of the report: README.md shows what the example gets.
-readme: $(READY)
-	$(BIN)/python scripts/refresh-readme
+# After a change of the rubric or of the report: what docs/report.md shows, and the picture in README.md.
+readme: $(READY) picture
+	$(BIN)/python scripts/refresh-report
+
+picture: grade
+	$(BIN)/python scripts/take-picture reports/hw2.html docs/report.png
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# One environment for grading, tests and the students' packages. d2l 1.0.3 pins an old stack beside which pip refuses
-# to install, so it comes without its dependencies; what it imports is in the extra `course`.
-$(READY): pyproject.toml Makefile scripts/find-python
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[course,service,test]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps d2l==1.0.3
-	@scripts/system-packages libseccomp.so.2=libseccomp2 /usr/share/datasets/fashion-mnist=dataset-fashion-mnist
+# The versions that everybody gets, with their hashes: after a change of dependencies in pyproject.toml.
+lock:
+	scripts/lock
+
+$(READY): pyproject.toml $(wildcard requirements/*.txt) scripts/find-python scripts/set-up
+	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" scripts/set-up $(VENV)
 	@touch $(READY)
 
 clean:

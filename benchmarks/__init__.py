@@ -1,1 +1,1 @@
-"""What is timed, and how to time it again: `make bench`."""
+"""Timings of the grader and of other graders: `make bench`."""

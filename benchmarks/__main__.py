@@ -4,8 +4,8 @@
 
 Parts: graders (this grader, otter-grader, nbgrader, a fresh kernel), floors, memory, sandboxes, cold_start, flat. Each
 grader must give every submission full marks, or the run ends with an error. Results are printed, and written to
-benchmarks/results/DATE-MACHINE.json and .md; with --only, the other parts of today's file stay as they are. Nothing is
-decided by these figures; they are for reading.
+benchmarks/results/DATE-MACHINE.json and .md; with --only, the other parts of today's file stay as they are. No test
+depends on these figures.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHARED = ["torch", "torchvision", "d2l", "numpy", "nbclient", "ipykernel"]
 
 
 def main() -> None:
-    """Run parts, print and keep what they found."""
+    """Run the chosen parts, print their results and save them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given several times")
     parser.add_argument("--long", action="store_true", help="a class of 1,000 as well")
@@ -72,13 +72,13 @@ def graders(_: bool) -> dict[str, Any]:
     """Grade classes with every grader."""
     found = [timed(Ours(), CHAPTER_7, SIZES, say), timed(Ours(), DEFINITIONS, SIZES[1:], say)]
     found += [timed(Otter(), CHAPTER_7, SIZES, say), timed(Nbgrader(), CHAPTER_7, SIZES, say)]
-    # Not 1: that would start one process only, and the second's start would be taken for a submission's cost.
+    # Not 1: that would start only one process, and the start of the second would count as a submission's cost.
     found.append(timed(FreshKernel(), CHAPTER_7, (2, 10), say))
     return {"batches": [asdict(batch) for batch in found]}
 
 
 def floors(_: bool) -> dict[str, Any]:
-    """Exec the cells of both notebooks, without anything around them."""
+    """Run the cells of both notebooks with exec and nothing else."""
     found = {}
     for name in (CHAPTER_7, DEFINITIONS):
         command = [sys.executable, "-m", "benchmarks.floor", str(path_of(name)), str(_RUNS)]
@@ -93,7 +93,7 @@ def floors(_: bool) -> dict[str, Any]:
 
 
 def memory(_: bool) -> dict[str, float]:
-    """Grade a small class while somebody looks at the memory."""
+    """Grade a small class while its memory is sampled."""
     found = {
         f"{grader.name}, two at once": most_memory(grader, CHAPTER_7, 4, say)
         for grader in (Ours(), Otter(), Nbgrader(), FreshKernel())
@@ -102,13 +102,13 @@ def memory(_: bool) -> dict[str, float]:
 
 
 def sandboxes(_: bool) -> dict[str, Any]:
-    """Keep sandboxes alive, and ask new ones for a first answer."""
+    """Measure the memory of live sandboxes and the time to a new one's first answer."""
     sizes = {name: memory_of_sandboxes(name, (1, 2, 4), say) for name in (CHAPTER_7, DEFINITIONS)}
     return {"memory": sizes, "first answer": first_answers(_RUNS)}
 
 
 def cold_start(_: bool) -> dict[str, Any]:
-    """Start `grader check` from nothing."""
+    """Time a cold start of `grader check`."""
     return {name: asdict(usage) for name, usage in cold_starts(CHAPTER_7, 3, say).items()}
 
 
@@ -129,7 +129,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
 
 
 def machine() -> dict[str, str]:
-    """Return where and with what this runs."""
+    """Describe this machine and the versions in use."""
     processor = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     shared = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _SHARED)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
@@ -146,7 +146,7 @@ def machine() -> dict[str, str]:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print progress."""
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 

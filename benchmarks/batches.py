@@ -1,4 +1,4 @@
-"""Classes of several sizes, each graded from the start of the commands to their end."""
+"""Grade classes of several sizes, timed from the start of the commands to their end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Batch", "most_memory", "timed"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one grader took for classes of several sizes, the two largest with as many processes."""
+    """The cost of classes of several sizes for one grader; the two largest run with the same number of processes."""
 
     grader: str
     notebook: str
@@ -28,7 +28,7 @@ class Batch:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of one more submission: the two largest classes without what both took to start."""
+        """CPU seconds of one more submission: the two largest classes without the cost of their start."""
         return self._of_one_more(lambda usage: usage.cpu)
 
     @property
@@ -48,7 +48,7 @@ class Batch:
 
     @property
     def a_minute(self) -> float:
-        """Submissions of the largest class a minute, the start counted."""
+        """Submissions of the largest class a minute, including the start."""
         return 60 * self.largest / self.usages[self.largest].wall
 
     @property
@@ -62,7 +62,7 @@ class Batch:
 
 
 def timed(grader: Grader, notebook: str, sizes: Sequence[int], say: Callable[[str], None]) -> Batch:
-    """Grade a class of each size, and make sure that every submission got what it deserves."""
+    """Grade a class of each size and require full marks for every submission."""
     usages = {}
     for size in sizes:
         usages[size] = usage = _graded(grader, notebook, size, look_at_memory=False)
@@ -71,7 +71,7 @@ def timed(grader: Grader, notebook: str, sizes: Sequence[int], say: Callable[[st
 
 
 def most_memory(grader: Grader, notebook: str, size: int, say: Callable[[str], None]) -> float:
-    """Grade a class and return the most memory that was seen, in MiB."""
+    """Grade a class and return its peak memory in MiB."""
     usage = _graded(grader, notebook, size, look_at_memory=True)
     say(f"{grader.name}, {notebook}: at most {usage.memory:.0f} MiB")
     return usage.memory

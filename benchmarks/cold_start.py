@@ -1,4 +1,4 @@
-"""`grader check` from nothing, beside a Python that imports what no check can do without."""
+"""A cold start of `grader check`, beside a Python process that only imports what every check needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FAILS_ITEMS = 'status=0; "$@" || status=$?; test $status -le 1'
 
 
 def cold_starts(notebook: str, runs: int, say: Callable[[str], None]) -> dict[str, Usage]:
-    """Return the medians of so many runs in turn, after one of each that is not counted."""
+    """Return the medians of `runs` alternating runs, after one of each that is not counted."""
     grader = str(Path(sys.executable).parent / "grader")
     checked = [grader, "check", str(path_of(notebook)), "--training", "none"]
     commands = {

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.kills import graded_calmly, graded_under_kills
+from tests.support.random_kills import graded_calmly, graded_under_kills
 from tests.support.running_service import Service, notebooks
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--database", default="", help="an empty one; without, an SQLite file of its own")
     given = parser.parse_args()
     changed = {"database": given.database} if given.database else {}
-    # More attempts than kills: that chance hits one submission three times is no fault of the service's.
+    # More attempts than kills: if chance hits one submission three times, that is not the service's fault.
     attempts = given.kills + 3
     with (
         tempfile.TemporaryDirectory(prefix="grader-faults-") as folder,

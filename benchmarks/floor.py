@@ -1,7 +1,7 @@
 """The floors: `python -m benchmarks.floor NOTEBOOK RUNS PACKAGE ...` prints CPU and wall seconds of each run as JSON.
 
-`warm` is a notebook's cells exec'd in one warm process with one tensor thread; `forked` is the same in a fork of that
-process, and after each cell that answers a question the check of it. Neither isolates anything, nor survives a loop.
+`warm` runs a notebook's cells with exec in one warm process with one tensor thread. `forked` does the same in a fork of
+that process, and checks each answer after its cell. Neither isolates anything or survives an endless loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Seconds = dict[str, float]
 
 
 def main(path: Path, runs: int, packages: list[str]) -> None:
-    """Print what each run took."""
+    """Print the seconds of each run."""
     os.environ["MPLBACKEND"] = "agg"
     for package in packages:
         importlib.import_module(package)
@@ -38,7 +38,7 @@ def main(path: Path, runs: int, packages: list[str]) -> None:
 
 
 def compiled(path: Path, *, checked: bool) -> list[CodeType]:
-    """Return the code of a notebook's cells, on request with the check of each answer behind it."""
+    """Return the code of a notebook's cells; if `checked`, each answer is followed by its check."""
     found = []
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
         if cell["cell_type"] == "code":
@@ -49,7 +49,7 @@ def compiled(path: Path, *, checked: bool) -> list[CodeType]:
 
 
 def run(cells: list[CodeType]) -> None:
-    """Exec cells in a new namespace."""
+    """Run cells in a new namespace."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()):
         for cell in cells:

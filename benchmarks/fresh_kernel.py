@@ -1,4 +1,4 @@
-"""Notebooks through a fresh kernel each, and nothing else: `python -m benchmarks.fresh_kernel NOTEBOOK ...`."""
+"""Run each notebook in a fresh kernel and do nothing else: `python -m benchmarks.fresh_kernel NOTEBOOK ...`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["FreshKernel"]
 
 
 class FreshKernel:
-    """nbclient alone, in two processes that each run half a class; it judges nothing."""
+    """nbclient alone, in two processes that each run half a class. Nothing is judged."""
 
     name = "fresh kernel"
 
     def commands(self, notebook: str, size: int, folder: Path) -> list[list[str]]:
-        """Write a notebook a student."""
+        """Write a notebook for each student."""
         paths = []
         for student, content in a_class(notebook, size).items():
             paths.append(folder / f"{student}.ipynb")
@@ -28,13 +28,13 @@ class FreshKernel:
         return [[*loop, *map(str, half)] for half in (paths[0::2], paths[1::2]) if half]
 
     def require_full_marks(self, notebook: str, size: int, folder: Path) -> None:
-        """Count what the processes marked as run."""
+        """Count the notebooks that the processes marked as run."""
         ran = len(list(folder.glob("*.ran")))
         assert ran == size, f"{ran} notebooks of {size} ran to their end"
 
 
 def run(path: Path) -> None:
-    """Run the cells of a notebook; the kernel is ended at once."""
+    """Run the cells of a notebook and kill the kernel."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, kernel_name="python3", shutdown_kernel="immediate").execute()
     path.with_suffix(".ran").touch()

@@ -1,4 +1,4 @@
-"""What commands cost: seconds, CPU of everything that they start, and memory."""
+"""The cost of commands: seconds, CPU of everything that they start, and memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN_LOG = 3000  # characters
 
 @dataclass(frozen=True)
 class Usage:
-    """What commands took together; `memory` is the most that was seen, in MiB, 0 where nobody looked."""
+    """The total cost of some commands; `memory` is the peak in MiB, or 0 if it was not sampled."""
 
     wall: float
     cpu: float
@@ -34,10 +34,10 @@ class Usage:
 
 
 def measured(commands: Sequence[Sequence[str]], *, at_once: int = 2, look_at_memory: bool = False) -> Usage:
-    """Run commands, so many at once, and return what they took.
+    """Run commands, `at_once` of them at a time, and return their cost.
 
-    Memory is looked at on request, because looking takes the processors from what is timed. CPU is that of commands and
-    of all that they waited for, sandboxes and kernels included: a cpuacct control group counts the same.
+    Memory is sampled on request only, because sampling takes CPU from what is timed. CPU is that of the commands and of
+    all processes that they waited for, including sandboxes and kernels: a cpuacct control group counts the same.
 
     Raises:
         RuntimeError: a command failed.
@@ -60,7 +60,7 @@ def measured(commands: Sequence[Sequence[str]], *, at_once: int = 2, look_at_mem
 
 
 def proportional_memory(processes: set[int]) -> float:
-    """Return the MiB of these processes, what several share divided between them (PSS)."""
+    """Return the MiB of these processes; shared pages are divided among them (PSS)."""
     kibibytes = 0
     for process in processes:
         with contextlib.suppress(OSError):  # it ended meanwhile

@@ -1,4 +1,4 @@
-"""What further sandboxes of one warm process take in memory, and how soon a kernel in one answers."""
+"""The memory of further sandboxes of one warm process, and the time until a kernel in one answers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SECONDS = 120
 
 
 def memory_of_sandboxes(notebook: str, counts: Sequence[int], say: Callable[[str], None]) -> dict[int, float]:
-    """Return the MiB of a warm process and of so many sandboxes in which a notebook has run, with its snapshots."""
+    """Return for each of `counts` the MiB of a warm process and that many sandboxes with a notebook's snapshots."""
     assignment, found = find_assignment("hw2"), {}
     (cells,) = read_submission([path_of(notebook)]).notebooks
     with Zygote(assignment.packages) as zygote, ExitStack() as opened:
         with zygote.sandbox(assignment.limits):
-            pass  # while the first one lives, the warm process gathers its memory in large pages, and has it twice
+            pass  # while it lives, the warm process collects its memory in large pages and holds it twice
         zygote.cpu_seconds()  # answered when that is done
         for count in range(1, max(counts) + 1):
             opened.enter_context(_having_run(zygote, assignment, cells, assignment.names))
@@ -38,7 +38,7 @@ def memory_of_sandboxes(notebook: str, counts: Sequence[int], say: Callable[[str
 
 
 def first_answers(runs: int) -> float:
-    """Return the median seconds from asking for a sandbox until a kernel in it has run a cell and all is gone."""
+    """Return the median seconds from opening a sandbox until a kernel in it has run a cell and has ended."""
     assignment, times = find_assignment("hw2"), []
     one_cell = Notebook("one.ipynb", "", (Cell(0, "code", "1 + 1"),), {})
     with Zygote(assignment.packages) as zygote:
@@ -53,9 +53,8 @@ def first_answers(runs: int) -> float:
 def _having_run(zygote: Zygote, assignment: Assignment, notebook: Notebook, names: Sequence[str]) -> Iterator[None]:
     with zygote.sandbox(assignment.limits) as sandbox, closing(Execution()) as execution:
         deadline = time.monotonic() + _SECONDS
-        run_notebook(
-            sandbox, notebook, RunOptions(tuple(names), 0, moments=True), assignment.limits, deadline, execution
-        )
+        options = RunOptions(tuple(names), 0, deferred_snapshots=True)
+        run_notebook(sandbox, notebook, options, assignment.limits, deadline, execution)
         wrong = [cell for cell in execution.cells.values() if cell.status != "ok"]
         assert not wrong, f"cells of {notebook.name} went wrong: {wrong}"
         yield

@@ -15,7 +15,7 @@ Row = Sequence[object]
 
 
 def markdown(results: Results) -> str:
-    """Return everything that was measured; parts that were not run are left out."""
+    """Return all measurements; parts that were not run are left out."""
     machine, parts = results["machine"], results["parts"]
     head = [f"{name}: {value}" for name, value in machine.items()]
     sections = ["# Benchmarks", "\n".join(f"- {line}" for line in head), _aims(parts), _batches(parts), _floors(parts)]
@@ -24,7 +24,7 @@ def markdown(results: Results) -> str:
 
 
 def batches_of(part: Mapping[str, Any]) -> list[Batch]:
-    """Return the batches of a part as they were before they became JSON."""
+    """Read the batches of a part from JSON."""
     return [
         Batch(each["grader"], each["notebook"], {int(size): Usage(**usage) for size, usage in each["usages"].items()})
         for each in part["batches"]
@@ -32,7 +32,7 @@ def batches_of(part: Mapping[str, Any]) -> list[Batch]:
 
 
 def aims(parts: Mapping[str, Any]) -> list[tuple[str, float, float, bool]]:
-    """Return what was aimed at: in words, what was found, the bound, and whether more is better."""
+    """Return the targets: a description, the result, the bound, and whether more is better."""
     found: list[tuple[str, float, float, bool]] = []
     batches = batches_of(parts["graders"]) if "graders" in parts else []
     ours = [batch for batch in batches if batch.grader == "this grader"]

@@ -1,11 +1,11 @@
-"""How many submissions a minute `grader batch` grades, against processes that do nothing but grade.
+"""Compare the rate of `grader batch` with processes that only grade.
 
     python -m benchmarks.throughput [FOLDER] [--submissions 40] [--jobs 2]
 
-The notebooks of a folder, each time with another comment in its last cell so that none is like another, are graded with
-nothing trained: once by `grade_batch`, which writes reports, pages, journal, gradebook and summary; once by a worker of
-so many processes, with Redis and a database of its own; once by as many processes that call grade() in a loop on their
-share. All start cold, and times are shown with and without the start. Nothing is decided by these figures.
+The notebooks of a folder are graded without trainings, each time with another comment in the last cell so that no two
+are equal: by `grade_batch`, which writes reports, pages, journal, gradebook and summary; by a worker of `--jobs`
+processes, with its own Redis and database; and by as many processes that call grade() in a loop. All start cold, and
+times are shown with and without the start. No test depends on these figures.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def told(submissions: int, seconds: tuple[float, float]) -> str:
 
 
 def distinct(notebooks: list[Path], count: int) -> list[CollectedSubmission]:
-    """Return so many submissions of these notebooks in turn, no two of the same bytes."""
+    """Return `count` submissions of these notebooks in turn, no two with the same bytes."""
     found = []
     for number in range(count):
         path = notebooks[number % len(notebooks)]
@@ -70,13 +70,13 @@ def distinct(notebooks: list[Path], count: int) -> list[CollectedSubmission]:
 
 
 class Clock:
-    """Notes when the first submission is run, which is when the processes are warm."""
+    """Notes when the first submission runs, which is when the processes are warm."""
 
     def __init__(self) -> None:
         self.warm = 0.0
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
-        """Hear nothing new."""
+        """Ignore it."""
 
     def doing(self, process: int, key: str, what: str) -> None:
         if what.startswith("running") and not self.warm:
@@ -87,7 +87,7 @@ class Clock:
 
 
 def by_batch(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, float]:
-    """Return the seconds of a batch, from its start and from when it is warm."""
+    """Return the seconds of a batch, counted from its start and from when it is warm."""
     clock, started = Clock(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         grade_batch(submissions, find_assignment("hw2"), Path(folder), clock, jobs=jobs)
@@ -96,10 +96,10 @@ def by_batch(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, 
 
 
 def by_service(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, float]:
-    """Return the seconds of a worker, from its start and from when it is warm and a batch is handed in."""
+    """Return the seconds of a worker, counted from its start and from when it is warm and a batch is submitted."""
     usual = Settings(assignments="hw2")
     changed = {"lease_seconds": usual.lease_seconds, "republish_seconds": usual.republish_seconds, "share": usual.share}
-    # Others' bytes, or the reports would be there already; so many that each process has had one.
+    # Other bytes, or the reports would exist already; enough of them that each process has had one.
     first = {f"warm-{each.key}": each.files[0][1] + b" " for each in submissions[: 2 * jobs]}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -122,8 +122,8 @@ def locally(submissions: list[CollectedSubmission], jobs: int) -> tuple[float, f
     spawn, started = multiprocessing.get_context("spawn"), time.perf_counter()
     pairs = [spawn.Pipe() for _ in range(jobs)]
     processes = [
-        spawn.Process(target=in_a_loop, args=(theirs, submissions[number::jobs]))
-        for number, (_, theirs) in enumerate(pairs)
+        spawn.Process(target=in_a_loop, args=(peers, submissions[number::jobs]))
+        for number, (_, peers) in enumerate(pairs)
     ]
     for process in processes:
         process.start()

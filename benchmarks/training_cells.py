@@ -1,4 +1,4 @@
-"""Time the book's training cells as written, on torch's own data path and on ours, and compare the weights.
+"""Time the book's training cells on torch's own data path and on ours, and compare the weights.
 
     python -m benchmarks.training_cells [LeNet ResNet-18 VGG-11] [--steps 300]
 
@@ -26,7 +26,7 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class Training:
-    """A training cell of the book: its network, the learning rate, the images' side, and how many steps are timed."""
+    """A training cell of the book: its network, the learning rate, the images' side, and the number of timed steps."""
 
     net: str
     lr: float
@@ -40,11 +40,12 @@ TRAININGS = {
     "VGG-11": Training("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
 }
 FAST = """
-from grader.sandbox import drawing, loading
-loading.install(get_ipython(), "full")
-drawing.install(get_ipython())
+from grader.sandbox.guest import drawing
+from grader.sandbox.guest.trainings import loading
+loading.install_fast_loading(get_ipython(), "full")
+drawing.defer_drawing(get_ipython())
 """
-# The book's cells with fewer images and in one epoch; validated on a sixth as many, which is the book's share.
+# The book's cells with fewer images and one epoch; validated on a sixth as many, which is the book's share.
 PREPARE = """
 import hashlib, resource, sys, time, torch
 from d2l import torch as d2l

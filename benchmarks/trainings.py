@@ -1,11 +1,11 @@
-"""What right and wrong trainings reach under the recipes of HW2, and what a class costs.
+"""The accuracy of right and wrong trainings under the recipes of HW2, and the cost of a class.
 
     python -m benchmarks.trainings [--seeds 20] [--items lenet.training,vgg.training]
 
 Prints, for each training item, the distribution of the accuracy over the seeds: of the textbook's model, and of
 trainings that are wrong in one way, in the model (it goes through the graph as a student's would) or in the loop
-(labels that are not the images', a learning rate a hundred times off, gradients that are never cleared). Nothing is
-decided by these figures; `grader calibrate` sets the thresholds.
+(labels that are not the images', a learning rate a hundred times off, gradients that are never cleared). No test
+depends on these figures; `grader calibrate` sets the thresholds.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def textbook(item: str, recipe: Recipe) -> Graph:
 
 
 def models(item: str, recipe: Recipe) -> Iterator[tuple[str, Graph, Recipe]]:
-    """Give names, models and recipes of trainings that are wrong in nothing, or in the model or the learning rate."""
+    """Yield names, models and recipes of right trainings, and of trainings with a wrong model or learning rate."""
     right = textbook(item, recipe)
     yield "right", right, recipe
     if item == "lenet.training":
@@ -82,7 +82,7 @@ def models(item: str, recipe: Recipe) -> Iterator[tuple[str, Graph, Recipe]]:
 
 
 def relu_and_max(graph: Graph) -> Graph:
-    """Return LeNet with the activation and the pooling that students put in."""
+    """Return LeNet with the activation and pooling that students often use."""
 
     def model() -> nn.Module:
         made = reference.LeNet()
@@ -104,14 +104,14 @@ def with_softmax(graph: Graph) -> Graph:
 
 
 def as_the_grader_does(trainer: Trainer, graph: Graph, recipe: Recipe, seeds: int) -> list[float]:
-    """Return the accuracies of trainings as grading makes and keeps them."""
+    """Return the accuracies of trainings as the grader runs and caches them."""
     every = replace(recipe, threshold=0.0)
     runs = trainer.train({str(seed): [TrainingJob(graph, every, seed)] for seed in range(seeds)})
     return [runs[str(seed)][0].accuracy for seed in range(seeds)]
 
 
 def wrongly(graph: str, recipe: Recipe, way: str, seed: int) -> float:
-    """Train with a loop that is wrong; return the accuracy on withheld images."""
+    """Train with a wrong loop and return the accuracy on withheld images."""
     torch.set_num_threads(1)
     data = find_data_set()
     assert data is not None
@@ -132,7 +132,7 @@ def wrongly(graph: str, recipe: Recipe, way: str, seed: int) -> float:
 
 
 def adding_to(total: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return a hook that adds to each gradient all that came before, as a loop without zero_grad does."""
+    """Return a hook that adds all earlier gradients to each, as a loop without zero_grad does."""
     return lambda gradient: total.add_(gradient).clone()
 
 

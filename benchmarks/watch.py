@@ -1,10 +1,10 @@
-"""How long a student who watches a notebook waits for a verdict after saving it.
+"""Time the verdicts of `grader check --watch` after a save.
 
     python -m benchmarks.watch [NOTEBOOK] [--name pool2d] [--saves 10]
 
-Changes one function of the notebook, again and again, and prints the first check and the median of those after a save:
-from the save until the verdicts of the changed function's items are there, how much of it is grade() (and in that, the
-notebook's cells), and what watching adds. Nothing is decided by these figures; they are for reading.
+Changes one function of the notebook repeatedly, and prints the times of the first check and the median after a save:
+from the save until the verdicts of the changed function's items are shown, the part of it that is grade() (and in that,
+the notebook's cells), and the overhead of watching. No test depends on these figures.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def changed(content: dict[str, Any], name: str, number: int) -> dict[str, Any]:
 
     Args:
         content: the notebook.
-        name: of the function.
-        number: tells one change from another.
+        name: the function's name.
+        number: makes each change different.
     """
     copy: dict[str, Any] = json.loads(json.dumps(content))
     for cell in copy["cells"]:

@@ -1,9 +1,10 @@
-"""An assignment: its items, points, sections and limits, read from `rubrics/<name>/rubric.toml`."""
+"""An assignment: its items, points, sections and limits, read from `<folder>/rubric.toml`."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -14,10 +15,10 @@ from grader.errors import AssignmentError
 from grader.models.recipe import Mode, Recipe
 from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["Assignment", "Item", "compute_revision", "find_assignment", "load_assignment"]
+__all__ = ["Assignment", "Item", "compute_revision", "find_assignment", "list_assignment_folders", "load_assignment"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch")
-RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
+RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"  # in a checkout; an installed package has none
 
 _MOST = 1_000_000
 _REQUIRED = object()
@@ -100,22 +101,39 @@ class Assignment:
 
 
 def find_assignment(name_or_path: str | Path) -> Assignment:
-    """Load an assignment by its name (a folder of `rubrics/`) or by the path of its folder.
+    """Load an assignment by its name or by the path of its folder.
 
-    A name comes before a path: a folder of the same name in a student's repository must not replace the rubric.
+    Names are looked up in `list_assignment_folders()`. A name comes before a path: a folder of the same name in a
+    student's repository must not replace the rubric.
 
     Raises:
         AssignmentError: the assignment does not exist, or its rubric contradicts itself.
     """
-    name = str(name_or_path)
-    if Path(name).name == name and (RUBRICS / name / "rubric.toml").is_file():
-        return load_assignment(RUBRICS / name)
+    name, folders = str(name_or_path), list_assignment_folders()
+    if Path(name).name == name:
+        for folder in folders:
+            if (folder / name / "rubric.toml").is_file():
+                return load_assignment(folder / name)
     if name and Path(name).is_dir():
         return load_assignment(Path(name))
-    known = ", ".join(sorted(path.parent.name for path in RUBRICS.glob("*/rubric.toml"))) or "none"
-    raise AssignmentError(
-        f"no assignment named {name!r}: give one of {known}, or the path of a folder with rubric.toml"
-    )
+    known = sorted({path.parent.name for folder in folders for path in folder.glob("*/rubric.toml")})
+    choice = f"give one of {', '.join(known)}" if known else "set GRADER_ASSIGNMENT_PATH to the folder it is in"
+    raise AssignmentError(f"no assignment named {name!r}: {choice}, or the path of a folder with rubric.toml")
+
+
+def list_assignment_folders() -> list[Path]:
+    """Return the folders in which assignments are looked up by name, the first one first.
+
+    These are the folders in the environment variable GRADER_ASSIGNMENT_PATH (separated like those of PATH), then
+    `rubrics` of the checkout that this package lies in. Only if there is neither, `rubrics` of the current folder is
+    searched: the current folder may be a student's.
+    """
+    configured = [
+        Path(folder).absolute() for folder in os.environ.get("GRADER_ASSIGNMENT_PATH", "").split(os.pathsep) if folder
+    ]
+    if RUBRICS.is_dir():
+        configured.append(RUBRICS)
+    return configured or [Path("rubrics").absolute()]
 
 
 def load_assignment(folder: Path) -> Assignment:

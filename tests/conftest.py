@@ -17,7 +17,30 @@ from grader.training.trainer import Trainer
 # Rubrics, collected by the grader and not by pytest.
 collect_ignore_glob = ["assignments/*"]
 
+# Fixtures of tests that start processes.
+PROCESSES = {"zygote", "trainer", "browser", "api", "server"}
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that fills in what golden submissions get (see tests/test_submissions.py)."""
+    parser.addoption(
+        "--write-expected", action="store_true", help="write tests/submissions/*/expected.json from what is graded now"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the whole suite all cases but the first of a test that starts processes.
+
+    A hundred forms of an attack take minutes, and one shows whether the test and what it needs work at all.
+    """
+    functions: set[tuple[Path, str]] = set()
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        function = item.path, item.originalname
+        if function in functions and PROCESSES & set(item.fixturenames):
+            item.add_marker("slow")
+        functions.add(function)
 
 
 @pytest.fixture(scope="session")

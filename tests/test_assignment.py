@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,33 @@ def test_a_name_never_means_a_folder_that_happens_to_be_here(tmp_path: Path) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert find_assignment("hw2").folder != here
+
+
+def test_names_are_looked_up_in_the_configured_folders_first(tmp_path: Path) -> None:
+    for folder, title in (("first", "One"), ("second", "Two")):
+        (tmp_path / folder / "hw2").mkdir(parents=True)
+        (tmp_path / folder / "hw2" / "rubric.toml").write_text(RUBRIC.replace("A small assignment", title))
+    (tmp_path / "second" / "hw3").mkdir()
+    (tmp_path / "second" / "hw3" / "rubric.toml").write_text(RUBRIC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADER_ASSIGNMENT_PATH", os.pathsep.join([str(tmp_path / "first"), "", str(tmp_path / "second")]))
+        assert find_assignment("hw2").title == "One"
+        assert find_assignment("hw3").folder == tmp_path / "second" / "hw3"
+        with pytest.raises(AssignmentError, match="give one of hw2, hw3"):
+            find_assignment("hw4")
+
+
+def test_the_current_folder_is_searched_only_if_nothing_else_is_known(tmp_path: Path) -> None:
+    (tmp_path / "rubrics" / "hw9").mkdir(parents=True)
+    (tmp_path / "rubrics" / "hw9" / "rubric.toml").write_text(RUBRIC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        with pytest.raises(AssignmentError, match="no assignment named 'hw9'"):
+            find_assignment("hw9")
+        patch.setattr("grader.assignment.RUBRICS", tmp_path / "missing")
+        assert find_assignment("hw9").name == "hw9"
+        with pytest.raises(AssignmentError, match="give one of hw9"):
+            find_assignment("hw2")
+        patch.setenv("GRADER_ASSIGNMENT_PATH", str(tmp_path))
+        with pytest.raises(AssignmentError, match="set GRADER_ASSIGNMENT_PATH"):
+            find_assignment("hw9")

@@ -20,7 +20,7 @@ def test_the_place_is_what_the_environment_says(tmp_path: Path) -> None:
     assert cache_folder(caches) == tmp_path / "caches" / "grader"
     assert cache_folder(home) == tmp_path / "home" / ".cache" / "grader"
     assert cache_folder({**home, "GRADER_CACHE": "", "XDG_CACHE_HOME": "relative"}) == cache_folder(home)
-    assert all((tmp_path / each).is_dir() for each in ("own", "caches/grader", "home/.cache/grader"))
+    assert all((tmp_path / name).is_dir() for name in ("own", "caches/grader", "home/.cache/grader"))
 
 
 def test_where_nothing_can_be_written_a_temporary_folder_ends_with_the_process(tmp_path: Path) -> None:
@@ -45,14 +45,14 @@ def test_a_file_is_the_old_or_the_new_one_and_never_between(tmp_path: Path) -> N
         for write in writes:
             write.result()
     assert set(seen) <= set(contents)
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="directory"):
         write_whole(tmp_path / "file", b"content")
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").is_dir()
 
 
@@ -60,8 +60,8 @@ def test_a_file_has_the_mode_that_was_asked_for_whatever_the_umask_is(tmp_path: 
     mask = os.umask(0o077)
     try:
         write_whole(tmp_path / "everybody", b"")
-        write_whole(tmp_path / "nobody", b"", mode=0o600)
+        write_whole(tmp_path / "private", b"", mode=0o600)
     finally:
         os.umask(mask)
     assert (tmp_path / "everybody").stat().st_mode & 0o777 == 0o644
-    assert (tmp_path / "nobody").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600

@@ -1,7 +1,7 @@
-"""The assignment that every grader gets: two notebooks, and the class that handed them in.
+"""The assignment that every grader gets: two notebooks, and a class that submits them.
 
-`chapter_7` has 24 code cells and answers nine questions; every grader grades it. `hw2_definitions` defines the models
-of chapters 7 and 8 besides, so that every item of hw2 but the trainings is judged; only this grader gets it.
+`chapter_7` has 24 code cells and answers nine questions; every grader grades it. `hw2_definitions` also defines the
+models of chapters 7 and 8, so that every item of hw2 except the trainings is judged; only this grader gets it.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ Notebook = dict[str, Any]
 
 CHAPTER_7 = "chapter_7"
 DEFINITIONS = "hw2_definitions"
-# What a right notebook gets from this grader's rubric: hw2's points without those of chapters and trainings left out.
+# Points of a right notebook under this grader's rubric: those of hw2 without the omitted chapters and trainings.
 POINTS = {CHAPTER_7: 52, DEFINITIONS: 76}
 
 
 def path_of(name: str) -> Path:
-    """Return where a notebook of the assignment is."""
+    """Return the path of one of the assignment's notebooks."""
     return Path(__file__).parent / f"{name}.ipynb"
 
 
 def a_class(
     name: str, size: int, change: Callable[[Notebook], Notebook] = lambda notebook: notebook
 ) -> dict[str, bytes]:
-    """Return the files of so many students, no two of the same bytes: each has a comment of its own in the last cell.
+    """Return the files of a class. No two are the same bytes: each has a comment of its own in the last cell.
 
     Args:
-        name: of the notebook.
-        size: how many students.
-        change: makes of the notebook what a grader wants to be handed.
+        name: the notebook's name.
+        size: the number of students.
+        change: adapts the notebook to the grader.
     """
     right = json.loads(path_of(name).read_text("utf-8"))
     found = {}

@@ -1,4 +1,4 @@
-"""The nine questions of chapter 7: a function each that fails on a wrong answer; parameters are the student's names.
+"""The nine questions of chapter 7. Each is a function that fails on a wrong answer; parameters are the student's names.
 
 otter-grader and nbgrader get the source of these functions, the fork floor executes it; this grader has its own rubric,
 which asks more.
@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 __all__ = ["QUESTIONS", "Question"]
 
-# What the functions below need beside what they are given.
+# Imports of the functions below.
 _IMPORTS = "from typing import Any\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question: its name, which a cell of the notebook has as metadata, its points, and what checks an answer."""
+    """One question: its name, which a cell of the notebook has as metadata, its points, and its check."""
 
     name: str
     points: int
@@ -36,7 +36,7 @@ class Question:
 
     @property
     def call(self) -> str:
-        """The line that checks the answer which stands in the same namespace."""
+        """The line that checks the answer in the same namespace."""
         return f"{self.check.__name__}({', '.join(inspect.signature(self.check).parameters)})"
 
 
@@ -48,7 +48,7 @@ def check_corr2d(corr2d: Any) -> None:
 
 
 def check_layer(Conv2D: Any, corr2d: Any) -> None:
-    """See whether weight and bias are learned, and used."""
+    """Check that weight and bias are learned and used."""
     layer, X = Conv2D((2, 3)), torch.randn(5, 5)
     assert sorted(name for name, _ in layer.named_parameters()) == ["bias", "weight"]
     assert torch.allclose(layer(X), corr2d(X, layer.weight) + layer.bias, atol=1e-5)

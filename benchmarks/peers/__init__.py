@@ -1,4 +1,4 @@
-"""The graders that are compared: each makes commands of a class, and shows afterwards that it graded it."""
+"""The graders that are compared: each turns a class into commands, and proves afterwards that it was graded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Grader(Protocol):
 
     @property
     def name(self) -> str:
-        """As the tables have it."""
+        """Its name in the tables."""
 
     def commands(self, notebook: str, size: int, folder: Path) -> list[list[str]]:
-        """Lay out a class in an empty folder; return the commands that grade it, two of which are run at once.
+        """Write a class into an empty folder and return the commands that grade it. Two of them run at once.
 
         Args:
             notebook: its name in `benchmarks.assignment`.
-            size: how many students hand it in.
-            folder: for everything that is written.
+            size: the number of students.
+            folder: where everything is written.
         """
 
     def require_full_marks(self, notebook: str, size: int, folder: Path) -> None:
-        """Raise AssertionError where not every student of a class got every point."""
+        """Raise AssertionError unless every student of a class got every point."""

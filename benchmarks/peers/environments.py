@@ -1,7 +1,7 @@
-"""Environments of the other graders, each with the versions it wants: `python -m benchmarks.peers.environments`.
+"""Environments of the other graders, each with the versions that it needs: `python -m benchmarks.peers.environments`.
 
-torch, torchvision and d2l are 5.5 GB and the same for everybody, so they are not installed again: a path file puts the
-packages of the environment that this runs in behind the peer's own, which go first.
+torch, torchvision and d2l take 5.5 GB and are the same for all, so they are not installed again: a path file adds the
+packages of the current environment after the peer's own.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        """Where it is, or will be."""
+        """The environment's folder, which may not exist yet."""
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(caches, "notebook-grader-bench", f"{self.package}-{self.version}")
 
     def command(self, program: str, *arguments: str) -> list[str]:
-        """Return a command of one of its programs, as in a shell where it is active; it is made where it is missing."""
+        """Return a command that runs a program of this environment, which is created if it is missing."""
         done = self.folder / ".done"
         if not done.exists():
             self._make()
@@ -39,7 +39,7 @@ class Environment:
         return ["env", f"PATH={programs}:{os.environ.get('PATH', os.defpath)}", str(programs / program), *arguments]
 
     def versions(self, packages: list[str]) -> dict[str, str]:
-        """Return the versions that it imports."""
+        """Return the versions of packages in this environment."""
         script = "import sys, importlib.metadata as m\nfor name in sys.argv[1:]: print(name, m.version(name))"
         command = self.command("python", "-c", script, *packages)
         found = subprocess.run(command, check=True, capture_output=True, text=True).stdout

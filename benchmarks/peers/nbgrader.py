@@ -14,12 +14,12 @@ __all__ = ["Nbgrader"]
 
 
 class Nbgrader:
-    """nbgrader, which grades serially; two of it share a class."""
+    """nbgrader, which grades serially; two processes share a class."""
 
     name = f"nbgrader {NBGRADER.version}"
 
     def commands(self, notebook: str, size: int, folder: Path) -> list[list[str]]:
-        """Make the assignment in each course folder, and lay out the submissions."""
+        """Create the assignment in each course folder and write the submissions."""
         handed_in = list(a_class(notebook, size, with_test_cells).items())
         found = []
         for number, half in enumerate((handed_in[0::2], handed_in[1::2])):
@@ -49,7 +49,7 @@ def command(course: Path, name: str) -> list[str]:
 
 
 def release(notebook: str, course: Path) -> None:
-    """Let nbgrader learn the assignment from its source."""
+    """Let nbgrader generate the assignment from its source."""
     ((_, source),) = a_class(notebook, 1, with_test_cells).items()
     write(course / "source" / notebook / f"{notebook}.ipynb", source)
     subprocess.run([*command(course, "generate_assignment"), notebook], check=True, capture_output=True)
@@ -62,7 +62,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def with_test_cells(notebook: Notebook) -> Notebook:
-    """Mark the cells that answer questions, and put a cell that tests the answer behind each."""
+    """Mark the cells that answer questions, and add a cell after each that tests the answer."""
     cells = []
     for cell in notebook["cells"]:
         cells.append(cell)
@@ -73,7 +73,7 @@ def with_test_cells(notebook: Notebook) -> Notebook:
 
 
 def test_cell(question: Question) -> dict[str, Any]:
-    """Return the cell that tests an answer, which no student may change."""
+    """Return the locked cell that tests an answer."""
     return {
         "cell_type": "code",
         "id": f"test-{question.name}",
@@ -87,6 +87,6 @@ def test_cell(question: Question) -> dict[str, Any]:
 def marked(
     name: str, *, grade: bool = False, locked: bool = False, solution: bool = False, **more: int
 ) -> dict[str, Any]:
-    """Return what nbgrader keeps of a cell, in version 3 of its schema."""
+    """Return nbgrader's metadata of a cell, in version 3 of its schema."""
     kind = {"grade": grade, "locked": locked, "solution": solution, "task": False, "cell_type": "code"}
     return {"schema_version": 3, "grade_id": name, **kind, **more}

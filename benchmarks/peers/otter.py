@@ -1,6 +1,7 @@
 """otter-grader: `otter.api.grade_submission`, which `otter run` calls, in two processes that each grade half a class.
 
-That is kinder than a command a notebook, because otter itself is imported only once. Its batch command needs Docker.
+That is faster than a command for each notebook, because otter itself is imported only once. Its batch command needs
+Docker.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Otter:
     name = f"otter-grader {OTTER.version}"
 
     def commands(self, notebook: str, size: int, folder: Path) -> list[list[str]]:
-        """Write the tests as otter's configuration, and a notebook a student."""
+        """Write the tests as otter's configuration, and a notebook for each student."""
         with zipfile.ZipFile(folder / "autograder.zip", "w") as archive:
             archive.writestr("otter_config.json", json.dumps({"lang": "python"}))
             for question in QUESTIONS:
@@ -43,7 +44,7 @@ class Otter:
         return [[*loop, *map(str, half)] for half in (paths[0::2], paths[1::2]) if half]
 
     def require_full_marks(self, notebook: str, size: int, folder: Path) -> None:
-        """Read what otter's results came to."""
+        """Read otter's results."""
         possible = float(sum(question.points for question in QUESTIONS))
         found = [tuple(map(float, path.read_text().split())) for path in folder.glob("*.points")]
         assert found == [(possible, possible)] * size, f"points of {size} submissions: {found}"
@@ -58,7 +59,7 @@ def test_file(question: Question) -> str:
 
 
 def with_tests_named(notebook: Notebook) -> Notebook:
-    """Have otter check a question right after the cell that answers it."""
+    """Add otter's check of a question right after the cell that answers it."""
     for cell in notebook["cells"]:
         if question := question_of(cell):
             cell["metadata"] = {"otter": {"tests": [question.name]}}

@@ -1,4 +1,4 @@
-"""This grader: `grader batch`, with every layer of the sandbox and every item of hw2 but the trainings."""
+"""This grader: `grader batch`, with every layer of the sandbox and every item of hw2 except the trainings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Ours"]
 
 @dataclass(frozen=True)
 class Ours:
-    """`grader batch`, which runs its processes itself."""
+    """`grader batch`, which starts its processes itself."""
 
     jobs: int = 2
     name: str = "this grader"
 
     def commands(self, notebook: str, size: int, folder: Path) -> list[list[str]]:
-        """Write a notebook a student."""
+        """Write a notebook for each student."""
         handed_in, reports = folder / "submissions", folder / "reports"
         handed_in.mkdir()
         for student, content in a_class(notebook, size).items():

@@ -1,1 +1,1 @@
-"""How many workers a service needs, and what of it breaks first: `python -m benchmarks.scale`; see docs/scale.md."""
+"""How many workers a service needs, and which part breaks first: `python -m benchmarks.scale`; see docs/scale.md."""

@@ -1,4 +1,4 @@
-"""Simulate a week and say how many workers it takes and what breaks first.
+"""Simulate a week, and print how many workers it takes and what breaks first.
 
     python -m benchmarks.scale [course|class|university|mooc ...] [--seed 1]
     python -m benchmarks.scale --write     # all of them, into docs/scale.md
@@ -24,7 +24,7 @@ _BREAKING_MODE = "quick"
 
 
 def main() -> None:
-    """Print what is asked for, or write all of it into the page."""
+    """Print the chosen scenarios, or write all of them into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}")
     parser.add_argument("--seed", type=int, default=_SEED)
@@ -43,12 +43,12 @@ def main() -> None:
 
 
 def told(scenario: Scenario, parameters: Parameters, seed: int = _SEED) -> str:
-    """Return the tables of a scenario: workers for each mode, and what the last hour asks of each part.
+    """Return the tables of a scenario: workers for each mode, and the load of each part in the last hour.
 
     Args:
-        scenario: who hands in.
+        scenario: who submits.
         parameters: how long things take.
-        seed: of what is drawn.
+        seed: the seed of random draws.
     """
     plans = sized(scenario, parameters, seed)
     simulated = f", one of {scenario.thinned} simulated" if scenario.thinned > 1 else ""
@@ -62,7 +62,7 @@ def told(scenario: Scenario, parameters: Parameters, seed: int = _SEED) -> str:
 
 
 def _kept(scenario: Scenario, parameters: Parameters) -> str:
-    """Return in words what is kept of a term."""
+    """Return a sentence on the storage that a term takes."""
     measured, weeks = parameters.measured, parameters.assumed.weeks
     count = scenario.submissions * weeks
     blobs = count * (measured.notebook_bytes + measured.report_bytes) / 2**30
@@ -71,10 +71,10 @@ def _kept(scenario: Scenario, parameters: Parameters) -> str:
 
 
 def figures(parameters: Parameters) -> str:
-    """Return all that was measured, a line each.
+    """Return all measurements, one a line.
 
     Args:
-        parameters: with what was measured.
+        parameters: the measurements.
     """
     found = vars(parameters.measured).items()
     return "\n".join(f"{name:40}{_shown(value)}" for name, value in found)
@@ -88,9 +88,9 @@ def written(page: str, name: str, text: str) -> str:
     """Return a page of Markdown with this text, indented, between `<!-- NAME -->` and `<!-- end -->`.
 
     Args:
-        page: the page as it is.
-        name: of the place.
-        text: what is to stand there.
+        page: the current page.
+        name: the name in the comment.
+        text: the new text.
     """
     indented = "\n".join(f"    {line}".rstrip() for line in text.splitlines())
     block = re.compile(rf"(<!-- {name} -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)

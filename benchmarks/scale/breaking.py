@@ -1,4 +1,4 @@
-"""What of a service breaks first: what the last hour before a deadline asks of each part, beside what it can give."""
+"""Which part of a service breaks first: the load of each part in the hour before a deadline, beside its capacity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.scale.sizing import Plan
 __all__ = ["HEAD", "Need", "needs"]
 
 _RECONCILED = 5.0  # seconds between two rounds of a worker's reconciler, each with a dispatch
-_FIRST_COPY = 120.0  # GRADER_REPUBLISH_SECONDS: a message that waits so long is sent again
+_FIRST_COPY = 120.0  # GRADER_REPUBLISH_SECONDS: a message that waits longer is sent again
 _DISPATCHES = 2  # of a submission: when it is accepted, and when it is graded
 _BLOBS = 2  # of a submission of one notebook: that, and its report
 _CONNECTIONS_OF_API = 40  # of one process' pool
@@ -21,7 +21,7 @@ HEAD = f"{'part':34}{'asked':>10}{'given':>10}{'share':>8}   {'unit':12}"
 
 @dataclass(frozen=True)
 class Need:
-    """What is asked of one part, and what it gives where nobody changes anything."""
+    """The load of one part, and its capacity with default settings."""
 
     part: str
     asked: float
@@ -30,7 +30,7 @@ class Need:
 
     @property
     def share(self) -> float:
-        """What is asked, as a share of what is given: above 1 it breaks."""
+        """The load as a share of the capacity: above 1 the part breaks."""
         return self.asked / self.given
 
     def line(self) -> str:
@@ -39,7 +39,7 @@ class Need:
 
 
 def needs(plan: Plan, parameters: Parameters) -> list[Need]:
-    """Return what the last hour asks of each part with this many workers, the one that breaks first at the top."""
+    """Return the load of each part in the last hour with the plan's workers, highest share first."""
     return sorted(_needs(plan, parameters), key=lambda need: -need.share)
 
 
@@ -65,12 +65,12 @@ def _needs(plan: Plan, parameters: Parameters) -> Iterator[Need]:
 
 
 def dispatch_cpu_seconds(parameters: Parameters, unfinished: int) -> float:
-    """Return what a dispatch costs PostgreSQL while so many are unfinished, by a line through two measurements."""
+    """Return PostgreSQL's CPU seconds for a dispatch with `unfinished` jobs, on a line through two measurements."""
     measured = parameters.measured
     each = (measured.dispatch_cpu_seconds_at_10000 - measured.dispatch_cpu_seconds_at_80) / (10_000 - 80)
     return max(measured.dispatch_cpu_seconds_at_80 + each * (unfinished - 80), measured.dispatch_cpu_seconds_at_80)
 
 
 def copies(seconds: float) -> int:
-    """Return how many messages there are of one that waits so long: others follow after 120 s, 240 s more, ..."""
+    """Return the number of messages of a job that waits `seconds`: further ones follow after 120 s, 240 s more, ..."""
     return math.floor((1 + math.sqrt(1 + 8 * seconds / _FIRST_COPY)) / 2)

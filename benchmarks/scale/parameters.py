@@ -1,4 +1,4 @@
-"""What sizing rests on: measured by `benchmarks.service_limits`, estimated, or assumed; all of it in one file."""
+"""The input of sizing: measured by `benchmarks.service_limits`, estimated, or assumed; all of it in one file."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ RESULTS = Path(__file__).parents[1] / "results" / "service_times.json"
 
 @dataclass(frozen=True)
 class Measured:
-    """What `benchmarks.service_limits` measured, on the machine and day that the file names.
+    """The measurements of `benchmarks.service_limits`, on the machine and day that the file names.
 
     Attributes:
         definitions_cpu_seconds: of each real submission, nothing trained, the sandbox included. Workers are simulated
             with CPU time: each has a core, and other work on the machine that measures changes it little.
         definitions_wall_seconds: the same in wall time.
-        quick_known_cpu_seconds: of the example with quick trainings whose results are known.
-        quick_new_models_cpu_seconds: what the example takes more where nobody had its three models before.
+        quick_known_cpu_seconds: of the example with quick trainings whose results are cached.
+        quick_new_models_cpu_seconds: of the example in addition, if its three models are new.
         transactions_per_submission: from accepting to the report.
         postgresql_cpu_seconds_per_submission: of the server, for these transactions.
-        dispatch_seconds_at_80: one `dispatch` on PostgreSQL while so many gradings are unfinished.
+        dispatch_seconds_at_80: one `dispatch` on PostgreSQL with 80 unfinished jobs.
         dispatch_cpu_seconds_at_80: of PostgreSQL, for the same.
-        api_submit_cpu_seconds: of an API process, to take one submission in.
-        api_look_cpu_seconds: to show one submission, which is what a student's client asks while it waits.
-        api_look_postgresql_cpu_seconds: of PostgreSQL, for such a look.
+        api_submit_cpu_seconds: of an API process, to accept one submission.
+        api_look_cpu_seconds: to show one submission, as a student's waiting client requests.
+        api_look_postgresql_cpu_seconds: of PostgreSQL, for the same.
         api_report_cpu_seconds: to send a report as a page.
         redis_bytes_per_message: of its memory.
         blobs_per_second: written by 16 threads, each synced.
@@ -80,20 +80,20 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Assumed:
-    """What nobody measured.
+    """Assumptions that were not measured.
 
     Attributes:
-        arrivals: pairs: so many hours before the deadline begins a time in which this share of a week comes in.
-        slow_share: of the submissions, those that run into limits.
-        slow_seconds: that those take longer.
+        arrivals: pairs: the hours before the deadline at which a period begins, and the share of a week in it.
+        slow_share: the share of submissions that reach a time limit.
+        slow_seconds: that these take longer.
         novelty: n submissions have n ** novelty distinct models (Heaps' law); the rest is known already.
         own_training_cells_seconds: of a notebook's own training cells in mode full, which run on the CPU.
-        looks_seconds: between two looks of a student's client; 2 is what `grader submit --watch` does.
-        weeks: of a term, for what is kept.
-        cores_of_postgresql: of one server that can be had.
-        connections_of_postgresql: that it takes; 100 is what it takes where nobody sets it.
-        connections_of_worker: of a worker with one process: its own, and that of its reconciler.
-        bytes_of_redis: that it may have; compose gives it 256 MiB.
+        looks_seconds: between two requests of a student's client; 2 is what `grader submit --watch` does.
+        weeks: of a term, for storage.
+        cores_of_postgresql: of one large server.
+        connections_of_postgresql: that it accepts; the default is 100.
+        connections_of_worker: of a worker with one process: its own and its reconciler's.
+        bytes_of_redis: its limit; compose sets 256 MiB.
         cores_of_api: of all API processes.
     """
 
@@ -113,7 +113,7 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Parameters:
-    """All of it."""
+    """All input of a simulation."""
 
     measured: Measured
     estimated: Estimated
@@ -124,7 +124,7 @@ class Parameters:
         """Read the file of results.
 
         Raises:
-            SystemExit: it lacks a figure, and says which.
+            SystemExit: a figure is missing.
         """
         found = json.loads(path.read_text("utf-8"))
         return cls(*(_part(path, found, name, kind) for name, kind in _PARTS.items()))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""A week of submissions on so many workers, event by event, by the rules of docs/service.md.
+"""Simulate a week of submissions event by event, by the rules of docs/service.md.
 
-Everybody who hands in has a share of messages that are published and unfinished at once; messages are taken in the
-order in which they were sent. A worker grades one submission at a time.
+Each submitter has a share of messages that may be sent and unfinished at once. Messages are taken in the order in which
+they were sent. A worker grades one submission at a time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 __all__ = ["Job", "Outcome", "arrivals", "jobs_after", "percentile", "simulate"]
 
 
-_PEAK = 600.0  # seconds of the time that is called busiest
+_PEAK = 600.0  # seconds of the period that is reported as busiest
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One stage of a grading: when it is accepted, whose it is, and how many seconds a worker needs for it."""
+    """One stage of a grading job: when it is accepted, its owner, and the seconds that a worker needs for it."""
 
     at: float
     owner: int
@@ -30,14 +30,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a week came to.
+    """The result of a simulated week.
 
     Attributes:
         waits: seconds of each job from being accepted until a worker took it, in the jobs' order.
-        ends: when each job's grading was over, in the jobs' order.
-        longest_queue: jobs that were accepted and not yet taken, at most.
-        most_published: of those, messages in the broker, at most.
-        utilisation: the share of the workers' time that they worked, over all of it.
+        ends: when each job ended, in the jobs' order.
+        longest_queue: the largest number of jobs that were accepted and not yet taken.
+        most_published: the largest number of messages in the broker.
+        utilisation: the share of time in which workers were busy, over the whole week.
         utilisation_at_peak: the same over the busiest ten minutes.
     """
 
@@ -50,12 +50,12 @@ class Outcome:
 
 
 def simulate(jobs: Sequence[Job], workers: int, share: int) -> Outcome:
-    """Let workers grade these jobs.
+    """Simulate workers that grade these jobs.
 
     Args:
-        jobs: by the time at which they are accepted.
-        workers: how many there are, from the start to the end.
-        share: how many of one owner's are published and unfinished at once.
+        jobs: sorted by the time at which they are accepted.
+        workers: their number, constant over the week.
+        share: how many jobs of one owner may be sent and unfinished at once.
     """
     waits, ends = [0.0] * len(jobs), [0.0] * len(jobs)
     published: deque[int] = deque()  # the messages, in the broker
@@ -74,11 +74,11 @@ def simulate(jobs: Sequence[Job], workers: int, share: int) -> Outcome:
             now, job = heapq.heappop(running)
             taken_of[jobs[job].owner] -= 1
         owner = jobs[job].owner
-        theirs = behind[owner]
-        while theirs and taken_of[owner] < share:
+        held_back = behind[owner]
+        while held_back and taken_of[owner] < share:
             taken_of[owner] += 1
-            published.append(theirs.popleft())
-        if not theirs:
+            published.append(held_back.popleft())
+        if not held_back:
             del behind[owner]
         while published and len(running) < workers:
             taken = published.popleft()
@@ -92,7 +92,7 @@ def simulate(jobs: Sequence[Job], workers: int, share: int) -> Outcome:
 
 
 def _utilisation(jobs: Sequence[Job], ends: Sequence[float], workers: int) -> tuple[float, float]:
-    """Return the share of their time that workers worked, and that in the busiest ten minutes."""
+    """Return the share of time in which workers were busy: over the week, and in the busiest ten minutes."""
     worked: defaultdict[int, float] = defaultdict(float)
     for job, end in zip(jobs, ends, strict=True):
         start = end - job.seconds
@@ -104,18 +104,18 @@ def _utilisation(jobs: Sequence[Job], ends: Sequence[float], workers: int) -> tu
 
 
 def jobs_after(jobs: Sequence[Job], outcome: Outcome, seconds: Sequence[float]) -> list[Job]:
-    """Return the second stage of these jobs, which begins when the first has ended."""
+    """Return the second stage of these jobs, which starts when the first has ended."""
     second = [Job(end, job.owner, each) for job, end, each in zip(jobs, outcome.ends, seconds, strict=True)]
     return sorted(second, key=lambda job: job.at)
 
 
 def arrivals(generator: random.Random, count: int, shares: Sequence[tuple[float, float]]) -> list[float]:
-    """Draw when submissions come in, in seconds before 0, the deadline; sorted.
+    """Draw the sorted arrival times of submissions, in seconds; the deadline is 0.
 
     Args:
-        generator: what draws.
-        count: of submissions.
-        shares: pairs, the earliest first: so many hours before the deadline begins a time in which this share comes.
+        generator: the source of randomness.
+        count: the number of submissions.
+        shares: pairs of hours before the deadline at which a period begins, and its share; the earliest first.
     """
     begins = [3600 * hours for hours, _ in shares]
     ends = [*begins[1:], 0.0]
@@ -124,5 +124,5 @@ def arrivals(generator: random.Random, count: int, shares: Sequence[tuple[float,
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest of these sorted values that this share of them do not exceed."""
+    """Return the smallest of these sorted values that at least `share` of them do not exceed."""
     return values[max(0, math.ceil(share * len(values)) - 1)]

@@ -1,4 +1,4 @@
-"""The smallest number of workers with which nobody waits for longer than is aimed at."""
+"""Find the smallest number of workers with which waiting times stay within the targets."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from benchmarks.scale.simulation import Job, Outcome, arrivals, jobs_after, perc
 
 __all__ = ["HEAD", "SCENARIOS", "Plan", "Scenario", "Week", "share_of", "sized", "smallest"]
 
-STUDENT_SECONDS = 120.0  # p95 of waiting, of who hands in alone
-BATCH_SECONDS = 600.0  # until the last report of a class that its teacher hands in
-GPU_SECONDS = 3600.0  # p95 of waiting for a training of mode full, which nobody looks on at
+STUDENT_SECONDS = 120.0  # p95 of waiting, for students who submit alone
+BATCH_SECONDS = 600.0  # until the last report of a class that its teacher submits
+GPU_SECONDS = 3600.0  # p95 of waiting for a training of mode full, which runs in the background
 _CLASS = 300
-_LEAST_SHARE = 16  # what GRADER_SHARE is where nobody sets it
-_BATCHES_WITHIN = 12 * 3600.0  # seconds before the deadline, in which teachers hand in
+_LEAST_SHARE = 16  # the default of GRADER_SHARE
+_BATCHES_WITHIN = 12 * 3600.0  # seconds before the deadline in which teachers submit
 _PRECISION = 0.01  # of a number of workers
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who hands in within a week.
+    """The submissions of a week.
 
     Attributes:
-        submissions: all together.
-        batches: of them, so many classes of 300 whose teachers hand in; the rest is handed in one by one.
-        thinned: one of so many is simulated, on as many workers less; what is told is told of all.
+        submissions: their total number.
+        batches: the number of classes of 300 that teachers submit; the rest is submitted one by one.
+        thinned: one in `thinned` submissions is simulated, on as many fewer workers; results are scaled up.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Scenario:
 
     @property
     def alone(self) -> int:
-        """How many are handed in one by one."""
+        """The number of submissions that are submitted one by one."""
         return self.submissions - _CLASS * self.batches
 
 
@@ -59,9 +59,9 @@ class Week:
     """The stages of a week's submissions.
 
     Attributes:
-        definitions: of mode none, which is also the first stage of mode full.
-        quick: of mode quick.
-        graphs: seconds of a GPU for the models of each submission in mode full, 0 where they are known.
+        definitions: jobs of mode none, which is also the first stage of mode full.
+        quick: jobs of mode quick.
+        graphs: GPU seconds for the models of each submission in mode full, 0 if they are cached.
     """
 
     definitions: list[Job]
@@ -73,9 +73,9 @@ class Week:
         """Draw a week.
 
         Args:
-            scenario: who hands in.
+            scenario: who submits.
             parameters: how long things take.
-            seed: of the draw.
+            seed: the seed of the draw.
         """
         generator, measured, assumed = random.Random(seed), parameters.measured, parameters.assumed
         handed_in = _handed_in(generator, scenario, parameters)
@@ -86,7 +86,7 @@ class Week:
             earlier = number * scenario.thinned
             seconds = generator.choice(measured.definitions_cpu_seconds)
             slow = assumed.slow_seconds if generator.random() < assumed.slow_share else 0.0
-            # The derivative of n ** novelty: the chance that the n-th has models that nobody had before.
+            # The derivative of n ** novelty: the chance that the models of the n-th are new.
             new = generator.random() < assumed.novelty * earlier ** (assumed.novelty - 1)
             known = measured.quick_known_cpu_seconds * seconds / typical
             week.definitions.append(Job(at, owner, seconds + slow))
@@ -97,7 +97,7 @@ class Week:
 
 @dataclass(frozen=True)
 class Plan:
-    """A number of workers of one queue, and what the week is like with them."""
+    """A number of workers of one queue, and the simulated week with them."""
 
     scenario: Scenario
     mode: str
@@ -108,30 +108,30 @@ class Plan:
 
     @property
     def workers(self) -> int:
-        """How many there are to be."""
+        """The number of workers."""
         return self.simulated * self.scenario.thinned
 
     @property
     def longest_queue(self) -> int:
-        """How many waited at most."""
+        """The longest queue."""
         return self.outcome.longest_queue * self.scenario.thinned
 
     def seconds_waited(self) -> float:
-        """Return how long one waits on average in the last hour before the deadline."""
+        """Return the mean seconds of waiting in the last hour before the deadline."""
         last = [wait for job, wait in zip(self.jobs, self.outcome.waits, strict=True) if -3600 <= job.at <= 0]
         return sum(last) / max(1, len(last))
 
     def seconds_worked(self) -> float:
-        """Return how long a worker takes for one on average."""
+        """Return the mean seconds that a worker takes for a job."""
         return sum(job.seconds for job in self.jobs) / len(self.jobs)
 
     def waits(self) -> list[float]:
-        """Return the sorted seconds that those waited who handed in alone; of the batches' where there is nobody."""
+        """Return the sorted seconds of waiting of students who submitted alone, or of batches if there are none."""
         pairs = zip(self.jobs, self.outcome.waits, strict=True)
         return sorted(wait for job, wait in pairs if job.owner >= 0) or sorted(self.outcome.waits)
 
     def slowest_batch(self) -> float:
-        """Return the seconds from handing in a batch until its last report, of the one that took longest."""
+        """Return the seconds from the submission of the slowest batch until its last report."""
         return max(
             (end - job.at for job, end in zip(self.jobs, self.outcome.ends, strict=True) if job.owner < 0), default=0.0
         )
@@ -154,8 +154,8 @@ HEAD = (
 def sized(scenario: Scenario, parameters: Parameters, seed: int) -> list[Plan]:
     """Return the smallest numbers of workers for each mode.
 
-    Mode full is there twice, in its second stage: as it is, where a worker runs the notebook's own training cells on
-    the CPU while its GPU waits; and as if a worker had the models' graphs alone to train.
+    The second stage of mode full is there twice: as it is, with a worker that runs the notebook's own training cells on
+    the CPU while its GPU waits; and as if a worker only trained the models' graphs.
     """
     week = Week.drawn(scenario, parameters, seed)
     none, quick = _plan(scenario, "none", week.definitions), _plan(scenario, "quick", week.quick)
@@ -166,7 +166,7 @@ def sized(scenario: Scenario, parameters: Parameters, seed: int) -> list[Plan]:
 
 
 def share_of(workers: int) -> int:
-    """Return GRADER_SHARE as docs/operating.md advises: one who hands in can keep all workers busy."""
+    """Return GRADER_SHARE as docs/operating.md advises: one submitter can keep all workers busy."""
     return max(_LEAST_SHARE, 2 * workers)
 
 
@@ -174,8 +174,8 @@ def smallest(enough: Callable[[int], bool], least: int) -> int:
     """Return the smallest number of workers that is enough, to within one in a hundred.
 
     Args:
-        enough: tells it of a number; of a larger one it says yes as well.
-        least: a number below which none can be enough.
+        enough: whether a number is enough; if it is, so is every larger one.
+        least: a lower bound.
     """
     below, above = least - 1, least
     while not enough(above):
@@ -204,7 +204,7 @@ def _plan(scenario: Scenario, mode: str, jobs: Sequence[Job], queue: str = "cpu"
 
 
 def _handed_in(generator: random.Random, scenario: Scenario, parameters: Parameters) -> list[tuple[float, int]]:
-    """Return when each submission comes in and whose it is; batches have owners below 0."""
+    """Return the arrival time and the owner of each submission; batches have owners below 0."""
     alone = scenario.alone // scenario.thinned
     times = arrivals(generator, alone, parameters.assumed.arrivals)
     batches = [(-generator.uniform(0, _BATCHES_WITHIN), -number) for number in range(1, scenario.batches + 1)]

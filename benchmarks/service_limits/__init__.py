@@ -1,1 +1,1 @@
-"""Measures what the sizing of a service rests on: `python -m benchmarks.service_limits`; see docs/scale.md."""
+"""Measure the input of a service's sizing: `python -m benchmarks.service_limits`; see docs/scale.md."""

@@ -1,9 +1,9 @@
-"""Measure what the sizing of a service rests on.
+"""Measure the input of a service's sizing.
 
     python -m benchmarks.service_limits [PART ...]
 
-Each part takes a minute or less on a quiet machine and needs no service of the machine's: Redis, PostgreSQL and the API
-are started for it. What was measured replaces that part's figures in `benchmarks/results/service_times.json`, which
+Each part takes a minute or less on a quiet machine and uses none of the machine's services: Redis, PostgreSQL and the
+API are started for it. The measurements replace that part's figures in `benchmarks/results/service_times.json`, which
 `benchmarks.scale` reads; assumptions and estimates in the file are left as they are.
 """
 
@@ -37,7 +37,7 @@ PARTS: Mapping[str, Callable[[], Figures]] = {
 
 
 def main() -> None:
-    """Measure the parts that are asked for, and keep their figures."""
+    """Measure the chosen parts and save their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; all where none is named")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -53,13 +53,13 @@ def main() -> None:
 
 
 def keep(results: Path, part: str, figures: Figures, load: float) -> None:
-    """Put a part's figures into the file of results, with where and when they were measured."""
+    """Write a part's figures into the file of results, with the machine and time of the measurement."""
     found = json.loads(results.read_text("utf-8")) if results.exists() else {"measured": {}, "conditions": {}}
     found["measured"].update({name: _rounded(value) for name, value in figures.items()})
     found["conditions"][part] = {
         "date": date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        # Others' work makes times longer; a load below 0.5 is a quiet machine.
+        # Other work makes times longer; a load below 0.5 is a quiet machine.
         "load_before": round(load, 1),
     }
     results.parent.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def keep(results: Path, part: str, figures: Figures, load: float) -> None:
 
 
 def _rounded(value: float | list[float]) -> float | list[float]:
-    """Return four significant digits of each number."""
+    """Round each number to four significant digits."""
     return [float(f"{each:.4g}") for each in value] if isinstance(value, list) else float(f"{value:.4g}")
 
 

@@ -1,4 +1,4 @@
-"""What the API and Redis can do, each started for it alone."""
+"""The capacity of the API and of Redis, each started for this alone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmarks.service_limits.grading import ASSIGNMENT, Figures, graded_once, 
 from benchmarks.service_limits.processor import cpu_seconds, postgresql_cpu_seconds
 from benchmarks.service_limits.storing import DURABLE
 from grader.results.report import Report
-from grader.service.broker import make_broker_app, send
+from grader.service.broker import make_broker_app, send_message
 from grader.service.settings import Settings
-from grader.service.store.queries.dispatch import DispatchedJob
 from grader.service.store.queries.leases import claim_lease, finish_job
+from grader.service.store.queries.queue import QueuedJob
 from grader.service.store.queries.tokens import Role, create_token
 from grader.service.store.schema import JobRow
 from tests.support.postgresql import server
@@ -33,7 +33,7 @@ _MESSAGES = 5000
 
 
 def api() -> Figures:
-    """Ask one API process, on PostgreSQL and Redis of its own: submissions, looks at a submission, reports."""
+    """Load one API process, with its own PostgreSQL and Redis: submit, poll a submission, fetch reports."""
     report = graded_once()
     notebook = notebooks()[0].read_bytes()
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def api() -> Figures:
 
 
 class _Asked:
-    """Asks an API from several clients at once, and tells how fast it answers and what that costs it and PostgreSQL."""
+    """Sends requests from several clients at once, and measures their rate and the CPU of the API and of PostgreSQL."""
 
     def __init__(self, service: Service, clients: Sequence[httpx.Client]) -> None:
         assert service.api is not None
@@ -75,7 +75,7 @@ class _Asked:
         self.first: dict[httpx.Client, Mapping[str, str]] = {}
 
     def all(self, count: int, ask: Callable[[httpx.Client, int], httpx.Response]) -> dict[str, float]:
-        """Ask so many times, each client in turn; return requests a second, and the CPU seconds of one."""
+        """Send `count` requests, each client in turn; return requests a second, and the CPU seconds of one."""
 
         def one_client(place: int) -> None:
             client = self._clients[place]
@@ -97,23 +97,23 @@ class _Asked:
 
 
 def _hand_in(client: httpx.Client, notebook: bytes) -> httpx.Response:
-    """Hand in one submission of one notebook."""
+    """Submit one notebook."""
     form = {"assignment": ASSIGNMENT, "training": "none"}
     return client.post("/v1/submissions", data=form, files={"files": ("homework.ipynb", notebook)})
 
 
 def _graded(service: Service, report: Report) -> None:
     """Give every submission this report."""
-    with service.store.reading() as session:
-        gradings = list(session.scalars(select(JobRow.id)))
-    for grading in gradings:
-        lease = claim_lease(service.store, grading, "worker", 600, "cpu")
+    with service.store.read_session() as session:
+        jobs = list(session.scalars(select(JobRow.id)))
+    for job in jobs:
+        lease = claim_lease(service.store, job, "worker", 600, "cpu")
         assert lease
         finish_job(service.store, lease, report)
 
 
 def _wait_for(url: str) -> None:
-    """Wait until an API answers."""
+    """Wait until the API answers."""
     for _ in range(300):
         try:
             httpx.get(url)
@@ -125,14 +125,14 @@ def _wait_for(url: str) -> None:
 
 
 def messages() -> Figures:
-    """Send messages to a Redis of its own: what one takes of its memory and of its file, and how fast they go."""
+    """Send messages to a Redis server: measure a message's memory and file size, and the rate."""
     with tempfile.TemporaryDirectory() as folder:
         redis_server = RedisServer(Path(folder))
         app = make_broker_app(Settings(broker=redis_server.url))
-        send(app, DispatchedJob("0" * 36, "cpu"))
+        send_message(app, QueuedJob("0" * 36, "cpu"))
         before, started = _redis_bytes(redis_server), time.perf_counter()
         for number in range(_MESSAGES):
-            assert send(app, DispatchedJob(f"{number:036}", "cpu"))
+            assert send_message(app, QueuedJob(f"{number:036}", "cpu"))
         seconds = time.perf_counter() - started
         figures: Figures = {
             "redis_bytes_per_message": (_redis_bytes(redis_server) - before) / _MESSAGES,
@@ -144,6 +144,6 @@ def messages() -> Figures:
 
 
 def _redis_bytes(redis_server: RedisServer) -> int:
-    """Return the memory that Redis' data takes."""
+    """Return the memory of Redis' data."""
     with redis.Redis(port=redis_server.port) as connection:
         return int(connection.info("memory")["used_memory_dataset"])

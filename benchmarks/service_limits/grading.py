@@ -1,4 +1,4 @@
-"""What grading costs: real submissions with nothing trained, and the example with quick trainings."""
+"""The cost of grading: real submissions without trainings, and the example with quick trainings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RUNS = 4  # of each notebook
 
 
 def notebooks() -> list[Path]:
-    """Return real submissions, a notebook each, or where they are not at hand, the example."""
+    """Return real submissions of one notebook each, or the example if there are none."""
     return sorted(_REAL.glob("*.ipynb")) or [EXAMPLE]
 
 
@@ -39,7 +39,7 @@ def graded_once() -> Report:
 
 
 def definitions() -> Figures:
-    """Grade real submissions with nothing trained: CPU, wall, and what is kept of each."""
+    """Grade real submissions without trainings: measure CPU, wall time and stored bytes."""
     cpu, wall, sizes = [], [], []
     with GradingSession(trainings_at_once=1) as grading:
         grading.warm_up([ASSIGNMENT])
@@ -59,7 +59,7 @@ def definitions() -> Figures:
 
 
 def trainings() -> Figures:
-    """Grade the example with quick trainings, first with models that nobody had, then with models that are known."""
+    """Grade the example with quick trainings, first with new models, then with cached ones."""
     submission = _submission(EXAMPLE)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -81,20 +81,20 @@ def _submission(path: Path) -> Submission:
 
 
 def _timed(grade: Callable[[], Report]) -> tuple[float, float, Report]:
-    """Return the wall and CPU seconds of a grading, warm and sandboxed processes included, and its report."""
+    """Return the wall and CPU seconds of one submission, including warm and sandboxed processes, and its report."""
     started, before = time.perf_counter(), _cpu_seconds_of_all()
     report = grade()
     return time.perf_counter() - started, _cpu_seconds_of_all() - before, report
 
 
 def _cpu_seconds_of_all() -> float:
-    """Return the CPU seconds of this process and all below it."""
+    """Return the CPU seconds of this process and its descendants."""
     return cpu_seconds([os.getpid(), *descendants(os.getpid())])
 
 
 @contextmanager
 def _changed_environment(**variables: str) -> Iterator[None]:
-    """Set variables of the environment for a block."""
+    """Set environment variables for a block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""Processor time: what processes used, with their children that have ended."""
+"""CPU time of processes, including their children that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store can do: submissions' lives on SQLite and PostgreSQL, dispatching in a long queue, blobs."""
+"""The capacity of the store: whole lives of submissions on SQLite and PostgreSQL, dispatch in a long queue, blobs."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.blobs import Blobs
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import claim_lease, finish_job, renew_lease
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
 from grader.service.store.queries.totals import count_totals
 from tests.support.postgresql import server
 
 __all__ = ["DURABLE", "blobs", "dispatching", "lives"]
 
-# As in deployment: what is committed outlives a power cut.
+# As in deployment: a commit survives a power cut.
 DURABLE = ("max_connections=200",)
 
-_LIVES = 200  # of submissions, from accepting to the report
-_OWNERS = 8  # who hand in at once
+_LIVES = 200  # of submissions, from acceptance to the report
+_OWNERS = 8  # who submit at once
 _BLOBS = 500
 _DISPATCHES = 10
 
 
 @contextmanager
 def _opened_store(database: str, folder: Path) -> Iterator[tuple[Store, list[Token]]]:
-    """Give a store without anything in it but the tokens of some who hand in."""
+    """Yield a store that holds nothing but the tokens of some submitters."""
     settings = Settings(database=database, blobs=f"file://{folder}/blobs")
     migrate(settings)
     store = Store.open(settings)
@@ -57,17 +57,17 @@ def _owner(store: Store, name: str) -> Token:
 
 
 def lives() -> Figures:
-    """Take submissions through the store, from accepting to the report, on either database."""
+    """Take submissions through the store, from acceptance to the report, on either database."""
     report = graded_once()
     figures: Figures = {}
     with ExitStack() as stack:
-        # A disk: what lies in memory is not synced.
+        # On a disk: a file system in memory does not sync.
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd()))
         file = Path(folder, "grader.sqlite")
         store, owners = stack.enter_context(_opened_store(f"sqlite:///{file}", Path(folder)))
         before_bytes = file.stat().st_size
         seconds, transactions = _lived(store, owners, report)
-        store.close()  # what is in the log goes into the file
+        store.close()  # moves the log into the file
         figures["sqlite_submissions_per_second"] = _LIVES / seconds
         figures["sqlite_bytes_per_submission"] = (file.stat().st_size - before_bytes) / _LIVES
         figures["transactions_per_submission"] = transactions / _LIVES
@@ -94,13 +94,13 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
             transactions += 1
 
     def live(number: int) -> None:
-        """Accept one, and grade whichever waits: what the API and a worker do, without the grading."""
+        """Accept one submission and finish any that waits, as the API and a worker do, without grading."""
         new = NewSubmission(f"s{number}", f"Student {number}", files=[("homework.ipynb", b"%d" % number)])
         accept_batch(store, owners[number % len(owners)], ASSIGNMENT, Mode.NONE, "", [new])
-        # A worker dispatches after each grading, so the last look finds nothing.
-        while waiting := mark_dispatched(store, share=_LIVES, republish_seconds=1000):
+        # A worker dispatches after each job, so the last dispatch finds nothing.
+        while waiting := mark_enqueued(store, share=_LIVES, republish_seconds=1000):
             for publication in waiting:
-                lease = claim_lease(store, publication.grading, "worker", 60, "cpu")
+                lease = claim_lease(store, publication.job, "worker", 60, "cpu")
                 assert lease
                 assert renew_lease(store, lease, 60)
                 finish_job(store, lease, report)
@@ -118,12 +118,12 @@ def _lived(store: Store, owners: Sequence[Token], report: Report) -> tuple[float
 
 def _database_bytes(store: Store) -> int:
     """Return the size of a PostgreSQL database."""
-    with store.reading() as session:
+    with store.read_session() as session:
         return int(session.scalars(text("SELECT pg_database_size(current_database())")).one())
 
 
 def dispatching() -> Figures:
-    """Time `dispatch` on PostgreSQL while 10,000 and 100,000 gradings are unfinished, and a scrape of the metrics."""
+    """Time `dispatch` on PostgreSQL with 10,000 and 100,000 unfinished jobs, and a scrape of the metrics."""
     figures: Figures = {}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -140,14 +140,14 @@ def dispatching() -> Figures:
 
 
 def _accept_many(store: Store, owners: Sequence[Token], count: int) -> None:
-    """Accept so many submissions without notebooks; each owner hands in one batch."""
+    """Accept `count` submissions without notebooks; each owner submits one batch."""
     share = count // len(owners)
     for each in owners:
         accept_batch(store, each, ASSIGNMENT, Mode.NONE, "", [NewSubmission(f"s{n}", "") for n in range(share)])
 
 
 def _multiply_by_ten(store: Store) -> None:
-    """Add nine copies of each submission and its grading; the database makes them faster than we could."""
+    """Add nine copies of each submission and its job inside the database, which is faster."""
     copies = "generate_series(1, 9) AS copy"
     with store.session() as session:
         session.execute(
@@ -168,18 +168,18 @@ def _multiply_by_ten(store: Store) -> None:
 
 
 def _dispatched(store: Store, unfinished: int) -> Figures:
-    """Return what a dispatch takes as it is after each grading: all shares are used up but for one place."""
+    """Return the time of a dispatch as it is after each job: all shares are used up except for one place."""
     with store.session() as session:
         session.execute(text("ANALYZE"))
-    mark_dispatched(store, share=16, republish_seconds=100_000)
+    mark_enqueued(store, share=16, republish_seconds=100_000)
     shares, before = iter(range(17, 17 + _DISPATCHES)), postgresql_cpu_seconds()
-    wall = _median_seconds(lambda: mark_dispatched(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
+    wall = _median_seconds(lambda: mark_enqueued(store, share=next(shares), republish_seconds=100_000), _DISPATCHES)
     used = (postgresql_cpu_seconds() - before) / _DISPATCHES
     return {f"dispatch_seconds_at_{unfinished}": wall, f"dispatch_cpu_seconds_at_{unfinished}": used}
 
 
 def _median_seconds(do: Callable[[], object], times: int = 5) -> float:
-    """Return the median of a few times."""
+    """Return the median seconds of a few calls."""
     seconds = []
     for _ in range(times):
         started = time.perf_counter()
@@ -189,7 +189,7 @@ def _median_seconds(do: Callable[[], object], times: int = 5) -> float:
 
 
 def blobs() -> Figures:
-    """Write notebooks of usual size to this disk as the API does: 16 at once, each synced."""
+    """Write notebooks of typical size to this disk as the API does: 16 at once, each synced."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, ThreadPoolExecutor(16) as writers:
         kept = Blobs(f"file://{folder}")
         started = time.perf_counter()

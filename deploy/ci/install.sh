@@ -1,7 +1,7 @@
 #!/bin/sh
-# Make an environment with the grader: install.sh FOLDER; the command is then FOLDER/bin/grader.
-# PYTHON: the interpreter, else scripts/find-python chooses. TORCH_INDEX_URL: where PyTorch comes from, else pip's own
-# index, whose build of several GB runs on GPUs as well.
+# Create an environment with the grader: install.sh FOLDER. The command is then FOLDER/bin/grader.
+# PYTHON: the interpreter; by default scripts/find-python chooses one. TORCH_INDEX_URL: the package index for PyTorch; by
+# default pip's own, whose build of several GB also runs on GPUs.
 set -eu
 folder=$1
 repository=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -15,7 +15,7 @@ install() {
 "$python" -m venv "$folder"
 # shellcheck disable=SC2086 # torch and torchvision are two words
 install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} $torch
-# Editable, as everywhere else: rubrics then lie outside Python's own folders, which the sandbox shows to students.
+# Editable, so that rubrics are outside Python's own folders, which students can read in the sandbox.
 install --editable "${repository}[course]"
-# d2l pins an old stack beside which pip refuses to install, so it comes without its dependencies (see the Makefile).
+# d2l pins old versions that conflict with ours, so it is installed without its dependencies (see the Makefile).
 install --no-deps d2l==1.0.3

@@ -1,1 +1,1 @@
-"""What authors of assignments use: start one, import one, verify and calibrate its rubric, bundle it for students."""
+"""Tools for authors of assignments: new, import, bundle, verify and calibrate."""

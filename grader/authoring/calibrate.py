@@ -1,7 +1,7 @@
-"""Finds the accuracy that trainings must reach: right models train with many seeds, and the threshold lies below them.
+"""Find the accuracy that trainings must reach: train right models with many seeds, and set the threshold below them.
 
-Right models are those of the model solution and of the alternatives beside the rubric, and of notebooks that the caller
-vouches for; each different graph counts once. They go the way that a submission's models go.
+Right models are those of the model solution, of the alternatives beside the rubric, and of notebooks that the caller
+vouches for. Each different graph counts once. The models are read and trained exactly like those of a submission.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ __all__ = ["calibrate", "write_thresholds"]
 
 
 class _Collector(Trainer):
-    """Takes down what would be trained, and trains nothing."""
+    """Collect the training jobs without running them."""
 
     collected: dict[str, list[TrainingJob]]
 
     def train(
         self, chains: Mapping[str, Sequence[TrainingJob]], progress: Callable[[str], None] = lambda _: None
     ) -> dict[str, list[TrainingResult]]:
-        """Keep the attempts."""
-        self.collected = {name: list(attempts) for name, attempts in chains.items()}
+        """Keep the jobs."""
+        self.collected = {name: list(jobs) for name, jobs in chains.items()}
         return {}
 
 
@@ -59,32 +59,32 @@ def calibrate(
     """Train the right models of an assignment with many seeds.
 
     Args:
-        assignment: the rubric, with its recipes.
+        assignment: an assignment with recipes.
         zygote: the warm process to fork sandboxes from.
-        trainer: what trains.
-        mode: whose recipes are calibrated.
-        seeds: how many trainings for each graph.
-        models: how many different graphs for each item, those that most submissions share first.
-        others: by name, further submissions whose models are known to be right.
-        progress: told in a few words what is being done.
+        trainer: runs the trainings.
+        mode: the recipes to calibrate, quick or full.
+        seeds: the number of trainings for each graph.
+        models: the number of different graphs for each item, starting with those that most submissions share.
+        others: further submissions whose models are known to be right, by name.
+        progress: called with a few words about the current step.
 
     Raises:
         AssignmentError: no right model was found for an item.
-        SystemFault: we or the machine broke.
+        SystemFault: the grader or the machine failed.
     """
-    graphs = _graphs(assignment, zygote, trainer, mode, others, progress)
-    found = []
+    graphs = _collect_graphs(assignment, zygote, trainer, mode, others, progress)
+    calibrations = []
     for item in assignment.trained:
         if mode not in item.recipes:
             continue
         if not graphs[item.id]:
             raise AssignmentError(f"no right submission has a model for {item.id}: add one to alternatives/")
-        shared = sorted(graphs[item.id].items(), key=lambda each: -len(each[1]))[:models]
-        found.append(_calibrated(item, mode, dict(shared), trainer, seeds, progress))
-    return found
+        shared = sorted(graphs[item.id].items(), key=lambda graph: -len(graph[1]))[:models]
+        calibrations.append(_calibrate_item(item, mode, dict(shared), trainer, seeds, progress))
+    return calibrations
 
 
-def _graphs(
+def _collect_graphs(
     assignment: Assignment,
     zygote: Zygote,
     trainer: Trainer,
@@ -92,23 +92,22 @@ def _graphs(
     others: Mapping[str, Submission],
     progress: Callable[[str], None],
 ) -> dict[str, dict[Graph, list[str]]]:
-    """Return for each trained item the graphs of right submissions, with the names of those."""
-    right = {
-        each.name: each.submission for each in find_known_submissions(load_rubric(assignment)) if not each.must_lose
-    }
-    found: dict[str, dict[Graph, list[str]]] = {item.id: {} for item in assignment.trained}
+    """Return for each trained item the graphs of right submissions, with the names of these submissions."""
+    known = find_known_submissions(load_rubric(assignment))
+    right = {submission.name: submission.submission for submission in known if not submission.must_lose}
+    graphs: dict[str, dict[Graph, list[str]]] = {item.id: {} for item in assignment.trained}
     for name, submission in {**right, **others}.items():
         progress(f"reading the models of {name}")
         collector = _Collector(trainer.data_set)
         trained = [item.id for item in assignment.trained]
         grade(submission, assignment, zygote, mode=mode, trainer=collector, only=trained)
-        for item, attempts in collector.collected.items():
-            for graph in dict.fromkeys(attempt.graph for attempt in attempts):
-                found[item].setdefault(graph, []).append(name)
-    return found
+        for item, jobs in collector.collected.items():
+            for graph in dict.fromkeys(job.graph for job in jobs):
+                graphs[item].setdefault(graph, []).append(name)
+    return graphs
 
 
-def _calibrated(
+def _calibrate_item(
     item: Item,
     mode: Mode,
     graphs: Mapping[Graph, Sequence[str]],
@@ -117,11 +116,11 @@ def _calibrated(
     progress: Callable[[str], None],
 ) -> Calibration:
     recipe = item.recipes[mode]
-    # One chain for each seed, so that all cores train; a threshold that none reaches would train on, so there is none.
-    every = replace(recipe, threshold=0.0)
+    # One chain for each seed, so that all cores train. Without a threshold no chain goes on to another seed.
+    open_recipe = replace(recipe, threshold=0.0)
     distributions = []
     for graph, names in graphs.items():
-        chains = {f"{item.id}, seed {seed}": [TrainingJob(graph, every, seed)] for seed in range(seeds)}
+        chains = {f"{item.id}, seed {seed}": [TrainingJob(graph, open_recipe, seed)] for seed in range(seeds)}
         runs = trainer.train(chains, progress)
         accuracies = tuple(runs[name][0].accuracy for name in chains)
         distributions.append(Distribution(graph.key, tuple(names), accuracies))
@@ -129,21 +128,21 @@ def _calibrated(
 
 
 def write_thresholds(assignment: Assignment, calibrations: Sequence[Calibration]) -> Path:
-    """Write thresholds, with what they rest on, into an assignment's rubric.toml; all else in it stays as it is."""
+    """Write thresholds and the data behind them into an assignment's rubric.toml, and change nothing else in it."""
     path = assignment.folder / "rubric.toml"
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     items: Any = document["items"]
     for calibration in calibrations:
-        table = next(each for each in items if each["id"] == calibration.item)["recipes"][str(calibration.mode)]
+        table = next(item for item in items if item["id"] == calibration.item)["recipes"][str(calibration.mode)]
         table["threshold"] = calibration.threshold
-        table["calibration"] = _basis(calibration)
+        table["calibration"] = _describe_basis(calibration)
     path.write_text(tomlkit.dumps(document), encoding="utf-8")
     return path
 
 
-def _basis(calibration: Calibration) -> Any:
+def _describe_basis(calibration: Calibration) -> Any:
     basis = tomlkit.inline_table()
-    accuracies = [value for each in calibration.distributions for value in each.accuracies]
+    accuracies = [value for distribution in calibration.distributions for value in distribution.accuracies]
     basis.update(
         {
             "date": datetime.datetime.now(datetime.UTC).date(),

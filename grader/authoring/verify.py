@@ -1,8 +1,8 @@
-"""Shows that a rubric is right before a class is graded with it: grades submissions whose points are known.
+"""Verify a rubric before a class is graded with it, by grading submissions whose points are known.
 
-The model solution and every correct alternative must get every point, an empty notebook none: they go the whole way,
-through the sandbox. Each misconception must lose points in exactly the items that it says it breaks: there are hundreds
-of them, they are our own code, and so they are judged in our own processes, at the seam where the sandbox would stand.
+The model solution and every correct alternative must get all points, an empty notebook none. These are graded in the
+sandbox, like any submission. Each misconception must lose points in exactly the items that it says it breaks. There are
+hundreds of misconceptions and they are our own code, so they are judged in our own processes, without a sandbox.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_notebook
 from grader.testing.misconceptions import Misconception
 
-__all__ = ["Known", "find_known_submissions", "find_mutants", "verify"]
+__all__ = ["KnownSubmission", "find_known_submissions", "find_mutants", "verify"]
 
 
 @dataclass(frozen=True)
-class Known:
-    """A notebook that must get every point or none; see `Checked` for its attributes."""
+class KnownSubmission:
+    """A notebook that must get all points or none; see `VerifiedSubmission` for the attributes."""
 
     kind: str
     name: str
@@ -52,25 +52,25 @@ def verify(
     """Grade every known submission of an assignment.
 
     Args:
-        assignment: the rubric, with its reference, alternatives/ and misconceptions/ beside it.
+        assignment: an assignment with a reference and, beside the rubric, alternatives/ and misconceptions/.
         zygote: the warm process to fork sandboxes from.
-        jobs: how many are graded at once.
-        progress: told in a few words what is being done.
+        jobs: how many submissions are graded at once.
+        progress: called with a few words about the current step.
 
     Raises:
         AssignmentError: the rubric contradicts itself, or has no reference.
-        SystemFault: we or the machine broke.
+        SystemFault: the grader or the machine failed.
     """
     rubric = load_rubric(assignment)
     known = list(find_known_submissions(rubric))
     mutants = list(find_mutants(rubric))
     checked: list[VerifiedSubmission] = []
-    # New processes: a fork would have the threads of neither the sandboxes nor torch.
+    # Spawned, because a fork would lack the threads of the sandboxes and of torch.
     spawn = multiprocessing.get_context("spawn")
-    alone = ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(1,))
-    with ThreadPoolExecutor(jobs) as threads, alone as processes:
-        waiting = [threads.submit(_graded, each, assignment, zygote) for each in known]
-        waiting += [processes.submit(_judged, assignment.folder, assignment.revision, each.id) for each in mutants]
+    pool = ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(1,))
+    with ThreadPoolExecutor(jobs) as threads, pool as processes:
+        waiting = [threads.submit(_grade, submission, assignment, zygote) for submission in known]
+        waiting += [processes.submit(_judge_mutant, assignment.folder, assignment.revision, m.id) for m in mutants]
         try:
             for number, future in enumerate(waiting, start=1):
                 checked.append(future.result())
@@ -79,15 +79,17 @@ def verify(
             threads.shutdown(cancel_futures=True)
             processes.shutdown(cancel_futures=True)
             raise
-    return Verification(assignment.name, assignment.revision, _points(assignment), tuple(checked), _tests(rubric))
+    return Verification(
+        assignment.name, assignment.revision, _sum_points(assignment), tuple(checked), _list_tests(rubric)
+    )
 
 
-def _points(assignment: Assignment) -> float:
-    """Return the points that tests alone decide: trainings are verified by `grader calibrate`."""
+def _sum_points(assignment: Assignment) -> float:
+    """Return the points that tests decide. Items earned by training are verified by `grader calibrate`."""
     return sum(item.points for item in assignment.tested)
 
 
-def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
+def _list_tests(rubric: Rubric) -> tuple[RubricTest, ...]:
     trained = {item.id for item in rubric.assignment.trained}
     return tuple(
         RubricTest(test.item, name)
@@ -97,33 +99,35 @@ def _tests(rubric: Rubric) -> tuple[RubricTest, ...]:
     )
 
 
-def find_known_submissions(rubric: Rubric) -> Iterator[Known]:
-    """Give the model solution, an empty notebook, and the alternatives."""
+def find_known_submissions(rubric: Rubric) -> Iterator[KnownSubmission]:
+    """Yield the model solution, an empty notebook and the alternatives."""
     solution, folder = rubric.solution, rubric.assignment.folder
     everything = tuple(item.id for item in rubric.assignment.tested)
-    yield Known("solution", "the model solution", (), (), _submission(solution))
-    yield Known("empty", "an empty notebook", (), everything, _submission(Solution(())))
+    yield KnownSubmission("solution", "the model solution", (), (), _make_submission(solution))
+    yield KnownSubmission("empty", "an empty notebook", (), everything, _make_submission(Solution(())))
     for path in sorted((folder / "alternatives").glob("*.py")):
         cells = list(read_cells(path, rubric.own_packages))
         replaces = tuple(cell.name for cell in cells if cell.name)
         changed = solution.with_definitions(cells)
-        yield Known("alternative", path.stem.replace("_", " "), replaces, (), _submission(changed))
+        yield KnownSubmission("alternative", path.stem.replace("_", " "), replaces, (), _make_submission(changed))
 
 
 def find_mutants(rubric: Rubric) -> Iterator[Misconception]:
-    """Give the misconceptions.
+    """Yield the misconceptions.
 
     Raises:
-        AssignmentError: one replaces what the model solution does not define.
+        AssignmentError: one replaces a name that the model solution does not define.
     """
     defined = {cell.name for cell in rubric.solution.cells}
-    for each in rubric.misconceptions:
-        if each.replaces not in defined:
-            raise AssignmentError(f"misconception {each.id} replaces {each.replaces}, which the reference lacks")
-        yield each
+    for misconception in rubric.misconceptions:
+        if misconception.replaces not in defined:
+            raise AssignmentError(
+                f"misconception {misconception.id} replaces {misconception.replaces}, which the reference lacks"
+            )
+        yield misconception
 
 
-def _submission(solution: Solution) -> Submission:
+def _make_submission(solution: Solution) -> Submission:
     cells: list[dict[str, Any]] = [
         {"cell_type": "code", "source": cell.source, "metadata": {}, "outputs": [], "execution_count": None}
         for cell in solution.cells
@@ -132,33 +136,33 @@ def _submission(solution: Solution) -> Submission:
     return Submission((read_notebook("notebook.ipynb", json.dumps(notebook).encode()),))
 
 
-def _graded(known: Known, assignment: Assignment, zygote: Zygote) -> VerifiedSubmission:
+def _grade(known: KnownSubmission, assignment: Assignment, zygote: Zygote) -> VerifiedSubmission:
     report = grade(known.submission, assignment, zygote)
-    return _checked(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment)
+    return _verify_items(known.kind, known.name, known.replaces, known.must_lose, report.items, assignment)
 
 
-def _judged(folder: Path, revision: str, identifier: str) -> VerifiedSubmission:
-    """Judge a mutant; runs in a process of its own, which loads the rubric once."""
-    rubric = _rubric_in(folder)
+def _judge_mutant(folder: Path, revision: str, identifier: str) -> VerifiedSubmission:
+    """Judge a mutant, in a process that loads the rubric once."""
+    rubric = _load_rubric(folder)
     assignment = rubric.assignment
     if assignment.revision != revision:
         raise AssignmentError(f"{folder} has changed while it was being verified: verify it again")
-    mutant = next(each for each in rubric.misconceptions if each.id == identifier)
+    mutant = next(mutant for mutant in rubric.misconceptions if mutant.id == identifier)
     work = LocalWork(rubric.solution.with_definitions(write_mutant(mutant, rubric.own_packages)))
-    # All else is the model solution's, whose points are known.
+    # The other items use the model solution only, whose points are known.
     changed = rubric.solution.users_of(mutant.replaces)
     affected = [item.id for item in assignment.tested if (set(item.names) or {""}) & changed]
     items = judge(assignment, work, identifier, only=affected)
     must_lose = tuple(item.id for item in assignment.items if item.id in mutant.breaks)
-    return _checked("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment)
+    return _verify_items("mutant", identifier.replace("_", " "), (mutant.replaces,), must_lose, items, assignment)
 
 
 @lru_cache(maxsize=1)
-def _rubric_in(folder: Path) -> Rubric:
+def _load_rubric(folder: Path) -> Rubric:
     return load_rubric(load_assignment(folder))
 
 
-def _checked(
+def _verify_items(
     kind: str,
     name: str,
     replaces: tuple[str, ...],
@@ -174,7 +178,7 @@ def _checked(
         name=name,
         replaces=replaces,
         must_lose=must_lose,
-        points=_points(assignment) - sum(item.max_points - item.points for item in lost),
+        points=_sum_points(assignment) - sum(item.max_points - item.points for item in lost),
         loses=tuple(item.id for item in lost),
         failed=tuple(
             RubricTest(item.id, test)

@@ -1,1 +1,1 @@
-"""A class graded on this machine: the parent process, and the children that grade."""
+"""Grading a class on this machine: the parent process, and the processes that grade."""

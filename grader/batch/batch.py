@@ -1,4 +1,4 @@
-"""A class graded on this machine: several processes, files that are written whole, and a journal to go on from."""
+"""Grades a class on this machine: several processes, a journal to resume from, and files written atomically."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from grader.assignment import Assignment
 from grader.batch.graders import Graders, GradingOutcome, ProgressListener
 from grader.batch.marks import read_marks, write_marks
+from grader.batch.messages import BatchSettings
 from grader.cache_folder import write_whole
 from grader.collection import CollectedSubmission
 from grader.errors import InputError
@@ -36,87 +37,88 @@ _LOCK = ".lock"
 
 
 def grade_batch(
-    handed_in: Sequence[CollectedSubmission],
+    submissions: Sequence[CollectedSubmission],
     assignment: Assignment,
     folder: Path,
-    watcher: ProgressListener,
+    listener: ProgressListener,
     *,
     mode: Mode = Mode.NONE,
     data: Path | None = None,
     jobs: int | None = None,
 ) -> Overview:
-    """Grade what a class handed in, and write reports, gradebook and summary.
+    """Grade the submissions of a class, and write reports, gradebook and summary.
 
-    What this folder's journal says was graded before is not graded again, if notebooks, rubric and mode are the same.
+    Submissions that the journal in `folder` lists as graded are skipped if their notebooks, the rubric and the mode
+    have not changed.
 
     Args:
-        handed_in: the submissions, in the order in which they are begun.
-        assignment: the rubric, with its limits.
-        folder: where everything is written; made where it is missing.
-        watcher: told how far it is.
+        submissions: the submissions, in the order in which to start them.
+        assignment: the assignment.
+        folder: the folder to write to; it is made if it is missing.
+        listener: what progress is reported to.
         mode: what is done with trainings.
-        data: where Fashion-MNIST must be; None to look for it.
-        jobs: how many processes grade; None for three on two cores, where nothing is trained, else one on each.
+        data: the folder that Fashion-MNIST must be in; None to look for it.
+        jobs: how many processes grade. None for three on two cores if nothing is trained, else for one on each core.
 
     Returns:
-        What everything in the folder came to.
+        The overview of all submissions in the folder.
 
     Raises:
         InputError: the folder cannot be written, is used by another batch, or has another assignment's reports.
         SystemFault: a process that grades could not be started.
     """
-    with _alone(folder):
+    with _lock(folder):
         (folder / JOURNAL).touch()
         journal = read_journal(folder)
         _refuse_another_assignment(folder, journal.values(), assignment)
-        begun = {one.key: _begun(one, assignment, mode) for one in handed_in}
-        waiting = [one for one in handed_in if not _is_done(folder, begun[one.key], journal.get(one.key))]
-        alike = _alike(waiting, begun)
-        jobs = max(1, min(jobs or _at_once(mode), len(alike)))
-        watcher.begins(len(handed_in), len(handed_in) - len(waiting), jobs)
-        shared = {
-            "assignment": str(assignment.folder),
-            "mode": str(mode),
-            "data": str(data or ""),
-            "trainings_at_once": 1 if jobs > 1 else None,
-            "reads_graphs": _has_models(alike, assignment),
-        }
+        records = {submission.key: _make_record(submission, assignment, mode) for submission in submissions}
+        waiting = [item for item in submissions if not _is_done(folder, records[item.key], journal.get(item.key))]
+        alike = _group_equal(waiting, records)
+        jobs = max(1, min(jobs or _choose_jobs(mode), len(alike)))
+        listener.begins(len(submissions), len(submissions) - len(waiting), jobs)
+        settings = BatchSettings(
+            assignment=assignment.folder,
+            mode=mode,
+            data=data,
+            trainings_at_once=1 if jobs > 1 else None,
+            reads_graphs=_has_models(alike, assignment),
+        )
         with ExitStack() as stack:
-            # One for all: each would import the same, and have as much memory of its own.
+            # One zygote for all: each of several would import the same and use as much memory.
             lines = stack.enter_context(Zygote(assignment.packages, lines=jobs)).more_lines if alike else []
-            graders = stack.enter_context(closing(Graders(shared, watcher, lines)))
-            for same, outcome in graders.graded(alike, jobs):
-                for number, one in enumerate(same):
+            graders = stack.enter_context(closing(Graders(settings, listener, lines)))
+            for same, outcome in graders.grade(alike, jobs):
+                for number, submission in enumerate(same):
                     seconds = 0.0 if number else outcome.seconds
-                    _write(folder, replace(begun[one.key], seconds=seconds), outcome, watcher)
+                    _write(folder, replace(records[submission.key], seconds=seconds), outcome, listener)
         return _sum_up(folder)
 
 
 def apply_marks(folder: Path, sheet: str, by: str) -> int:
-    """Let a marking sheet's marks join the reports, the gradebook and the summary of a batch; all of them or none.
+    """Add the marks of a marking sheet to the reports, the gradebook and the summary of a batch: all marks or none.
 
-    Marks that were given before stay where the sheet has no points. They are kept beside the journal, so that a batch
-    that is graded again has them too.
+    Earlier marks stay if the sheet has no points for them. Marks are stored beside the journal, so they survive if the
+    batch is graded again.
 
     Args:
-        folder: the one that `grader batch` wrote.
-        sheet: the filled in CSV file's text.
-        by: who marked.
+        folder: the folder that `grader batch` wrote.
+        sheet: the text of the filled-in CSV file.
+        by: who gave the marks.
 
     Returns:
-        How many marks are new.
+        The number of new marks.
 
     Raises:
-        InputError: there is no batch in the folder or it is being written to, or a row of the sheet is wrong.
+        InputError: there is no batch in the folder, another command is writing to it, or a row of the sheet is wrong.
     """
     if (folder / "batch.json").exists():
         raise InputError(f"{folder} was fetched from a server, which would not know these marks; give them there")
-    entries = read_entries(folder)  # before a lock is made in a folder that is no batch's
-    with _alone(folder):
+    entries = read_entries(folder)  # first, so that no lock file is left in a folder without a batch
+    with _lock(folder):
         new = read_marking_sheet(sheet, entries, by, datetime.now(UTC))
         marks = read_marks(folder)
-        for key, given in new.items():
-            marks[key] = marks.get(key, {}) | {mark.item: mark for mark in given}
+        for key, new_marks in new.items():
+            marks[key] = marks.get(key, {}) | {mark.item: mark for mark in new_marks}
         write_marks(folder, marks)
         for entry in entries:
             if entry.report is not None:
@@ -127,38 +129,38 @@ def apply_marks(folder: Path, sheet: str, by: str) -> int:
     return sum(map(len, new.values()))
 
 
-def _at_once(mode: Mode) -> int:
+def _choose_jobs(mode: Mode) -> int:
     """Return how many processes keep this machine busy: while one waits for its sandbox, another can use its core."""
     cores = len(os.sched_getaffinity(0))
     return (3 * cores + 1) // 2 if mode is Mode.NONE else cores
 
 
-def _alike(
-    waiting: Iterable[CollectedSubmission], begun: Mapping[str, JournalRecord]
+def _group_equal(
+    submissions: Iterable[CollectedSubmission], records: Mapping[str, JournalRecord]
 ) -> list[list[CollectedSubmission]]:
-    """Gather submissions whose files are the same, names too: they have the same report, so one of them is graded."""
-    found: dict[tuple[str, ...], list[CollectedSubmission]] = {}
-    for one in waiting:
-        files = begun[one.key].files
-        found.setdefault((*files, *files.values()) if files else (one.key,), []).append(one)
-    return list(found.values())
+    """Group submissions with equal files and file names. They get equal reports, so one of each group is graded."""
+    groups: dict[tuple[str, ...], list[CollectedSubmission]] = {}
+    for submission in submissions:
+        files = records[submission.key].files
+        groups.setdefault((*files, *files.values()) if files else (submission.key,), []).append(submission)
+    return list(groups.values())
 
 
 def _has_models(alike: Iterable[list[CollectedSubmission]], assignment: Assignment) -> bool:
-    """Tell whether anybody wrote of a model that can be trained: the graphs of such are read."""
+    """Return whether a submission names a model that can be trained, so that graphs are read."""
     names = {name.encode() for item in assignment.trained for name in item.names}
     return any(name in content for same in alike for _, content in same[0].files for name in names)
 
 
 def _sum_up(folder: Path) -> Overview:
-    overview = summarise(_ended(folder, record) for record in read_journal(folder).values())
+    overview = summarise(_load(folder, record) for record in read_journal(folder).values())
     write_whole(folder / GRADEBOOK, write_plain_csv(read_entries(folder)).encode())
     write_whole(folder / SUMMARY, render_overview(overview).encode())
     return overview
 
 
-def _ended(folder: Path, record: JournalRecord) -> tuple[JournalRecord, Report | None]:
-    """Return a record with its report; one that is lost is told, and the others are summed up all the same."""
+def _load(folder: Path, record: JournalRecord) -> tuple[JournalRecord, Report | None]:
+    """Return a record with its report. If the report is lost, return a failed record, and sum up the others."""
     try:
         return record, load_report(folder, record)
     except InputError as error:
@@ -166,11 +168,11 @@ def _ended(folder: Path, record: JournalRecord) -> tuple[JournalRecord, Report |
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Have a folder to ourselves; the kernel gives it free when this process ends, however that happens."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Lock a folder. The kernel unlocks it when this process ends, however that happens."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / _LOCK, "ab")  # noqa: SIM115 - so that only opening it is our caller's mistake
+        lock = open(folder / _LOCK, "ab")  # noqa: SIM115 - only an error of opening it is an InputError
     except OSError as error:
         raise InputError(f"cannot write reports to {folder}: {error.strerror}; give another folder") from None
     with lock:
@@ -186,49 +188,54 @@ def _refuse_another_assignment(folder: Path, records: Iterable[JournalRecord], a
         try:
             report = load_report(folder, record)
         except InputError:
-            continue  # gone or damaged: it will be written again
+            continue  # missing or damaged: it will be written again
         if report is not None and report.assignment != assignment.name:
             raise InputError(f"{folder} has reports of {report.assignment}: give {assignment.name} a folder of its own")
         if report is not None:
             return
 
 
-def _begun(one: CollectedSubmission, assignment: Assignment, mode: Mode) -> JournalRecord:
-    """Return what a submission's record has before it is graded."""
-    files = {name: hashlib.sha256(content).hexdigest() for name, content in one.files}
+def _make_record(submission: CollectedSubmission, assignment: Assignment, mode: Mode) -> JournalRecord:
+    """Return a submission's record as it is before grading."""
     return JournalRecord(
-        one.key, one.name, files, assignment.revision, str(mode), Status.FAILED, identifiers=dict(one.identifiers)
+        key=submission.key,
+        name=submission.name,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in submission.files},
+        revision=assignment.revision,
+        mode=str(mode),
+        status=Status.FAILED,
+        identifiers=dict(submission.identifiers),
     )
 
 
-def _is_done(folder: Path, begun: JournalRecord, record: JournalRecord | None) -> bool:
-    """Tell whether a record is of this submission as it is now; what broke is tried again."""
+def _is_done(folder: Path, current: JournalRecord, record: JournalRecord | None) -> bool:
+    """Return whether the journal's `record` is of the submission as it is now. Failed ones are graded again."""
     if record is None or record.status is Status.FAILED:
         return False
-    if (record.files, record.revision, record.mode) != (begun.files, begun.revision, begun.mode):
+    if (record.files, record.revision, record.mode) != (current.files, current.revision, current.mode):
         return False
     return record.status is Status.UNREADABLE or all((folder / name).is_file() for name in _names(record.key))
 
 
 def _names(key: str) -> tuple[str, str]:
-    """Return the names of a submission's report as JSON and as HTML."""
+    """Return the names of a submission's report files, JSON and HTML."""
     stem = f"{key}_" if f"{key}.html".casefold() == SUMMARY else key
     return f"{stem}.json", f"{stem}.html"
 
 
-def _write(folder: Path, begun: JournalRecord, outcome: GradingOutcome, watcher: ProgressListener) -> None:
-    """Write a submission's report, then its line in the journal: what the journal says is there."""
-    json_name, html_name = _names(begun.key)
-    record = replace(begun, status=outcome.status, message=outcome.message)
-    report = outcome.report and add_marks(outcome.report, read_marks(folder).get(begun.key, {}).values())
+def _write(folder: Path, record: JournalRecord, outcome: GradingOutcome, listener: ProgressListener) -> None:
+    """Write a submission's report, then its record, so that every report in the journal exists."""
+    json_name, html_name = _names(record.key)
+    record = replace(record, status=outcome.status, message=outcome.message)
+    report = outcome.report and add_marks(outcome.report, read_marks(folder).get(record.key, {}).values())
     if report is not None:
-        _write_report(folder, begun.key, report)
+        _write_report(folder, record.key, report)
         record = replace(record, report=json_name, revision=report.revision)
     append_record(folder, record)
-    if report is None:  # what was handed in before may have had one
+    if report is None:  # an earlier version of the submission may have had one
         for name in (json_name, html_name):
             (folder / name).unlink(missing_ok=True)
-    watcher.ended(record, report)
+    listener.ended(record, report)
 
 
 def _write_report(folder: Path, key: str, report: Report) -> None:

@@ -1,26 +1,20 @@
-"""What a batch is graded by: `python -m grader.batch.child FD`, a process that is loaded once, and its forks.
+"""The process that grades for `grader batch`: `python -m grader.batch.child FD` loads everything once; its forks grade.
 
-On the line that it is started with it takes `Packets`. The first says what all gradings have in common (assignment,
-mode, data, trainings_at_once, and reads_graphs, whether there are models among the submissions) and is answered by
-{"ready": True} once all is loaded that no submission changes, or by {"wrong": "..."} where the command was. Then {}
-asks for a fork that grades, brings its log, its line and maybe a line to a warm process that others use too
-(`grading.Grading`), and is answered by {"pid": number}; {"ended": number}, once that fork is gone, by
-{"exit_code": number}. It makes no thread, because none survives a fork. Its forks outlive it: each ends when nobody is
-left on the other side of its own line.
+It receives the messages of `messages.py` as `Packets` on the socket FD. The first one is a BatchSettings. The answer
+is ChildReady once everything is loaded that no submission changes, or CommandError. Then it answers a ForkRequest with
+Forked and an ExitCodeRequest with ExitCode. It starts no thread, because no thread survives a fork. Its forks outlive
+it: each ends when the other end of its own line is closed.
 
-A fork grades one submission after the other, and speaks in JSON objects, one a line. It says {"ready": true} when it
-takes submissions, or {"wrong": "..."}. A submission's answer is {"patience": seconds}, after which without a word the
-process hangs, then any number of {"doing": "..."}, and then {"report": "..."}, {"unreadable": "..."} where there is no
-notebook to be read, {"fault": "..."} where we or the machine broke, or {"wrong": "..."} where the command was.
+A fork grades one submission after the other. It sends ChildReady when it takes submissions, or CommandError. It answers
+a GradeRequest with LongestSilence, any number of GradingStep, and one of FinishedReport, UnreadableSubmission,
+GradingFault or CommandError.
 """
 
 from __future__ import annotations
 
 import atexit
-import base64
 import gc
 import importlib
-import json
 import os
 import queue
 import signal
@@ -28,84 +22,103 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from grader.batch.messages import (
+    LOADED_REQUESTS,
+    MAX_FRAME_BYTES,
+    BatchSettings,
+    ChildReady,
+    CommandError,
+    ExitCode,
+    ExitCodeRequest,
+    FinishedReport,
+    Forked,
+    GradeOutcome,
+    GradeRequest,
+    GradingFault,
+    GradingStep,
+    LongestSilence,
+    UnreadableSubmission,
+)
 from grader.errors import InputError, SubmissionError, SystemFault
 from grader.grading.session import GradingSession
-from grader.models.recipe import Mode
-from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed
+from grader.sandbox.protocol.messages import pack_message, unpack_message
 from grader.submission.submission import Submission, read_notebook
 
 __all__ = ["main"]
 
 
 def main(descriptor: int) -> None:
-    """Load what gradings have in common, and fork until nobody is left on the other side of the line."""
+    """Load what all submissions have in common, and fork on request until the other end of the line is closed."""
     line = Packets(socket.socket(fileno=descriptor))
     try:
-        shared, _ = line.receive()
+        settings = unpack_message(line.receive()[0], BatchSettings)
         try:
-            threads = _load(shared)
+            threads = _load(settings)
         except InputError as error:
-            return line.send({"wrong": str(error)})
-        line.send({"ready": True})
+            return line.send(pack_message(CommandError(str(error))))
+        line.send(pack_message(ChildReady()))
         while True:
-            order, descriptors = line.receive()
-            if "ended" in order:
-                line.send({"exit_code": os.waitstatus_to_exitcode(os.waitpid(order["ended"], 0)[1])})
+            value, descriptors = line.receive()
+            request = unpack_message(value, *LOADED_REQUESTS)
+            if isinstance(request, ExitCodeRequest):
+                _, status = os.waitpid(request.pid, 0)
+                line.send(pack_message(ExitCode(os.waitstatus_to_exitcode(status))))
                 continue
             pid = os.fork()
             if pid == 0:
                 line.close()
-                _become_grader(shared, descriptors, threads)
-            for each in descriptors:
-                os.close(each)
-            line.send({"pid": pid})
+                _become_grader(settings, descriptors, threads)
+            for received in descriptors:
+                os.close(received)
+            line.send(pack_message(Forked(pid)))
     except Closed:
-        os._exit(0)  # to take torch apart takes longer than a small submission
+        os._exit(0)  # taking torch apart takes longer than grading a small submission
 
 
-def _load(shared: Mapping[str, Any]) -> int:
-    """Load all that no submission changes; return how many threads a fork computes on.
+def _load(settings: BatchSettings) -> int:
+    """Load everything that no submission changes. Return the number of threads that a fork computes with.
 
     Raises:
         AssignmentError: the assignment is wrong.
     """
-    gc.disable()  # until all is loaded, as `load` has it for its part
+    gc.disable()  # until `GradingSession.load` has loaded its part and enables it again
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    if shared["reads_graphs"]:
-        importlib.import_module("torch._dynamo")  # torch does so when it reads the first, and takes almost a second
-    _grading(shared).load([shared["assignment"]])
+    if settings.reads_graphs:
+        importlib.import_module("torch._dynamo")  # torch imports it with the first graph, which takes almost a second
+    _make_session(settings).load([str(settings.assignment)])
     return threads
 
 
-def _grading(shared: Mapping[str, Any], lent: socket.socket | None = None) -> GradingSession:
-    return GradingSession(Path(shared["data"]) if shared["data"] else None, shared["trainings_at_once"], lent)
+def _make_session(settings: BatchSettings, zygote_line: socket.socket | None = None) -> GradingSession:
+    return GradingSession(settings.data, settings.trainings_at_once, zygote_line)
 
 
-def _become_grader(shared: Mapping[str, Any], descriptors: Sequence[int], threads: int) -> NoReturn:
+def _become_grader(settings: BatchSettings, descriptors: Sequence[int], threads: int) -> NoReturn:
     """Turn this fork into a process that grades."""
     status = 1
     try:
-        atexit._clear()  # is the other process's own
-        log, line, *lent = descriptors
+        atexit._clear()  # the handlers are those of the loaded process
+        log, line, *zygote_line = descriptors
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log, stream.fileno())
         os.close(log)
         import torch
 
-        torch.set_num_threads(threads)  # first of all: it renews torch's pool, which the first use would not do safely
-        _serve(socket.socket(fileno=line), shared, socket.socket(fileno=lent[0]) if lent else None)
+        torch.set_num_threads(threads)  # before anything else: it renews torch's pool, which first use would not safely
+        channel = Channel(socket.socket(fileno=line), MAX_FRAME_BYTES)
+        _serve(channel, settings, socket.socket(fileno=zygote_line[0]) if zygote_line else None)
         status = 0
-    except SystemExit:
+    except (SystemExit, Closed):
         status = 0
-    except BaseException:  # nothing may come back up into the other process's loop
+    except BaseException:  # nothing may propagate into the loop of the loaded process
         traceback.print_exc()
     finally:
         atexit._run_exitfuncs()
@@ -113,43 +126,53 @@ def _become_grader(shared: Mapping[str, Any], descriptors: Sequence[int], thread
         os._exit(status)
 
 
-def _serve(line: socket.socket, shared: Mapping[str, Any], lent: socket.socket | None) -> None:
-    """Grade until the line's other side is gone."""
-    assignment, mode = shared["assignment"], Mode(shared["mode"])
-    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(line, orders), daemon=True).start()
+def _serve(line: Channel, settings: BatchSettings, zygote_line: socket.socket | None) -> None:
+    """Grade until the other end of the line is closed."""
+    requests: queue.SimpleQueue[GradeRequest] = queue.SimpleQueue()
+    threading.Thread(target=_receive_requests, args=(line, requests), daemon=True).start()
 
-    def say(**message: Any) -> None:
-        line.sendall(json.dumps(message).encode() + b"\n")
+    def send(message: Any) -> None:
+        line.send(pack_message(message))
 
-    with _grading(shared, lent) as grading:
+    with _make_session(settings, zygote_line) as session:
         try:
-            grading.warm_up([assignment])
+            session.warm_up([str(settings.assignment)])
         except InputError as error:
-            return say(wrong=str(error))
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that a sandbox is cleared away
-        say(ready=True)
+            return send(CommandError(str(error)))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the sandbox is removed
+        send(ChildReady())
         while True:
-            files = [(each["name"], base64.b64decode(each["base64"])) for each in orders.get()["files"]]
-            try:
-                say(patience=2 * grading.longest_silence(assignment, mode, len(files)))
-                submission = Submission(tuple(read_notebook(name, content) for name, content in files))
-                report = grading.grade(submission, assignment, mode, progress=lambda what: say(doing=what))
-                say(report=report.to_json())
-            except SubmissionError as error:
-                say(unreadable=str(error))
-            except InputError as error:
-                say(wrong=str(error))
-            except (SystemFault, OSError) as error:
-                say(fault=f"{type(error).__name__}: {error}")
+            send(_grade(requests.get(), settings, session, send))
 
 
-def _listen(line: socket.socket, orders: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Pass orders on; whoever gave them may be killed while one is worked on, so their end is heard at once."""
-    with line.makefile("rb") as lines:
-        for each in lines:
-            orders.put(json.loads(each))
-    os._exit(0)  # the kernel ends a warm process of its own with this one, and sandboxes with that
+def _grade(
+    request: GradeRequest, settings: BatchSettings, session: GradingSession, send: Callable[[Any], None]
+) -> GradeOutcome:
+    """Grade one submission and return the outcome; `send` sends messages on the way."""
+    assignment, mode = str(settings.assignment), settings.mode
+    try:
+        send(LongestSilence(2 * session.longest_silence(assignment, mode, len(request.files))))
+        submission = Submission(tuple(read_notebook(file.name, file.content) for file in request.files))
+        report = session.grade(submission, assignment, mode, progress=lambda text: send(GradingStep(text)))
+        return FinishedReport(report.to_json())
+    except SubmissionError as error:
+        return UnreadableSubmission(str(error))
+    except InputError as error:
+        return CommandError(str(error))
+    except (SystemFault, OSError) as error:
+        return GradingFault(f"{type(error).__name__}: {error}")
+
+
+def _receive_requests(line: Channel, requests: queue.SimpleQueue[GradeRequest]) -> None:
+    """Queue requests in a thread of its own, so that this process ends at once if the other one is killed."""
+    try:
+        while True:
+            requests.put(unpack_message(line.receive(), GradeRequest))
+    except Closed:
+        os._exit(0)  # the kernel ends a zygote of its own together with this process, and sandboxes with the zygote
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""The processes that grade a batch: each is forked anew where it dies, and its submission tried again."""
+"""The processes that grade a batch: a process that dies is replaced, and its submission is tried again."""
 
 from __future__ import annotations
 
-import base64
 import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from grader.batch.grading_process import GradingProcess, LoadedProcess
+from grader.batch.messages import BatchSettings, FinishedReport, GradingFault, UnreadableSubmission
 from grader.collection import CollectedSubmission
-from grader.errors import InputError, SystemFault
+from grader.errors import SystemFault
 from grader.results.journal import JournalRecord, Status
 from grader.results.report import Report
 
@@ -23,21 +23,21 @@ _TRIES = 3  # of a submission, and of starting a process
 
 
 class ProgressListener(Protocol):
-    """Who is told how far a batch is; `doing` is called by several threads."""
+    """What a batch reports its progress to; several threads call `doing`."""
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
-        """Hear how many submissions there are, how many were done before, and how many processes grade the others."""
+        """Take the number of submissions, of those graded earlier, and of processes that grade the others."""
 
     def doing(self, process: int, key: str, what: str) -> None:
-        """Hear what a process does, counted from 0; with no key it has nothing to do."""
+        """Take what a process, counted from 0, is doing for the submission `key`. If `key` is empty, it is idle."""
 
     def ended(self, record: JournalRecord, report: Report | None) -> None:
-        """Hear that a submission is done with, and written."""
+        """Take the record and the report of a submission that has been graded and written."""
 
 
 @dataclass(frozen=True)
 class GradingOutcome:
-    """How a grading ended."""
+    """How the grading of one submission ended."""
 
     status: Status
     message: str = ""
@@ -46,32 +46,35 @@ class GradingOutcome:
 
 
 class Graders:
-    """Several processes that grade, forked from one and each looked after by a thread of its own.
+    """Several processes that grade, forked from one, each with a thread that looks after it.
 
     Args:
-        shared: what all gradings have in common, as `grading_process` takes it.
-        watcher: who is told how far they are.
-        lines: to a warm process, one for each that grades; where it ends, or one is started anew, that has its own.
+        settings: what all submissions have in common.
+        listener: what progress is reported to.
+        zygote_lines: lines to a shared zygote, one for each process. If the zygote dies, and for a process that
+            replaces another, the process starts a zygote of its own.
     """
 
-    def __init__(self, shared: Mapping[str, Any], watcher: ProgressListener, lines: Sequence[socket.socket]) -> None:
-        self._shared = shared
-        self._lines = list(lines)
-        self._watcher = watcher
+    def __init__(
+        self, settings: BatchSettings, listener: ProgressListener, zygote_lines: Sequence[socket.socket]
+    ) -> None:
+        self._settings = settings
+        self._zygote_lines = list(zygote_lines)
+        self._listener = listener
         self._waiting: queue.SimpleQueue[list[CollectedSubmission]] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[list[CollectedSubmission], GradingOutcome] | Exception] = (
             queue.SimpleQueue()
         )
-        self._loaded: list[LoadedProcess] = []  # the last is forked, the others died
+        self._loaded: list[LoadedProcess] = []  # the last one is forked from; the others have died
         self._processes: dict[int, GradingProcess] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def graded(
+    def grade(
         self, waiting: Sequence[list[CollectedSubmission]], jobs: int
     ) -> Iterator[tuple[list[CollectedSubmission], GradingOutcome]]:
-        """Grade the first of each list; give lists as they are done.
+        """Grade the first submission of each list, and yield each list with its outcome as soon as it is known.
 
         Raises:
             InputError: the command was wrong.
@@ -82,7 +85,7 @@ class Graders:
         for number in range(jobs):
             thread = threading.Thread(target=self._serve, args=(number,))
             thread.start()
-            self._threads.append(thread)  # only now: one that never ran cannot be waited for
+            self._threads.append(thread)  # only after the start: `close` cannot join a thread that never ran
         for _ in waiting:
             ended = self._ended.get()
             if isinstance(ended, Exception):
@@ -101,15 +104,15 @@ class Graders:
             thread.join()
         for loaded in self._loaded:
             loaded.close()
-        for line in self._lines:
+        for line in self._zygote_lines:
             line.close()
 
     def _serve(self, number: int) -> None:
         try:
             while not self._closed:
                 same = self._waiting.get_nowait()
-                self._ended.put((same, self._graded(number, same[0])))
-                self._watcher.doing(number, "", "")
+                self._ended.put((same, self._grade(number, same[0])))
+                self._listener.doing(number, "", "")
         except queue.Empty:
             pass
         except Exception as error:
@@ -117,52 +120,53 @@ class Graders:
         finally:
             self._end(number)
 
-    def _graded(self, number: int, one: CollectedSubmission) -> GradingOutcome:
-        if not one.files:
-            return GradingOutcome(Status.UNREADABLE, "; ".join(("there is no notebook", *one.notices)))
-        files = [{"name": name, "base64": base64.b64encode(content).decode()} for name, content in one.files]
+    def _grade(self, number: int, submission: CollectedSubmission) -> GradingOutcome:
+        if not submission.files:
+            return GradingOutcome(Status.UNREADABLE, "; ".join(("there is no notebook", *submission.notices)))
         outcome = GradingOutcome(Status.FAILED)
         for _ in range(_TRIES):
-            process = self._process(number, one.key)
+            process = self._process(number, submission.key)
             started = time.monotonic()
             try:
-                answer = process.grade({"files": files}, lambda what: self._watcher.doing(number, one.key, what))
+                answer = process.grade(
+                    submission.files, lambda text: self._listener.doing(number, submission.key, text)
+                )
             except SystemFault as error:
                 self._end(number)
-                answer = {"fault": str(error)}
-            outcome = replace(_outcome(answer), seconds=round(time.monotonic() - started, 3))
+                answer = GradingFault(str(error))
+            outcome = replace(_to_outcome(answer), seconds=round(time.monotonic() - started, 3))
             if outcome.status is not Status.FAILED or self._closed:
                 break
         return outcome
 
     def _process(self, number: int, key: str) -> GradingProcess:
-        """Return the process of a thread, which is forked where there is none.
+        """Return the process of a thread; fork one if it has none.
 
         Raises:
             InputError: the assignment is wrong.
-            SystemFault: it could not be started, three times.
+            SystemFault: the process could not be started in three tries.
         """
         if number in self._processes:
             return self._processes[number]
-        self._watcher.doing(number, key, "starting")
-        for left in reversed(range(_TRIES)):
+        self._listener.doing(number, key, "starting")
+        for tries_left in reversed(range(_TRIES)):
             try:
-                process = self._forked(number)
+                process = self._fork(number)
                 process.require_ready()
                 return process
             except SystemFault:
                 self._end(number)
-                if not left or self._closed:
+                if not tries_left or self._closed:
                     raise
         raise AssertionError
 
-    def _forked(self, number: int) -> GradingProcess:
+    def _fork(self, number: int) -> GradingProcess:
         with self._lock:
             self._require_open()
             if not self._loaded or self._loaded[-1].ended:
-                self._loaded.append(LoadedProcess(self._shared))
-            loaded, lent = self._loaded[-1], self._lines.pop() if self._lines else None
-        process = loaded.fork(lent)  # not under the lock: whoever stops us needs it, and loading takes seconds
+                self._loaded.append(LoadedProcess(self._settings))
+            loaded, zygote_line = self._loaded[-1], self._zygote_lines.pop() if self._zygote_lines else None
+        process = loaded.fork(zygote_line)  # without the lock, which `close` needs: loading takes seconds
         with self._lock:
             self._processes[number] = process
             self._require_open()
@@ -179,11 +183,11 @@ class Graders:
             process.close()
 
 
-def _outcome(answer: Mapping[str, str]) -> GradingOutcome:
-    if "wrong" in answer:
-        raise InputError(answer["wrong"])
-    if "report" in answer:
-        return GradingOutcome(Status.GRADED, report=Report.from_json(answer["report"]))
-    if "unreadable" in answer:
-        return GradingOutcome(Status.UNREADABLE, answer["unreadable"])
-    return GradingOutcome(Status.FAILED, answer["fault"])
+def _to_outcome(answer: FinishedReport | UnreadableSubmission | GradingFault) -> GradingOutcome:
+    match answer:
+        case FinishedReport():
+            return GradingOutcome(Status.GRADED, report=Report.from_json(answer.report))
+        case UnreadableSubmission():
+            return GradingOutcome(Status.UNREADABLE, answer.message)
+        case GradingFault():
+            return GradingOutcome(Status.FAILED, answer.message)

@@ -1,8 +1,7 @@
-"""The trusted ends of `grading_process.py`: a process that is loaded once, and its forks, which grade."""
+"""The trusted ends of `child.py`: a process that loads everything once, and its forks, which grade."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -11,117 +10,145 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, TypeVar
 
+from grader.batch.messages import (
+    GRADE_ANSWERS,
+    MAX_FRAME_BYTES,
+    STARTS,
+    BatchSettings,
+    CommandError,
+    ExitCode,
+    ExitCodeRequest,
+    FinishedReport,
+    Forked,
+    ForkRequest,
+    GradeRequest,
+    GradingFault,
+    GradingStep,
+    LoadedRequest,
+    LongestSilence,
+    SubmittedFile,
+    UnreadableSubmission,
+)
 from grader.errors import InputError, SystemFault
-from grader.sandbox.protocol.channels import Packets
+from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.messages import pack_message, unpack_message
 
 __all__ = ["GradingProcess", "LoadedProcess"]
 
-_SECONDS_TO_START = 300  # it imports torch, and so does its warm process; afterwards it says how long it may be silent
+_SECONDS_TO_START = 300  # importing torch, here and in its zygote; later LongestSilence sets the limit
 _SECONDS_TO_FORK = 30
 _SECONDS_TO_END = 10
 _SHOWN_LOG = 2000  # characters
 
+_Answer = TypeVar("_Answer")
+
 
 class LoadedProcess:
-    """A process that has loaded what all gradings take; several threads may have it forked.
+    """A process that has loaded what all submissions need; several threads may fork it.
 
-    Its forks outlive it: where it is killed, none of them is lost.
+    Its forks outlive it: if it is killed, none of them is lost.
 
     Args:
-        shared: what all gradings have in common, as `grading_process` takes it.
+        settings: what all submissions have in common.
     """
 
-    def __init__(self, shared: Mapping[str, Any]) -> None:
+    def __init__(self, settings: BatchSettings) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        self._line, theirs = Packets.pair()
+        self._line, peer = Packets.pair()
         self._lock = threading.Lock()
         self._ready = False
-        with theirs:
+        with peer:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "grader.batch.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", "grader.batch.child", str(peer.fileno())],
+                pass_fds=[peer.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                start_new_session=True,  # Ctrl-C is for whoever started us, who then ends this process and its forks
+                start_new_session=True,  # Ctrl-C reaches only the command, which then ends this process and its forks
             )
-        with suppress(Closed):  # who waits for an answer hears of it
-            self._line.send(dict(shared))
+        with suppress(Closed):  # `_receive` reports it
+            self._line.send(pack_message(settings))
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
-    def fork(self, lent: socket.socket | None = None) -> GradingProcess:
-        """Return a new process that grades, once all is loaded.
+    def fork(self, zygote_line: socket.socket | None = None) -> GradingProcess:
+        """Return a new process that grades, as soon as everything is loaded.
 
         Args:
-            lent: a line to a warm process, which is the new process's own from now on.
+            zygote_line: a line to a zygote, which belongs to the new process from now on.
 
         Raises:
             InputError: the assignment is wrong.
             SystemFault: this process died, or was silent for too long and was killed.
         """
         log = tempfile.TemporaryFile()  # noqa: SIM115
-        ours, theirs = socket.socketpair()
-        given = [theirs, *([lent] if lent else [])]
+        line, peer = socket.socketpair()
+        handed_over = [peer, *([zygote_line] if zygote_line else [])]
         try:
             with self._lock:
                 self._wait_until_ready()
-                descriptors = (log.fileno(), *(each.fileno() for each in given))
-                pid = self._ask({}, descriptors, _SECONDS_TO_FORK)["pid"]
-                return GradingProcess(self, pid, ours, log)
+                descriptors = (log.fileno(), *(connection.fileno() for connection in handed_over))
+                pid = self._ask(ForkRequest(), Forked, _SECONDS_TO_FORK, descriptors).pid
+                return GradingProcess(self, pid, line, log)
         except BaseException:
-            ours.close()
+            line.close()
             log.close()
             raise
         finally:
-            for each in given:
-                each.close()
+            for connection in handed_over:
+                connection.close()
 
     def exit_code(self, pid: int) -> int | None:
-        """Return what a fork that is gone ended with; None where nobody is left who knows."""
+        """Return the exit code of a fork that has ended, or None if this process is gone, too."""
         with self._lock, suppress(SystemFault):
-            return int(self._ask({"ended": pid}, (), _SECONDS_TO_END)["exit_code"])
+            return self._ask(ExitCodeRequest(pid), ExitCode, _SECONDS_TO_END).code
         return None
 
     def _wait_until_ready(self) -> None:
         if not self._ready:
-            answer = self._answer(_SECONDS_TO_START)
-            if "wrong" in answer:
-                raise InputError(answer["wrong"])
+            answer = self._receive(STARTS, _SECONDS_TO_START)
+            if isinstance(answer, CommandError):
+                raise InputError(answer.message)
             self._ready = True
 
-    def _ask(self, order: dict[str, Any], descriptors: tuple[int, ...], seconds: float) -> dict[str, Any]:
+    def _ask(
+        self,
+        request: LoadedRequest,
+        answer: type[_Answer],
+        seconds: float,
+        descriptors: tuple[int, ...] = (),
+    ) -> _Answer:
         with suppress(Closed, TimeoutError):
-            self._line.send(order, descriptors)
-        return self._answer(seconds)
+            self._line.send(pack_message(request), descriptors)
+        return self._receive((answer,), seconds)
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
-        """Return the process's next answer.
+    def _receive(self, kinds: Sequence[type[_Answer]], seconds: float) -> _Answer:
+        """Return the process's next message, one of `kinds`.
 
         Raises:
-            SystemFault: it died, or said nothing for so long and was killed.
+            SystemFault: it died, or sent nothing for `seconds` and was killed.
         """
         silent = ""
         try:
-            return dict(self._line.receive(seconds)[0])
+            return unpack_message(self._line.receive(seconds)[0], *kinds)
         except TimeoutError:
             silent = f"was silent for {seconds:.0f} s and was killed"
             self._process.kill()
         except (Closed, Malformed):
             self._process.terminate()
-        ended = silent or _how(self._process.wait())
-        raise SystemFault(f"the process that gradings are forked from {ended}{_last_words(self._log)}")
+        ended = silent or _describe_end(self._process.wait())
+        raise SystemFault(f"the process that grading processes are forked from {ended}{_quote_end(self._log)}")
 
     def stop(self) -> None:
-        """Have the process end, whatever it is doing; forks go on."""
+        """End the process, whatever it is doing; its forks go on."""
         self._process.terminate()
 
     def close(self) -> None:
@@ -136,82 +163,86 @@ class GradingProcess:
     """A process that grades one submission after the other.
 
     Args:
-        loaded: what it was forked from.
-        pid: its number.
-        line: to it.
-        log: what it writes on stderr.
+        loaded: the process that it was forked from.
+        pid: its process id.
+        line: our end of the line to it.
+        log: the file that its stdout and stderr go to.
 
     Raises:
-        SystemFault: it is gone already.
+        SystemFault: it has ended already.
     """
 
     def __init__(self, loaded: LoadedProcess, pid: int, line: socket.socket, log: IO[bytes]) -> None:
         try:
             self._handle = os.pidfd_open(pid)
         except ProcessLookupError:
-            raise SystemFault("the process that graded ended, with that which it was forked from") from None
+            raise SystemFault("the grading process ended together with the one it was forked from") from None
         self._loaded = loaded
         self._pid = pid
-        self._line = line
-        self._answers = line.makefile("rb")
+        self._line = Channel(line, MAX_FRAME_BYTES)
         self._log = log
-        self._patience: float = _SECONDS_TO_START
+        self._longest_silence: float = _SECONDS_TO_START
         self._exit_code: int | None = None
 
     def require_ready(self) -> None:
-        """Wait until it takes submissions.
+        """Wait until the process takes submissions.
 
         Raises:
             InputError: the assignment is wrong.
-            SystemFault: it died.
+            SystemFault: the process died.
         """
-        answer = self._answer(lambda _: None)
-        if "wrong" in answer:
-            raise InputError(answer["wrong"])
+        answer = self._receive(*STARTS)
+        if isinstance(answer, CommandError):
+            raise InputError(answer.message)
 
-    def grade(self, submission: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
-        """Have a submission graded and return the answer.
+    def grade(
+        self, files: Sequence[tuple[str, bytes]], progress: Callable[[str], None]
+    ) -> FinishedReport | UnreadableSubmission | GradingFault:
+        """Grade a submission and return the outcome.
 
         Args:
-            submission: plain JSON values, as `grading_process` takes it.
-            told: hears in a few words what the process is doing.
+            files: name and content of each notebook.
+            progress: called with a few words on what the process is doing.
 
         Raises:
-            SystemFault: the process died, or was silent for too long and was killed; it cannot be asked again.
+            InputError: the data set is not in its folder, or the assignment is wrong by now.
+            SystemFault: the process died, or was silent for too long and was killed; it cannot be used again.
         """
-        with suppress(OSError):  # who waits for an answer hears of it
-            self._line.sendall(json.dumps(submission).encode() + b"\n")
-        return self._answer(told)
+        request = GradeRequest(tuple(SubmittedFile(name, content) for name, content in files))
+        with suppress(Closed, TimeoutError):  # `_receive` reports it
+            self._line.send(pack_message(request), self._longest_silence)
+        while True:
+            message = self._receive(*GRADE_ANSWERS)
+            match message:
+                case LongestSilence():
+                    self._longest_silence = message.seconds
+                case GradingStep():
+                    progress(message.text)
+                case CommandError():
+                    raise InputError(message.message)
+                case _:
+                    return message
 
-    def _answer(self, told: Callable[[str], None]) -> dict[str, Any]:
+    def _receive(self, *kinds: type[_Answer]) -> _Answer:
         silent = ""
         try:
-            while True:
-                self._line.settimeout(self._patience)
-                message: dict[str, Any] = json.loads(self._answers.readline())
-                if "patience" in message:
-                    self._patience = message["patience"]
-                elif "doing" in message:
-                    told(message["doing"])
-                else:
-                    return message
+            return unpack_message(self._line.receive(self._longest_silence), *kinds)
         except TimeoutError:
-            silent = f"was silent for {self._patience:.0f} s and was killed"
+            silent = f"was silent for {self._longest_silence:.0f} s and was killed"
             self._send_signal(signal.SIGKILL)
-        except (OSError, ValueError):
+        except (Closed, Malformed):
             pass
         self._wait()
-        raise SystemFault(f"the process that graded {silent or _how(self._exit_code)}{_last_words(self._log)}")
+        raise SystemFault(f"the grading process {silent or _describe_end(self._exit_code)}{_quote_end(self._log)}")
 
     def stop(self) -> None:
-        """Have the process end, whatever it is doing, and a sandbox cleared away."""
+        """End the process, whatever it is doing; it removes its sandbox first."""
         self._send_signal(signal.SIGTERM)
 
     def close(self) -> None:
         """End the process and wait for it."""
         self.stop()
         self._wait()
-        self._answers.close()
         self._line.close()
         self._log.close()
         os.close(self._handle)
@@ -228,16 +259,17 @@ class GradingProcess:
             signal.pidfd_send_signal(self._handle, number)
 
 
-def _how(exit_code: int | None) -> str:
-    """Say how a process ended."""
+def _describe_end(exit_code: int | None) -> str:
+    """Return in words how a process ended."""
     if exit_code is None:
-        return "ended, nobody knows how"
+        return "ended with an unknown exit code"
     if exit_code == -signal.SIGKILL:
         return "was killed (is there too little memory?)"
     return f"ended with exit code {exit_code}" if exit_code >= 0 else f"ended by {signal.Signals(-exit_code).name}"
 
 
-def _last_words(log: IO[bytes]) -> str:
+def _quote_end(log: IO[bytes]) -> str:
+    """Return the last lines of a log, introduced as such, or nothing if it is empty."""
     log.seek(max(0, log.seek(0, os.SEEK_END) - _SHOWN_LOG))
-    words = log.read().decode(errors="replace").strip()
-    return f"; its last words: {words}" if words else ""
+    text = log.read().decode(errors="replace").strip()
+    return f"; the end of its log: {text}" if text else ""

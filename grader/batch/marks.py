@@ -1,4 +1,4 @@
-"""The marks of a local batch: a file beside its journal, so that a batch that is graded again keeps them."""
+"""The marks of a local batch: a file beside its journal, so that they survive if the batch is graded again."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["MARKS", "read_marks", "write_marks"]
 
 MARKS = "marks.json"
 
-Marks = dict[str, dict[str, Mark]]  # by a submission's key, and by an item's id
+Marks = dict[str, dict[str, Mark]]  # by the key of the submission and the id of the item
 
 
 def read_marks(folder: Path) -> Marks:
-    """Return the marks of the batch in a folder, none where nobody marked.
+    """Return the marks of the batch in a folder; an empty dict if there are none yet.
 
     Raises:
-        InputError: the file cannot be read, or holds something else.
+        InputError: the file cannot be read, or is not a file of marks.
     """
     try:
-        kept = json.loads((folder / MARKS).read_text("utf-8"))
-        return {key: {each["item"]: _mark(each) for each in marks} for key, marks in kept.items()}
+        stored = json.loads((folder / MARKS).read_text("utf-8"))
+        return {key: {values["item"]: _decode(values) for values in marks} for key, marks in stored.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -37,12 +37,12 @@ def read_marks(folder: Path) -> Marks:
 def write_marks(folder: Path, marks: Mapping[str, Mapping[str, Mark]]) -> None:
     """Write the marks of the batch in a folder."""
     values = {
-        key: [{**asdict(mark), "at": mark.at.isoformat()} for _, mark in sorted(given.items())]
-        for key, given in sorted(marks.items())
+        key: [{**asdict(mark), "at": mark.at.isoformat()} for _, mark in sorted(by_item.items())]
+        for key, by_item in sorted(marks.items())
     }
     write_whole(folder / MARKS, (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def _mark(value: Mapping[str, str]) -> Mark:
-    at = datetime.fromisoformat(value["at"])
-    return Mark(str(value["item"]), float(value["points"]), str(value["comment"]), str(value["by"]), at)
+def _decode(values: Mapping[str, str]) -> Mark:
+    at = datetime.fromisoformat(values["at"])
+    return Mark(str(values["item"]), float(values["points"]), str(values["comment"]), str(values["by"]), at)

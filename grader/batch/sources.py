@@ -1,4 +1,4 @@
-"""The submissions that a command names: folders, zip files and notebooks, as one batch."""
+"""Collects the folders, zip files and notebooks on a command line as one batch."""
 
 from __future__ import annotations
 
@@ -14,39 +14,40 @@ __all__ = ["collect_sources"]
 
 
 def collect_sources(paths: Sequence[Path], out: Path) -> tuple[list[CollectedSubmission], list[str]]:
-    """Collect what was handed in from all of these places.
+    """Collect the submissions at all of these paths.
 
     Args:
-        paths: folders, zip files, and notebooks, which are looked at together.
-        out: where reports will go, which must not be taken for submissions the next time.
+        paths: folders, zip files, and notebooks; all notebooks form one collection.
+        out: the folder of the reports, which must not be taken for submissions next time.
 
     Returns:
-        The submissions, and what was left aside and why.
+        The submissions, and notices on skipped files.
 
     Raises:
-        InputError: a place cannot be read or holds no notebook, or `out` lies inside of it.
+        InputError: a path cannot be read or holds no notebook, or `out` lies inside it.
     """
     for path in paths:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise InputError(f"{out} lies inside {path}, where it would be taken for a submission: give another --out")
-    alone = [path for path in paths if path.suffix.casefold() == ".ipynb" and not path.is_dir()]
-    collections = [collect(path) for path in paths if path not in alone]
-    if len(alone) == 1:
-        collections.append(collect(alone[0]))
-    elif alone:
-        collections.append(collect_notebooks([(str(path), read_file(path)) for path in alone]))
-    return _with_own_keys(collections), [notice for each in collections for notice in each.notices]
+    notebooks = [path for path in paths if path.suffix.casefold() == ".ipynb" and not path.is_dir()]
+    collections = [collect(path) for path in paths if path not in notebooks]
+    if len(notebooks) == 1:
+        collections.append(collect(notebooks[0]))
+    elif notebooks:
+        collections.append(collect_notebooks([(str(path), read_file(path)) for path in notebooks]))
+    notices = [notice for collection in collections for notice in collection.notices]
+    return _make_keys_unique(collections), notices
 
 
-def _with_own_keys(collections: Sequence[Collection]) -> list[CollectedSubmission]:
-    """Number the keys that two collections share: within one they differ."""
+def _make_keys_unique(collections: Sequence[Collection]) -> list[CollectedSubmission]:
+    """Number keys that occur in several collections; within one collection they are unique."""
     taken: set[str] = set()
-    found = []
-    for one in (one for collection in collections for one in collection.handed_in):
-        key, number = one.key, 1
+    submissions = []
+    for submission in (submission for collection in collections for submission in collection.submissions):
+        key, number = submission.key, 1
         while key.casefold() in taken:
             number += 1
-            key = f"{one.key}-{number}"
+            key = f"{submission.key}-{number}"
         taken.add(key.casefold())
-        found.append(replace(one, key=key))
-    return found
+        submissions.append(replace(submission, key=key))
+    return submissions

@@ -1,4 +1,4 @@
-"""Commands of those who write assignments: assignment new, bundle and import, rubric verify."""
+"""Commands for authors of assignments: assignment new, bundle and import, and rubric verify."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["bundle", "import_", "new", "verify"]
 
 rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
-assignments = typer.Typer(no_args_is_help=True, help="Work on assignments.")
+assignments = typer.Typer(no_args_is_help=True, help="Create, bundle and import assignments.")
 app.add_typer(assignments, name="assignment")
 
 
 @assignments.command()
 def new(
-    name: Annotated[str, typer.Argument(help="The assignment's name, and its folder's.", show_default=False)],
-    into: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to make that folder in.")] = Path(),
+    name: Annotated[str, typer.Argument(help="The name of the assignment and of its folder.", show_default=False)],
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="Create the assignment's folder in this one.")] = Path(),
 ) -> None:
-    """Write a small assignment that works, to be changed into your own.
+    """Write a small working assignment for you to change.
 
-    Exit codes: 0 it is written, 2 the name or the folder will not do.
+    Exit codes: 0 written, 2 the name or the folder cannot be used.
     """
     with handle_errors():
         from grader.authoring.new import new_assignment
@@ -44,24 +44,26 @@ def new(
 
         for path in new_assignment(name, into):
             print("wrote", sanitise_text(str(path)))
-        folder = into / name
-        # With a slash, because a bare name would be looked for among the grader's own assignments first.
-        shown = sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}")
+        folder = shlex.quote(_show_folder(into / name))
+        example = shlex.quote(f"{_show_folder(into / name)}/example.ipynb")
         print("\nTry it:")
-        print(f"    grader rubric verify {shlex.quote(shown)}")
-        print(f"    grader check {shlex.quote(f'{shown}/example.ipynb')} --assignment {shlex.quote(shown)}")
+        print(f"    grader rubric verify {folder}")
+        print(f"    grader check {example} --assignment {folder}")
 
 
 @assignments.command()
 def bundle(
-    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="ZIP|FOLDER", help="Where it goes; NAME-check.zip where nothing is said.")
+        Path | None,
+        typer.Option(metavar="ZIP|FOLDER", help="Write the bundle here.", show_default="NAME-check.zip"),
     ] = None,
 ) -> None:
-    """Write what students check their own work with: the visible items' recorded inputs and outputs, and no reference.
+    """Write a bundle with which students check their own work, without a grader.
 
-    Exit codes: 0 it is written, 2 the assignment or the place will not do.
+    It holds recorded inputs and outputs of the visible items, and no reference.
+
+    Exit codes: 0 written, 2 the assignment or the output cannot be used.
     """
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
@@ -73,12 +75,12 @@ def bundle(
         with hold_interrupts():
             from grader.authoring.bundling import bundle, write_bundle
 
-        made = bundle(found, progress=progress)
-        write_bundle(made, target)
+        built = bundle(found, progress=progress)
+        write_bundle(built, target)
         progress("")
         print("wrote", sanitise_text(str(target)))
-        for item, why in made.left_out.items():
-            print(f"left out {sanitise_text(item)}: {sanitise_text(why)}")
+        for item, reason in built.left_out.items():
+            print(f"left out {sanitise_text(item)}: {sanitise_text(reason)}")
 
 
 @assignments.command("import")
@@ -86,51 +88,61 @@ def import_(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A notebook of nbgrader; a notebook, a folder or a zip of otter-grader.", show_default=False
+            help="A notebook of nbgrader, or a notebook, a folder or a zip of otter-grader.", show_default=False
         ),
     ],
-    name: Annotated[str, typer.Option(help="What to call the assignment.", show_default=False)],
+    name: Annotated[str, typer.Option(help="The name of the new assignment.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The folder to make; by default one of that name here.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Create this folder; it must have that name.", show_default="./NAME"),
     ] = None,
     hidden: Annotated[
-        bool, typer.Option("--hidden", help="Take hidden tests too, as items that show no inputs.")
+        bool, typer.Option("--hidden", help="Import hidden tests too, as items that show no inputs.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Write nothing where a test cannot be translated.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if a test cannot be translated.")] = False,
 ) -> None:
-    """Make an assignment of nbgrader's or otter-grader's: its visible tests become items. Nothing of it is run.
+    """Import an assignment of nbgrader or otter-grader: its visible tests become items.
 
-    Exit codes: 0 it is written, 2 there is nothing to import, or the name or the folder will not do.
+    No code of the assignment is run.
+
+    Exit codes: 0 written, 2 there is nothing to import, or the name or the folder cannot be used.
     """
     with handle_errors():
         from grader.authoring.importing import import_assignment
         from grader.render.text import sanitise_text
 
-        made = import_assignment(source, name, out, hidden=hidden, strict=strict)
-        for path in made.files:
+        imported = import_assignment(source, name, out, hidden=hidden, strict=strict)
+        for path in imported.files:
             print("wrote", sanitise_text(str(path)))
-        print(
-            f"\n{made.points:g} points: {len(made.by_tests)} items judged by tests, {len(made.by_person)} by a person"
-        )
-        for gap in made.gaps:
+        by_tests, by_person = len(imported.by_tests), len(imported.by_person)
+        print(f"\n{imported.points:g} points: {by_tests} items judged by tests, {by_person} by a person")
+        for gap in imported.gaps:
             print("by a person:", sanitise_text(gap))
-        for left in made.left:
-            print("not taken:", sanitise_text(left))
-        folder = out if out is not None else Path(name)
-        shown = shlex.quote(sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}"))
+        for skipped in imported.skipped:
+            print("not imported:", sanitise_text(skipped))
+        folder = shlex.quote(_show_folder(out if out is not None else Path(name)))
         print("\nTry it with a solution:")
-        print(f"    grader check SOLUTION.ipynb --assignment {shown}")
+        print(f"    grader check SOLUTION.ipynb --assignment {folder}")
+
+
+def _show_folder(folder: Path) -> str:
+    """Return a folder as a command takes it, with a slash: a bare name is looked up among the grader's assignments."""
+    from grader.render.text import sanitise_text
+
+    return sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}")
 
 
 @rubric.command()
 def verify(
-    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
     json_file: Annotated[
-        str, typer.Option("--json", help="Write the result as JSON here, - for standard output.")
+        str, typer.Option("--json", help="Write the result as JSON to this file, - for standard output.")
     ] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="How many submissions are graded at once.")] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of submissions to grade at once.")] = os.cpu_count() or 1,
 ) -> None:
-    """Grade known submissions: the solution gets every point, an empty notebook none, each mutant loses what it breaks.
+    """Verify a rubric by grading submissions whose points are known.
+
+    The solution must get all points, an empty notebook none, and each mutant must lose what it breaks.
 
     Exit codes: 0 all of them do, 1 some do not.
     """

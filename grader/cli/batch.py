@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["batch"]
 
-_INTERRUPTED = 130  # as shells have it
+_INTERRUPTED = 130  # the exit code that shells use
 
 
 @app.command()
@@ -35,41 +35,43 @@ def batch(
     submissions: Annotated[
         list[Path],
         typer.Argument(
-            help="A folder or zip file as an LMS gives it, or notebooks, one a student.", show_default=False
+            help="A folder or zip file from an LMS, or notebooks, one for each student.", show_default=False
         ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where reports, gradebook and summary go.", show_default=False)
+        Path, typer.Option(metavar="FOLDER", help="Write reports, gradebook and summary here.", show_default=False)
     ],
-    assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
+    assignment: Annotated[str, typer.Option(help="The name of an assignment, or the path of its folder.")] = "hw2",
     jobs: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="How many submissions are graded at once.",
-            show_default="3 on two cores, with trainings 2",
+            help="Number of submissions to grade at once.",
+            show_default="3 on two cores; 2 with trainings",
         ),
     ] = None,
     training: Annotated[
         Mode | None,
         typer.Option(
-            help="none: nothing is trained. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
+            help="none: train nothing. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
             "training cells as written.",
-            show_default="full where there is a GPU, else quick",
+            show_default="full with a GPU, else quick",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.", show_default="found; see `grader data`"),
+        typer.Option(metavar="FOLDER", help="Folder with Fashion-MNIST.", show_default="see `grader data`"),
     ] = None,
     json_file: Annotated[
-        str, typer.Option("--json", help="Write the summary as JSON here, - for standard output.")
+        str, typer.Option("--json", help="Write the summary as JSON to this file, - for standard output.")
     ] = "",
 ) -> None:
-    """Grade a class; stopped and run again, it goes on with what is not graded yet.
+    """Grade a class.
 
-    Exit codes: 0 everything was graded, 1 something could not be read or is a system error, 2 the input is wrong, 3 the
-    system failed, 130 it was stopped.
+    If it is interrupted, run the same command again: it continues with the submissions that are not graded yet.
+
+    Exit codes: 0 all submissions were graded, 1 some are unreadable or hit a system error, 2 the input is wrong, 3 the
+    system failed, 130 interrupted.
     """
     with handle_errors():
         from grader.assignment import find_assignment
@@ -78,21 +80,21 @@ def batch(
 
         refuse_unwritable(json_file)
         found = find_assignment(assignment)
-        handed_in, notices = collect_sources(submissions, out)
+        collected, notices = collect_sources(submissions, out)
         for notice in notices:
-            _say(notice)
+            _print(notice)
         mode = training or _default_mode()
-        with _watched() as watcher:
+        with _show_batch() as listener:
             try:
-                overview = grade_batch(handed_in, found, out, watcher, mode=mode, data=data, jobs=jobs)
+                overview = grade_batch(collected, found, out, listener, mode=mode, data=data, jobs=jobs)
             except KeyboardInterrupt:
-                _say("stopped; run the same command again to go on with what is not graded yet")
+                _print("stopped; run the same command again to continue with the submissions that are not graded yet")
                 raise typer.Exit(_INTERRUPTED) from None
         if json_file:
             write_text(json_file, overview.to_json())
-        _say(_ended_with(overview, out))
-    whole = overview.counts["graded"] == len(overview.submissions)
-    raise typer.Exit(PASSED if whole else NOT_PASSED)
+        _print(_describe_result(overview, out))
+    complete = overview.counts["graded"] == len(overview.submissions)
+    raise typer.Exit(PASSED if complete else NOT_PASSED)
 
 
 def _default_mode() -> Mode:
@@ -102,33 +104,33 @@ def _default_mode() -> Mode:
     return choose_default_mode()
 
 
-def _ended_with(overview: Overview, out: Path) -> str:
+def _describe_result(overview: Overview, out: Path) -> str:
     counts = overview.counts
     parts = [f"{counts['graded']} graded"]
     parts += [f"{counts['unreadable']} unreadable"] if counts["unreadable"] else []
     parts += [f"{counts['failed']} not graded (system error)"] if counts["failed"] else []
-    mean = f", on average {overview.scores.mean:.1f} % of the points that are decided" if overview.scores else ""
+    mean = f", on average {overview.scores.mean:.1f} % of the decided points" if overview.scores else ""
     return f"{', '.join(parts)}{mean}; see {out / 'summary.html'}"
 
 
 @contextmanager
-def _watched() -> Iterator[ProgressListener]:
-    """Show how far it is: a picture that changes on a terminal, a line for each submission elsewhere."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops as Ctrl-C does
+def _show_batch() -> Iterator[ProgressListener]:
+    """Show the progress: a live view on a terminal, else a line for each submission."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops like Ctrl-C
     console = Console(stderr=True)
     try:
         if console.is_terminal:
-            picture = _Picture(console)
-            with Live(get_renderable=picture.drawn, console=console, transient=True, refresh_per_second=4):
-                yield picture
+            view = _LiveProgress(console)
+            with Live(get_renderable=view.render, console=console, transient=True, refresh_per_second=4):
+                yield view
         else:
-            yield _Lines()
+            yield _LineProgress()
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 class _Pace:
-    """How far a batch is, in words."""
+    """The progress of a batch, in words."""
 
     def __init__(self, submissions: int = 0, done: int = 0) -> None:
         self.submissions, self.done = submissions, done
@@ -136,8 +138,8 @@ class _Pace:
         self._failed = 0
         self._started = time.monotonic()
 
-    def ended(self, record: JournalRecord) -> None:
-        """Count a submission."""
+    def count(self, record: JournalRecord) -> None:
+        """Count a submission that has ended."""
         self.done += 1
         self._failed += not record.report
 
@@ -154,24 +156,24 @@ def _duration(minutes: float) -> str:
     return f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
 
 
-class _Lines:
-    """Says each submission's end in a line."""
+class _LineProgress:
+    """Print a line for each submission that ends."""
 
     def begins(self, submissions: int, done: int, jobs: int) -> None:
         self._pace = _Pace(submissions, done)
-        before = f", {done} of them done before" if done else ""
-        _say(f"{submissions} submissions{before}; {jobs} at once")
+        before = f", {done} of them already graded" if done else ""
+        _print(f"{submissions} submissions{before}; {jobs} at once")
 
     def doing(self, process: int, key: str, what: str) -> None:
-        """Say nothing: a line for each step would be too many."""
+        """Print nothing: a line for each step would be too many."""
 
     def ended(self, record: JournalRecord, report: Report | None) -> None:
-        self._pace.ended(record)
-        _say(f"{self._pace}: {_came_to(record, report)}")
+        self._pace.count(record)
+        _print(f"{self._pace}: {_describe_submission(record, report)}")
 
 
-class _Picture:
-    """Draws a bar, and below it what each process does."""
+class _LiveProgress:
+    """Show a bar, and below it the current step of each process."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -186,19 +188,19 @@ class _Picture:
         self._doing[process] = f"{key}: {what}" if key else ""
 
     def ended(self, record: JournalRecord, report: Report | None) -> None:
-        self._pace.ended(record)
+        self._pace.count(record)
         if report is None:
-            self._console.print(_text(_came_to(record, report)))
+            self._console.print(_text(_describe_submission(record, report)))
 
-    def drawn(self) -> Group:
-        """Return what is on the terminal now."""
-        whole = Table.grid(padding=(0, 1))
+    def render(self) -> Group:
+        """Return the current view."""
+        table = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(self._pace.submissions, 1), completed=self._pace.done, width=20)
-        whole.add_row(bar, _text(str(self._pace)))
-        return Group(whole, *(_text(what) for what in list(self._doing.values()) if what))
+        table.add_row(bar, _text(str(self._pace)))
+        return Group(table, *(_text(step) for step in list(self._doing.values()) if step))
 
 
-def _came_to(record: JournalRecord, report: Report | None) -> str:
+def _describe_submission(record: JournalRecord, report: Report | None) -> str:
     from grader.render.text import format_points
 
     if report is None:
@@ -207,12 +209,12 @@ def _came_to(record: JournalRecord, report: Report | None) -> str:
     return f"{record.key}: {points} in {record.seconds:.1f} s"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(_text(text))  # standard output is for JSON
 
 
 def _text(text: str) -> Text:
-    """Return one line as it is written: names may hold what rich takes for markup."""
+    """Return one line as literal text: names may contain markup of rich."""
     from grader.render.text import sanitise_line
 
     return Text(sanitise_line(text), overflow="ellipsis", no_wrap=True)

@@ -1,4 +1,4 @@
-"""The command that says what accuracy to ask for: calibrate."""
+"""`grader calibrate`: find the accuracy that trainings must reach."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ __all__ = ["calibrate"]
 
 @app.command()
 def calibrate(
-    assignment: Annotated[str, typer.Argument(help="An assignment's name, or the path of its folder.")],
+    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
     notebooks: Annotated[
-        list[Path] | None, typer.Argument(help="Notebooks whose models are known to be right, besides its own.")
+        list[Path] | None, typer.Argument(help="More notebooks whose models are known to be right.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=2, help="How many trainings for each model.")] = 20,
-    models: Annotated[int, typer.Option(min=1, help="How many models of each item, the most frequent ones.")] = 3,
-    training: Annotated[Mode, typer.Option(help="quick or full: whose recipes are calibrated.")] = Mode.QUICK,
-    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.")] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of trainings for each model.")] = 20,
+    models: Annotated[int, typer.Option(min=1, help="Number of models for each item, the most frequent first.")] = 3,
+    training: Annotated[Mode, typer.Option(help="The recipes to calibrate: quick or full.")] = Mode.QUICK,
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with Fashion-MNIST.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Write the thresholds into rubric.toml.")] = False,
 ) -> None:
-    """Train right models with many seeds, and say what accuracy a training must reach.
+    """Train right models with many seeds, and compute the accuracy that a training must reach.
 
-    Exit codes: 0 right models fail less often than once in 10,000, 1 some recipe does not tell them from wrong ones.
+    Exit codes: 0 right models fail less than once in 10,000 trainings, 1 a recipe does not tell right models from wrong
+    ones.
     """
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
@@ -55,4 +56,4 @@ def calibrate(
         render_calibrations(calibrations, Console())
         if write:
             print("wrote", write_thresholds(found, calibrations))
-    raise typer.Exit(PASSED if all(each.good for each in calibrations) else NOT_PASSED)
+    raise typer.Exit(PASSED if all(calibration.good for calibration in calibrations) else NOT_PASSED)

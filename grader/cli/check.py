@@ -1,4 +1,4 @@
-"""Commands on one submission and on this machine: check, doctor, schema."""
+"""Commands for one submission and for this machine: check, doctor and schema."""
 
 from __future__ import annotations
 
@@ -33,81 +33,88 @@ __all__ = ["check", "doctor", "schema"]
 @app.command()
 def check(
     notebooks: Annotated[list[Path], typer.Argument(help="The notebooks of one submission.", show_default=False)],
-    assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
+    assignment: Annotated[str, typer.Option(help="The name of an assignment, or the path of its folder.")] = "hw2",
     json_file: Annotated[
-        str, typer.Option("--json", help="Write the report as JSON here, - for standard output.")
+        str, typer.Option("--json", help="Write the report as JSON to this file, - for standard output.")
     ] = "",
-    html_file: Annotated[str, typer.Option("--html", help="Write the report as one HTML file here.")] = "",
+    html_file: Annotated[str, typer.Option("--html", help="Write the report as a single HTML page to this file.")] = "",
     form: Annotated[
         ReportFormat | None,
-        typer.Option("--format", help="Write the report so; github also fills the step's summary and outputs."),
+        typer.Option(
+            "--format",
+            help="Write the report in this format. github also writes the summary and the outputs of the step.",
+        ),
     ] = None,
-    out: Annotated[str, typer.Option(metavar="FILE", help="Where --format goes.", show_default="standard output")] = "",
+    out: Annotated[
+        str, typer.Option(metavar="FILE", help="Write --format to this file.", show_default="standard output")
+    ] = "",
     visibility: Annotated[
         Literal["visible", "after_due_date", "after_published", "hidden"],
-        typer.Option(help="When Gradescope shows the items that the rubric does not show."),
+        typer.Option(help="When Gradescope shows the items that the rubric hides."),
     ] = "after_published",
     min_score: Annotated[
         str,
         typer.Option(
             metavar="SCORE",
-            help="Exit with 0 if so many of the points that are decided are earned: points such as 60, or a share such "
-            "as 80%.",
+            help="Exit with 0 if the submission has this score: points such as 60, or a share of the decided points "
+            "such as 80%.",
             show_default="every item passes",
         ),
     ] = "",
     executed: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write the notebooks here as they ran, with what their cells showed."),
+        typer.Option(
+            metavar="FOLDER", help="Write the executed notebooks, with the outputs of their cells, to this folder."
+        ),
     ] = None,
     item: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="Check this item alone and show a hint to it; the beginning of ids, or a name that is to be defined, "
-            "will do. May be given several times.",
+            help="Check only this item, and show a hint. Give an id, the beginning of ids, or the name of a function "
+            "or class. May be repeated.",
             show_default=False,
         ),
     ] = None,
-    hint: Annotated[
-        int, typer.Option(min=1, help="With --item: how many hints are shown; each tells more than the one before.")
-    ] = 1,
-    watch: Annotated[bool, typer.Option("--watch", help="Check again after every save, until Ctrl-C.")] = False,
+    hint: Annotated[int, typer.Option(min=1, help="With --item: number of hints to show. Each one tells more.")] = 1,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again after every save, until you press Ctrl-C.")
+    ] = False,
     training: Annotated[
         Mode | None,
         typer.Option(
-            help="none: nothing is trained. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
+            help="none: train nothing. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
             "training cells as written.",
-            show_default="full where there is a GPU, else quick",
+            show_default="full with a GPU, else quick",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where Fashion-MNIST is.", show_default="found; see `grader data`"),
+        typer.Option(metavar="FOLDER", help="Folder with Fashion-MNIST.", show_default="see `grader data`"),
     ] = None,
 ) -> None:
-    """Check one submission of one or more notebooks."""
+    """Grade one submission, which may be several notebooks."""
     if item or watch or hint > 1:
-        reports = bool(json_file or html_file or form or out or min_score or executed)
+        writes_report = bool(json_file or html_file or form or out or min_score or executed)
         with handle_errors():
-            _self_check(CheckRequest(notebooks, assignment, item or [], hint, training, data), watch, reports)
+            _self_check(CheckRequest(notebooks, assignment, item or [], hint, training, data), watch, writes_report)
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
         from grader.sandbox.host.sandbox import Zygote
         from grader.submission.submission import read_submission
 
         found = find_assignment(assignment)
-        least = MinimumScore.parse(min_score, found.points) if min_score else None
+        minimum = MinimumScore.parse(min_score, found.points) if min_score else None
         submission = read_submission(notebooks)
         if out and not form:
-            raise InputError("--out says where --format goes: give --format as well, or --json FILE or --html FILE")
+            raise InputError("--out needs --format: give --format as well, or use --json FILE or --html FILE")
         targets = (json_file, html_file, (out or "-") if form else "")
         refuse_unwritable(*targets)
         if executed:
             refuse_folder(executed, notebooks)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
-            # Imported here, so that the warm process imports the same packages meanwhile.
+            # Imported here, while the warm process imports the same packages.
             with hold_interrupts():
                 from grader.grading.grade import grade
                 from grader.training.devices import choose_default_mode
@@ -118,9 +125,9 @@ def check(
                 keep = partial(write_executed, executed) if executed else None
                 report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
         graded = GradedSubmission(report, submission, notebooks, found, visibility)
-        for where, wanted in zip(targets, (ReportFormat.JSON, ReportFormat.HTML, form), strict=True):
-            if where and wanted:
-                write_text(where, render(wanted, graded))
+        for target, target_format in zip(targets, (ReportFormat.JSON, ReportFormat.HTML, form), strict=True):
+            if target and target_format:
+                write_text(target, render(target_format, graded))
         if form is ReportFormat.GITHUB:
             fill_step_files(graded)
         progress("")
@@ -128,28 +135,28 @@ def check(
             from grader.render.terminal import render_terminal
 
             render_terminal(report, Console())
-        if least:
-            print(f"grader: {least.told(report)}", file=sys.stderr)
-    enough = least.reached(report) if least else report.passed
-    raise typer.Exit(PASSED if enough else NOT_PASSED)
+        if minimum:
+            print(f"grader: {minimum.describe(report)}", file=sys.stderr)
+    passed = minimum.is_reached(report) if minimum else report.passed
+    raise typer.Exit(PASSED if passed else NOT_PASSED)
 
 
-def _self_check(asked: CheckRequest, watch: bool, reports: bool) -> NoReturn:
-    """Do what a student asks for at work, and end."""
-    if reports:
-        raise InputError("--item and --watch show hints on the terminal: for a report or a score leave them out")
-    if not asked.wanted and asked.hint > 1:
-        raise InputError("--hint tells more about one item: give --item ID as well")
+def _self_check(request: CheckRequest, watch: bool, writes_report: bool) -> NoReturn:
+    """Run a self-check of a student, and end the command."""
+    if writes_report:
+        raise InputError("--item and --watch show hints on the terminal: leave them out for a report or a score")
+    if not request.names and request.hint > 1:
+        raise InputError("--hint needs --item: give --item ID as well")
     if watch:
-        watch_notebooks(asked)
-    show_items(asked)
+        watch_notebooks(request)
+    show_items(request)
 
 
 @app.command()
 def doctor(
-    assignment: Annotated[str, typer.Option(help="An assignment's name, or the path of its folder.")] = "hw2",
+    assignment: Annotated[str, typer.Option(help="The name of an assignment, or the path of its folder.")] = "hw2",
 ) -> None:
-    """Tell which sandbox layers hold on this machine, which packages are there, and what trainings would use."""
+    """Show which sandbox layers hold on this machine, which packages are installed, and what trainings would use."""
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
         from grader.render.text import sanitise_text

@@ -1,4 +1,4 @@
-"""What all commands share: the application, exit codes, progress, and where reports are written."""
+"""The application and what its commands share: exit codes, errors, progress and output files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = [
     "PASSED",
     "SYSTEM_FAULT",
     "WRONG_INPUT",
+    "accept_interrupts",
     "app",
     "handle_errors",
     "hold_interrupts",
@@ -34,6 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Grade deep-learning notebooks in a sandbox that knows no answers.",
     epilog="Exit codes: 0 every automatic item passed, 1 some did not, 2 the input is wrong, 3 the system failed.",
 )
@@ -41,7 +43,7 @@ app = typer.Typer(
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """Turn our errors into one clear line and an exit code."""
+    """Turn our exceptions into one clear line and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show Korean still gets its report
@@ -60,10 +62,24 @@ def handle_errors() -> Iterator[None]:
 
 
 @contextmanager
+def accept_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end a command that has no other end, even if SIGINT was ignored when it started.
+
+    A shell without job control has background jobs ignore SIGINT. For work that ends by itself that is what the user
+    wants, and it stays so; a command that runs until Ctrl-C could not be ended cleanly.
+    """
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+
+
+@contextmanager
 def hold_interrupts() -> Iterator[None]:
-    """Answer Ctrl-C after an import: torch's tries things out, and takes an interrupt for one that did not work."""
-    answer = signal.getsignal(signal.SIGINT)
-    if answer is not signal.default_int_handler:  # whoever started us wants no interrupts
+    """Delay Ctrl-C until the end of an import: torch's takes an interrupt for a failed experiment and goes on."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler:  # interrupts are ignored, as in background jobs, or handled
         yield
         return
     held: list[int] = []
@@ -71,7 +87,7 @@ def hold_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, answer)
+        signal.signal(signal.SIGINT, handler)
     if held:
         raise KeyboardInterrupt
 
@@ -79,7 +95,7 @@ def hold_interrupts() -> Iterator[None]:
 def _fail(message: str, code: int) -> None:
     from grader.render.text import sanitise_text
 
-    # File names and what a student's code said may hold what a terminal would obey.
+    # File names and messages of a student's code may contain terminal commands.
     text = sanitise_text(message)
     print("grader:", " ".join(text.split()) if code == WRONG_INPUT else text, file=sys.stderr)
     raise typer.Exit(code)
@@ -87,7 +103,7 @@ def _fail(message: str, code: int) -> None:
 
 @contextmanager
 def show_progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done on a terminal, and nothing where nobody looks."""
+    """Show the current step on a terminal; show nothing elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
@@ -96,27 +112,32 @@ def show_progress() -> Iterator[Callable[[str], None]]:
 
     with console.status("reading") as status:
 
-        def show(what: str) -> None:
-            if not what:
+        def show(step: str) -> None:
+            if not step:
                 return status.stop()
-            status.start()  # it may have been stopped by a part of the work that ended
-            # As text, because names of files may hold what rich takes for markup.
-            return status.update(Text(sanitise_line(what), overflow="ellipsis", no_wrap=True))
+            status.start()  # an earlier part of the work may have stopped it
+            # As literal text, because file names may contain markup of rich.
+            return status.update(Text(sanitise_line(step), overflow="ellipsis", no_wrap=True))
 
         yield show
 
 
 def refuse_unwritable(*files: str) -> None:
-    """Say before the work, not after it, that a report has nowhere to go."""
-    given = [file for file in files if file]
-    for file in given:
-        if given.count(file) > 1:
+    """Refuse output files that cannot be written, before any work is done.
+
+    Raises:
+        InputError: two reports have the same file, or its folder does not exist.
+    """
+    targets = [file for file in files if file]
+    for file in targets:
+        if targets.count(file) > 1:
             raise InputError(f"two reports would go to {file}: give each a file of its own")
         if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
             raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
 
 
 def write_text(file: str, text: str) -> None:
+    """Write text to a file, or to standard output if `file` is "-"."""
     if file == "-":
         # Bytes, because JSON is UTF-8 whatever the terminal's encoding is.
         sys.stdout.buffer.write(text.encode("utf-8"))

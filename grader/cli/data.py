@@ -1,4 +1,4 @@
-"""Commands on data sets: data list, data fetch."""
+"""Commands for data sets: data list and data fetch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ app.add_typer(data_sets, name="data")
 
 @data_sets.callback()
 def data(context: typer.Context) -> None:
-    """Find and fetch the data sets that trainings use; alone it lists them."""
+    """Find and fetch the data sets that trainings use. Without a command, list them."""
     if context.invoked_subcommand is None:
         list_data_sets()
 
 
 @data_sets.command("list")
 def list_data_sets(
-    json_file: Annotated[str, typer.Option("--json", help="Write the list as JSON here, - for standard output.")] = "",
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the list as JSON to this file, - for standard output.")
+    ] = "",
 ) -> None:
-    """Tell which data sets are found, and where they came from."""
+    """List the data sets that were found, and their folders."""
     import json
     from dataclasses import asdict
 
@@ -39,32 +41,35 @@ def list_data_sets(
 
         found = find_all_data_sets()
         if json_file:
-            write_text(json_file, json.dumps([asdict(each) for each in found], indent=1) + "\n")
+            write_text(json_file, json.dumps([asdict(data_set) for data_set in found], indent=1) + "\n")
         if json_file != "-":
-            for each in found:
-                print(f"{each.name:14}{sanitise_text(each.problem or f'{each.folder} ({each.origin})')}")
+            for data_set in found:
+                status = data_set.problem or f"{data_set.folder} ({data_set.origin})"
+                print(f"{data_set.name:14}{sanitise_text(status)}")
 
 
 @data_sets.command()
 def fetch(
-    names: Annotated[list[str] | None, typer.Argument(help="Which ones.", show_default="FashionMNIST")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="The data sets to fetch.", show_default="FashionMNIST")
+    ] = None,
     mirror: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="A folder on the web that has the files, instead of the public ones."),
+        typer.Option(metavar="URL", help="Download the files from this web folder instead of the public mirrors."),
     ] = None,
     into: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The folder to make NAME/raw in.", show_default="the cache")
+        Path | None, typer.Option(metavar="FOLDER", help="Create NAME/raw in this folder.", show_default="the cache")
     ] = None,
 ) -> None:
     """Fetch data sets from the public mirrors, and check them.
 
-    Exit codes: 0 they are there, 2 no mirror has a file right, or the folder cannot be written.
+    Exit codes: 0 fetched, 2 no mirror has the right files, or the folder cannot be written.
     """
     with handle_errors(), show_progress() as progress:
         from grader.render.text import sanitise_text
         from grader.training.mirrors import fetch
 
         for name in names or ["FashionMNIST"]:
-            place = fetch(name, into, mirror or (), progress)
+            stored = fetch(name, into, mirror or (), progress)
             progress("")
-            print(f"{name:14}{sanitise_text(str(place.folder))}")
+            print(f"{name:14}{sanitise_text(str(stored.folder))}")

@@ -1,4 +1,4 @@
-"""What `grader` runs: the command, and a quick end."""
+"""The entry point of `grader`: run the command, and end quickly."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command that was given.
+    """Run the command line.
 
     Raises:
-        SystemExit: with the exit code, where the process can end as usual.
+        SystemExit: with the exit code, unless the process ends at once.
     """
     try:
         app()
     except SystemExit as ended:
         if isinstance(ended.code, int) and "torch" in sys.modules and threading.active_count() == 1:
-            _leave(ended.code)
+            _exit(ended.code)
         raise
 
 
-def _leave(code: int) -> None:
-    """End the process without taking its modules apart: with torch, that takes a tenth of a check."""
+def _exit(code: int) -> None:
+    """End the process without tearing down its modules: with torch, that takes a tenth of the time of a check."""
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        return  # nobody reads any more, of which Python tells in its own way
+        return  # the pipe is closed: let Python report it in its own way
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Where `grader check --executed` puts notebooks as they were run."""
+"""Write the executed notebooks of `grader check --executed`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["refuse_folder", "write_executed"]
 
 
 def refuse_folder(folder: Path, notebooks: Sequence[Path]) -> None:
-    """Say before the work that notebooks as they were run cannot go to a folder.
+    """Refuse a folder for executed notebooks before any work is done.
 
     Raises:
-        InputError: it is a file, or it is where the notebooks are that were handed in.
+        InputError: it is a file, or it is the folder of the submitted notebooks.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--executed {folder}: this is a file; give a folder")
+        raise InputError(f"--executed {folder}: it is a file; give a folder")
     if any(path.resolve().parent == folder.resolve() for path in notebooks):
-        raise InputError(f"--executed {folder}: the notebooks themselves are there; give another folder")
+        raise InputError(f"--executed {folder}: it holds the submitted notebooks; give another folder")
 
 
 def write_executed(folder: Path, notebooks: Sequence[ExecutedNotebook]) -> None:
-    """Write each notebook as it was run under its own name; with a number before it where two are called the same.
+    """Write each executed notebook under its own name, with a number in front if two have the same name.
 
     Raises:
         InputError: they cannot be written there.
@@ -37,4 +37,4 @@ def write_executed(folder: Path, notebooks: Sequence[ExecutedNotebook]) -> None:
         for name, notebook in zip(names, notebooks, strict=True):
             (folder / f"{name}.ipynb").write_text(notebook.to_json(), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot write the notebooks as they were run to {folder}: {error.strerror}") from None
+        raise InputError(f"cannot write the executed notebooks to {folder}: {error.strerror}") from None

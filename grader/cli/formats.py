@@ -1,4 +1,4 @@
-"""The formats of `grader check --format`: one way from a report to each."""
+"""The formats of `grader check --format`, and how a report is rendered in each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["GradedSubmission", "ReportFormat", "fill_step_files", "render"]
 
 
 class ReportFormat(StrEnum):
-    """What a report can be written as."""
+    """A format for reports."""
 
     JSON = "json"
     HTML = "html"
@@ -36,11 +36,11 @@ class ReportFormat(StrEnum):
 
 @dataclass(frozen=True)
 class GradedSubmission:
-    """A report, and what some formats say beside it."""
+    """A report, with the data that some formats add to it."""
 
     report: Report
     submission: Submission
-    paths: Sequence[Path]  # of the notebooks, as they were given
+    paths: Sequence[Path]  # the notebooks, as named on the command line
     assignment: Assignment
     visibility: Visibility
 
@@ -53,7 +53,7 @@ class GradedSubmission:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """The ids of the items that the rubric does not show."""
+        """The ids of the items that the rubric hides."""
         return frozenset(item.id for item in self.assignment.items if not item.visible)
 
 
@@ -63,10 +63,10 @@ def render(name: ReportFormat, graded: GradedSubmission) -> str:
 
 
 def fill_step_files(graded: GradedSubmission) -> None:
-    """Append a summary and outputs to the files that GitHub names for the step that runs.
+    """Append the summary and the outputs to the files that GitHub names for the current step.
 
     Raises:
-        InputError: such a file cannot be written.
+        InputError: one of these files cannot be written.
     """
     from grader.render.github import render_step_outputs, render_step_summary
 
@@ -80,7 +80,7 @@ def fill_step_files(graded: GradedSubmission) -> None:
 
 @contextmanager
 def _step_file(variable: str) -> Iterator[IO[str] | None]:
-    """Open a file that an environment variable names, None where it names none."""
+    """Open the file that an environment variable names; yield None if it is not set."""
     name = os.environ.get(variable)
     if not name:
         yield None
@@ -93,7 +93,7 @@ def _step_file(variable: str) -> Iterator[IO[str] | None]:
 
 
 def _renderers() -> Mapping[ReportFormat, Callable[[GradedSubmission], str]]:
-    # Imported here, because the command line is there sooner without them.
+    # Imported here, so that the command line starts faster.
     from grader.render.classroom import render_classroom
     from grader.render.github import render_github
     from grader.render.gradescope import render_gradescope

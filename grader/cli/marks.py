@@ -1,4 +1,4 @@
-"""Commands of who marks what no test judges: marks export, marks apply."""
+"""Commands for marking written answers: marks export and marks apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.errors import InputError
 
 __all__ = ["apply", "export"]
 
-marks = typer.Typer(no_args_is_help=True, help="Mark written answers of a batch that was graded here.")
+marks = typer.Typer(no_args_is_help=True, help="Mark the written answers of a batch that was graded on this machine.")
 app.add_typer(marks, name="marks")
 
 _Reports = Annotated[Path, typer.Argument(help="The folder that `grader batch` wrote.", show_default=False)]
@@ -20,9 +20,10 @@ _Reports = Annotated[Path, typer.Argument(help="The folder that `grader batch` w
 
 @marks.command()
 def export(
-    reports: _Reports, out: Annotated[str, typer.Option(help="Write the CSV file here, - for standard output.")] = "-"
+    reports: _Reports,
+    out: Annotated[str, typer.Option(help="Write the CSV to this file, - for standard output.")] = "-",
 ) -> None:
-    """Write a sheet with every written answer, to be filled in: points, and a comment for the student."""
+    """Write a sheet with all written answers, to fill in points and comments for the students."""
     with handle_errors():
         from grader.gradebook import read_entries, write_marking_sheet
 
@@ -33,28 +34,27 @@ def export(
 @marks.command()
 def apply(
     reports: _Reports,
-    sheet: Annotated[Path, typer.Argument(metavar="MARKS.csv", help="The sheet, filled in.", show_default=False)],
-    by: Annotated[str, typer.Option(metavar="NAME", help="Who marked; no student sees it.")] = "",
+    sheet: Annotated[Path, typer.Argument(metavar="MARKS.csv", help="The filled-in sheet.", show_default=False)],
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who marked; students do not see it.")] = "",
 ) -> None:
-    """Let the marks of a sheet join reports, gradebook and summary; rows without points change nothing.
+    """Add the marks of a sheet to the reports, the gradebook and the summary. Rows without points change nothing.
 
-    Exit codes: 0 nothing waits for a person any more, 1 something does, 2 the sheet is wrong, and nothing was applied.
+    Exit codes: 0 all answers are marked, 1 some are not, 2 the sheet is wrong, and nothing was applied.
     """
     with handle_errors():
         from grader.batch.batch import apply_marks
         from grader.gradebook import read_entries
         from grader.results.report import Verdict
 
-        count = apply_marks(reports, _text_of(sheet), by)
-        found = [
-            item for entry in read_entries(reports) if entry.report for item in entry.report.items if item.by_person
-        ]
-        waiting = sum(item.verdict is Verdict.PENDING for item in found)
-        print(f"{count} marks applied; {waiting} answers still wait")
+        count = apply_marks(reports, _read_text(sheet), by)
+        found = [entry.report for entry in read_entries(reports) if entry.report]
+        answers = [item for report in found for item in report.items if item.by_person]
+        waiting = sum(item.verdict is Verdict.PENDING for item in answers)
+        print(f"{count} marks applied; {waiting} answers not marked yet")
     raise typer.Exit(NOT_PASSED if waiting else PASSED)
 
 
-def _text_of(sheet: Path) -> str:
+def _read_text(sheet: Path) -> str:
     try:
         return sheet.read_bytes().decode("utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What `grader check` does for a student at work: some items with hints, and the same again after every save."""
+"""Self-checks of `grader check`: some items with hints, and a live view that is updated after every save."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.console import NOT_PASSED, PASSED, hold_interrupts, show_progress
+from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, hold_interrupts, show_progress
 from grader.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ __all__ = ["CheckRequest", "show_items", "watch_notebooks"]
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What is checked, and how much is told.
+    """The options of a self-check.
 
     Attributes:
         notebooks: the files of one submission.
-        name: an assignment's name, or the path of its folder.
-        wanted: what items are called; all where nothing is.
-        hint: how many steps of hints are shown.
-        training: what is done with trainings; None for what suits the items.
-        data: where the data set is.
+        assignment_name: the name of an assignment, or the path of its folder.
+        names: the items to check, as `find_items` accepts them; empty for all.
+        hint: the number of hints to show.
+        training: how items earned by training are treated; None for what suits the items.
+        data: the folder with the data set.
     """
 
     notebooks: Sequence[Path]
-    name: str
-    wanted: Sequence[str]
+    assignment_name: str
+    names: Sequence[str]
     hint: int
     training: Mode | None
     data: Path | None
@@ -52,63 +52,63 @@ class CheckRequest:
         """The assignment.
 
         Raises:
-            AssignmentError: there is none.
+            AssignmentError: it does not exist.
         """
         from grader.assignment import find_assignment
 
-        return find_assignment(self.name)
+        return find_assignment(self.assignment_name)
 
     @cached_property
     def items(self) -> Sequence[Item]:
-        """The items that are checked.
+        """The items to check.
 
         Raises:
-            InputError: no item is called so.
+            InputError: a name matches no item.
         """
         from grader.self_check.selection import find_items
 
-        return find_items(self.assignment, self.wanted) if self.wanted else self.assignment.items
+        return find_items(self.assignment, self.names) if self.names else self.assignment.items
 
-    def hints(self, report: Report, more: str) -> str:
-        """Return the items of a report with their hints; `more` says how to get the next."""
+    def render_hints(self, report: Report, more: str) -> str:
+        """Return the items of a report with their hints; `more` describes how to get the next hint."""
         from grader.render.hints import render_hints
 
         return "\n\n".join(text for _, text in render_hints(self.assignment, report.items, self.hint, more))
 
 
-def show_items(asked: CheckRequest) -> NoReturn:
-    """Check the items that are asked for, and print their hints.
+def show_items(request: CheckRequest) -> NoReturn:
+    """Check the requested items, and print their hints.
 
     Raises:
-        typer.Exit: with the exit code, whatever came of it.
+        typer.Exit: always, with the exit code.
     """
     from grader.submission.submission import read_submission
 
-    wanted = {item.id for item in asked.items}
-    submission = read_submission(asked.notebooks)
+    items = {item.id for item in request.items}
+    submission = read_submission(request.notebooks)
     with show_progress() as progress:
         progress("starting the sandbox")
-        with _grading(asked, trains=any(item.recipes for item in asked.items)) as grade:
-            report = grade(submission, wanted, progress)
-    print(asked.hints(report, "the same command with --item {item} --hint {hint}"))
+        with _open_grader(request, trains=any(item.recipes for item in request.items)) as grade:
+            report = grade(submission, items, progress)
+    print(request.render_hints(report, "the same command with --item {item} --hint {hint}"))
     raise typer.Exit(PASSED if report.passed else NOT_PASSED)
 
 
-def watch_notebooks(asked: CheckRequest) -> NoReturn:
-    """Check now and after every save, until somebody presses Ctrl-C.
+def watch_notebooks(request: CheckRequest) -> NoReturn:
+    """Check now and after every save, until Ctrl-C.
 
     Raises:
-        typer.Exit: with the exit code of the last report.
+        typer.Exit: always, with the exit code of the last report.
     """
     from grader.submission.submission import read_submission
 
-    read_submission(asked.notebooks)  # what is no notebook is told before the packages are imported
-    view = _View(asked)
+    read_submission(request.notebooks)  # report a broken notebook before the packages are imported
+    view = _ReportView(request)
     try:
-        with _grading(asked, trains=False) as grade, view.open():
+        with accept_interrupts(), _open_grader(request, trains=False) as grade, view.open():
             from grader.self_check.watch import watch_submission
 
-            for checked in watch_submission(asked.notebooks, asked.items, grade):
+            for checked in watch_submission(request.notebooks, request.items, grade):
                 view.show(checked)
     except KeyboardInterrupt:
         if view.checked is None:
@@ -117,41 +117,43 @@ def watch_notebooks(asked: CheckRequest) -> NoReturn:
 
 
 @contextmanager
-def _grading(asked: CheckRequest, *, trains: bool) -> Iterator[Grade]:
-    """Give what grades some items, with one warm process for as long as it is needed."""
+def _open_grader(request: CheckRequest, *, trains: bool) -> Iterator[Grade]:
+    """Yield a function that grades some items, with one warm process for all its calls."""
     from grader.models.recipe import Mode
     from grader.sandbox.host.sandbox import Zygote
 
     with ExitStack() as stack:
-        zygote = stack.enter_context(Zygote(asked.assignment.packages))
+        zygote = stack.enter_context(Zygote(request.assignment.packages))
         with hold_interrupts():
             from grader.grading.grade import grade
             from grader.training.devices import choose_default_mode
             from grader.training.trainer import offer_trainer
 
-        mode = asked.training or (choose_default_mode() if trains else Mode.NONE)
-        trainer = stack.enter_context(offer_trainer(mode, asked.data))
+        mode = request.training or (choose_default_mode() if trains else Mode.NONE)
+        trainer = stack.enter_context(offer_trainer(mode, request.data))
 
-        def graded(submission: Submission, only: Collection[str], progress: Callable[[str], None]) -> Report:
-            return grade(submission, asked.assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress)
+        def grade_items(submission: Submission, only: Collection[str], progress: Callable[[str], None]) -> Report:
+            return grade(
+                submission, request.assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress
+            )
 
-        yield graded
+        yield grade_items
 
 
-class _View:
-    """Shows each report: in place on a terminal, else in a line for each check."""
+class _ReportView:
+    """Show each report: in place on a terminal, else as one line per check."""
 
-    def __init__(self, asked: CheckRequest) -> None:
+    def __init__(self, request: CheckRequest) -> None:
         self.checked: CheckedState | None = None
-        self._asked = asked
+        self._request = request
         self._before: dict[str, Verdict] = {}
-        self._note = "checking; Ctrl-C ends"
+        self._note = "checking; press Ctrl-C to end"
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="visible")
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Keep the terminal's lines for the report, which stays there at the end."""
+        """Show the view for the duration of the block; the last report stays on the terminal."""
         if not self._console.is_terminal:
             yield
             return
@@ -165,20 +167,20 @@ class _View:
             self._note = f"{checked}; waiting for the next save"
             self._print(self._note)
         else:
-            self._take(checked)
+            self._update(checked)
         if self._console.is_terminal:
             self._draw()
 
-    def _take(self, checked: CheckedState) -> None:
-        last = {} if self.checked is None else _verdicts(self.checked.report)
-        saved = self.checked is None or checked.submission is not self.checked.submission
-        if saved:
-            self._before = last  # what is judged once more leaves the marks of the check before it
-        how_many = "all items" if not checked.kept else f"{len(checked.judged)} of {len(checked.report.items)} items"
-        what = f"{how_many} in {checked.seconds:.2f} s" if checked.judged else "no cell changed"
-        self._note = f"{time.strftime('%H:%M:%S')}  {what}"
+    def _update(self, checked: CheckedState) -> None:
+        last = {} if self.checked is None else _get_verdicts(self.checked.report)
+        was_saved = self.checked is None or checked.submission is not self.checked.submission
+        if was_saved:
+            self._before = last  # a second check of the same state keeps the marks of changed verdicts
+        items = "all items" if not checked.kept else f"{len(checked.judged)} of {len(checked.report.items)} items"
+        event = f"{items} in {checked.seconds:.2f} s" if checked.judged else "no cell changed"
+        self._note = f"{time.strftime('%H:%M:%S')}  {event}"
         self.checked = checked
-        if saved or _verdicts(checked.report) != last:
+        if was_saved or _get_verdicts(checked.report) != last:
             from grader.render.watch import render_line
 
             self._print(render_line(checked.report, last, self._note))
@@ -197,10 +199,10 @@ class _View:
             self._live.update(sanitise_line(self._note), refresh=True)
             return
         report = self.checked.report
-        more = self._asked.hints(report, "start again with --hint {hint}") if self._asked.wanted else ""
-        shown = render_live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
-        self._live.update(shown, refresh=True)
+        more = self._request.render_hints(report, "start again with --hint {hint}") if self._request.names else ""
+        view = render_live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
+        self._live.update(view, refresh=True)
 
 
-def _verdicts(report: Report) -> dict[str, Verdict]:
+def _get_verdicts(report: Report) -> dict[str, Verdict]:
     return {item.id: item.verdict for item in report.items}

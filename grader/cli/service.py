@@ -1,4 +1,4 @@
-"""Commands of those who run a server: serve, database upgrade, token create, list and revoke."""
+"""Commands for operators of a server: serve, database upgrade, token create, list and revoke."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ __all__ = ["create", "list_", "revoke", "serve", "upgrade"]
 
 _SECONDS_TO_DRAIN = 20
 
-database = typer.Typer(no_args_is_help=True, help="Work on the service's database.")
+database = typer.Typer(no_args_is_help=True, help="Manage the database of the service.")
 app.add_typer(database, name="database")
-tokens = typer.Typer(no_args_is_help=True, help="Say who may ask the service what.")
+tokens = typer.Typer(no_args_is_help=True, help="Manage access tokens of the service.")
 app.add_typer(tokens, name="token")
 
 
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for one that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port, 0 for any free port.")] = 8000,
 ) -> None:
-    """Serve the HTTP API; settings are read from GRADER_DATABASE, GRADER_BLOBS, GRADER_BROKER and others."""
+    """Serve the HTTP API and the pages.
+
+    Settings are read from GRADER_DATABASE, GRADER_BLOBS, GRADER_BROKER and other variables.
+    """
     with handle_errors():
         import uvicorn
 
@@ -42,7 +45,7 @@ def serve(
 
 @database.command()
 def upgrade() -> None:
-    """Bring the tables of GRADER_DATABASE to what this version expects; safe to run again."""
+    """Create or upgrade the tables of GRADER_DATABASE. It is safe to run this again."""
     with handle_errors():
         from grader.service.settings import Settings
         from grader.service.store.database import migrate
@@ -53,13 +56,13 @@ def upgrade() -> None:
 
 @tokens.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the token is called in lists.", show_default=False)],
-    role: Annotated[str, typer.Option(help="instructor, student or ci.")],
+    name: Annotated[str, typer.Argument(help="The name of the token.", show_default=False)],
+    role: Annotated[str, typer.Option(help="The role: instructor, student or ci.")],
     person: Annotated[
-        str, typer.Option(help="For a student: the key of their submissions (e.g. the login).", show_default=False)
+        str, typer.Option(help="For a student: the key of their submissions, such as the login.", show_default=False)
     ] = "",
 ) -> None:
-    """Make a token and print its secret, which is shown this once and kept as a hash."""
+    """Create a token and print its secret. Only a hash is stored, so it cannot be shown again."""
     with handle_errors():
         from grader.errors import InputError
         from grader.service.settings import Settings
@@ -69,7 +72,7 @@ def create(
         if role not in set(Role):
             raise InputError(f"there is no role {role!r}: give one of {', '.join(Role)}")
         if (role == Role.STUDENT) != bool(person):
-            raise InputError("a student's token needs --person, and only a student's")
+            raise InputError("a student's token needs --person; tokens of other roles do not have one")
         store = Store.open(Settings.from_environment())
         try:
             print(create_token(store, name, Role(role), person))
@@ -79,9 +82,11 @@ def create(
 
 @tokens.command("list")
 def list_(
-    json_file: Annotated[str, typer.Option("--json", help="Write the list as JSON here, - for standard output.")] = "",
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the list as JSON to this file, - for standard output.")
+    ] = "",
 ) -> None:
-    """Tell which tokens there are; no secrets."""
+    """List the tokens, without their secrets."""
     import json
     from dataclasses import asdict
 
@@ -97,16 +102,16 @@ def list_(
         finally:
             store.close()
         if json_file:
-            write_text(json_file, json.dumps([asdict(each) for each in found], indent=1, default=str) + "\n")
+            write_text(json_file, json.dumps([asdict(listed) for listed in found], indent=1, default=str) + "\n")
         if json_file != "-":
-            for each in found:
-                token, worth = each.token, "revoked" if each.revoked_at else "valid"
-                print(f"{sanitise_text(token.name):24}{token.role:12}{worth:10}{sanitise_text(token.person)}")
+            for listed in found:
+                token, status = listed.token, "revoked" if listed.revoked_at else "valid"
+                print(f"{sanitise_text(token.name):24}{token.role:12}{status:10}{sanitise_text(token.person)}")
 
 
 @tokens.command()
 def revoke(name: Annotated[str, typer.Argument(help="The token's name.", show_default=False)]) -> None:
-    """Make a token worthless."""
+    """Revoke a token."""
     with handle_errors():
         from grader.service.settings import Settings
         from grader.service.store.database import Store
@@ -117,4 +122,4 @@ def revoke(name: Annotated[str, typer.Argument(help="The token's name.", show_de
             revoke_token(store, name)
         finally:
             store.close()
-        print(f"{name} is worth nothing any more")
+        print(f"{name} is revoked")

@@ -1,4 +1,4 @@
-"""`grader worker`: grade what a server accepted."""
+"""`grader worker`: grade the submissions that a server accepted."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ class _Queue(StrEnum):
 @app.command()
 def worker(
     queue: Annotated[
-        list[_Queue], typer.Option(help="What to take: cpu (definitions), gpu (full trainings). May be repeated.")
+        list[_Queue],
+        typer.Option(help="The queue to work on: cpu (definitions) or gpu (full trainings). May be repeated."),
     ] = [_Queue.CPU],  # noqa: B006 - typer only reads it
     processes: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many submissions are graded at once.", show_default="one on each core; gpu alone: 1"
+            min=1, help="Number of submissions to grade at once.", show_default="one per core; 1 for gpu alone"
         ),
     ] = None,
 ) -> None:
-    """Grade what a server accepted, until SIGTERM; settings are read from GRADER_DATABASE, GRADER_BROKER and others.
+    """Grade the submissions that a server accepted, until SIGTERM.
 
-    Exit codes: 0 it was told to stop, 2 a setting is wrong or the database is not migrated, 3 the system failed.
+    Settings are read from GRADER_DATABASE, GRADER_BROKER and other variables.
+
+    Exit codes: 0 stopped by a signal, 2 a setting is wrong or the database is not migrated, 3 the system failed.
     """
     with handle_errors():
         from grader.service.settings import Settings
         from grader.service.worker import run_worker
 
-        at_once = processes or (len(os.sched_getaffinity(0)) if _Queue.CPU in queue else 1)
-        code = run_worker(Settings.from_environment(), list(dict.fromkeys(map(str, queue))), at_once)
+        count = processes or (len(os.sched_getaffinity(0)) if _Queue.CPU in queue else 1)
+        code = run_worker(Settings.from_environment(), list(dict.fromkeys(map(str, queue))), count)
     raise typer.Exit(code)

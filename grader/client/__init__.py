@@ -1,1 +1,1 @@
-"""What the command line asks of a grading server."""
+"""The client of a grading server, used by the command line."""

@@ -1,4 +1,4 @@
-"""Which server is asked, and with which token: from the environment, else from a file that only its owner may read."""
+"""Find the server and the token: in the environment, else in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.cache_folder import write_whole
-from grader.client.connection import server_address, strip_token
+from grader.client.connection import normalise_address, strip_token
 from grader.errors import InputError
 
 __all__ = ["SERVER", "TOKEN", "Credentials", "find_credentials", "save_token", "token_file"]
@@ -18,7 +18,7 @@ SERVER, TOKEN = "GRADER_SERVER", "GRADER_TOKEN"
 
 @dataclass(frozen=True, repr=False)  # so that no message ever shows the token
 class Credentials:
-    """A server, the token for it, and where the token is from."""
+    """A server, the token for it, and where the token was found."""
 
     server: str
     token: str
@@ -26,8 +26,8 @@ class Credentials:
 
 
 def token_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where tokens are kept: $XDG_CONFIG_HOME/grader/token, else ~/.config/grader/token."""
-    settings = Path(environment.get("XDG_CONFIG_HOME", ""))  # the specification says that relative paths do not count
+    """Return the file with the tokens: $XDG_CONFIG_HOME/grader/token, else ~/.config/grader/token."""
+    settings = Path(environment.get("XDG_CONFIG_HOME", ""))  # the specification ignores relative paths
     home = Path(environment.get("HOME") or "~").expanduser()
     return (settings if settings.is_absolute() else home / ".config") / "grader" / "token"
 
@@ -35,51 +35,51 @@ def token_file(environment: Mapping[str, str] = os.environ) -> Path:
 def find_credentials(server: str = "", environment: Mapping[str, str] = os.environ) -> Credentials:
     """Return the server and the token for it.
 
-    The server is the one given, else $GRADER_SERVER, else the only one that there is a token for. The token is
-    $GRADER_TOKEN, else what `grader login` kept for this server: no server is shown another's token.
+    The server is `server`, else $GRADER_SERVER, else the only one with a stored token. The token is $GRADER_TOKEN, else
+    the one that `grader login` stored for this server. A token is never sent to another server.
 
     Raises:
-        InputError: one of them is not known, or others may read the file.
+        InputError: the server or the token is not known, or others can read the file.
     """
     file = token_file(environment)
     token = environment.get(TOKEN, "").strip()
-    kept = {} if token else _kept(file)
+    stored = {} if token else _read_tokens(file)
     server = server or environment.get(SERVER, "")
-    if not server and len(kept) == 1:
-        (server,) = kept
+    if not server and len(stored) == 1:
+        (server,) = stored
     if not server:
         raise InputError(f"which server? Give --server, or set {SERVER}")
-    server = server_address(server)
+    server = normalise_address(server)
     if token:
         return Credentials(server, token, TOKEN)
-    if server not in kept:
+    if server not in stored:
         raise InputError(f"there is no token for {server}: set {TOKEN}, or run `grader login --server {server}`")
-    return Credentials(server, kept[server], str(file))
+    return Credentials(server, stored[server], str(file))
 
 
 def save_token(server: str, token: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Keep the token for a server in the file, beside those for other servers.
+    """Store the token for a server in the file, beside those for other servers.
 
     Raises:
-        InputError: this is no token, or others may read the file that is there.
+        InputError: it is not a token, or others can read the existing file.
     """
     file = token_file(environment)
-    kept = {**_kept(file), server_address(server): strip_token(token, "standard input")}
+    tokens = {**_read_tokens(file), normalise_address(server): strip_token(token, "standard input")}
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(file, "".join(f"{name} {secret}\n" for name, secret in kept.items()).encode(), 0o600)
+        write_whole(file, "".join(f"{name} {secret}\n" for name, secret in tokens.items()).encode(), 0o600)
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror}); set {TOKEN} instead") from None
     return file
 
 
-def _kept(file: Path) -> dict[str, str]:
-    """Return the token for each server."""
+def _read_tokens(file: Path) -> dict[str, str]:
+    """Return the stored tokens by server."""
     try:
         with open(file, encoding="utf-8") as opened:
             about = os.fstat(opened.fileno())
             if about.st_mode & 0o077:
-                raise InputError(f"{file}: others may read this token; run `chmod 600 {file}`")
+                raise InputError(f"{file}: others can read this token; run `chmod 600 {file}`")
             lines = [line.split() for line in opened if line.strip()]
     except FileNotFoundError:
         return {}

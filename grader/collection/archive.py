@@ -1,4 +1,4 @@
-"""Zip files, which are hostile until shown otherwise: read within bounds and in memory, never unpacked to disk."""
+"""Zip files from untrusted sources: read within bounds and in memory, never unpacked to disk."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["DEFAULT_ARCHIVE_BOUNDS", "Allowance", "ArchiveBounds", "ArchiveTooLa
 
 _ENCRYPTED = 0x1
 _UTF_8 = 0x800
-# Others unpack a few bytes to hundreds of megabytes in one step, before anybody can count them.
+# Other methods unpack a few bytes to hundreds of megabytes in one step, so nothing could stop them in time.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LOCAL_HEADER_BYTES = 30
 _DIRECTORY_BYTES_PER_ENTRY = 256
-_END = b"PK\x05\x06"  # of the archive: where its table of contents is
+_END = b"PK\x05\x06"  # of the archive; it says where the table of contents is
 _RATIO_FROM_BYTES = 2**20
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError, OSError)
 _DRIVE = re.compile(r"^[A-Za-z]:/")
@@ -36,14 +36,14 @@ class ArchiveBounds:
     """How much a zip file may hold.
 
     Attributes:
-        bytes: of all notebooks together, unpacked, those of archives inside it included.
-        inner_bytes: the same for the archives inside it that are one student's.
-        entries: files and folders of one archive; of those inside it, one student's, also all together.
-        all_entries: files and folders of all archives together; each takes a kibibyte of memory, and in a packed
-            archive ten bytes.
-        ratio: of a file's unpacked to its packed size, where that is more than a mebibyte.
+        bytes: unpacked size of all notebooks together, including those of archives inside it.
+        inner_bytes: unpacked size of the notebooks in one student's archives inside it.
+        entries: files and folders of one archive, and of all archives inside it that belong to one student.
+        all_entries: files and folders of all archives together. Each takes a kibibyte of memory, but only ten bytes of
+            a packed archive.
+        ratio: unpacked to packed size of a file of more than a mebibyte.
         name_length: characters of an entry's whole path.
-        depth: archives inside one another; 1 reads none inside the one given.
+        depth: levels of archives inside one another; 1 reads no archive inside the first one.
     """
 
     bytes: int = 2 * 2**30
@@ -59,25 +59,25 @@ DEFAULT_ARCHIVE_BOUNDS = ArchiveBounds()
 
 
 class ArchiveTooLarge(InputError):
-    """A whole archive, or a class's archives together, unpack to more than is read."""
+    """A whole archive, or the archives of a class together, exceed their bounds."""
 
 
 @dataclass
 class Allowance:
-    """How many bytes may still be unpacked, and entries listed: of one student's archives, and of all."""
+    """How many bytes may still be unpacked and how many entries listed, for one student and in the whole collection."""
 
     left: int
     entries: int
     whole: Allowance | None = None
 
     def take(self, count: int) -> None:
-        """Use some of it up.
+        """Use up `count` bytes.
 
         Raises:
-            ArchiveTooLarge: there is not so much left of all.
-            InputError: there is not so much left of this archive inside another.
+            ArchiveTooLarge: the whole collection has fewer bytes left.
+            InputError: this student has fewer bytes left.
         """
-        # One's own comes first: what is refused to one student is not taken from all.
+        # The student's own bound comes first, so that a refusal takes nothing from the whole collection.
         if count > self.left:
             raise self._refusal("it unpacks to more than is read; unpack it and give the notebooks alone, or in parts")
         if self.whole is not None:
@@ -85,11 +85,11 @@ class Allowance:
         self.left -= count
 
     def take_entries(self, count: int) -> None:
-        """Use up some of the entries.
+        """Use up `count` entries.
 
         Raises:
-            ArchiveTooLarge: there are not so many left of all.
-            InputError: there are not so many left of this student's archives.
+            ArchiveTooLarge: the whole collection has fewer entries left.
+            InputError: this student has fewer entries left.
         """
         if count > self.entries:
             raise self._refusal("its archives list more files than are read; pack the notebooks alone")
@@ -102,15 +102,15 @@ class Allowance:
 
 
 def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) -> Listing:
-    """List a zip file; the files are read later, so it must stay open.
+    """List a zip file. Its files are read later, so it must stay open.
 
     Args:
-        file: its bytes, from which it can be read anywhere.
-        allowance: how much may be unpacked.
-        bounds: what else it may be.
+        file: the zip file; it must be seekable.
+        allowance: how much may still be unpacked.
+        bounds: the other bounds.
 
     Raises:
-        InputError: it is no zip file, is damaged or encrypted as a whole, or is past its bounds.
+        InputError: the file is not a zip file, is damaged or encrypted as a whole, or exceeds the bounds.
     """
     try:
         _check_directory(file, bounds)
@@ -125,40 +125,40 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
         raise InputError("its files lie over one another, as no packer writes them; pack it again")
     files: list[ListedFile] = []
     folders: set[tuple[str, ...]] = set()
-    left_aside: list[SkippedFile] = []
+    skipped: list[SkippedFile] = []
     readable = False
-    for raw, entry in sorted(((_decoded(entry, bounds), entry) for entry in entries), key=itemgetter(0)):
-        parts = _parts(raw)
-        if why := _outside(raw, bounds):
-            left_aside.append(SkippedFile((raw[: bounds.name_length].replace("/", "_"),), why))
+    for raw, entry in sorted(((_decode_name(entry, bounds), entry) for entry in entries), key=itemgetter(0)):
+        parts = _split(raw)
+        if why := _why_not_listed(raw, bounds):
+            skipped.append(SkippedFile((raw[: bounds.name_length].replace("/", "_"),), why))
         elif not parts:
             continue
         elif debris := next((at for at, part in enumerate(parts, start=1) if is_debris(part)), 0):
-            left_aside.append(SkippedFile(parts[:debris]))
+            skipped.append(SkippedFile(parts[:debris]))
         elif raw.endswith("/"):
             folders.add(parts)
-        elif why := _unreadable(entry, parts[-1], bounds):
+        elif why := _why_not_read(entry, parts[-1], bounds):
             files.append(ListedFile.unreadable(parts, why))
         else:
             readable |= is_work(parts[-1])
             files.append(ListedFile(parts, partial(_read, archive, entry, allowance)))
     if not readable and any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise InputError("it is encrypted; unpack it with its password, and give the folder")
-    return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(left_aside)))
+    return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(skipped)))
 
 
 def _check_directory(file: BinaryIO, bounds: ArchiveBounds) -> None:
-    """Refuse a table of contents that would take gigabytes once it is parsed, which zipfile does at once."""
+    """Refuse a table of contents that would take gigabytes when parsed. zipfile parses it as a whole."""
     end = file.seek(0, 2)
     start = max(0, end - 2**16 - 22)
     file.seek(start)
     tail = file.read()
-    # As zipfile looks for it: at the very end, or else wherever it stands last, before a comment.
+    # Search for it as zipfile does: at the very end, or else its last occurrence, before a comment.
     at = len(tail) - 22 if tail[-22:-18] == _END and tail[-2:] == b"\0\0" else tail.rfind(_END)
     size = struct.unpack_from("<L", tail, at + 12)[0] if at >= 0 and at + 22 <= len(tail) else 0
     if at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07" and at >= 76:
         size = struct.unpack_from("<Q", tail, at - 76 + 40)[0]
-    # Its count is only what the archive says of itself; its size is what is parsed.
+    # The number of entries is a claim of the archive; the size is what zipfile parses.
     if size > bounds.entries * _DIRECTORY_BYTES_PER_ENTRY:
         raise _too_many(bounds)
 
@@ -168,17 +168,17 @@ def _too_many(bounds: ArchiveBounds) -> InputError:
 
 
 def _overlap(entries: list[zipfile.ZipInfo]) -> bool:
-    """Return whether files share bytes: https://www.bamsoftware.com/hacks/zipbomb/ packs 10 MB to 281 TB so."""
+    """Return whether files share bytes, by which https://www.bamsoftware.com/hacks/zipbomb/ packs 281 TB into 10 MB."""
     end = 0
-    for entry in sorted(entries, key=lambda each: each.header_offset):
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < end:
             return True
         end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
     return False
 
 
-def _decoded(entry: zipfile.ZipInfo, bounds: ArchiveBounds) -> str:
-    """Return an entry's name; Windows in Korea packs in cp949 and does not say so, zipfile then takes it for cp437."""
+def _decode_name(entry: zipfile.ZipInfo, bounds: ArchiveBounds) -> str:
+    """Return an entry's name. Korean Windows writes cp949 without a mark, which zipfile takes for cp437."""
     name = entry.orig_filename
     if not entry.flag_bits & _UTF_8:
         raw = name.encode("cp437")
@@ -189,15 +189,15 @@ def _decoded(entry: zipfile.ZipInfo, bounds: ArchiveBounds) -> str:
             except UnicodeDecodeError:
                 continue
     name = name.replace("\\", "/")
-    # Composing takes the square of the time where a name is nothing but accents; a longer one is not used.
+    # Normalising takes quadratic time if a name is nothing but accents; a longer name is refused anyway.
     return unicodedata.normalize("NFC", name) if len(name) <= bounds.name_length else name
 
 
-def _parts(name: str) -> tuple[str, ...]:
+def _split(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.split("/") if part not in ("", "."))
 
 
-def _outside(name: str, bounds: ArchiveBounds) -> str:
+def _why_not_listed(name: str, bounds: ArchiveBounds) -> str:
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
         return "its path leads out of the archive"
     if "\0" in name:
@@ -205,8 +205,11 @@ def _outside(name: str, bounds: ArchiveBounds) -> str:
     return f"its path has more than {bounds.name_length:,} characters" if len(name) > bounds.name_length else ""
 
 
-def _unreadable(entry: zipfile.ZipInfo, name: str, bounds: ArchiveBounds) -> str:
-    """Say why an entry is not read; what is neither a notebook nor an archive is never unpacked and harms nobody."""
+def _why_not_read(entry: zipfile.ZipInfo, name: str, bounds: ArchiveBounds) -> str:
+    """Return why an entry is not read. Files other than notebooks and archives are never unpacked, so they do no harm.
+
+    Return "" if there is no reason.
+    """
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "it is a link, which is not followed; hand in the file itself"
     if not is_work(name):

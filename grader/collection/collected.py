@@ -1,25 +1,25 @@
-"""What a class handed in, each student's notebooks under a key."""
+"""Submissions of a class, each under a key of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from grader.collection.forms import CollectionLayout
+from grader.collection.layouts import CollectionLayout
 
 __all__ = ["CollectedSubmission", "Collection"]
 
 
 @dataclass(frozen=True)
 class CollectedSubmission:
-    """What one student, or one group, handed in.
+    """The submission of one student or one group.
 
     Attributes:
-        key: no other's in this collection, also where upper and lower case are the same; safe as a file's name.
-        name: as the learning management system shows it.
-        identifiers: what that system knows it by: `canvas_id`, `canvas_anonymous`, `moodle_participant`, `login`.
-        files: the notebooks' names and bytes; none where nothing handed in is a notebook.
-        notices: what was left aside and why, and what else to know.
+        key: unique in the collection even if case is ignored, and safe as a file name.
+        name: the name that the learning management system shows.
+        identifiers: the ids in that system: `canvas_id`, `canvas_anonymous`, `moodle_participant`, `login`.
+        files: names and contents of the notebooks; empty if there is no notebook.
+        notices: which files were skipped and why, and other remarks.
     """
 
     key: str
@@ -31,8 +31,8 @@ class CollectedSubmission:
 
 @dataclass(frozen=True)
 class Collection:
-    """What a class handed in, in order of the keys, and what was left aside as nobody's."""
+    """The submissions of a class, sorted by key; `notices` lists skipped files that belong to no student."""
 
-    form: CollectionLayout
-    handed_in: tuple[CollectedSubmission, ...]
+    layout: CollectionLayout
+    submissions: tuple[CollectedSubmission, ...]
     notices: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Folders on this machine: what is in them, without following a link out of them."""
+"""Listing of folders on this machine that follows no links out of them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["list_folder", "read_file"]
 
 
 def list_folder(root: Path) -> Listing:
-    """List a folder and all below it.
+    """List a folder and everything below it.
 
     Raises:
         InputError: the folder itself cannot be read.
     """
     files: list[ListedFile] = []
     folders: set[tuple[str, ...]] = set()
-    left_aside: list[SkippedFile] = []
+    skipped: list[SkippedFile] = []
     pending: list[tuple[Path, tuple[str, ...]]] = [(root, ())]
     while pending:
         folder, above = pending.pop()
@@ -32,40 +32,40 @@ def list_folder(root: Path) -> Listing:
         except OSError as error:
             if not above:
                 raise InputError(f"{root}: cannot be read ({error.strerror}); check its permissions") from None
-            left_aside.append(SkippedFile(above, f"it cannot be read ({error.strerror})"))
+            skipped.append(SkippedFile(above, f"it cannot be read ({error.strerror})"))
             continue
         for entry in entries:
-            parts = (*above, _composed(entry.name))
+            parts = (*above, _normalise(entry.name))
             if is_debris(entry.name):
-                left_aside.append(SkippedFile(parts))
+                skipped.append(SkippedFile(parts))
             elif entry.is_symlink():
                 why = "it is a link, which is not followed; put the file itself there"
                 if is_work(entry.name):
                     files.append(ListedFile.unreadable(parts, why))
                 else:
-                    left_aside.append(SkippedFile(parts, why))
+                    skipped.append(SkippedFile(parts, why))
             elif entry.is_dir(follow_symlinks=False):
                 folders.add(parts)
                 pending.append((Path(entry.path), parts))
             elif entry.is_file(follow_symlinks=False):
                 files.append(ListedFile(parts, partial(read_file, Path(entry.path))))
             else:
-                left_aside.append(SkippedFile(parts, "it is no regular file"))
+                skipped.append(SkippedFile(parts, "it is no regular file"))
     return Listing(
         tuple(sorted(files, key=lambda file: file.parts)),
         frozenset(folders),
-        tuple(sorted(left_aside, key=lambda left: left.parts)),
+        tuple(sorted(skipped, key=lambda file: file.parts)),
     )
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file, of one that is past a notebook's bounds as much as shows it.
+    """Read a file. If it is larger than a notebook may be, read one byte more than that.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
-        # A file that became a link or a pipe since it was listed is not followed, and not waited for.
+        # So that a file that has become a link or a pipe since it was listed is neither followed nor waited for.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -75,6 +75,6 @@ def read_file(path: Path) -> bytes:
         raise InputError(f"it cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _composed(name: str) -> str:
-    # Half of a surrogate pair stands for a byte that is no UTF-8; it has no place in a report.
+def _normalise(name: str) -> str:
+    # A lone surrogate stands for a byte that is not UTF-8; it cannot be written to a report.
     return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -1,6 +1,7 @@
 """Grades as spreadsheets: a plain one, Canvas' exported gradebook filled in, Moodle's grading worksheet filled in.
 
-Who has no report, or points that are still to be decided, gets no grade in what an LMS imports, never a silent zero.
+A submission without a report, or with points that are still to be decided, gets no grade in files for an LMS, never a
+silent zero.
 """
 
 from grader.gradebook.canvas import fill_canvas

@@ -1,4 +1,4 @@
-"""Canvas' gradebook, exported, filled in, and imported again."""
+"""Fills in a gradebook that was exported from Canvas, for import into Canvas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grader.gradebook.spreadsheet import Sheet, neutralise
 __all__ = ["fill_canvas"]
 
 _PERSON = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
-# Whatever of a student the gradebook shows; the ID is Canvas' own, and what Canvas finds the student by.
+# Columns that describe the student. The ID is not among them: Canvas makes it and finds the student by it.
 _SHOWN = {"Student", "LastName", "FirstName", "SIS User ID", "SIS Login ID", "Integration ID", "Section"}
 _POINTS = "Points Possible"
 _KEPT = {"EX", "N/A"}  # excused, and not assigned to this student
@@ -30,23 +30,23 @@ _KEPT = {"EX", "N/A"}  # excused, and not assigned to this student
 def fill_canvas(exported: str | None, entries: Iterable[GradebookEntry], title: str) -> FilledSheet:
     """Fill in the gradebook that was exported from Canvas; every other column stays as it is.
 
-    How Canvas reads it: `lib/gradebook_importer.rb` of instructure/canvas-lms.
+    Canvas reads it in `lib/gradebook_importer.rb` of instructure/canvas-lms.
 
     Args:
-        exported: the CSV file's text; None makes one of those whose Canvas id is known.
-        entries: found in it by their `canvas_id`.
-        title: of the assignment, with or without the number in brackets that Canvas writes after it.
+        exported: the text of the CSV file. None to make a new one of the entries that have a Canvas id.
+        entries: the entries; rows are matched by `canvas_id`.
+        title: the title of the assignment, with or without the number in brackets that Canvas adds.
 
     Raises:
-        InputError: the text is no exported gradebook, or has no such column.
+        InputError: the text is not an exported gradebook, or it has no column with this title.
     """
     entries = list(entries)
     by_id = index_by_identifier(entries, "canvas_id")
-    sheet = _new_sheet(by_id, title) if exported is None else Sheet.read(exported)
+    sheet = _make_sheet(by_id, title) if exported is None else Sheet.read(exported)
     header = sheet.rows[0]
     if "ID" not in header:
         raise InputError("the file has no column ID; in Canvas' gradebook choose Export, and give that file")
-    column = _column(header, title)
+    column = _find_column(header, title)
     decimal = next((detect_decimal_separator(row[column]) for row in sheet.rows[1:] if _POINTS in row[0]), ".")
     notices = []
     for row in sheet.rows[1:]:
@@ -61,25 +61,25 @@ def fill_canvas(exported: str | None, entries: Iterable[GradebookEntry], title: 
             row[column] = format_number(entry.report.score, decimal)
         elif row[column].strip():
             notices.append(describe_untouched_grade(entry, row[column]))
-    there = {row[header.index("ID")].strip() for row in sheet.rows[1:]}
-    found = {entry.key for canvas_id, entry in by_id.items() if canvas_id in there}
-    return make_filled_sheet(sheet, entries, found, notices)
+    ids = {row[header.index("ID")].strip() for row in sheet.rows[1:]}
+    keys = {entry.key for canvas_id, entry in by_id.items() if canvas_id in ids}
+    return make_filled_sheet(sheet, entries, keys, notices)
 
 
-def _new_sheet(by_id: Mapping[str, GradebookEntry], title: str) -> Sheet:
+def _make_sheet(by_id: Mapping[str, GradebookEntry], title: str) -> Sheet:
     maximum = next((entry.report.max_score for entry in by_id.values() if entry.report is not None), None)
     points = [f"    {_POINTS}", "", "", "", "", "" if maximum is None else format_number(maximum)]
     people = [[entry.name, canvas_id, "", "", "", ""] for canvas_id, entry in by_id.items()]
     return Sheet([[*_PERSON, title], points, *people])
 
 
-def _column(header: Sequence[str], title: str) -> int:
+def _find_column(header: Sequence[str], title: str) -> int:
     assignments = [at for at, name in enumerate(header) if re.search(r" \(\d+\)$", name)]
     matching = [at for at in assignments if header[at].rpartition(" (")[0].strip() == title.strip()]
     if (exact := [at for at, name in enumerate(header) if name.strip() == title.strip()]) and len(exact) == 1:
         return exact[0]
     if len(matching) == 1:
         return matching[0]
-    found = "no column" if not matching else "more than one column"
+    count = "no column" if not matching else "more than one column"
     columns = ", ".join(header[at] for at in assignments) or "none with a number in brackets"
-    raise InputError(f"the gradebook has {found} {title}; name one of these as it is written there: {columns}")
+    raise InputError(f"the gradebook has {count} {title}; name one of these as it is written there: {columns}")

@@ -1,4 +1,4 @@
-"""Entries of the gradebook, and what filling them in came to."""
+"""Entries of the gradebook, and sheets that are filled in with them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class GradebookEntry:
     """One submission in the gradebook.
 
     Attributes:
-        key: the submission's in the batch.
-        name: as the learning management system shows it.
-        identifiers: what that system knows it by, e.g. `canvas_id`.
-        report: None where there is none.
-        problem: why there is none.
-        system_error: whether that is our fault; what it says then is for staff.
+        key: the key of the submission in the batch.
+        name: the name that the learning management system shows.
+        identifiers: ids in that system, such as `canvas_id`.
+        report: the report, or None if there is none.
+        problem: why there is no report.
+        system_error: whether the grader is at fault. Then `problem` is for staff only.
     """
 
     key: str
@@ -50,7 +50,7 @@ class GradebookEntry:
 
     @property
     def held_back(self) -> str:
-        """Why no grade may be given yet, "" where one may."""
+        """Why no grade can be given yet; "" if one can be given."""
         if self.report is None:
             return self.problem or "it was not graded"
         pending, maximum = self.report.pending_points, self.report.max_score
@@ -62,10 +62,10 @@ class FilledSheet:
     """A spreadsheet for an LMS to import.
 
     Attributes:
-        text: of the CSV file, a byte order mark included where there was one.
-        without_grade: who gets none, and why.
-        not_found: whose row is not there.
-        notices: what else to know before it is imported.
+        text: the text of the CSV file, including a byte order mark if the original had one.
+        without_grade: the names of those without a grade, each with the reason.
+        not_found: the names of those who have no row in the sheet.
+        notices: other remarks to read before the file is imported.
     """
 
     text: str
@@ -75,7 +75,7 @@ class FilledSheet:
 
 
 def read_entries(folder: Path) -> list[GradebookEntry]:
-    """Read the entries of a batch, in order of their keys, from the folder that `grader batch` wrote.
+    """Read the entries of a batch from the folder that `grader batch` wrote, sorted by key.
 
     Raises:
         InputError: there is no batch in the folder.
@@ -85,62 +85,64 @@ def read_entries(folder: Path) -> list[GradebookEntry]:
         report, problem = None, record.message
         try:
             report = load_report(folder, record)
-        except InputError as error:  # one lost report is one grade less, not a gradebook less
+        except InputError as error:  # one lost report must not cost the whole gradebook
             problem = str(error)
-        ours = report is None and record.status is not Status.UNREADABLE
-        entries.append(GradebookEntry(key, record.name, record.identifiers, report, problem, ours))
+        system_error = report is None and record.status is not Status.UNREADABLE
+        entries.append(GradebookEntry(key, record.name, record.identifiers, report, problem, system_error))
     return entries
 
 
 def make_filled_sheet(
-    sheet: Sheet, entries: Sequence[GradebookEntry], found: set[str], notices: Iterable[str]
+    sheet: Sheet, entries: Sequence[GradebookEntry], keys: set[str], notices: Iterable[str]
 ) -> FilledSheet:
-    """Return what a sheet that is filled in came to; `found` are the keys of those whose row is there."""
+    """Return a sheet that has been filled in; `keys` are those of the entries that have a row in it."""
     without = tuple(f"{entry.name}: {entry.held_back}" for entry in entries if entry.held_back)
-    missing = tuple(entry.name for entry in entries if entry.key not in found)
+    missing = tuple(entry.name for entry in entries if entry.key not in keys)
     return FilledSheet(sheet.text(), without, missing, tuple(dict.fromkeys(notices)))
 
 
 def index_by_identifier(entries: Iterable[GradebookEntry], identifier: str) -> dict[str, GradebookEntry]:
-    """Return the entries by what an LMS knows them by; those it does not know are left out.
+    """Return the entries by one of their ids in an LMS, without those that have no such id.
 
     Raises:
-        InputError: two are known by the same.
+        InputError: two entries have the same id.
     """
-    found: dict[str, GradebookEntry] = {}
+    by_id: dict[str, GradebookEntry] = {}
     for entry in entries:
         if (value := entry.identifiers.get(identifier)) is None:
             continue
-        if value in found:
-            raise InputError(f"{found[value].key} and {entry.key} have the same {identifier} {value}; leave one out")
-        found[value] = entry
-    return found
+        if value in by_id:
+            raise InputError(f"{by_id[value].key} and {entry.key} have the same {identifier} {value}; leave one out")
+        by_id[value] = entry
+    return by_id
 
 
 def is_number(cell: str) -> bool:
-    """Return whether an LMS's cell is a number of points, with either decimal separator."""
+    """Return whether a cell holds a number of points, with either decimal separator."""
     return _NUMBER.fullmatch(cell.strip()) is not None
 
 
 def describe_other_maximum(cell: str, entries: Iterable[GradebookEntry]) -> list[str]:
-    """Say that the LMS grades out of another number of points, which nobody converts."""
+    """Return a notice if the maximum in the LMS is another one; grades are not converted."""
     maximum = next((entry.report.max_score for entry in entries if entry.report is not None), None)
     if maximum is None or not is_number(cell) or float(cell.strip().replace(",", ".")) == maximum:
         return []
-    there = cell.strip()
-    return [f"the reports give up to {format_number(maximum)} points, there it is up to {there}: change it there first"]
+    return [
+        f"the reports give up to {format_number(maximum)} points, but the maximum in the LMS is {cell.strip()}: "
+        "change it there first"
+    ]
 
 
 def format_number(value: float, decimal: str = ".") -> str:
-    """Write points without needless zeros."""
+    """Return points as text without trailing zeros."""
     return f"{value:.4f}".rstrip("0").rstrip(".").replace(".", decimal)
 
 
 def describe_untouched_grade(entry: GradebookEntry, cell: str) -> str:
-    """Say that a grade which is there was not touched: nobody but its teacher knows where it came from."""
-    return f"{entry.name}: {cell.strip()} is there already, and was left"
+    """Return a notice that an existing grade was not changed, because only its author knows where it is from."""
+    return f"{entry.name}: the grade {cell.strip()} is already there and was not changed"
 
 
 def detect_decimal_separator(sample: str) -> str:
-    """Return the decimal separator of a number that an LMS wrote; Excel may take a number with another for a date."""
+    """Return the decimal separator of a number in an LMS's file. Excel may take a number with the other for a date."""
     return "," if re.fullmatch(r"\d+,\d+", sample.strip()) else "."

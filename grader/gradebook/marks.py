@@ -1,4 +1,4 @@
-"""The marking sheet: what waits for a person as a CSV file, to be filled in and read back."""
+"""The marking sheet: a CSV file of the items that wait for a person, to be filled in and read back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _NEEDED = ("key", "item", "points", "comment")
 
 
 def write_marking_sheet(entries: Iterable[GradebookEntry]) -> str:
-    """Return a row for each item that a person marks, all answers to one item before the next.
+    """Return a CSV file with a row for each item that a person marks, sorted by item.
 
-    Points and comment are empty where it waits. It starts with a byte order mark, as the gradebook does.
+    Points and comment are empty if the item is not marked yet. The text starts with a byte order mark, as the gradebook
+    does.
     """
     reports = [(entry, entry.report) for entry in entries if entry.report is not None]
     order = list(dict.fromkeys(item.id for _, report in reports for item in report.items if item.by_person))
     rows = [
-        [entry.key, entry.name, item.id, str(item.evidence.get("text", "")).replace("\0", ""), *_given(item)]
+        [entry.key, entry.name, item.id, str(item.evidence.get("text", "")).replace("\0", ""), *_current_mark(item)]
         for name in order
         for entry, report in reports
         for item in report.items
@@ -35,27 +36,28 @@ def write_marking_sheet(entries: Iterable[GradebookEntry]) -> str:
 
 
 def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at: datetime) -> dict[str, list[Mark]]:
-    """Return the marks of each submission, by its key; rows without points give none.
+    """Return the new marks by the key of their submission.
 
-    What stands there as it was written, and so was marked before, is left out too.
+    Rows without points, and rows whose mark has not changed since the sheet was written, give no mark.
 
     Args:
-        text: the CSV file's, whatever separates its cells.
-        entries: the batch's.
-        by: who marked.
-        at: when.
+        text: the text of the CSV file, with any delimiter.
+        entries: the entries of the batch.
+        by: who gave the marks.
+        at: when they were given.
 
     Raises:
-        InputError: a row names no item that a person marks, or its points do not fit; the message has its line.
+        InputError: a row is not about an item that a person marks, or its points are out of range. The message names
+            the line.
     """
     reports = {entry.key: entry.report for entry in entries}
     marks: dict[str, list[Mark]] = {}
-    for where, row in _rows(text):
-        item = _item(reports, row, where)
+    for where, row in _read_rows(text):
+        item = _find_item(reports, row, where)
         points, comment = row["points"].strip(), row["comment"]
         if not points and comment.strip():
             raise InputError(f"{where}: there is a comment and no points; give points, 0 for none")
-        if not points or [points, comment] == [neutralise(cell) for cell in _given(item)]:
+        if not points or [points, comment] == [neutralise(cell) for cell in _current_mark(item)]:
             continue
         if not is_number(points):
             raise InputError(f"{where}: {points[:50]!r} is no number of points; write it as 0.5")
@@ -68,25 +70,28 @@ def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at
     return marks
 
 
-def _given(item: ItemResult) -> list[str]:
-    """Return the points and the comment that an item has already."""
+def _current_mark(item: ItemResult) -> list[str]:
+    """Return the points and the comment that an item has, as text."""
     if item.verdict is Verdict.PENDING:
         return ["", ""]
     return [format_number(item.points), "" if item.message == WITHOUT_COMMENT else item.message]
 
 
-def _item(reports: Mapping[str, Report | None], row: Mapping[str, str], where: str) -> ItemResult:
+def _find_item(reports: Mapping[str, Report | None], row: Mapping[str, str], where: str) -> ItemResult:
     if row["key"] not in reports:
         raise InputError(f"{where}: the batch has no such submission; leave the column key as it was exported")
     report = reports[row["key"]]
-    found = [item for item in report.items if item.by_person and item.id == row["item"]] if report else []
-    if not found:
+    items = [item for item in report.items if item.by_person and item.id == row["item"]] if report else []
+    if not items:
         raise InputError(f"{where}: its report has no such item that a person marks; export the sheet again")
-    return found[0]
+    return items[0]
 
 
-def _rows(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give the rows below the header, each with where it is: texts run over many lines, so its student is told too."""
+def _read_rows(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield a description of the place of each row, and its cells by column.
+
+    The place includes key and item, because a line number alone is hard to find: texts run over many lines.
+    """
     sheet = Sheet.read(text)
     header = [name.strip() for name in sheet.rows[0]]
     missing = [name for name in _NEEDED if header.count(name) != 1]

@@ -1,4 +1,4 @@
-"""Moodle's offline grading worksheet, filled in whatever language the site is in."""
+"""Fills in Moodle's offline grading worksheet, in any language."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _DATE = re.compile(r"\d{4}.*\d:\d\d|\d:\d\d.*\d{4}")
 
 
 def fill_moodle(worksheet: str, entries: Iterable[GradebookEntry]) -> FilledSheet:
-    """Fill in the grading worksheet that was downloaded from Moodle, whatever language the site is in.
+    """Fill in the grading worksheet that was downloaded from Moodle, in any language.
 
-    A row is an entry's where the number of its participant is, and the name agrees: a group's number may be somebody
-    else's. Members of a group all get its grade. Columns: `mod/assign/gradingtable.php` of moodle/moodle; how they
-    are read: `mod/assign/feedback/offline/importgradeslib.php`.
+    A row belongs to an entry if both the participant number and the name agree: the number of a group may be that of
+    another participant. All members of a group get its grade. Moodle writes the columns in
+    `mod/assign/gradingtable.php` and reads them in `mod/assign/feedback/offline/importgradeslib.php`.
 
     Raises:
-        InputError: the text is no such worksheet, or its assignment is graded by a scale.
+        InputError: the text is not such a worksheet, or the assignment is graded by a scale.
     """
     entries = list(entries)
     by_number = index_by_identifier(entries, "moodle_participant")
@@ -48,33 +48,33 @@ def fill_moodle(worksheet: str, entries: Iterable[GradebookEntry]) -> FilledShee
     notices = describe_other_maximum(sheet.rows[1][maximum], entries)
     if feedback is None:
         notices.append("the worksheet has no column for feedback comments, so it has grades alone")
-    replaced, found = 0, set()
+    replaced, keys = 0, set()
     for row in sheet.rows[1:]:
-        entry = _moodle_entry(row, identifier, grade, by_number)
-        kept = {identifier, grade, feedback}
-        row[:] = [cell if at in kept else neutralise(cell) for at, cell in enumerate(row)]
+        entry = _find_entry(row, identifier, grade, by_number)
+        unchanged = {identifier, grade, feedback}
+        row[:] = [cell if at in unchanged else neutralise(cell) for at, cell in enumerate(row)]
         if entry is None:
             continue
-        found.add(entry.key)
+        keys.add(entry.key)
         if entry.report is not None and not entry.held_back:
             row[grade] = format_number(entry.report.score, detect_decimal_separator(row[maximum]))
         elif row[grade].strip() not in ("", "-"):
             notices.append(describe_untouched_grade(entry, row[grade]))
         if feedback is not None:
-            comment = _feedback(entry)
+            comment = _write_feedback(entry)
             replaced += row[feedback] not in ("", comment)
             row[feedback] = comment
     if replaced:
-        notices.append(f"{replaced} feedback comments that were there are replaced")
-    return make_filled_sheet(sheet, entries, found, notices)
+        notices.append(f"{replaced} existing feedback comments are replaced")
+    return make_filled_sheet(sheet, entries, keys, notices)
 
 
-def _moodle_entry(
+def _find_entry(
     row: Sequence[str], identifier: int, grade: int, by_number: Mapping[str, GradebookEntry]
 ) -> GradebookEntry | None:
     match = _PARTICIPANT.fullmatch(row[identifier].strip())
     own = by_number.get(match[2]) if match else None
-    # A file's name cannot hold all that a person's can, so only letters and digits are compared.
+    # Only letters and digits are compared, because a file name cannot have every character of a person's name.
     names = {_letters(match[1] if match else ""), *(_letters(cell) for cell in row[identifier + 1 : grade])} - {""}
     if own is not None and _letters(own.name) in names:
         return own
@@ -99,7 +99,7 @@ def _identifier_column(sheet: Sheet) -> int:
 
 
 def _grade_columns(sheet: Sheet) -> tuple[int, int]:
-    """Return the columns of the grade and of its maximum, which stands after it, the same number in every row."""
+    """Return the columns of the grade and of its maximum, the next one, with the same number in every row."""
     candidates = []
     for at in range(1, len(sheet.rows[0])):
         maxima, grades = set(sheet.column(at)), [cell.strip() for cell in sheet.column(at - 1)]
@@ -109,15 +109,15 @@ def _grade_columns(sheet: Sheet) -> tuple[int, int]:
     english = [at for at in candidates if sheet.rows[0][at - 1].strip() == "Grade"]
     if len(english or candidates) != 1:
         raise InputError(
-            "the columns of the grade and its maximum cannot be told; the assignment must be graded in points, and the "
-            "worksheet be downloaded with the site in English"
+            "the columns of the grade and its maximum cannot be identified; the assignment must be graded in points; "
+            "download the worksheet with the site in English"
         )
     (maximum,) = english or candidates
     return maximum - 1, maximum
 
 
 def _feedback_column(sheet: Sheet, maximum: int) -> int | None:
-    """Return the column of feedback comments: called so, or the last one, unless that has the time of the grade."""
+    """Return the column of feedback comments: by its name, or else the last one unless that holds times."""
     header = [name.strip() for name in sheet.rows[0]]
     if "Feedback comments" in header:
         return header.index("Feedback comments")
@@ -126,8 +126,8 @@ def _feedback_column(sheet: Sheet, maximum: int) -> int | None:
     return None if times or last <= maximum + 1 or header[last] == "Last modified (grade)" else last
 
 
-def _feedback(entry: GradebookEntry) -> str:
-    """Return a feedback comment, which is HTML; what an item's message has of the student's code is only text in it."""
+def _write_feedback(entry: GradebookEntry) -> str:
+    """Return a feedback comment as HTML, in which the messages of items are escaped."""
     lines = []
     if entry.report is not None:
         lines.append(f"{format_number(entry.report.score)} of {format_number(entry.report.max_score)} points")

@@ -1,4 +1,4 @@
-"""The plain gradebook: one row a submission, an item a column."""
+"""The plain gradebook: a row for each submission, a column for each item."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["write_plain_csv"]
 
 
 def write_plain_csv(entries: Iterable[GradebookEntry]) -> str:
-    """Return one row an entry: points so far, points still to be decided, an item a column, and what went wrong.
+    """Return a row for each entry: points so far, points still to be decided, points of each item, and the problem.
 
-    It starts with a byte order mark, without which Excel takes Korean for something else.
+    The text starts with a byte order mark, without which Excel does not read Korean.
     """
     entries = list(entries)
-    known = sorted({name for entry in entries for name in entry.identifiers})
+    identifiers = sorted({name for entry in entries for name in entry.identifiers})
     reports = [entry.report for entry in entries if entry.report is not None]
     items = list(dict.fromkeys(item.id for report in reports for item in report.items))
-    rows = [["key", "name", *known, "score", "max", "pending", *items, "problem"]]
+    rows = [["key", "name", *identifiers, "score", "max", "pending", *items, "problem"]]
     for entry in entries:
-        person = [entry.key, entry.name, *(entry.identifiers.get(name, "") for name in known)]
+        person = [entry.key, entry.name, *(entry.identifiers.get(name, "") for name in identifiers)]
         rows.append([*person, *_points(entry.report, items), " ".join(entry.held_back.split())])
     return Sheet([[neutralise(cell) for cell in row] for row in rows], BYTE_ORDER_MARK, end="\r\n").text()
 

@@ -1,4 +1,4 @@
-"""CSV files as spreadsheet programs and learning management systems write and read them."""
+"""CSV files in the dialects of spreadsheet programs and learning management systems."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["BYTE_ORDER_MARK", "Sheet", "neutralise"]
 
 BYTE_ORDER_MARK = "\ufeff"
 _DELIMITERS = ",;\t"
-_LONGEST_CELL = 2**27  # of characters; an online text may be long
+_LONGEST_CELL = 2**27  # characters; an online text may be long
 # https://owasp.org/www-community/attacks/CSV_Injection: = + - @, their full-width forms, tab, carriage return, line
-# feed; programs strip spaces and quotes before them, and one that splits at another separator makes a new cell.
+# feed. Programs strip spaces and quotes before them, and a program that splits at another separator sees a new cell.
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _STARTS = re.compile(rf"[\s\"\0\u200b\u2060\ufeff]*[{_FORMULA}]|[\t\r\n\0]")
-# Up to the next separator: a student's text of nothing but line feeds would else take the square of its length.
+# Only up to the next separator, or a text of nothing but line feeds would take quadratic time.
 _STARTS_INSIDE = re.compile(rf"([;\t\r\n])(?=(?:[^\S\t\r\n]|\")*[{_FORMULA}])")
 _NUMBER_OR_DASH = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?|-+")
 
 
 def neutralise(cell: str) -> str:
-    """Return a cell that no spreadsheet program takes for a formula: an apostrophe goes before what would start one.
+    """Return a cell that no spreadsheet program takes for a formula, by an apostrophe before the start of one.
 
-    Numbers, also negative ones, stay numbers; a cell that is neutral stays as it is.
+    Numbers, also negative ones, and cells that are already harmless are not changed.
     """
     if _NUMBER_OR_DASH.fullmatch(cell):
         return cell
@@ -37,9 +37,9 @@ def neutralise(cell: str) -> str:
 
 @dataclass
 class Sheet:
-    """A CSV file: its rows, the header first, all of one length, and how it is written.
+    """A CSV file: its rows, the header first and all of one length, and its dialect.
 
-    `lines` has for each row that was read the line of the file on which it begins: a cell may run over many.
+    `lines` has the line number on which each row begins, because a cell may run over many lines.
     """
 
     rows: list[list[str]]
@@ -50,17 +50,17 @@ class Sheet:
 
     @classmethod
     def read(cls, text: str) -> Sheet:
-        """Read a CSV file's text, whatever separates its cells.
+        """Read the text of a CSV file with any of the delimiters.
 
         Raises:
-            InputError: it has no rows below a header, or is no CSV file.
+            InputError: the text has no rows below a header, or is not CSV.
         """
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         text = text.removeprefix(mark)
         end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
         try:
-            delimiter = max(_DELIMITERS, key=lambda each: len(_rows(text, each, at_most=1)[0][1]))
-            lines, rows = zip(*_rows(text, delimiter), strict=True)
+            delimiter = max(_DELIMITERS, key=lambda candidate: len(_read_rows(text, candidate, max_rows=1)[0][1]))
+            lines, rows = zip(*_read_rows(text, delimiter), strict=True)
         except (csv.Error, IndexError, ValueError) as error:
             raise InputError(f"the file is no CSV file ({error}); download it again, and give it unchanged") from None
         if len(rows) < 2 or len(rows[0]) < 2:
@@ -73,19 +73,19 @@ class Sheet:
         return [row[at] for row in self.rows[1:]]
 
     def text(self) -> str:
-        """Return it as a CSV file's text."""
+        """Return the text of the CSV file."""
         buffer = io.StringIO()
         csv.writer(buffer, delimiter=self.delimiter, lineterminator=self.end).writerows(self.rows)
         return self.mark + buffer.getvalue()
 
 
-def _rows(text: str, delimiter: str, at_most: int | None = None) -> list[tuple[int, list[str]]]:
-    """Return the rows that hold anything, each with the line on which it begins."""
+def _read_rows(text: str, delimiter: str, max_rows: int | None = None) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not empty, each with the line on which it begins."""
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows, begins = [], 1
-        for row in islice(reader, at_most):
+        for row in islice(reader, max_rows):
             rows += [(begins, row)] if any(row) else []
             begins = reader.line_num + 1
         return rows

@@ -1,4 +1,4 @@
-"""What one process needs to grade one submission after the other, and how the two stages of a grading are joined."""
+"""Everything one process needs to grade one submission after the other, and joining the reports of two stages."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = ["GradingSession", "join_reports"]
 
 
 class GradingSession:
-    """Grades in this process, and keeps warm what the next submission needs as well; use as a context manager.
+    """Grade in this process and keep warm what the next submission needs, too; use as a context manager.
 
-    It belongs to one thread: the kernel ends a warm process when the thread that started it ends.
+    A session belongs to one thread, because Linux ends a warm process when the thread that started it ends.
 
     Args:
-        data: where Fashion-MNIST must be; None to look for it.
-        trainings_at_once: how many processes train on a CPU; 1 where several gradings run on one machine, None for
+        data: the folder with Fashion-MNIST; None to look for it.
+        trainings_at_once: the number of processes that train on a CPU: 1 if several jobs run on one machine, None for
             one on each core.
-        lent: a line to a warm process of the first assignment's packages that others use too; where that ends, this one
-            starts its own.
+        lent: a line to a warm process with the first assignment's packages that other sessions also use. If it ends,
+            this session starts its own.
     """
 
     def __init__(
@@ -53,24 +53,24 @@ class GradingSession:
         self.close()
 
     def close(self) -> None:
-        """End the warm processes and those that train."""
+        """End the warm processes and the trainer."""
         for packages in list(self._zygotes):
             self._zygotes.pop(packages).close()
         self._close_trainer()
 
     def assignment(self, name: str) -> Assignment:
-        """Return an assignment as its folder has it now, by its name or the path of its folder.
+        """Return an assignment in its current state, by its name or the path of its folder.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
         """
-        found = self._assignments.get(name)
-        if found is None or _changed(found):
-            found = self._assignments[name] = find_assignment(name)
-        return found
+        assignment = self._assignments.get(name)
+        if assignment is None or _has_changed(assignment):
+            assignment = self._assignments[name] = find_assignment(name)
+        return assignment
 
     def revision(self, assignment_name: str) -> str:
-        """Return the revision of an assignment's rubric as its folder has it now.
+        """Return the current revision of an assignment's rubric.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
@@ -78,12 +78,12 @@ class GradingSession:
         return self.assignment(assignment_name).revision
 
     def longest_silence(self, assignment_name: str, mode: Mode, notebooks: int) -> float:
-        """Return for how many seconds `grade` may tell its `progress` nothing; after twice the time, it hangs.
+        """Return the longest time in seconds between two calls of `progress` by `grade`. After twice as long, it hangs.
 
         Args:
             assignment_name: an assignment's name, or the path of its folder.
-            mode: what is done with trainings.
-            notebooks: how many the submission has.
+            mode: how trainings run.
+            notebooks: the number of notebooks in the submission.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
@@ -101,16 +101,17 @@ class GradingSession:
         return max(limits.submission_seconds, judging, SECONDS_UNTIL_GIVEN_UP)
 
     def load(self, assignment_names: Iterable[str]) -> None:
-        """Load all that grading these assignments takes and no submission changes; forks of this process have it too.
+        """Load everything for grading these assignments that no submission changes. Forks of this process inherit it.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
         """
         assignments = [self.assignment(name) for name in assignment_names]
-        # What is loaded stays: to look for garbage in it takes a fifth of the time, and again in each submission.
+        # Loaded modules are never freed. To scan them for garbage would take a fifth of this time, and the same again
+        # in every submission.
         gc.disable()
         try:
-            from grader.grading.grade import load  # not with this module: it imports torch
+            from grader.grading.grade import load  # imported here because it imports torch
 
             for assignment in assignments:
                 load(assignment)
@@ -119,14 +120,14 @@ class GradingSession:
             gc.enable()
 
     def warm_up(self, assignment_names: Sequence[str]) -> None:
-        """Do all that grading these assignments takes before the first submission, so that it does not wait for it.
+        """Prepare for grading these assignments, so that the first submission does not have to wait.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
             SandboxFault: a warm process did not start.
         """
-        # First, because a warm process imports torch while this one does.
-        zygotes = [self._zygote(self.assignment(name).packages) for name in assignment_names]
+        # Start these first, so that they import torch at the same time as this process.
+        zygotes = [self._get_zygote(self.assignment(name).packages) for name in assignment_names]
         self.load(assignment_names)
         for zygote in zygotes:
             zygote.missing  # noqa: B018 - waits until it has imported its packages
@@ -140,27 +141,27 @@ class GradingSession:
         progress: Callable[[str], None] = lambda _: None,
         executed: Callable[[Sequence[ExecutedNotebook]], None] | None = None,
     ) -> Report:
-        """Grade a submission; after a fault of ours the next one is given new processes.
+        """Grade a submission. After a fault of the grader, the next submission gets new processes.
 
         Args:
-            submission: what the student handed in.
+            submission: the student's notebooks.
             assignment_name: an assignment's name, or the path of its folder.
-            mode: what is done with trainings.
-            only: ids of the items that are judged; None for all.
-            progress: told in a few words what is being done.
-            executed: handed the notebooks as they ran; None where nobody wants them.
+            mode: how trainings run.
+            only: ids of the items to judge; None for all.
+            progress: called with a few words on each step.
+            executed: called with the notebooks and their outputs; None if they are not needed.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
-            InputError: the data set is not in the folder that was named.
-            SystemFault: we or the machine broke; the submission may be graded again.
+            InputError: the data set is not in the given folder.
+            SystemFault: the grader or the machine broke; the submission may be graded again.
         """
         assignment = self.assignment(assignment_name)
-        zygote = self._zygote(assignment.packages, progress)
+        zygote = self._get_zygote(assignment.packages, progress)
         from grader.grading.grade import grade
 
         try:
-            trainer = self._trainer_for(mode)
+            trainer = self._get_trainer(mode)
             return grade(
                 submission,
                 assignment,
@@ -174,13 +175,13 @@ class GradingSession:
         except InputError:
             raise
         except BaseException:
-            # Whatever it was, a process that was in the midst of something is not asked for the next thing.
+            # Do not reuse processes that were interrupted, whatever the reason.
             self._zygotes.pop(assignment.packages).close()
             self._close_trainer()
             raise
 
-    def _zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> ZygoteLine:
-        """Return the warm process of these packages, a new one where there is none or it died."""
+    def _get_zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> ZygoteLine:
+        """Return the warm process of these packages, and start a new one if there is none or it has ended."""
         zygote = self._zygotes.get(packages)
         if zygote is not None and zygote.ended:
             self._zygotes.pop(packages).close()
@@ -191,8 +192,8 @@ class GradingSession:
             self._lent = None
         return zygote
 
-    def _trainer_for(self, mode: Mode) -> Trainer | None:
-        """Return what trains; a data set that is missing is looked for again the next time."""
+    def _get_trainer(self, mode: Mode) -> Trainer | None:
+        """Return the trainer, or None. A missing data set is looked for again the next time."""
         if mode is Mode.NONE:
             return None
         if self._trainer is None:
@@ -211,32 +212,31 @@ class GradingSession:
 
 
 def join_reports(part: Report, trainings: Report) -> Report:
-    """Return the report of a grading whose trainings were judged by themselves.
+    """Join the reports of the two stages of a job whose trainings were judged separately.
 
-    Items that were judged among the trainings stand in the place they have in the rubric. All else is from the run that
-    trained, because there the notebook ran as it is written; the time is that of both runs, and a limit counts that
-    either hit.
+    The items keep the rubric's order. Everything else is from the second stage, because the notebook ran there as it is
+    written. The times are summed, and the limits are those that either stage hit.
 
     Args:
-        part: what all items came to while nothing was trained.
-        trainings: what the items that are earned by training came to.
+        part: the report on all items, without trainings.
+        trainings: the report on the items that are earned by training.
     """
     trained = {item.id: item for item in trainings.items}
     return replace(
         trainings,
         items=tuple(trained.get(item.id, item) for item in part.items),
         limits_hit=tuple(dict.fromkeys((*part.limits_hit, *trainings.limits_hit))),
-        timing={**trainings.timing, **_sums(part.timing, trainings.timing)},
+        timing={**trainings.timing, **_add_times(part.timing, trainings.timing)},
     )
 
 
-def _sums(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+def _add_times(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
     names = ("cells_seconds", "total_seconds")
     return {name: round(first.get(name, 0.0) + second.get(name, 0.0), 4) for name in names}
 
 
-def _changed(assignment: Assignment) -> bool:
+def _has_changed(assignment: Assignment) -> bool:
     try:
         return compute_revision(assignment.folder, assignment.reference) != assignment.revision
-    except OSError:  # it is being replaced, or gone: finding it again says so in words
+    except OSError:  # it is missing or being replaced; finding it again raises an error that says so
         return True

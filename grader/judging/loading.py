@@ -94,6 +94,7 @@ def load_rubric(assignment: Assignment) -> Rubric:
         if compute_revision(assignment.folder, assignment.reference) != assignment.revision:
             raise AssignmentError(f"{assignment.folder} has changed since it was loaded: load the assignment again")
         _forget(assignment.reference)
+        _import_reference(assignment.reference)
         _loaded[key] = Rubric(assignment, f"_rubric_{key}")
     return _loaded[key]
 
@@ -122,6 +123,23 @@ def _import(path: Path, name: str) -> ModuleType:
             f"{path.name}{where} cannot be imported: {type(error).__name__}: {getattr(error, 'msg', error)}"
         ) from error
     return module
+
+
+def _import_reference(reference: Path | None) -> None:
+    """Import a reference that is a package, so that rubric tests find it under the name of its folder.
+
+    The folder need not be on `sys.path`: an assignment is data, and no installed package. If a package of that name was
+    imported from another folder, for example the reference of another assignment, the new one replaces it.
+    """
+    if reference is None or not (reference / "__init__.py").is_file():
+        return
+    name = reference.name
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file and Path(file).resolve().parent == reference:
+        return
+    for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+        del sys.modules[module]
+    _import(reference / "__init__.py", name)
 
 
 def _forget(reference: Path | None) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from grader.judging.solution import Solution
 from grader.models import modules
 from grader.models.export import NotExportable, export_graph
-from grader.models.fit import trained_in_place
+from grader.models.fit import train_in_place
 from grader.models.probe import probe
 from grader.models.recipe import Recipe
 from grader.student import Definition, Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
@@ -218,7 +218,7 @@ class LocalRemote:
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in this process."""
-        return OwnCurve(*self._run(lambda: trained_in_place(self.value, recipe, seed, images, labels, judged)))
+        return OwnCurve(*self._run(lambda: train_in_place(self.value, recipe, seed, images, labels, judged)))
 
     def _run(self, question: Callable[[], Any]) -> Any:
         with self._context():

@@ -1,7 +1,7 @@
 """A model's forward pass as plain data: which tensor operations, on what, with which parameters.
 
-It runs where the model lives, in the student's process or in ours. What it gives is taken as a claim: the trusted side
-reads it with an allow-list (`training/graph.py`) and compares what the model and the graph compute (`probe.py`).
+It runs where the model lives, in the student's process or in ours. The result is a claim: the trusted side reads it
+with an allow-list (`training/graph_reader.py`) and compares what the model and the graph compute (`probe.py`).
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from grader.models.modules import StaysOnDevice
+from grader.models.torch_internals import find_leaves
 from grader.models.trace import Trace
 
 __all__ = ["BATCH", "NotExportable", "export_graph"]
 
-BATCH = 13  # images in the traced batch: a number that is no usual count of channels, so that it can be told apart
+BATCH = 13  # images in the traced batch: not a usual number of channels, so that the two cannot be confused
 _MAX_NODES = 2000
-_BESIDES = (Tensor, torch.Size, bool, int, float, complex, str, type(None))  # what may come out beside the logits
+_ALLOWED_RESULTS = (Tensor, torch.Size, bool, int, float, complex, str, type(None))
 
 
 class NotExportable(Exception):
-    """The forward pass looks at numbers, or computes with what is no plain data."""
+    """The forward pass depends on a tensor's numbers, or computes with something that is not plain data."""
 
 
 def export_graph(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
     """Return the operations of a forward pass in train mode, without any of the model's numbers.
 
-    Nothing is computed: parameters and images are torch's meta tensors. What the model's Python does besides (counts
-    calls, prints) is done once and left behind.
+    Nothing is computed: parameters and images are torch's meta tensors. Other effects of the model's Python (counting
+    calls, printing) happen once.
 
     Args:
-        module: any module; it is left in train mode.
+        module: any module. It stays in train mode.
         image: the shape of one image, (c, h, w).
 
     Returns:
@@ -42,7 +42,7 @@ def export_graph(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
         one of these.
 
     Raises:
-        NotExportable: a tensor's numbers decide what is done, or a tensor is used that is no parameter of the model.
+        NotExportable: the operations depend on a tensor's numbers, or use a tensor that is not the model's.
     """
     X = torch.empty(BATCH, *image, device="meta")
     module.train()
@@ -58,15 +58,15 @@ def export_graph(module: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
     trace = Trace([*known, (X, ("image", 0))])
     try:
         with trace.noting(), torch.device("meta"), StaysOnDevice():
-            found = torch.func.functional_call(module, sketches, (X,))
+            result = torch.func.functional_call(module, sketches, (X,))
     except Exception as error:  # whatever keeps the model from being traced
         raise NotExportable(f"{type(error).__name__}: {error}") from error
-    given = pytree.tree_leaves(found)
-    places = {trace.place_of(each) for each in given if isinstance(each, Tensor)}
+    leaves = find_leaves(result)
+    places = {trace.place_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
     outputs = [place for place in places if place is not None]
     if not trace.complete or None in places or len(trace.nodes) > _MAX_NODES:
         raise NotExportable("it uses tensors that are no parameters of the model, or far too many operations")
-    if len(outputs) != 1 or not all(isinstance(each, _BESIDES) for each in given):
+    if len(outputs) != 1 or not all(isinstance(leaf, _ALLOWED_RESULTS) for leaf in leaves):
         raise NotExportable("it gives something else than one tensor made from the images")
     return {
         "image": tuple(image),
@@ -87,7 +87,7 @@ def _build_lazy_layers(module: nn.Module, X: Tensor) -> None:
 
 
 def _is_built(value: Tensor) -> bool:
-    """Tell whether a parameter or buffer has a shape: that of a lazy layer that nothing runs through has none."""
+    """Return whether a parameter or buffer has a shape; in a lazy layer that never ran it has none."""
     return not nn.parameter.is_lazy(value)
 
 

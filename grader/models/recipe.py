@@ -1,4 +1,4 @@
-"""What a training item is judged by: how much is trained, and with what."""
+"""How a training item is judged: how much is trained, and with what."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["Mode", "Recipe"]
 
 
 class Mode(StrEnum):
-    """What is done with trainings."""
+    """What happens with trainings."""
 
-    NONE = "none"  # the training data is withheld; training items stay pending
+    NONE = "none"  # the training data is withheld, and training items stay pending
     QUICK = "quick"  # recipes for a CPU; the notebook's own training cells are cut to a few steps
     FULL = "full"  # the book's recipes; the notebook's own training cells run as written
 
@@ -22,15 +22,15 @@ class Recipe:
     """One way to train a model, and the accuracy that it must reach.
 
     Attributes:
-        images: how many of the training images, the first ones of the data set.
+        images: the number of training images, the first ones of the data set.
         epochs: passes over them.
         batch: images in a batch.
         optimizer: Adam, or SGD with `momentum`.
-        lr: the learning rate; where `decay`, it falls linearly to zero.
+        lr: the learning rate. With `decay`, it falls linearly to zero.
         side: the height and width that images are resized to, in pixels.
-        judged: how many of the withheld images the accuracy is measured on.
+        judged: the number of withheld images that the accuracy is measured on.
         threshold: the accuracy to reach, between 0 and 1.
-        seeds: how many trainings are tried, until one reaches it.
+        seeds: the most trainings, until one reaches the threshold.
     """
 
     images: int
@@ -47,7 +47,7 @@ class Recipe:
 
     @property
     def training(self) -> dict[str, Any]:
-        """What decides the trained numbers: all but the threshold and what is tried after it."""
+        """The settings that decide the trained numbers: all but `threshold` and `seeds`."""
         return {name: value for name, value in asdict(self).items() if name not in ("threshold", "seeds")}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reports for people: each format is rendered from a `Report` and adds no judgement of its own."""
+"""Render reports in every format, from a `Report` and without judging anything."""
 
 from grader.render.html import render_body, render_html
 from grader.render.terminal import render_terminal

@@ -1,4 +1,4 @@
-"""Batches on a server, and one student's submissions, in a terminal: who stands where, what changes, how far it is."""
+"""Show batches on a server, and one student's submissions, on a terminal: states, changes and progress."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from grader.render.text import format_points, sanitise_line
 
 __all__ = ["BatchProgress", "render_batches", "render_changes", "render_own", "render_state", "render_submissions"]
 
-_ENDED = ("graded", "failed", "cancelled")  # states that a grading stays in
+_ENDED = ("graded", "failed", "cancelled")  # final states of a job
 _STYLES = {"graded": "green", "failed": "red", "cancelled": "yellow", "leased": "cyan"}
 _WORDS = {"leased": "being graded"}
-# What a grading is once this has happened to its submission.
-_AFTER = {
+# The state of a submission after each kind of event.
+_STATE_AFTER = {
     "claimed": "leased",
     "given_back": "waiting",
     "part_graded": "waiting",
@@ -30,27 +30,27 @@ _Json = Mapping[str, Any]
 
 
 class BatchProgress:
-    """How far a batch is: a bar with rate and time left on a terminal, else a line for each hundredth of it.
+    """The progress of a batch: a bar with rate and remaining time on a terminal, else a line for each percent.
 
     Args:
-        console: where to.
-        about: the batch as the server shows it.
+        console: the output.
+        about: the batch as the server describes it.
     """
 
     def __init__(self, console: Console, about: _Json) -> None:
         self._console = console
         self._total = int(about["submissions"])
-        self._states: dict[str, str] = {}  # of submissions that something has happened to
-        self._told = ""
-        # Events are told from the first one on. What the server counted already is no progress of this moment.
+        self._states: dict[str, str] = {}  # of the submissions that had an event
+        self._last_percent = ""
+        # The stream repeats all events from the first; those in the server's counts are not new progress.
         self._at_start = {state: count for state, count in about["states"].items() if count}
-        self._caught_up = self._counts() == self._at_start
+        self._caught_up = self._count_states() == self._at_start
         self._progress: Progress | None = None
         self._task = TaskID(0)
         if console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rest]}"), TimeRemainingColumn())
             self._progress = Progress(*columns, console=console, speed_estimate_period=300)
-            self._task = self._progress.add_task("", total=self._total, completed=_ended(self._at_start), rest="")
+            self._task = self._progress.add_task("", total=self._total, completed=_count_ended(self._at_start), rest="")
         self._show(self._at_start)
 
     def __enter__(self) -> BatchProgress:
@@ -62,120 +62,121 @@ class BatchProgress:
         if self._progress:
             self._progress.stop()
 
-    def happened(self, kind: str, submission: str) -> None:
-        """Show what has changed by an event."""
-        if kind in _AFTER:
-            self._states[submission] = _AFTER[kind]
-        counts = self._counts()
+    def update(self, kind: str, submission: str) -> None:
+        """Show the change that an event of this kind made."""
+        if kind in _STATE_AFTER:
+            self._states[submission] = _STATE_AFTER[kind]
+        counts = self._count_states()
         self._caught_up = self._caught_up or counts == self._at_start
         if self._caught_up:
             self._show(counts)
 
-    def _counts(self) -> dict[str, int]:
+    def _count_states(self) -> dict[str, int]:
         waiting = self._total - len(self._states)
         return dict(Counter(self._states.values()) + Counter(waiting=waiting))
 
     def _show(self, counts: Mapping[str, int]) -> None:
-        ended = _ended(counts)
+        ended = _count_ended(counts)
         if self._progress:
             self._progress.update(self._task, completed=ended)
             speed = self._progress.tasks[0].speed
             rate = f"{speed * 60:.1f} a minute" if speed else ""
-            self._progress.update(self._task, rest=", ".join(filter(None, (rate, _others(counts)))))
+            self._progress.update(self._task, rest=", ".join(filter(None, (rate, _describe_others(counts)))))
             return
-        hundredth = f"{100 * ended // max(self._total, 1)}"
-        if hundredth != self._told:
-            self._console.print(_summary(counts, self._total), soft_wrap=True)
-            self._told = hundredth
+        percent = f"{100 * ended // max(self._total, 1)}"
+        if percent != self._last_percent:
+            self._console.print(_summarise(counts, self._total), soft_wrap=True)
+            self._last_percent = percent
 
 
 def render_batches(batches: Sequence[_Json], console: Console) -> None:
     """Print a list of batches."""
     table = Table(
-        Column("batch", no_wrap=True), "title", "assignment", "handed in", "by", "done", box=None, pad_edge=False
+        Column("batch", no_wrap=True), "title", "assignment", "submitted", "by", "done", box=None, pad_edge=False
     )
     for batch in batches:
-        done = f"{_ended(batch['states'])} / {batch['submissions']}"
-        table.add_row(*map(_text, (batch["id"], batch["title"], batch["assignment"])), *_when(batch), _text(done))
+        done = f"{_count_ended(batch['states'])} / {batch['submissions']}"
+        about = map(_text, (batch["id"], batch["title"], batch["assignment"]))
+        table.add_row(*about, *_describe_origin(batch), _text(done))
     console.print(table if batches else "there are no batches")
 
 
 def render_own(submissions: Sequence[_Json], console: Console) -> None:
-    """Print one student's submissions, which may be of several assignments."""
-    rest = Column("", overflow="fold")  # names of files have no spaces to break them at
-    table = Table(Column("submission", no_wrap=True), "of", "state", "points", rest, box=None, pad_edge=False)
-    for each in submissions:
-        remark = str(each["message"]) or ", ".join(str(notebook["name"]) for notebook in each["notebooks"])
-        state, score = _state(each["state"]), Text(_points(each["points"]), justify="right")
-        table.add_row(_text(each["id"]), _text(each["assignment"]), state, score, _text(remark))
+    """Print one student's submissions, possibly to several assignments."""
+    rest = Column("", overflow="fold")  # file names have no spaces to wrap at
+    table = Table(Column("submission", no_wrap=True), "assignment", "state", "points", rest, box=None, pad_edge=False)
+    for row in submissions:
+        remark = str(row["message"]) or ", ".join(str(notebook["name"]) for notebook in row["notebooks"])
+        state, score = _format_state(row["state"]), Text(_format_score(row["points"]), justify="right")
+        table.add_row(_text(row["id"]), _text(row["assignment"]), state, score, _text(remark))
     console.print(table if submissions else "there are no submissions")
 
 
 def render_state(submission: _Json, console: Console) -> None:
     """Print the state of one submission on a line."""
-    console.print(_state(submission["state"]))
+    console.print(_format_state(submission["state"]))
 
 
 def render_submissions(about: _Json, submissions: Sequence[_Json], console: Console) -> None:
-    """Print where each submission of a batch stands."""
+    """Print the state of each submission of a batch."""
     title = about["title"] or about["id"]
     console.print(_text(f"{title}  {about['assignment']}"), style="bold")
     table = Table("submission", "name", "state", "points", "", box=None, pad_edge=False)
-    for each in submissions:
-        remarks = [str(each["message"]), "a newer report is not published" if each["draft"] else ""]
+    for row in submissions:
+        remarks = [str(row["message"]), "a newer report is not published" if row["draft"] else ""]
         table.add_row(
-            _text(each["key"]),
-            _text(each["name"]),
-            _state(each["state"]),
-            Text(_points(each["points"]), justify="right"),
+            _text(row["key"]),
+            _text(row["name"]),
+            _format_state(row["state"]),
+            Text(_format_score(row["points"]), justify="right"),
             _text("; ".join(filter(None, remarks))),
         )
     console.print(table)
-    console.print(_summary(about["states"], about["submissions"]))
+    console.print(_summarise(about["states"], about["submissions"]))
 
 
 def render_changes(preview: _Json, console: Console) -> None:
-    """Print whose points the drafts of a batch would change."""
+    """Print which points the drafts of a batch would change."""
     table = Table("submission", "name", "points", "", "new", box=None, pad_edge=False)
-    for each in preview["changes"]:
-        old, new = each["old"], each["new"]
+    for change in preview["changes"]:
+        old, new = change["old"], change["new"]
         style = "green" if new > old else "red"
-        row = _text(each["key"]), _text(each["name"]), Text(format_points(old), justify="right"), Text("→")
+        row = _text(change["key"]), _text(change["name"]), Text(format_points(old), justify="right"), Text("→")
         table.add_row(*row, Text(format_points(new), style=style, justify="right"))
     if preview["changes"]:
         console.print(table)
     console.print(_text(f"{preview['drafts']} drafts, {len(preview['changes'])} of them change points"))
 
 
-def _ended(counts: Mapping[str, int]) -> int:
+def _count_ended(counts: Mapping[str, int]) -> int:
     return sum(counts.get(state, 0) for state in _ENDED)
 
 
-def _summary(counts: Mapping[str, int], total: int) -> Text:
-    return Text(", ".join(filter(None, (f"{_ended(counts)} of {total} done", _others(counts)))))
+def _summarise(counts: Mapping[str, int], total: int) -> Text:
+    return Text(", ".join(filter(None, (f"{_count_ended(counts)} of {total} done", _describe_others(counts)))))
 
 
-def _others(counts: Mapping[str, int]) -> str:
-    """Say how many are in the states that are neither a success nor a mere wait."""
+def _describe_others(counts: Mapping[str, int]) -> str:
+    """Say how many submissions are being graded, failed or cancelled."""
     states = ("leased", "failed", "cancelled")
     return ", ".join(f"{counts[state]} {_WORDS.get(state, state)}" for state in states if counts.get(state))
 
 
-def _when(batch: _Json) -> tuple[Text, Text]:
+def _describe_origin(batch: _Json) -> tuple[Text, Text]:
     return _text(str(batch["created_at"])[:16].replace("T", " ")), _text(batch["owner"])
 
 
-def _state(state: str) -> Text:
+def _format_state(state: str) -> Text:
     return Text(sanitise_line(_WORDS.get(state, state)), style=_STYLES.get(state, ""))
 
 
-def _points(found: _Json | None) -> str:
-    if not found:
+def _format_score(points: _Json | None) -> str:
+    if not points:
         return ""
-    pending = f" ({format_points(found['pending_points'])} pending)" if found["pending_points"] else ""
-    return f"{format_points(found['score'])} / {format_points(found['max_score'])}{pending}"
+    pending = f" ({format_points(points['pending_points'])} pending)" if points["pending_points"] else ""
+    return f"{format_points(points['score'])} / {format_points(points['max_score'])}{pending}"
 
 
 def _text(value: object) -> Text:
-    # As text and on one line, because names hold what rich takes for markup and what terminals obey.
+    # As literal text on one line, because names may contain markup of rich and terminal commands.
     return Text(sanitise_line(str(value)))

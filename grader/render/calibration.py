@@ -1,4 +1,4 @@
-"""What a calibration found, for a terminal."""
+"""Show the result of a calibration on a terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ __all__ = ["render_calibrations"]
 
 
 def render_calibrations(calibrations: Sequence[Calibration], console: Console) -> None:
-    """Print for each item the accuracies of each right model, the threshold, and how often a right model would fail."""
-    for each in calibrations:
-        console.print(f"{each.item}, {each.mode}: {each.recipe}", markup=False, highlight=False)
+    """Print the accuracies of each right model, the threshold, and how often a right model would fail, by item."""
+    for calibration in calibrations:
+        recipe = calibration.recipe
+        console.print(f"{calibration.item}, {calibration.mode}: {recipe}", markup=False, highlight=False)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("model", "trainings", "lowest", "mean", "deviation", "highest", "of"):
             table.add_column(column, justify="left" if column in ("model", "of") else "right", overflow="fold")
-        for one in each.distributions:
-            numbers = (min(one.accuracies), one.mean, one.deviation, max(one.accuracies))
-            names = escape(sanitise_text(", ".join(one.submissions)))
-            table.add_row(one.graph[:8], str(len(one.accuracies)), *(f"{number:.3f}" for number in numbers), names)
+        for model in calibration.distributions:
+            numbers = (min(model.accuracies), model.mean, model.deviation, max(model.accuracies))
+            names = escape(sanitise_text(", ".join(model.submissions)))
+            table.add_row(model.graph[:8], str(len(model.accuracies)), *(f"{number:.3f}" for number in numbers), names)
         console.print(table)
-        verdict = "" if each.good else "  this recipe does not tell right models from wrong ones: change it"
-        said = f"threshold {each.threshold:.2f}, false-fail rate {each.false_fail:.1e} with {each.recipe.seeds} tries"
-        console.print(said + verdict, markup=False, highlight=False)
+        verdict = "" if calibration.good else "  this recipe does not tell right models from wrong ones: change it"
+        rate = f"false-fail rate {calibration.false_fail:.1e} with {recipe.seeds} tries"
+        console.print(f"threshold {calibration.threshold:.2f}, {rate}{verdict}", markup=False, highlight=False)
         console.print()

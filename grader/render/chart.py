@@ -1,4 +1,4 @@
-"""Lines drawn as an SVG: paths, marks on the axes, and the same in words."""
+"""Draw lines as an SVG chart: paths, marks on the axes, and a description in words."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 __all__ = ["DRAWN_WAYS", "Chart", "ChartLine", "Stroke", "draw_chart", "format_short", "make_scale"]
 
-DRAWN_WAYS = 3  # colours and dashes, which later lines use again
+DRAWN_WAYS = 3  # combinations of colour and dashes, which repeat after the last
 
 _WIDTH, _HEIGHT = 380, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 14, 40  # margins, in which the axes are written
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 14, 40  # margins, which hold the labels of the axes
 
 
 @dataclass(frozen=True)
 class ChartLine:
-    """What a line shows: its points, and the value it ended with where that is marked; NaN is a gap."""
+    """The data of a line: its points, and a final value to mark, if any. NaN is a gap."""
 
     name: str
     xs: Sequence[float]
@@ -26,7 +26,7 @@ class ChartLine:
 
 @dataclass(frozen=True)
 class Stroke:
-    """One line of a chart: its path, where its end is marked, and which of `DRAWN_WAYS` it has."""
+    """A drawn line: its path, its style (one of `DRAWN_WAYS`), and the position of its final mark, if any."""
 
     name: str
     path: str
@@ -36,7 +36,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing of `size`: strokes, the dashed threshold's height, and marks on the axes as (place, text)."""
+    """A drawing of `size`: strokes, the dashed threshold, and the marks on the axes as (position, text)."""
 
     title: str
     spoken: str
@@ -50,7 +50,7 @@ class Chart:
 
     @property
     def has_ends(self) -> bool:
-        """Whether there are dots to be explained."""
+        """Whether a stroke has a final mark, which needs an explanation."""
         return any(stroke.end for stroke in self.strokes)
 
 
@@ -60,11 +60,11 @@ def draw_chart(
     """Draw lines on one pair of axes.
 
     Args:
-        title: what the lines are of.
-        x_title: what they go along.
-        lines: what to draw; both axes begin at 0 or below.
-        threshold: where to draw a dashed line, left out where it is not on the axis.
-        top: where the vertical axis ends, None for the largest value.
+        title: the title, which names the vertical axis.
+        x_title: the name of the horizontal axis.
+        lines: the lines. Both axes begin at 0 or below.
+        threshold: the height of a dashed line, which is left out if it is outside the axis.
+        top: the end of the vertical axis, None for the largest value.
     """
     xs = [x for line in lines for x in line.xs if math.isfinite(x)]
     ys = [y for line in lines for y in (*line.ys, math.nan if line.end is None else line.end) if math.isfinite(y)]
@@ -83,13 +83,13 @@ def draw_chart(
     )
     return Chart(
         title,
-        f"{title} by {x_title}: " + "; ".join(map(_spoken, lines)),
+        f"{title} by {x_title}: " + "; ".join(map(_describe, lines)),
         x_title,
         (_WIDTH, _HEIGHT),
         frame,
         strokes,
-        tuple((across(value), format_short(value)) for value in _round_values(0, farthest)),
-        tuple((up(value), format_short(value)) for value in _round_values(lowest, highest)),
+        tuple((across(value), format_short(value)) for value in _choose_marks(0, farthest)),
+        tuple((up(value), format_short(value)) for value in _choose_marks(lowest, highest)),
         (up(threshold), f"{format_short(threshold)} needed")
         if threshold is not None and lowest <= threshold <= highest
         else None,
@@ -97,38 +97,38 @@ def draw_chart(
 
 
 def make_scale(lowest: float, highest: float, start: float, end: float) -> Callable[[float], float]:
-    """Return what maps numbers linearly, so that `lowest` becomes `start` and `highest` becomes `end`."""
-    # Halves, because the difference of the farthest two is not finite.
+    """Return a linear function that maps `lowest` to `start` and `highest` to `end`."""
+    # Halves, because the difference of two huge numbers may not be finite.
     width = highest / 2 - lowest / 2
 
-    def place(value: float) -> float:
+    def scale(value: float) -> float:
         share = (value / 2 - lowest / 2) / width if width > 0 else 0.5
         return start + share * (end - start)
 
-    return place
+    return scale
 
 
 def format_short(value: float) -> str:
-    """Write a number shortly, a dash where it is none."""
-    return f"{value:.3g}" if math.isfinite(value) else "–"  # noqa: RUF001 - as for a verdict that is absent
+    """Format a number with three digits, as a dash if it is not finite."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"  # noqa: RUF001 - the mark of the verdict absent
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
-    """Write an SVG path that leaves out points that are not finite; one alone between such points is a dot."""
+    """Return an SVG path without the points that are not finite. A single point between two such gaps is a dot."""
     parts: list[str] = []
-    draws = False
+    is_drawing = False
     for x, y in points:
         if not (math.isfinite(x) and math.isfinite(y)):
-            draws = False
+            is_drawing = False
             continue
-        # The line of no length is what draws a dot.
-        parts.append(f"L{x:.1f} {y:.1f}" if draws else f"M{x:.1f} {y:.1f}h0")
-        draws = True
+        # A line of length zero draws a dot.
+        parts.append(f"L{x:.1f} {y:.1f}" if is_drawing else f"M{x:.1f} {y:.1f}h0")
+        is_drawing = True
     return "".join(parts)
 
 
-def _round_values(lowest: float, highest: float, about: int = 5) -> list[float]:
-    """Return round numbers in a range, about so many."""
+def _choose_marks(lowest: float, highest: float, about: int = 5) -> list[float]:
+    """Return round numbers in a range, roughly `about` of them."""
     rough = highest / about - lowest / about
     if not (math.isfinite(rough) and rough > 0):
         return [lowest]
@@ -140,10 +140,10 @@ def _round_values(lowest: float, highest: float, about: int = 5) -> list[float]:
     return [number * step for number in range(first, math.floor(highest / step + 1e-9) + 1)]
 
 
-def _spoken(line: ChartLine) -> str:
+def _describe(line: ChartLine) -> str:
     finite = [value for value in line.ys if math.isfinite(value)]
     parts = [f"from {format_short(finite[0])} to {format_short(finite[-1])}"] if finite else []
     parts += [] if line.end is None else [f"ended with {format_short(line.end)}"]
     if len(finite) < len(line.ys):
-        parts.append(f"{len(line.ys) - len(finite)} of {len(line.ys)} points are no numbers")
+        parts.append(f"{len(line.ys) - len(finite)} of {len(line.ys)} points are not numbers")
     return f"{line.name} {', '.join(parts)}"

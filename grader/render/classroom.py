@@ -1,4 +1,4 @@
-"""The report as GitHub Classroom's reporter reads it: JSON in base64, on one line."""
+"""Render a report for GitHub Classroom's reporter: JSON in base64, on one line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _STATUS = {Verdict.PASSED: "pass", Verdict.ERROR: "error"}
 
 
 def render_classroom(report: Report) -> str:
-    """Return the result of one grading as one line for a step's output `result`.
+    """Return a report as one line for the output `result` of a step.
 
-    Pending items earn and lose nothing, so they are counted in `max_score` and no test tells of them.
+    Pending items neither earn nor lose points: they count in `max_score` but are not listed as tests.
     """
     values = report.to_dict()
     pending = sum(item.verdict is Verdict.PENDING for item in report.items)
@@ -40,9 +40,9 @@ def _test(item: ItemResult, earned: float) -> dict[str, Any]:
     return {
         "name": f"{sanitise_line(item.id)}: {sanitise_line(item.title)}",
         "status": _STATUS.get(item.verdict, "fail"),
-        "message": None if item.verdict is Verdict.PASSED else _logged(item.message),
+        "message": None if item.verdict is Verdict.PASSED else _make_loggable(item.message),
         "test_code": None,
-        "filename": _logged(item.file) if item.file else None,
+        "filename": _make_loggable(item.file) if item.file else None,
         "line_no": 0,
         "duration": 0,
         "score": earned,
@@ -50,6 +50,6 @@ def _test(item: ItemResult, earned: float) -> dict[str, Any]:
     }
 
 
-def _logged(text: str) -> str:
-    """Return text that can stand in a job's log: the runner obeys lines that begin with :: and what follows ##[."""
+def _make_loggable(text: str) -> str:
+    """Return text that is safe in a job's log, where the runner obeys lines that begin with :: and text after ##[."""
     return " ".join(sanitise_text(text).split()).replace("##[", "# #[")

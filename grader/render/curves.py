@@ -1,4 +1,4 @@
-"""Learning curves: loss and accuracy by epoch, as charts, as numbers in a table, and as a row of blocks."""
+"""Learning curves: loss and accuracy by epoch, as charts, as a table and as a row of blocks."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["BLOCKS", "CurveView", "Curves", "OwnLoopView", "draw_sparkline", "re
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
-_MOST_RUNS = 8
-_MOST_POINTS = 400  # of a line
-_MOST_ROWS = 40  # of a table
-_MOST_LOOPS = 6
-_MOST_FINDINGS = 20
+_MAX_RUNS = 8
+_MAX_POINTS = 400  # of a line
+_MAX_ROWS = 40  # of a table
+_MAX_LOOPS = 6
+_MAX_FINDINGS = 20
 
 
 @dataclass(frozen=True)
 class CurveView:
-    """One training: the accuracy it ended with, and its curve; what is not known is NaN."""
+    """One training: its final accuracy, and its curve. Unknown numbers are NaN."""
 
     seed: str
     accuracy: float
@@ -35,7 +35,7 @@ class CurveView:
 
 @dataclass(frozen=True)
 class OwnLoopView:
-    """The student's own training loop, as their process told it."""
+    """The student's own training loop, as reported by their process."""
 
     file: str
     cell: int | None
@@ -47,7 +47,7 @@ class OwnLoopView:
 
 @dataclass(frozen=True)
 class Curves:
-    """What is known of an item's trainings. `rows` are those of a table, of which the first is its head."""
+    """The trainings of an item. `rows` are the rows of a table, beginning with its head."""
 
     recipe: str
     evidence: str
@@ -57,39 +57,39 @@ class Curves:
     rows: tuple[tuple[str, ...], ...]
     own: tuple[OwnLoopView, ...]
 
-    def reached(self, run: CurveView) -> str:
-        """Say what a run reached, and what was to be reached."""
+    def describe(self, run: CurveView) -> str:
+        """Say which accuracy a training reached, and which it needed."""
         needed = "" if self.threshold is None else f" ({format_short(self.threshold)} needed)"
         return f"seed {run.seed}: accuracy {format_short(run.accuracy)}{needed}"
 
 
 def read_curves(evidence: Mapping[str, Any]) -> Curves | None:
-    """Return the trainings that evidence tells of, None where it tells of none."""
-    told = evidence.get("training")
-    if not isinstance(told, Mapping):
+    """Return the trainings in an item's evidence, None if there are none."""
+    training = evidence.get("training")
+    if not isinstance(training, Mapping):
         return None
-    runs = tuple(_run(each) for each in _mappings(told.get("runs"), _MOST_RUNS))
-    needed = _number(told.get("threshold"))
+    runs = tuple(_read_run(run) for run in _list_mappings(training.get("runs"), _MAX_RUNS))
+    needed = _number(training.get("threshold"))
     threshold = needed if math.isfinite(needed) else None
     return Curves(
-        recipe=_text(told.get("recipe")),
-        evidence=_text(told.get("evidence")),
+        recipe=_text(training.get("recipe")),
+        evidence=_text(training.get("evidence")),
         threshold=threshold,
         runs=runs,
-        charts=tuple(_charts(runs, threshold)),
-        rows=_rows(runs),
-        own=tuple(_own(each) for each in _mappings(told.get("own"), _MOST_LOOPS)),
+        charts=tuple(_draw_charts(runs, threshold)),
+        rows=_make_rows(runs),
+        own=tuple(_read_own_loop(loop) for loop in _list_mappings(training.get("own"), _MAX_LOOPS)),
     )
 
 
 def remove_curves(evidence: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the evidence that is not drawn by `curves`."""
+    """Return the evidence without the trainings, which are drawn as curves."""
     return {name: value for name, value in evidence.items() if name != "training" or read_curves(evidence) is None}
 
 
 def draw_sparkline(values: Sequence[float], width: int = 20) -> str:
-    """Draw numbers as a row of blocks of eight heights; what is no finite number is a gap."""
-    values = _thinned(values, width)
+    """Draw numbers as a row of blocks of eight heights. A number that is not finite is a gap."""
+    values = _thin(values, width)
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
@@ -97,43 +97,43 @@ def draw_sparkline(values: Sequence[float], width: int = 20) -> str:
     return "".join(BLOCKS[round(height(value))] if math.isfinite(value) else " " for value in values)
 
 
-def _run(told: Mapping[str, Any]) -> CurveView:
-    epochs = _numbers(told.get("epochs"))
-    columns = [_numbers(told.get(name)) for name in ("loss", "accuracy_by_epoch")]
+def _read_run(run: Mapping[str, Any]) -> CurveView:
+    epochs = _numbers(run.get("epochs"))
+    columns = [_numbers(run.get(name)) for name in ("loss", "accuracy_by_epoch")]
     losses, accuracies = ([*column, *[math.nan] * len(epochs)][: len(epochs)] for column in columns)
     return CurveView(
-        _text(told.get("seed")),
-        _number(told.get("accuracy")),
-        _thinned(epochs, _MOST_POINTS),
-        _thinned(losses, _MOST_POINTS),
-        _thinned(accuracies, _MOST_POINTS),
+        _text(run.get("seed")),
+        _number(run.get("accuracy")),
+        _thin(epochs, _MAX_POINTS),
+        _thin(losses, _MAX_POINTS),
+        _thin(accuracies, _MAX_POINTS),
     )
 
 
-def _own(told: Mapping[str, Any]) -> OwnLoopView:
-    losses = _thinned(_numbers(told.get("losses")), _MOST_POINTS)
-    lr, cell = _number(told.get("lr")), told.get("cell")
+def _read_own_loop(loop: Mapping[str, Any]) -> OwnLoopView:
+    losses = _thin(_numbers(loop.get("losses")), _MAX_POINTS)
+    lr, cell = _number(loop.get("lr")), loop.get("cell")
     parts = [
-        _text(told.get("optimizer")),
+        _text(loop.get("optimizer")),
         f"learning rate {format_short(lr)}" if math.isfinite(lr) else "",
-        _counted(told.get("steps"), "step"),
-        _counted(told.get("epochs"), "epoch"),
+        _count(loop.get("steps"), "step"),
+        _count(loop.get("epochs"), "epoch"),
     ]
-    findings = tuple(_text(each.get("text")) for each in _mappings(told.get("findings"), _MOST_FINDINGS))
-    drawable = sum(math.isfinite(loss) for loss in losses) > 1
-    own = ChartLine("loss", range(1, len(losses) + 1), losses)
+    findings = tuple(_text(finding.get("text")) for finding in _list_mappings(loop.get("findings"), _MAX_FINDINGS))
+    is_drawable = sum(math.isfinite(loss) for loss in losses) > 1
+    line = ChartLine("loss", range(1, len(losses) + 1), losses)
     return OwnLoopView(
-        file=_text(told.get("file")),
+        file=_text(loop.get("file")),
         cell=cell if isinstance(cell, int) else None,
         text=", ".join(part for part in parts if part),
         findings=findings,
         losses=losses,
-        chart=draw_chart("loss of your own loop", "loss noted", [own]) if drawable else None,
+        chart=draw_chart("loss of your own loop", "recorded loss", [line]) if is_drawable else None,
     )
 
 
-def _charts(runs: Sequence[CurveView], threshold: float | None) -> list[Chart]:
-    """Draw what has at least one point."""
+def _draw_charts(runs: Sequence[CurveView], threshold: float | None) -> list[Chart]:
+    """Draw the charts that have at least one point."""
     charts = []
     if any(math.isfinite(loss) for run in runs for loss in run.losses):
         charts.append(
@@ -145,10 +145,10 @@ def _charts(runs: Sequence[CurveView], threshold: float | None) -> list[Chart]:
     return charts
 
 
-def _rows(runs: Sequence[CurveView]) -> tuple[tuple[str, ...], ...]:
-    """Return the numbers of all curves, a row for each place in epochs."""
-    places = _thinned(sorted({epoch for run in runs for epoch in run.epochs if math.isfinite(epoch)}), _MOST_ROWS)
-    if not places:
+def _make_rows(runs: Sequence[CurveView]) -> tuple[tuple[str, ...], ...]:
+    """Return the numbers of all curves, with a row for each epoch."""
+    epochs = _thin(sorted({epoch for run in runs for epoch in run.epochs if math.isfinite(epoch)}), _MAX_ROWS)
+    if not epochs:
         return ()
     columns = [
         (f"{what}, seed {run.seed}", dict(zip(run.epochs, values, strict=True)))
@@ -159,35 +159,35 @@ def _rows(runs: Sequence[CurveView]) -> tuple[tuple[str, ...], ...]:
     head = ("epoch", *(title for title, _ in columns))
     return (
         head,
-        *((format_short(at), *(format_short(column.get(at, math.nan)) for _, column in columns)) for at in places),
+        *((format_short(x), *(format_short(column.get(x, math.nan)) for _, column in columns)) for x in epochs),
     )
 
 
-def _thinned(values: Sequence[float], most: int) -> tuple[float, ...]:
-    """Leave out numbers evenly, never the last."""
+def _thin(values: Sequence[float], most: int) -> tuple[float, ...]:
+    """Drop numbers evenly until `most` are left, and keep the last."""
     if len(values) <= most:
         return tuple(values)
     return tuple(values[round(place * (len(values) - 1) / (most - 1))] for place in range(most))
 
 
-def _mappings(told: Any, most: int) -> list[Mapping[str, Any]]:
-    return [each for each in told[:most] if isinstance(each, Mapping)] if isinstance(told, list) else []
+def _list_mappings(value: Any, most: int) -> list[Mapping[str, Any]]:
+    return [entry for entry in value[:most] if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
-def _numbers(told: Any) -> list[float]:
-    return [_number(each) for each in told] if isinstance(told, list) else []
+def _numbers(value: Any) -> list[float]:
+    return [_number(entry) for entry in value] if isinstance(value, list) else []
 
 
-def _number(told: Any) -> float:
-    """Return a number, NaN for what is none."""
-    value = read_number(told)
-    return math.nan if value is None else value
+def _number(value: Any) -> float:
+    """Return a number, NaN if `value` is not one."""
+    number = read_number(value)
+    return math.nan if number is None else number
 
 
-def _counted(told: Any, what: str) -> str:
-    value = _number(told)
-    return f"{value:,.6g} {what}{'' if value == 1 else 's'}" if math.isfinite(value) else ""
+def _count(value: Any, noun: str) -> str:
+    number = _number(value)
+    return f"{number:,.6g} {noun}{'' if number == 1 else 's'}" if math.isfinite(number) else ""
 
 
-def _text(told: Any) -> str:
-    return "" if told is None else sanitise_line(str(told))
+def _text(value: Any) -> str:
+    return "" if value is None else sanitise_line(str(value))

@@ -1,4 +1,4 @@
-"""Evidence made ready to be shown: each value as a line of text or as small matrices, with what differs marked."""
+"""Prepare evidence for display: each value as a line of text or as small matrices, with differences marked."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from grader.render.text import sanitise_line
 
 __all__ = ["CaseView", "Exhibit", "MatrixEntry", "make_exhibits", "read_cases", "read_number"]
 
-_MOST_EXHIBITS = 12  # in a group
-_MOST_ROWS = 12  # and columns
-_DEEPEST = 6
-_TOLERANCE = 2e-4  # evidence is rounded
+_MAX_EXHIBITS = 12  # in a group
+_MAX_ROWS = 12  # and columns
+_MAX_DEPTH = 6
+_TOLERANCE = 2e-4  # the numbers in evidence are rounded
 _TENSOR_KEYS = {"shape", "dtype", "values"}
-_UNUSUAL = {"nan", "inf", "-inf"}  # numbers for which JSON has no number
+_UNUSUAL = {"nan", "inf", "-inf"}  # floats that JSON cannot write as numbers
 _SMALLEST = "the smallest input that goes wrong"
 
 
 @dataclass(frozen=True)
 class MatrixEntry:
-    """One entry of a matrix; `value` is its number, None where it is none."""
+    """One entry of a matrix; `value` is its number, None if it is not a number."""
 
     text: str
     differs: bool = False
@@ -33,7 +33,7 @@ class MatrixEntry:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One value: its name, what it is, and its entries where they are shown."""
+    """One value: its name, a description or the value itself, and its entries if it is a matrix."""
 
     label: str
     text: str
@@ -43,7 +43,7 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class CaseView:
-    """What went in, what should have come out, what came out, and whatever else is known; `label` says which case."""
+    """One case: its inputs, the expected and the actual result, and anything else; `label` says which case."""
 
     label: str
     text: str
@@ -54,92 +54,96 @@ class CaseView:
 
 
 def make_exhibits(evidence: Mapping[str, Any]) -> tuple[tuple[Exhibit, ...], ...]:
-    """Return what an item's evidence shows, in groups that belong side by side.
+    """Return the exhibits in an item's evidence, in groups to be shown side by side.
 
-    These are, of each case, its text, its inputs, what was expected and found, and all else. Entries of `found` that
-    are not those of `expected` are marked as differing.
+    The groups of a case are its text, its inputs, the expected and found results, and anything else. Entries of `found`
+    that do not equal those of `expected` are marked as differing.
     """
     groups: list[tuple[Exhibit, ...]] = []
     for case in read_cases(evidence):
         results = [case.expected + case.found] if len(case.expected) == 1 else [case.expected, case.found]
         groups += [(Exhibit(case.label, case.text),) if case.text else (), case.inputs, *results, case.others]
-    return tuple(group[:_MOST_EXHIBITS] for group in groups if group)
+    return tuple(group[:_MAX_EXHIBITS] for group in groups if group)
 
 
 def read_cases(evidence: Mapping[str, Any]) -> tuple[CaseView, ...]:
-    """Return the cases that an item's evidence shows: the smallest, where there is one, before the one it came from."""
-    if evidence.get("kind") == "discussion":  # for a person to read: see `written`
+    """Return the cases in an item's evidence: the smallest one, if any, before the case it was derived from."""
+    if evidence.get("kind") == "discussion":  # a written answer, see `written`
         return ()
     rest = dict(evidence)
-    found = []
+    cases = []
     if isinstance(rest.get("smallest"), Mapping):
-        found.append(_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}))
-    return (*found, _case("case", rest)) if rest else tuple(found)
+        cases.append(_read_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}))
+    return (*cases, _read_case("case", rest)) if rest else tuple(cases)
 
 
 def read_number(value: Any) -> float | None:
-    """Return a number as JSON or a report has it, None for what is none."""
+    """Return a number as stored in JSON or a report, None if `value` is not one."""
     if isinstance(value, str) and value in _UNUSUAL:
         return float(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
         return float(value)
-    except OverflowError:  # Python's integers have no largest
+    except OverflowError:  # Python's integers are unbounded
         return math.inf if value > 0 else -math.inf
 
 
-def _case(label: str, evidence: Mapping[str, Any]) -> CaseView:
+def _read_case(label: str, evidence: Mapping[str, Any]) -> CaseView:
     rest = dict(evidence)
     text = _text(rest.pop("case")) if "case" in rest else ""
     named = rest.pop("inputs", {})
     named = named if isinstance(named, Mapping) else {"inputs": named}
-    right = rest.pop("expected", None)
+    expected = rest.pop("expected", None)
     return CaseView(
         label,
         text,
-        inputs=_few(shown for name, value in named.items() for shown in _shown(sanitise_line(str(name)), value)),
-        expected=() if right is None else _few(_shown("expected", right)),
-        found=_few(_shown("found", rest.pop("found"), right)) if "found" in rest else (),
-        others=_few(shown for name, value in rest.items() for shown in _shown(_words(name), value)),
+        inputs=_limit(
+            exhibit for name, value in named.items() for exhibit in _make_exhibits(sanitise_line(str(name)), value)
+        ),
+        expected=() if expected is None else _limit(_make_exhibits("expected", expected)),
+        found=_limit(_make_exhibits("found", rest.pop("found"), expected)) if "found" in rest else (),
+        others=_limit(exhibit for name, value in rest.items() for exhibit in _make_exhibits(_make_label(name), value)),
     )
 
 
-def _few(shown: Iterable[Exhibit]) -> tuple[Exhibit, ...]:
-    return tuple(islice(shown, _MOST_EXHIBITS))
+def _limit(exhibits: Iterable[Exhibit]) -> tuple[Exhibit, ...]:
+    return tuple(islice(exhibits, _MAX_EXHIBITS))
 
 
-def _words(name: Any) -> str:
+def _make_label(name: Any) -> str:
     return sanitise_line(str(name)).replace("_", " ")
 
 
-def _shown(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
+def _make_exhibits(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
     if _is_tensor(value):
-        yield from _tensor(label, value, expected if _is_tensor(expected) else None)
-    elif depth < _DEEPEST and _holds_tensors(value):
+        yield from _show_tensor(label, value, expected if _is_tensor(expected) else None)
+    elif depth < _MAX_DEPTH and _holds_tensors(value):
         named = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, entry in named:
-            yield from _shown(f"{label}[{sanitise_line(str(name))}]", entry, _entry(expected, name), depth + 1)
+            yield from _make_exhibits(
+                f"{label}[{sanitise_line(str(name))}]", entry, _get_entry(expected, name), depth + 1
+            )
     else:
         comparable = expected is not None and not _is_tensor(expected)
         yield Exhibit(label, _text(value), differs=comparable and _differ(value, expected))
 
 
-def _tensor(label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Iterator[Exhibit]:
-    shape = _shape(value)
-    same_shape = expected is None or _shape(expected) == shape
+def _show_tensor(label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Iterator[Exhibit]:
+    shape = _format_shape(value)
+    same_shape = expected is None or _format_shape(expected) == shape
     dtype = f" {sanitise_line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
-    grids = list(_grids(value.get("values")))
+    grids = list(_split_into_matrices(value.get("values")))
     if not grids:
         yield Exhibit(label, shape + dtype, differs=not same_shape)
-    others = dict(_grids(expected.get("values"))) if expected and same_shape else {}
+    others = dict(_split_into_matrices(expected.get("values"))) if expected and same_shape else {}
     for index, grid in grids:
-        yield Exhibit(label + index, shape + dtype, _rows(grid, others.get(index)), not same_shape)
+        yield Exhibit(label + index, shape + dtype, _make_rows(grid, others.get(index)), not same_shape)
 
 
-def _grids(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]]:
-    """Cut nested lists into matrices, each with the index it has among the outer dimensions."""
-    if values is None or index.count("[") > _DEEPEST:
+def _split_into_matrices(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]]:
+    """Split nested lists into matrices, and yield each with its index in the outer dimensions."""
+    if values is None or index.count("[") > _MAX_DEPTH:
         return
     if not isinstance(values, list):
         yield index, [[values]]
@@ -149,19 +153,19 @@ def _grids(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]
         yield index, values
     else:
         for position, part in enumerate(values):
-            yield from _grids(part, f"{index}[{position}]")
+            yield from _split_into_matrices(part, f"{index}[{position}]")
 
 
-def _rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tuple[MatrixEntry, ...], ...]:
+def _make_rows(grid: list[list[Any]], expected: list[list[Any]] | None) -> tuple[tuple[MatrixEntry, ...], ...]:
     rows = []
-    for i, row in enumerate(grid[:_MOST_ROWS]):
+    for i, row in enumerate(grid[:_MAX_ROWS]):
         others = expected[i] if expected and i < len(expected) else []
         entries = [
             MatrixEntry(_text(value), j < len(others) and _differ(value, others[j]), read_number(value))
-            for j, value in enumerate(row[:_MOST_ROWS])
+            for j, value in enumerate(row[:_MAX_ROWS])
         ]
-        rows.append((*entries, MatrixEntry("…")) if len(row) > _MOST_ROWS else tuple(entries))
-    if len(grid) > _MOST_ROWS:
+        rows.append((*entries, MatrixEntry("…")) if len(row) > _MAX_ROWS else tuple(entries))
+    if len(grid) > _MAX_ROWS:
         rows.append(tuple(MatrixEntry("…") for _ in rows[0]))
     return tuple(rows)
 
@@ -182,20 +186,20 @@ def _holds_tensors(value: Any) -> bool:
     return any(_is_tensor(entry) or _holds_tensors(entry) for entry in entries)
 
 
-def _entry(values: Any, name: Any) -> Any:
+def _get_entry(values: Any, name: Any) -> Any:
     try:
         return values[name]
     except (KeyError, IndexError, TypeError):
         return None
 
 
-def _shape(tensor: Mapping[str, Any]) -> str:
+def _format_shape(tensor: Mapping[str, Any]) -> str:
     sizes = [_text(size) for size in tensor["shape"]]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
 def _text(value: Any) -> str:
-    """Write a value on one line: numbers shortly, names and numbers in lists and objects as JSON has them."""
+    """Format a value on one line: numbers with six digits, lists and objects as in JSON."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, str):

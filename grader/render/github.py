@@ -1,4 +1,4 @@
-"""The report for GitHub Actions: annotations in the notebooks' files, a job summary and a step's outputs."""
+"""Render a report for GitHub Actions: annotations in the notebooks, a job summary and the outputs of a step."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["SUMMARY_BYTES", "render_github", "render_step_outputs", "render_step_summary"]
 
-SUMMARY_BYTES = 2**20  # GitHub drops a step's summary that is longer
+SUMMARY_BYTES = 2**20  # GitHub drops longer summaries
 
 
 def render_github(report: Report, files: Mapping[str, Path], root: Path) -> str:
-    """Return workflow commands that annotate what lost points and what is pending, after one that tells the score.
+    """Return workflow commands: the score, and an annotation for each item that lost points or is pending.
 
     Args:
-        report: what to show.
-        files: where the notebooks are, by the names that the report gives them.
-        root: the repository's folder; GitHub knows files by their paths in it.
+        report: the report.
+        files: the paths of the notebooks, by their names in the report.
+        root: the folder of the repository, to which GitHub's paths are relative.
     """
-    lines = {file.name: _cell_lines(files[file.name], file.sha256) for file in report.files}
-    shown = {name: _in_repository(path, root) for name, path in files.items()}
-    commands = [_command("notice", describe_score(report), title=sanitise_line(report.title))]
+    lines = {file.name: _locate_cell_lines(files[file.name], file.sha256) for file in report.files}
+    shown = {name: _make_relative(path, root) for name, path in files.items()}
+    commands = [_make_command("notice", describe_score(report), title=sanitise_line(report.title))]
     for item in report.items:
         if item.verdict is not Verdict.PASSED:
-            commands.append(_annotation(item, shown, lines))
+            commands.append(_annotate(item, shown, lines))
     return "".join(commands)
 
 
 def render_step_summary(report: Report, written: int = 0) -> str:
-    """Return the job summary of a step, in the room that is left after `written` bytes."""
+    """Return the job summary of a step, within the space left after `written` bytes."""
     return render_markdown(report, most_bytes=SUMMARY_BYTES - written)
 
 
 def render_step_outputs(report: Report) -> str:
-    """Return the outputs of a step: points, and `result` as GitHub Classroom's reporter reads it."""
+    """Return the outputs of a step: points, and `result` for GitHub Classroom's reporter."""
     outputs = {
         "score": format_points(report.score),
         "max-score": format_points(report.max_score),
@@ -50,21 +50,21 @@ def render_step_outputs(report: Report) -> str:
     return "".join(f"{name}={value}\n" for name, value in outputs.items())
 
 
-def _annotation(item: ItemResult, shown: Mapping[str, str], lines: Mapping[str, list[tuple[int, int]]]) -> str:
+def _annotate(item: ItemResult, shown: Mapping[str, str], lines: Mapping[str, list[tuple[int, int]]]) -> str:
     kind = "notice" if item.verdict is Verdict.PENDING else "error"
     file = item.file
     if file is None and kind == "error" and len(shown) == 1:
-        file = next(iter(shown))  # what was never defined has no place, but belongs into the only notebook
+        file = next(iter(shown))  # a missing definition has no location, but belongs to the only notebook
     title = sanitise_line(item.id) if item.cell is None else f"{sanitise_line(item.id)}, cell {item.cell}"
     if file is None or file not in shown:
-        return _command(kind, item.message, title=title)
+        return _make_command(kind, item.message, title=title)
     known = lines.get(file, [])
     first, last = known[item.cell] if item.cell is not None and item.cell < len(known) else (1, 1)
-    return _command(kind, item.message, file=shown[file], line=str(first), endLine=str(last), title=title)
+    return _make_command(kind, item.message, file=shown[file], line=str(first), endLine=str(last), title=title)
 
 
-def _cell_lines(path: Path, sha256: str) -> list[tuple[int, int]]:
-    """Return the lines of a notebook's cells, none where the file is no longer what was graded."""
+def _locate_cell_lines(path: Path, sha256: str) -> list[tuple[int, int]]:
+    """Return the lines of a notebook's cells, an empty list if the file has changed since it was graded."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -72,19 +72,19 @@ def _cell_lines(path: Path, sha256: str) -> list[tuple[int, int]]:
     return locate_lines(data) if hashlib.sha256(data).hexdigest() == sha256 else []
 
 
-def _in_repository(path: Path, root: Path) -> str:
+def _make_relative(path: Path, root: Path) -> str:
     path = path.absolute()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def _command(name: str, message: str, **properties: str) -> str:
-    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{name} {told}::{_data(message)}\n"
+def _make_command(name: str, message: str, **properties: str) -> str:
+    parameters = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
+    return f"::{name} {parameters}::{_escape_data(message)}\n"
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     return sanitise_text(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,4 +1,4 @@
-"""The report as Gradescope's results.json."""
+"""Render a report as Gradescope's results.json."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["render_gradescope"]
 
 Visibility = Literal["visible", "after_due_date", "after_published", "hidden"]
 
-_MOST_LISTED = 20
+_MAX_LISTED = 20
 
 
 def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: Visibility = "after_published") -> str:
     """Return a report as results.json.
 
-    Gradescope shows no total while a test is not shown; nor does what is said of the whole tell one then.
+    Gradescope shows no total while a test is hidden, so the general output does not mention one then either.
 
     Args:
-        report: what to show.
-        hidden: the ids of the items that the rubric does not show.
-        visibility: when students see those.
+        report: the report.
+        hidden: the ids of the items that the rubric hides.
+        visibility: when students see these items.
     """
     values = report.to_dict()
-    is_whole = visibility == "visible" or not any(item.id in hidden for item in report.items)
+    shows_all = visibility == "visible" or not any(item.id in hidden for item in report.items)
     result = {
         "score": values["score"],
         **({"execution_time": report.timing["total_seconds"]} if "total_seconds" in report.timing else {}),
-        "output": "\n".join(_about(report, is_whole)),
-        # Gradescope takes this one for HTML where nothing is said.
+        "output": "\n".join(_describe(report, shows_all)),
+        # By default Gradescope takes this for HTML.
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
@@ -40,41 +40,41 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
         "stdout_visibility": "hidden",
         "extra_data": {"assignment": report.assignment, "revision": report.revision},
         "tests": [
-            _test(item, written, visibility if item.id in hidden else "visible")
+            _make_test(item, written, visibility if item.id in hidden else "visible")
             for item, written in zip(report.items, values["items"], strict=True)
         ],
     }
     return json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def _test(item: ItemResult, written: Mapping[str, Any], visibility: Visibility) -> dict[str, Any]:
-    where = "" if item.verdict is Verdict.PASSED else describe_place(item.file, item.cell)
-    told = [sanitise_text(item.message), where]
+def _make_test(item: ItemResult, written: Mapping[str, Any], visibility: Visibility) -> dict[str, Any]:
+    location = "" if item.verdict is Verdict.PASSED else describe_place(item.file, item.cell)
+    output = [sanitise_text(item.message), location]
     test: dict[str, Any] = {"name": f"{sanitise_line(item.id)}: {sanitise_line(item.title)}"}
     if item.verdict is Verdict.PENDING:
-        # With points below the most, or with a status, it would count as failed or as passed.
-        told.insert(0, f"pending: up to {format_points(item.max_points)} points")
+        # With points or with a status Gradescope would count it as failed or passed.
+        output.insert(0, f"pending: up to {format_points(item.max_points)} points")
     else:
         test |= {"score": written["points"], "max_score": written["max_points"]}
         test["status"] = "passed" if item.verdict is Verdict.PASSED else "failed"
     return {
         **test,
-        "output": "\n".join(part for part in told if part),
+        "output": "\n".join(part for part in output if part),
         "tags": [sanitise_line(item.section)],
         "visibility": visibility,
         "extra_data": {"id": item.id, "verdict": item.verdict},
     }
 
 
-def _about(report: Report, is_whole: bool) -> Iterator[str]:
-    """Say in lines what is so of the whole submission."""
-    if is_whole:
+def _describe(report: Report, shows_score: bool) -> Iterator[str]:
+    """Yield the lines about the whole submission."""
+    if shows_score:
         yield f"{format_points(report.score)} of {format_points(report.max_score)} points"
     if report.pending_points:
         yield f"{format_points(report.pending_points)} points are still to be decided"
     ended = [cell for cell in report.cells if cell.status != "ok"]
-    told = [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}" for cell in ended]
-    told += [sanitise_text(each) for each in (*report.limits_hit, *report.notices)]
-    yield from told[:_MOST_LISTED]
-    if len(told) > _MOST_LISTED:
-        yield f"and {len(told) - _MOST_LISTED:,} more"
+    lines = [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}" for cell in ended]
+    lines += [sanitise_text(text) for text in (*report.limits_hit, *report.notices)]
+    yield from lines[:_MAX_LISTED]
+    if len(lines) > _MAX_LISTED:
+        yield f"and {len(lines) - _MAX_LISTED:,} more"

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network and runs no script, and as a part of another page."""
+"""Render a report as a self-contained HTML page without scripts, or as part of another page."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from grader.results.report import Report, Verdict
 
 __all__ = ["render_body", "render_html"]
 
-_MOST_LISTED = 200
+_MAX_LISTED = 200
 
 
 def render_html(report: Report) -> str:
-    """Return a report as a page that can be opened, sent and printed as it is."""
-    return load_template("report.html.jinja").render(_values(report, "h1"))
+    """Return a report as a page that can be opened, sent and printed."""
+    return load_template("report.html.jinja").render(_make_context(report, "h1"))
 
 
 def render_body(report: Report) -> Markup:
-    """Return what such a page shows, for a page that has a title and the style of its own."""
-    return Markup(load_template("report_body.html.jinja").render(_values(report, "h2")))
+    """Return the content of such a page, for a page with its own title and style."""
+    return Markup(load_template("report_body.html.jinja").render(_make_context(report, "h2")))
 
 
-def _values(report: Report, heading: Literal["h1", "h2"]) -> Mapping[str, Any]:
+def _make_context(report: Report, heading: Literal["h1", "h2"]) -> Mapping[str, Any]:
     sections = [(section, list(items)) for section, items in groupby(report.items, key=lambda item: item.section)]
     return {
         "report": report,
         "heading": heading,
         "sections": sections,
         "counts": Counter(item.verdict for item in report.items),
-        "ended_badly": [cell for cell in report.cells if cell.status != "ok"],
-        "most": _MOST_LISTED,
+        "failed_cells": [cell for cell in report.cells if cell.status != "ok"],
+        "most": _MAX_LISTED,
         "marks": MARKS,
         "verdicts": list(Verdict),
         "curves": read_curves,

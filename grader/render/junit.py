@@ -1,4 +1,4 @@
-"""The report as JUnit XML, which GitLab, Jenkins and most CI systems show as tests."""
+"""Render a report as JUnit XML, which GitLab, Jenkins and most CI systems show as tests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(report: Report) -> str:
-    """Return a report as a `testsuite` for each section with a `testcase` for each item; points are properties.
+    """Return a report with a `testsuite` for each section and a `testcase` for each item; points are properties.
 
-    No item is timed by itself, so only the whole has a time.
+    Items are not timed one by one, so only the whole has a time.
     """
-    root = Element("testsuites", {"name": _text(sanitise_line(report.assignment)), **_counts(report.items)})
-    del root.attrib["skipped"]  # which only a suite has
+    root = Element("testsuites", {"name": _text(sanitise_line(report.assignment)), **_count_outcomes(report.items)})
+    del root.attrib["skipped"]  # the schema allows it in suites only
     if "total_seconds" in report.timing:
         root.set("time", f"{report.timing['total_seconds']:.3f}")
     for section, items in groupby(report.items, key=lambda item: item.section):
@@ -41,7 +41,7 @@ def render_junit(report: Report) -> str:
 
 def _add_suite(root: Element, report: Report, section: str, items: Sequence[ItemResult]) -> None:
     name = f"{sanitise_line(report.assignment)}.{sanitise_line(section)}"
-    suite = SubElement(root, "testsuite", {"name": _text(name), **_counts(items)})
+    suite = SubElement(root, "testsuite", {"name": _text(name), **_count_outcomes(items)})
     earned, possible = sum(item.points for item in items), sum(item.max_points for item in items)
     _add_properties(suite, points=format_points(earned), max_points=format_points(possible), revision=report.revision)
     for item in items:
@@ -54,12 +54,11 @@ def _add_suite(root: Element, report: Report, section: str, items: Sequence[Item
 
 
 def _add_outcome(case: Element, outcome: str, item: ItemResult) -> None:
-    told = SubElement(case, outcome, message=_text(sanitise_line(item.message)))
+    element = SubElement(case, outcome, message=_text(sanitise_line(item.message)))
     if outcome != "skipped":
-        told.set("type", item.verdict)
-        told.text = _text(
-            "\n".join(part for part in (sanitise_text(item.message), describe_place(item.file, item.cell)) if part)
-        )
+        parts = (sanitise_text(item.message), describe_place(item.file, item.cell))
+        element.set("type", item.verdict)
+        element.text = _text("\n".join(part for part in parts if part))
 
 
 def _add_properties(parent: Element, **values: str) -> None:
@@ -68,11 +67,11 @@ def _add_properties(parent: Element, **values: str) -> None:
         SubElement(properties, "property", name=name, value=_text(value))
 
 
-def _counts(items: Sequence[ItemResult]) -> dict[str, str]:
-    found = [_OUTCOMES.get(item.verdict) for item in items]
-    return {"tests": str(len(items)), **{name: str(found.count(kind)) for kind, name in _COUNTED.items()}}
+def _count_outcomes(items: Sequence[ItemResult]) -> dict[str, str]:
+    outcomes = [_OUTCOMES.get(item.verdict) for item in items]
+    return {"tests": str(len(items)), **{name: str(outcomes.count(kind)) for kind, name in _COUNTED.items()}}
 
 
 def _text(text: str) -> str:
-    """Return text of the characters that XML has."""
+    """Return text with the characters replaced that XML does not allow."""
     return _NO_XML.sub("\ufffd", text)

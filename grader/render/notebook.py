@@ -1,8 +1,8 @@
-"""A notebook as a part of a page: its text, its code, and the outputs that can do no harm.
+"""Render a notebook as part of a page: its text, its code and its harmless outputs.
 
-Whoever wrote it is not trusted. Code and text are escaped; Markdown is rendered without its HTML; pictures are written
-into the page, and one that draws itself (SVG) is loaded as a picture, in which nothing runs. HTML, scripts, widgets and
-whatever else a notebook may hold are left out; their plain text is shown instead.
+The author of the notebook is not trusted. Code and text are escaped, and Markdown is rendered without its HTML.
+Pictures are embedded as data URLs; SVG is embedded as an image too, so that its scripts do not run. Everything else,
+such as HTML, scripts and widgets, is left out, and its plain text is shown instead.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from grader.render.text import sanitise_line, sanitise_text
 
 __all__ = ["render_markdown_cell", "render_notebook"]
 
-_MOST_CELLS = 2000
-_MOST_OUTPUTS = 100  # of a cell
-_MOST_TEXT = 20_000  # characters of a cell, or of an output
-_MOST_PICTURE = 2 * 2**20  # bytes of base64
-_MOST_IN_ALL = 12 * 2**20  # of a page, text and pictures together
+_MAX_CELLS = 2000
+_MAX_OUTPUTS = 100  # of a cell
+_MAX_TEXT = 20_000  # characters of a cell, or of an output
+_MAX_PICTURE = 2 * 2**20  # bytes of base64
+_MAX_TOTAL = 12 * 2**20  # of a page, counting text and pictures
 _PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 _SVG = "image/svg+xml"
 _SCHEMES = {"http", "https", "mailto"}
@@ -41,17 +41,17 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class _Output:
-    """Something that a cell showed: a picture's address, or text."""
+    """An output of a cell: a picture's URL, or text."""
 
     kind: str
     text: Markup = _NOTHING
-    picture: Markup = _NOTHING  # whole: the template cuts what is only text
+    picture: Markup = _NOTHING  # Markup, because the template shortens plain text
     alternative: str = ""
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """One cell as it is shown."""
+    """One cell, ready for the template."""
 
     number: int
     kind: str
@@ -60,13 +60,13 @@ class _Cell:
 
 
 @dataclass
-class _Room:
-    """What still fits on the page."""
+class _Budget:
+    """The space left on the page."""
 
-    left: int = field(default=_MOST_IN_ALL)
+    left: int = field(default=_MAX_TOTAL)
 
     def take(self, size: int) -> bool:
-        """Tell whether so much fits, and take it."""
+        """Take `size` from the budget. Return False if it does not fit."""
         if size > self.left:
             return False
         self.left -= size
@@ -74,102 +74,104 @@ class _Room:
 
 
 def render_markdown_cell(text: str) -> Markup:
-    """Return Markdown as a part of a page, without the HTML, pictures and addresses that may be in it."""
-    return _rendered(text, {})
+    """Return Markdown as part of a page, without its HTML, its pictures and links with other schemes."""
+    return _render(text, {})
 
 
 def render_notebook(notebook: Mapping[str, Any]) -> Markup:
-    """Return a notebook as a part of a page.
+    """Return a notebook as part of a page.
 
     Args:
-        notebook: as nbformat 4 has it; whatever in it is not as it should be is left out.
+        notebook: a notebook in nbformat 4; invalid parts are left out.
     """
-    room = _Room()
+    budget = _Budget()
     stored = _list(notebook.get("cells"))
-    cells = [_cell(number, cell, room) for number, cell in enumerate(stored[:_MOST_CELLS]) if isinstance(cell, Mapping)]
-    more = max(len(stored) - _MOST_CELLS, 0)
+    cells = [
+        _read_cell(number, cell, budget) for number, cell in enumerate(stored[:_MAX_CELLS]) if isinstance(cell, Mapping)
+    ]
+    more = max(len(stored) - _MAX_CELLS, 0)
     return Markup(load_template("notebook_body.html.jinja").render(cells=cells, more=more))
 
 
-def _cell(number: int, stored: Mapping[str, Any], room: _Room) -> _Cell:
+def _read_cell(number: int, stored: Mapping[str, Any], budget: _Budget) -> _Cell:
     source, kind = _text(stored.get("source")), stored.get("cell_type")
     if kind == "code":
-        outputs = _list(stored.get("outputs"))[:_MOST_OUTPUTS]
-        shown = (_output(each, room) for each in outputs if isinstance(each, Mapping))
-        return _Cell(number, "code", _escaped(source, room), tuple(each for each in shown if each))
-    if kind == "markdown" and len(source) <= _MOST_TEXT and room.take(len(source)):
-        return _Cell(number, "text", _rendered(source, _attachments(stored.get("attachments"), room)))
-    return _Cell(number, "raw", _escaped(source, room))
+        outputs = _list(stored.get("outputs"))[:_MAX_OUTPUTS]
+        shown = (_read_output(output, budget) for output in outputs if isinstance(output, Mapping))
+        return _Cell(number, "code", _escape(source, budget), tuple(output for output in shown if output))
+    if kind == "markdown" and len(source) <= _MAX_TEXT and budget.take(len(source)):
+        return _Cell(number, "text", _render(source, _attachments(stored.get("attachments"), budget)))
+    return _Cell(number, "raw", _escape(source, budget))
 
 
-def _output(stored: Mapping[str, Any], room: _Room) -> _Output | None:
+def _read_output(stored: Mapping[str, Any], budget: _Budget) -> _Output | None:
     match stored.get("output_type"):
         case "stream":
             kind = "stderr" if stored.get("name") == "stderr" else "stdout"
-            return _Output(kind, _escaped(_last_written(_text(stored.get("text"))), room))
+            return _Output(kind, _escape(_resolve_overwriting(_text(stored.get("text"))), budget))
         case "error":
-            trace = "\n".join(each for each in _list(stored.get("traceback")) if isinstance(each, str))
+            trace = "\n".join(_strings(_list(stored.get("traceback"))))
             named = f"{_text(stored.get('ename'))}: {_text(stored.get('evalue'))}"
-            return _Output("error", _escaped(trace or named, room))
+            return _Output("error", _escape(trace or named, budget))
         case "display_data" | "execute_result":
-            return _shown(stored.get("data"), room)
+            return _choose_format(stored.get("data"), budget)
     return None
 
 
-def _shown(data: Any, room: _Room) -> _Output | None:
-    """Return what is shown of the forms in which an output was given."""
+def _choose_format(data: Any, budget: _Budget) -> _Output | None:
+    """Return the format of an output that is shown."""
     if not isinstance(data, Mapping):
         return None
     alternative = _text(data.get("text/plain"))
-    if picture := _picture(data, room):
+    if picture := _make_url(data, budget):
         return _Output("picture", picture=Markup(picture), alternative=sanitise_line(alternative) or "a picture")
     if alternative:
-        return _Output("result", _escaped(alternative, room))
+        return _Output("result", _escape(alternative, budget))
     kinds = ", ".join(sorted(sanitise_line(str(kind)) for kind in data)[:4])
     return _Output("left-out", escape(sanitise_text(f"left out: {kinds or 'an output'} is not shown here")))
 
 
-def _picture(data: Mapping[str, Any], room: _Room) -> str:
-    """Return the address of a picture that stands in it, "" where there is none that is what it says."""
+def _make_url(data: Mapping[str, Any], budget: _Budget) -> str:
+    """Return a picture as a data URL, "" if there is none or if it is not of the type it claims."""
     for kind, beginning in _PICTURES.items():
-        text = _SPACE.sub("", _text(data.get(kind))[: _MOST_PICTURE + 1])
-        if not text or len(text) > _MOST_PICTURE:
+        text = _SPACE.sub("", _text(data.get(kind))[: _MAX_PICTURE + 1])
+        if not text or len(text) > _MAX_PICTURE:
             continue
         try:
             decoded = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             continue
-        if decoded.startswith(beginning) and room.take(len(text)):
+        if decoded.startswith(beginning) and budget.take(len(text)):
             return f"data:{kind};base64,{text}"
     drawing = _text(data.get(_SVG)).encode("utf-8", "replace")
-    # As a picture it is inert: no script of it runs, and it can load nothing.
-    if drawing and len(drawing) <= _MOST_PICTURE and room.take(len(drawing)):
+    # An SVG in an image element is inert: its scripts do not run, and it cannot load anything.
+    if drawing and len(drawing) <= _MAX_PICTURE and budget.take(len(drawing)):
         return f"data:{_SVG};base64,{base64.b64encode(drawing).decode()}"
     return ""
 
 
-def _attachments(stored: Any, room: _Room) -> dict[str, str]:
-    """Return the addresses of the pictures that a Markdown cell brings with it, by their names."""
+def _attachments(stored: Any, budget: _Budget) -> dict[str, str]:
+    """Return the data URLs of the pictures attached to a Markdown cell, by name."""
     if not isinstance(stored, Mapping):
         return {}
-    found = ((str(name), _picture(data, room)) for name, data in stored.items() if isinstance(data, Mapping))
-    return {f"attachment:{quote(name)}": address for name, address in found if address}
+    urls = ((str(name), _make_url(data, budget)) for name, data in stored.items() if isinstance(data, Mapping))
+    return {f"attachment:{quote(name)}": url for name, url in urls if url}
 
 
-def _rendered(source: str, attachments: Mapping[str, str]) -> Markup:
-    # What commands a terminal or turns the direction of writing is made visible here as well.
-    cleaned = sanitise_text(source.encode("utf-8", "replace").decode(), _MOST_TEXT)
+def _render(source: str, attachments: Mapping[str, str]) -> Markup:
+    # Terminal commands and marks that change the writing direction are made visible here too.
+    cleaned = sanitise_text(source.encode("utf-8", "replace").decode(), _MAX_TEXT)
     return Markup(_markdown().render(cleaned, {"attachments": attachments}))
 
 
 @cache
 def _markdown() -> MarkdownIt:
-    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    made.validateLink = _is_allowed  # type: ignore[assignment, method-assign] # how markdown-it wants it
-    made.core.ruler.push("below_the_title", _below_the_title)
-    made.add_render_rule("image", _image)
-    made.add_render_rule("link_open", _link)
-    return made
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser.validateLink = _is_allowed  # type: ignore[assignment, method-assign] # the documented way to replace it
+    parser.core.ruler.push("lower_headings", _lower_headings)
+    parser.add_render_rule("image", _render_image)
+    parser.add_render_rule("link_open", _render_link)
+    return parser
 
 
 def _is_allowed(address: str) -> bool:
@@ -179,45 +181,49 @@ def _is_allowed(address: str) -> bool:
         return False
 
 
-def _below_the_title(state: Any) -> None:
-    """Make a notebook's headings those of a page that has a title."""
+def _lower_headings(state: Any) -> None:
+    """Lower a notebook's headings by one level, below the title of the page."""
     for token in state.tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1:]) + 1, 6)}"
 
 
-def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, environment: EnvType) -> str:
-    """Show a picture that the cell brought with it; one from elsewhere would tell them who reads this."""
+def _render_image(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, environment: EnvType
+) -> str:
+    """Show a picture attached to the cell. A remote picture is not loaded: its server would learn who reads this."""
     token = tokens[index]
     words = self.renderInlineAsText(token.children, options, environment) if token.children else ""
-    address = environment["attachments"].get(str(token.attrs.get("src", "")))
-    if address:
-        return str(Markup('<img src="{}" alt="{}">').format(address, words or "a picture"))
+    url = environment["attachments"].get(str(token.attrs.get("src", "")))
+    if url:
+        return str(Markup('<img src="{}" alt="{}">').format(url, words or "a picture"))
     return str(Markup('<span class="quiet">[picture from elsewhere: {}]</span>').format(words or "without a name"))
 
 
-def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, environment: EnvType) -> str:
+def _render_link(
+    self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, environment: EnvType
+) -> str:
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
     return self.renderToken(tokens, index, options, environment)
 
 
-def _escaped(text: str, room: _Room) -> Markup:
-    # Marked as safe once it is, for the template would cut it as it cuts a message.
-    return escape(sanitise_text(text, _MOST_TEXT)) if room.take(min(len(text), _MOST_TEXT)) else Markup("…")
+def _escape(text: str, budget: _Budget) -> Markup:
+    # As Markup, because the template would shorten plain text like a message.
+    return escape(sanitise_text(text, _MAX_TEXT)) if budget.take(min(len(text), _MAX_TEXT)) else Markup("…")
 
 
-def _last_written(text: str) -> str:
-    """Return what a terminal would show of lines that were written over, as progress bars are."""
-    return "\n".join(each.rstrip("\r").rpartition("\r")[2] for each in text.split("\n"))
+def _resolve_overwriting(text: str) -> str:
+    """Return the lines that a terminal would show after lines like progress bars were overwritten."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
 def _text(stored: Any) -> str:
-    """Return text, which may be stored as a list of lines."""
+    """Return text, which a notebook may store as a list of lines."""
     return "".join(_strings(stored)) if isinstance(stored, list) else stored if isinstance(stored, str) else ""
 
 
 def _strings(stored: list[Any]) -> Iterator[str]:
-    return (each for each in stored if isinstance(each, str))
+    return (entry for entry in stored if isinstance(entry, str))
 
 
 def _list(stored: Any) -> list[Any]:

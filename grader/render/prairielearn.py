@@ -1,4 +1,4 @@
-"""The report as PrairieLearn's external graders hand it in."""
+"""Render a report as the results.json of an external grader of PrairieLearn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["render_prairielearn"]
 
 
 def render_prairielearn(report: Report) -> str:
-    """Return a report as results.json; its score is the share of all points, those of pending items included."""
+    """Return a report as results.json. Its score is the share of all points, including those of pending items."""
     items = zip(report.items, report.to_dict()["items"], strict=True)
     result = {
         "gradable": True,

@@ -1,4 +1,4 @@
-"""Templates of pages: every text that they write is cleaned and escaped, whoever it comes from."""
+"""Load the templates of pages. Every text that they write is sanitised and escaped."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ __all__ = ["choose_width_class", "load_stylesheet", "load_template", "make_envir
 
 
 def make_environment(folder: Traversable) -> Environment:
-    """Return what renders the templates of a folder."""
+    """Return the environment that renders the templates of a folder."""
 
-    def source(name: str) -> str | None:
+    def load(name: str) -> str | None:
         file = folder.joinpath(name)
         return file.read_text("utf-8") if file.is_file() else None
 
-    made = Environment(
-        loader=FunctionLoader(source),
+    environment = Environment(
+        loader=FunctionLoader(load),
         autoescape=True,
-        finalize=_shown,
+        finalize=_sanitise,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(line=sanitise_line, points=format_points, wide=choose_width_class, steps=STEPS, ways=DRAWN_WAYS)
-    return made
+    environment.globals.update(
+        line=sanitise_line, points=format_points, wide=choose_width_class, steps=STEPS, ways=DRAWN_WAYS
+    )
+    return environment
 
 
 def load_template(name: str) -> Template:
@@ -43,15 +45,15 @@ def load_template(name: str) -> Template:
 
 @cache
 def load_stylesheet() -> str:
-    """Return the style of all pages: written into those that stand alone, and served beside others."""
+    """Return the style of all pages, which is embedded in standalone pages and served to others."""
     return load_template("page.css.jinja").render()
 
 
 def choose_width_class(share: float) -> str:
-    """Return the class of what is so wide: a strict policy allows no style at the element.
+    """Return the CSS class for a width, because the content security policy forbids style attributes.
 
     Args:
-        share: of the whole, from 0 to 1.
+        share: the width as a share of the whole, from 0 to 1.
     """
     return f"wide-{round(100 * min(max(share, 0.0), 1.0))}"
 
@@ -61,6 +63,6 @@ def _environment() -> Environment:
     return make_environment(files("grader.render"))
 
 
-def _shown(value: Any) -> Any:
-    """Clean every text that a template writes; what it has escaped already is its own."""
+def _sanitise(value: Any) -> Any:
+    """Sanitise every text that a template writes, except Markup, which is already safe."""
     return sanitise_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value

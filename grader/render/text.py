@@ -1,4 +1,4 @@
-"""Words and marks that every format shares, and the one way a student's text gets into them."""
+"""Words and marks shared by all formats, and the sanitising that every text of a student goes through."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MARKS: Mapping[Verdict, str] = {
     Verdict.PENDING: "…",
 }
 
-_LONGEST = 2000
-_LONGEST_LINE = 200
+_MAX_LENGTH = 2000
+_MAX_LINE = 200
 _TERMINAL_COMMAND = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SEPARATORS = (0x2028, 0x2029)
-_TAGS = range(0xE0000, 0xE0080)  # letters that no font draws
+_TAGS = range(0xE0000, 0xE0080)  # characters that no font draws
 _VISIBLE = {
     **{code: chr(0x2400 + code) for code in range(0x20)},
     0x7F: "\u2421",
@@ -34,11 +34,11 @@ _VISIBLE = {
 }
 
 
-def sanitise_text(text: str, longest: int = _LONGEST) -> str:
-    """Return text that shows what it holds and commands nothing.
+def sanitise_text(text: str, longest: int = _MAX_LENGTH) -> str:
+    """Return text that is safe on a terminal and on a page.
 
-    Colours are dropped; control characters and marks that change the direction of writing are made visible, and what
-    is past `longest` characters is cut.
+    Colours are dropped. Control characters and marks that change the writing direction are made visible. Text beyond
+    `longest` characters is cut.
     """
     cut = len(text) - longest
     shown = _TERMINAL_COMMAND.sub("", text[:longest]).replace("\r\n", "\n").translate(_VISIBLE)
@@ -46,17 +46,17 @@ def sanitise_text(text: str, longest: int = _LONGEST) -> str:
 
 
 def sanitise_line(text: str) -> str:
-    """Return such text on one line, for names and titles."""
-    return sanitise_text(" ".join(text[: _LONGEST_LINE + 1].splitlines()), _LONGEST_LINE)
+    """Return sanitised text on one line, for names and titles."""
+    return sanitise_text(" ".join(text[: _MAX_LINE + 1].splitlines()), _MAX_LINE)
 
 
 def describe_place(file: str | None, cell: int | None) -> str:
-    """Say where something is in a submission, nothing where no file is known."""
+    """Return a location in a submission in words, "" if no file is known."""
     if file is None:
         return ""
     return sanitise_line(file) if cell is None else f"{sanitise_line(file)}, cell {cell}"
 
 
 def format_points(value: float) -> str:
-    """Write points without needless zeros."""
+    """Format points without trailing zeros."""
     return f"{value:.4f}".rstrip("0").rstrip(".")

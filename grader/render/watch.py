@@ -1,4 +1,4 @@
-"""What somebody who watches a notebook sees: a line for each item, what changed in bold, what is older dimmed."""
+"""The view of `grader check --watch`: a line for each item, with changes in bold and older verdicts dimmed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def render_live_view(
     """Return a report as a table of one line for each item.
 
     Args:
-        report: the latest.
-        kept: ids of the items that are still to be judged in this state.
+        report: the latest report.
+        kept: ids of the items whose verdicts are from an earlier state.
         earlier: the verdicts before this report.
-        note: what to say of the run.
-        more: hints, which stand below.
-        height: how many lines there are; where they are too few, items that are settled are left out.
+        note: a remark about the check.
+        more: hints to show below the table.
+        height: the number of lines; if there are too few, settled items are left out.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, expand=True)
     for column in ("left", "left", "right"):
@@ -42,12 +42,12 @@ def render_live_view(
         if item.by_person or (item.verdict in _SETTLED and not changed and crowded):
             left_out += 1
         else:
-            _add(table, item, changed, item.id in kept)
-    below = [Text(f"and {left_out} more that are right or wait", "dim")] if left_out else []
-    return Group(_heading(report, note), table, *below, *([Text(f"\n{more}")] if more else []))
+            _add_row(table, item, changed, item.id in kept)
+    below = [Text(f"and {left_out} more that passed or are pending", "dim")] if left_out else []
+    return Group(_render_heading(report, note), table, *below, *([Text(f"\n{more}")] if more else []))
 
 
-def _add(table: Table, item: ItemResult, changed: bool, kept: bool) -> None:
+def _add_row(table: Table, item: ItemResult, changed: bool, kept: bool) -> None:
     message = Text(sanitise_line(item.message), "dim" if item.verdict in _SETTLED else "")
     if item.verdict not in _SETTLED and item.file:
         message = Text.assemble((f"{describe_place(item.file, item.cell)}: ", "dim"), message)
@@ -58,27 +58,27 @@ def _add(table: Table, item: ItemResult, changed: bool, kept: bool) -> None:
     )
 
 
-def _heading(report: Report, note: str) -> Text:
-    return Text.assemble((_score(report), "bold"), (f"  {sanitise_line(note)}\n", "dim"))
+def _render_heading(report: Report, note: str) -> Text:
+    return Text.assemble((_format_score(report), "bold"), (f"  {sanitise_line(note)}\n", "dim"))
 
 
-def _score(report: Report) -> str:
+def _format_score(report: Report) -> str:
     return f"{format_points(report.score)} / {format_points(report.max_score)} points"
 
 
 def render_line(report: Report, earlier: Mapping[str, Verdict], note: str) -> str:
-    """Return the score and the items whose verdicts are others than before, for where no terminal is.
+    """Return one line with the score and the changed verdicts, for output that is not a terminal.
 
     Args:
-        report: the latest.
-        earlier: the verdicts before it; empty for the first.
-        note: what to say of the run.
+        report: the latest report.
+        earlier: the verdicts before it; empty for the first report.
+        note: a remark about the check.
     """
-    told = [
-        f"{sanitise_line(item.id)} {earlier[item.id]} -> {item.verdict}"
-        if earlier
-        else f"{sanitise_line(item.id)} {item.verdict}"
-        for item in report.items
-        if (earlier.get(item.id, item.verdict) is not item.verdict if earlier else item.verdict not in _SETTLED)
-    ]
-    return f"{_score(report)}  {note}: {', '.join(told) or ('no other verdict' if earlier else 'nothing is wrong')}"
+    if earlier:
+        changed = [item for item in report.items if earlier.get(item.id, item.verdict) is not item.verdict]
+        verdicts = [f"{sanitise_line(item.id)} {earlier[item.id]} -> {item.verdict}" for item in changed]
+    else:
+        wrong = [item for item in report.items if item.verdict not in _SETTLED]
+        verdicts = [f"{sanitise_line(item.id)} {item.verdict}" for item in wrong]
+    unchanged = "no verdict changed" if earlier else "nothing is wrong"
+    return f"{_format_score(report)}  {note}: {', '.join(verdicts) or unchanged}"

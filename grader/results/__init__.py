@@ -1,1 +1,1 @@
-"""What grading produces: the report, and what is derived from reports."""
+"""Results of grading: the report, and everything derived from reports."""

@@ -1,4 +1,4 @@
-"""What right models reach in training, and the threshold that follows."""
+"""The accuracies that right models reach in training, and the threshold that follows from them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from grader.models.recipe import Mode, Recipe
 __all__ = ["Calibration", "Distribution"]
 
 _DEVIATIONS = 4  # below the mean of the right model that learns least
-_GOAL = 1e-4  # how often a right model may fail, with all tries
+_GOAL = 1e-4  # how often a right model may fail all tries
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """The accuracies of one graph over the seeds; `submissions` names where it is from."""
+    """The accuracies of one graph over the seeds; `submissions` names the submissions that have this graph."""
 
     graph: str
     submissions: tuple[str, ...]
@@ -29,17 +29,17 @@ class Distribution:
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of one more training, seen from this many."""
+        """The standard deviation of the prediction for one more training."""
         return statistics.stdev(self.accuracies) * math.sqrt(1 + 1 / len(self.accuracies))
 
     def below(self, threshold: float) -> float:
-        """Return the probability that one training stays below a threshold, normality assumed."""
+        """Return the probability that one training stays below a threshold, assuming a normal distribution."""
         return statistics.NormalDist(self.mean, max(self.deviation, 1e-6)).cdf(threshold)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was found for one item in one mode."""
+    """The calibration of one item in one mode."""
 
     item: str
     mode: Mode
@@ -48,17 +48,17 @@ class Calibration:
 
     @property
     def threshold(self) -> float:
-        """The threshold in whole hundredths: no training was below, and each mean lies four deviations above."""
+        """The threshold in whole hundredths: below every training, and four deviations below each mean."""
         lowest = min(
-            min(each.mean - _DEVIATIONS * each.deviation, min(each.accuracies) - each.deviation)
-            for each in self.distributions
+            min(graph.mean - _DEVIATIONS * graph.deviation, min(graph.accuracies) - graph.deviation)
+            for graph in self.distributions
         )
         return math.floor(100 * lowest) / 100
 
     @property
     def false_fail(self) -> float:
-        """How often the right model that learns least fails all tries, normality assumed."""
-        return float(max(each.below(self.threshold) for each in self.distributions) ** self.recipe.seeds)
+        """The probability that the right model that learns least fails all tries, assuming a normal distribution."""
+        return float(max(graph.below(self.threshold) for graph in self.distributions) ** self.recipe.seeds)
 
     @property
     def good(self) -> bool:

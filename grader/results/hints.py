@@ -1,7 +1,7 @@
-"""Hints to one item, in steps: where it goes wrong, what kind of mistake it is, the smallest case; never the solution.
+"""Hints to one item in steps: where it goes wrong, what kind of mistake it is, the smallest case; never the solution.
 
-A report tells an instructor everything at once. A student who checks their own work gets the same facts one by one:
-each step is taken from the item's result, and holds neither code nor an expected tensor as a whole.
+A report tells an instructor everything at once. A student who checks their own work gets the same facts one by one.
+Each step is derived from the item's result, and has neither code nor a whole expected tensor.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from grader.results.report import ItemResult, Verdict
 __all__ = ["Hint", "make_hints"]
 
 _SMALLEST = "; the smallest input that goes wrong is "
-_LARGEST_SHARE = 2e-4  # of a number in evidence, which is rounded
+_TOLERANCE = 2e-4  # relative, because numbers in evidence are rounded
 
 
 @dataclass(frozen=True)
 class Hint:
-    """One step: a few sentences, and what to show beside them (plain JSON values: inputs, and what was found)."""
+    """One step: a few sentences, and what to show with them (plain JSON values: inputs, the student's result)."""
 
     text: str
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_hints(result: ItemResult, item: Item, chapter: str = "") -> tuple[Hint, ...]:
-    """Return the hints to an item, the least telling one first; none where it is right or waits.
+    """Return the hints to an item, the most general one first; empty if the item is passed or pending.
 
     Args:
-        result: what the item came to.
-        item: what the rubric says of it.
+        result: the result of the item.
+        item: the item in the rubric.
         chapter: the title of its section.
     """
     if result.verdict in (Verdict.PASSED, Verdict.PENDING):
@@ -41,24 +41,24 @@ def make_hints(result: ItemResult, item: Item, chapter: str = "") -> tuple[Hint,
     read = f"Read {section} again."
     if result.verdict is Verdict.ABSENT:
         return (Hint(f"{_sentence(result.message)} {read}"),)
-    told = _told(result)
-    kind = told.known or _kind(result, told.detail)
-    steps = [Hint(f"{_where(result, item, told.detail)} {read}"), *([Hint(kind)] if kind else [])]
+    message = _parse_message(result)
+    kind = message.known or _describe_kind(result, message.detail)
+    steps = [Hint(f"{_describe_place(result, item, message.detail)} {read}"), *([Hint(kind)] if kind else [])]
     if item.visible:
-        steps.append(_smallest(result, told))
+        steps.append(_show_smallest(result, message))
     return tuple(steps)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A result's message, taken apart: the known mistake, what went wrong, and the same for the smallest case."""
+class _ParsedMessage:
+    """The parts of a result's message: the known mistake, what went wrong, and the same for the smallest case."""
 
     known: str
     detail: str
     smallest: str
 
 
-def _told(result: ItemResult) -> _Told:
+def _parse_message(result: ItemResult) -> _ParsedMessage:
     known, rest = "", result.message
     if result.misconception is not None:
         known, mark, rest = result.message.partition(f" (section {result.section}). ")
@@ -66,10 +66,10 @@ def _told(result: ItemResult) -> _Told:
     detail, _, smallest = rest.partition(_SMALLEST)
     case = str(result.evidence.get("case", ""))
     before, mark, after = detail.partition(f"first with {case}: ")
-    return _Told(known, after if mark and before else detail, smallest)
+    return _ParsedMessage(known, after if mark and before else detail, smallest)
 
 
-def _where(result: ItemResult, item: Item, detail: str) -> str:
+def _describe_place(result: ItemResult, item: Item, detail: str) -> str:
     if not item.visible:
         return _sentence(detail)
     cases, case = result.evidence.get("cases"), result.evidence.get("case")
@@ -80,14 +80,14 @@ def _where(result: ItemResult, item: Item, detail: str) -> str:
     return f"{stops if result.verdict is Verdict.ERROR else 'It is not right yet'}."
 
 
-def _kind(result: ItemResult, detail: str) -> str:
-    """Say what kind of mistake it is where no known one answers the same, "" where nothing can be said of it."""
+def _describe_kind(result: ItemResult, detail: str) -> str:
+    """Return what kind of mistake it is if it is none of the known ones; "" if nothing can be said about it."""
     if result.verdict is Verdict.ERROR:
         return _sentence(detail)
     expected, found = result.evidence.get("expected"), result.evidence.get("found")
     if isinstance(found, Mapping) and isinstance(expected, Mapping) and "shape" in found:
         if list(found["shape"]) != list(expected["shape"]):
-            return "The result does not have the right shape: count how many places there are in each direction."
+            return "The result does not have the right shape: count the positions in each direction."
         differing = [(right, wrong) for _, right, wrong in _entries(expected, found) if _differ(right, wrong)]
         if differing:
             return (
@@ -95,24 +95,25 @@ def _kind(result: ItemResult, detail: str) -> str:
             )
         return "The shape is right; numbers in it are not."
     if isinstance(expected, Mapping):
-        return "What it gives is no tensor to compare: look at what it returns."
+        return "The result is not a tensor that can be compared: look at what is returned."
     if "stages" in result.evidence:
-        return "The layers depart from the book's at one place: compare them one by one, from the input on."
+        return "The layers differ from the book's in one place: compare them one by one, starting at the input."
     if isinstance(expected, int) and isinstance(found, int):
         return f"It has too {'many' if found > expected else 'few'}: {found:,}. Count them layer by layer."
     return ""
 
 
-def _smallest(result: ItemResult, told: _Told) -> Hint:
-    """Show the smallest case that is known, with what was found, and one entry of what was expected."""
+def _show_smallest(result: ItemResult, message: _ParsedMessage) -> Hint:
+    """Return the smallest known case with the student's result and one expected entry."""
     evidence = result.evidence.get("smallest", result.evidence)
     expected, found = evidence.get("expected"), evidence.get("found")
     shown = {name: evidence[name] for name in ("inputs", "found") if name in evidence}
     case = str(result.evidence.get("case", ""))
-    what = told.smallest or (f"{case}: {told.detail}" if case and told.detail != case else told.detail)
-    text = f"The smallest case found is {what}." if told.smallest else _sentence(what)
+    detail = message.detail
+    what = message.smallest or (f"{case}: {detail}" if case and detail != case else detail)
+    text = f"The smallest case found is {what}." if message.smallest else _sentence(what)
     if " at [" not in what and isinstance(expected, Mapping) and isinstance(found, Mapping):
-        first = next((each for each in _entries(expected, found) if _differ(*each[1:])), None)
+        first = next((entry for entry in _entries(expected, found) if _differ(*entry[1:])), None)
         if first is not None:
             index, right, wrong = first
             text += f" At {list(index)} it should be {right:.4g} and is {wrong:.4g}."
@@ -120,7 +121,7 @@ def _smallest(result: ItemResult, told: _Told) -> Hint:
 
 
 def _entries(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[tuple[int, ...], float, float]]:
-    """Give each index with the numbers that two tensors of one shape have there, nothing where they are not known."""
+    """Yield each index with the numbers of two tensors there; nothing if shapes differ or values are unknown."""
     if expected.get("shape") == found.get("shape"):
         yield from _pairs(expected.get("values"), found.get("values"), ())
 
@@ -130,14 +131,14 @@ def _pairs(right: Any, wrong: Any, index: tuple[int, ...]) -> Iterator[tuple[tup
         for number, pair in enumerate(zip(right, wrong, strict=False)):
             yield from _pairs(*pair, (*index, number))
     elif isinstance(right, int | float | str) and isinstance(wrong, int | float | str):
-        # Numbers that are not finite are strings in evidence.
+        # Evidence has numbers that are not finite as strings.
         yield index, float(right), float(wrong)
 
 
 def _differ(right: float, wrong: float) -> bool:
-    return not (abs(right - wrong) <= _LARGEST_SHARE * max(1.0, abs(right)) or right == wrong)
+    return not (abs(right - wrong) <= _TOLERANCE * max(1.0, abs(right)) or right == wrong)
 
 
 def _sentence(text: str) -> str:
-    # As it begins: it may be with the name of a function.
+    # Do not capitalise it: it may begin with the name of a function.
     return text if text.endswith((".", "!", "?")) else f"{text}."

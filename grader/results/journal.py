@@ -1,4 +1,4 @@
-"""The journal of a batch: one line a submission that is done with, so that a batch that was stopped can go on."""
+"""The journal of a batch: a line for each finished submission, so that a batch that was stopped can be resumed."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Status(StrEnum):
     """How a submission of a batch ended."""
 
     GRADED = "graded"  # there is a report
-    UNREADABLE = "unreadable"  # there is no notebook, or what there is cannot be read as one
-    FAILED = "failed"  # we or the machine broke, three times: a system error
+    UNREADABLE = "unreadable"  # there is no notebook, or it cannot be read
+    FAILED = "failed"  # a system error: the grader or the machine failed three times
 
 
 @dataclass(frozen=True)
 class JournalRecord:
-    """One submission that is done with.
+    """One finished submission.
 
     Attributes:
-        key: the submission's in the batch; safe as a file name.
-        name: as the learning management system shows it.
-        identifiers: what that system knows it by, e.g. `canvas_id`.
-        files: the notebooks' names, and the sha256 of each.
-        revision: of the rubric.
+        key: the key of the submission in the batch; safe as a file name.
+        name: the name that the learning management system shows.
+        identifiers: ids in that system, such as `canvas_id`.
+        files: the sha256 of each notebook by its name.
+        revision: the revision of the rubric.
         mode: what was done with trainings.
-        message: why there is no report, "" where there is one.
-        report: the report's JSON file below the journal's folder, "" where there is none.
-        seconds: how long it took, by the wall.
-        marks: tells a server's report from the same with other marks of a person; "" where it has none.
+        message: why there is no report; "" if there is one.
+        report: the report's JSON file relative to the journal's folder; "" if there is none.
+        seconds: the wall-clock time that grading took.
+        marks: for reports from a server, a value that changes with a person's marks; "" if there are none.
     """
 
     key: str
@@ -56,16 +56,16 @@ class JournalRecord:
 
 
 def append_record(folder: Path, record: JournalRecord) -> None:
-    """Write a record as one line, in one write: a batch that is killed leaves at most its last line torn."""
+    """Append a record as one line in one write, so that a batch that is killed leaves at most one incomplete line."""
     line = json.dumps(asdict(record), ensure_ascii=True, sort_keys=True) + "\n"
     with open(folder / JOURNAL, "ab") as journal:
-        if journal.tell() and not _ends_whole(folder / JOURNAL):
+        if journal.tell() and not _ends_with_newline(folder / JOURNAL):
             journal.write(b"\n")
         journal.write(line.encode())
 
 
 def read_journal(folder: Path) -> dict[str, JournalRecord]:
-    """Return the last record of each submission by its key; torn lines are left aside.
+    """Return the last record of each submission by its key, skipping incomplete lines.
 
     Raises:
         InputError: there is no journal in this folder.
@@ -74,14 +74,14 @@ def read_journal(folder: Path) -> dict[str, JournalRecord]:
         lines = (folder / JOURNAL).read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"{folder / JOURNAL}: {error.strerror}; give the folder that `grader batch` wrote") from None
-    return {record.key: record for line in lines if (record := _record(line))}
+    return {record.key: record for line in lines if (record := _decode(line))}
 
 
 def load_report(folder: Path, record: JournalRecord) -> Report | None:
-    """Return the report of a record, None where it has none.
+    """Return the report of a record, or None if it has none.
 
     Raises:
-        InputError: the file is gone, or holds something else.
+        InputError: the file is missing, or is not a report.
     """
     if not record.report:
         return None
@@ -94,7 +94,7 @@ def load_report(folder: Path, record: JournalRecord) -> Report | None:
         raise InputError(f"{path}: {error}") from None
 
 
-def _record(line: bytes) -> JournalRecord | None:
+def _decode(line: bytes) -> JournalRecord | None:
     try:
         values: dict[str, Any] = json.loads(line)
         return JournalRecord(**{**values, "status": Status(values["status"])})
@@ -102,7 +102,7 @@ def _record(line: bytes) -> JournalRecord | None:
         return None
 
 
-def _ends_whole(path: Path) -> bool:
+def _ends_with_newline(path: Path) -> bool:
     with open(path, "rb") as journal:
         journal.seek(-1, 2)
         return journal.read(1) == b"\n"

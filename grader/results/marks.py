@@ -1,4 +1,4 @@
-"""Marks that a person gave: how they are checked, and how they join a report."""
+"""Marks that a person gives: checking them and adding them to a report."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["LONGEST_COMMENT", "WITHOUT_COMMENT", "Mark", "add_marks", "check_mark", "describe_waiting"]
 
-LONGEST_COMMENT = 2000  # characters, as many as reports show
-WITHOUT_COMMENT = "marked by a person"  # what a report says then
+LONGEST_COMMENT = 2000  # characters; reports show no more
+WITHOUT_COMMENT = "marked by a person"  # the message in the report if there is no comment
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a person gave one item of one submission.
+    """The mark of one item of one submission.
 
     Attributes:
-        item: its id.
-        points: from 0 to what the item gives.
-        comment: for the student.
-        by: who gave it, as staff call them; no student sees it.
-        at: when, in UTC.
+        item: the id of the item.
+        points: from 0 to the item's points.
+        comment: a comment for the student.
+        by: who gave the mark, as staff name them; no student sees it.
+        at: when it was given, in UTC.
     """
 
     item: str
@@ -37,16 +37,16 @@ class Mark:
 
 
 def check_mark(item: str, points: float, comment: str, max_points: float | None) -> None:
-    """Check a mark before it is kept.
+    """Check a mark before it is stored.
 
     Args:
-        item: the id of the item that it is for.
-        points: what is given.
-        comment: for the student.
-        max_points: what the item gives; None where the report has no such item that a person marks.
+        item: the id of the marked item.
+        points: the points of the mark.
+        comment: the comment for the student.
+        max_points: the item's points; None if the report has no such item that a person marks.
 
     Raises:
-        InputError: there is nothing to mark, or the mark is out of its bounds.
+        InputError: there is nothing to mark, or points or comment are out of bounds.
     """
     if max_points is None:
         raise InputError(f"{item[:200]!r} is no item that a person marks in this submission; choose one that waits")
@@ -57,16 +57,16 @@ def check_mark(item: str, points: float, comment: str, max_points: float | None)
 
 
 def add_marks(report: Report, marks: Iterable[Mark]) -> Report:
-    """Return a report with these marks and no other; what has none waits, as it did when it was graded.
+    """Return the report with these marks and no others. Items without a mark are pending.
 
-    A mark that the report has no place for, as after its item gives fewer points, is left out: the item waits again.
+    A mark with more points than its item gives by now is ignored, so that the item is pending again.
     """
     by_item = {mark.item: mark for mark in marks}
-    items = tuple(_with(item, by_item.get(item.id)) if item.by_person else item for item in report.items)
+    items = tuple(_apply(item, by_item.get(item.id)) if item.by_person else item for item in report.items)
     return replace(report, items=items)
 
 
-def _with(item: ItemResult, mark: Mark | None) -> ItemResult:
+def _apply(item: ItemResult, mark: Mark | None) -> ItemResult:
     if mark is None or mark.points > item.max_points:
         return replace(item, points=0, verdict=Verdict.PENDING, message=describe_waiting(item.evidence))
     verdict = Verdict.PASSED if mark.points == item.max_points else Verdict.PARTIAL if mark.points else Verdict.FAILED
@@ -74,7 +74,7 @@ def _with(item: ItemResult, mark: Mark | None) -> ItemResult:
 
 
 def describe_waiting(evidence: Mapping[str, Any]) -> str:
-    """Return what an item says that waits for a person, by its evidence."""
+    """Return the message of an item that waits for a person, from its evidence."""
     words = evidence.get("words", 0)
     if not words:
         return "waits for a person; no discussion found"

@@ -1,7 +1,7 @@
-"""A class at one look: its scores, how its items did, the mistakes that were made, and who needs somebody to look.
+"""An overview of a class: scores, items, frequent mistakes, and submissions that need attention.
 
-Points that are still to be decided count neither for nor against anyone: a score is the share of the points that were
-decided, and an item's numbers are those of the submissions in which it was judged.
+Points that are still to be decided do not count: a score is the share of the decided points, and an item's numbers are
+those of the submissions in which it was judged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["Bin", "ItemOverview", "Lost", "Overview", "Scores", "SubmissionOverv
 _BINS = 10  # of the histogram
 _LISTED = 10  # misconceptions, messages, slowest
 _PLACES = 6
-_FEWEST = 3  # submissions between which a correlation says anything: two always lie on a line
+_FEWEST = 3  # submissions for a correlation; two points always lie on a line
 _WRONG = {Verdict.FAILED, Verdict.PARTIAL, Verdict.ERROR}
 
 
 @dataclass(frozen=True)
 class Bin:
-    """How many scores are at least `lowest` and below `highest`, in percent; the last bin has 100 too."""
+    """The number of scores of at least `lowest` and below `highest` percent; the last bin includes 100."""
 
     lowest: float
     highest: float
@@ -36,10 +36,9 @@ class Bin:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a class, each in percent of the points that were decided.
+    """The scores of a class, in percent of the decided points.
 
-    `deviation` is the standard deviation of this class, not an estimate for others (the sum is divided by n);
-    the quartiles lie between neighbours in proportion, as numpy's do.
+    `deviation` is the population standard deviation. The quartiles are interpolated linearly, like numpy's.
     """
 
     mean: float
@@ -54,16 +53,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class ItemOverview:
-    """How one item did.
+    """The results of one item.
 
     Attributes:
-        id: the item's, as its section, title and points are.
-        judged: in how many submissions it came to something else than pending.
-        pass_rate: the share of those that passed, None where there is none.
-        mean_share: of its points, over the same submissions.
-        discrimination: the correlation of its points with the share of all others' (item-rest correlation, Ebel and
-            Frisbie, Essentials of Educational Measurement, chapter 13); None where all are alike or fewer than three.
-        verdicts: how many submissions came to each verdict.
+        id: the id of the item; section, title and max_points are also those of the item.
+        judged: the number of submissions in which it is not pending.
+        pass_rate: the share of those submissions that passed; None if there are none.
+        mean_share: the mean share of its points over the same submissions.
+        discrimination: the correlation of its points with the share of the points of all other items (item-rest
+            correlation, Ebel and Frisbie, Essentials of Educational Measurement, chapter 13). None if all values are
+            equal, or for fewer than three submissions.
+        verdicts: the number of submissions by verdict.
     """
 
     id: str
@@ -79,7 +79,7 @@ class ItemOverview:
 
 @dataclass(frozen=True)
 class Lost:
-    """A reason for which several submissions lost an item: a misconception's id, or what the report says."""
+    """A reason why submissions lost an item: the id of a misconception, or the message in the report."""
 
     item: str
     reason: str
@@ -88,7 +88,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class SubmissionOverview:
-    """One submission: how it ended, where its report is below the batch's folder, and its points where it has one."""
+    """One submission: how it ended, and the file and the points of its report if it has one."""
 
     key: str
     name: str
@@ -103,22 +103,22 @@ class SubmissionOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a batch came to.
+    """The overview of a batch.
 
     Attributes:
-        title: of the assignment, "" where nothing was graded.
-        revision: of the rubric that most reports were made with.
-        other_revisions: how many reports were made with another.
-        counts: how many submissions ended in each status.
-        pending: in how many submissions points are still to be decided.
-        scores: None where no points were decided.
-        items: in the rubric's order.
-        misconceptions: the most frequent ones.
-        messages: what several reports say of an item that was lost, where no misconception was named.
+        title: the title of the assignment; "" if nothing was graded.
+        revision: the revision of the rubric that most reports were made with.
+        other_revisions: the number of reports that were made with another revision.
+        counts: the number of submissions by status.
+        pending: the number of submissions with points that are still to be decided.
+        scores: the scores; None if no points were decided.
+        items: the items in the rubric's order.
+        misconceptions: the most frequent misconceptions.
+        messages: the most frequent messages on lost items without a misconception, if in several reports.
         slowest: the submissions that took longest.
-        unreadable: those in which there is nothing that can be read as a notebook.
-        failed: system errors, which are nobody's zero.
-        submissions: all of them.
+        unreadable: the submissions without a readable notebook.
+        failed: the submissions that were not graded because of a system error; that is not a zero.
+        submissions: all submissions.
     """
 
     title: str
@@ -145,19 +145,19 @@ class Overview:
 
 
 def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overview:
-    """Sum up a batch.
+    """Return the overview of a batch.
 
     Args:
-        entries: each submission's record, and its report where it has one; a report is let go once it was looked at.
+        entries: the record of each submission, and its report if it has one. Reports are not kept in memory.
     """
-    ended: list[SubmissionOverview] = []
+    submissions: list[SubmissionOverview] = []
     titles: Counter[str] = Counter()
     revisions: Counter[str] = Counter()
     shares: list[float] = []
     pending = 0
-    items: dict[str, _Item] = {}
+    items: dict[str, _ItemStatistics] = {}
     for record, report in entries:
-        ended.append(_looked_at(record, report))
+        submissions.append(_summarise_submission(record, report))
         if report is None:
             continue
         titles[report.title] += 1
@@ -166,53 +166,54 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
         if (share := _share(report.items)) is not None:
             shares.append(share)
         for item in report.items:
-            items.setdefault(item.id, _Item(item)).add(
-                item, _share([each for each in report.items if each is not item])
-            )
+            others = [other for other in report.items if other is not item]
+            items.setdefault(item.id, _ItemStatistics(item)).add(item, _share(others))
     (revision, count) = next(iter(revisions.most_common(1)), ("", 0))
-    statuses = Counter(each.status for each in ended)
+    statuses = Counter(submission.status for submission in submissions)
     return Overview(
         title=next((title for title, _ in titles.most_common(1)), ""),
         revision=revision,
         other_revisions=revisions.total() - count,
         counts={status.value: statuses[status] for status in Status},
         pending=pending,
-        scores=_scores(shares) if shares else None,
-        items=tuple(item.summed_up() for item in items.values()),
-        misconceptions=_most((item.first.id, reason, n) for item in items.values() for reason, n in item.named.items()),
-        messages=_most(
+        scores=_summarise_scores(shares) if shares else None,
+        items=tuple(item.summarise() for item in items.values()),
+        misconceptions=_most_frequent(
+            (item.first.id, reason, n) for item in items.values() for reason, n in item.named.items()
+        ),
+        messages=_most_frequent(
             (item.first.id, reason, n) for item in items.values() for reason, n in item.unnamed.items() if n > 1
         ),
-        slowest=tuple(sorted(ended, key=lambda each: (-each.seconds, each.key))[:_LISTED]),
-        unreadable=tuple(each for each in ended if each.status is Status.UNREADABLE),
-        failed=tuple(each for each in ended if each.status is Status.FAILED),
-        submissions=tuple(ended),
+        slowest=tuple(sorted(submissions, key=lambda submission: (-submission.seconds, submission.key))[:_LISTED]),
+        unreadable=tuple(item for item in submissions if item.status is Status.UNREADABLE),
+        failed=tuple(item for item in submissions if item.status is Status.FAILED),
+        submissions=tuple(submissions),
     )
 
 
 @dataclass
-class _Item:
-    """What is gathered of one item while the reports go by."""
+class _ItemStatistics:
+    """Counts of one item over the reports."""
 
     first: ItemResult
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
     unnamed: Counter[str] = field(default_factory=Counter)
     shares: list[float] = field(default_factory=list)
-    with_rest: list[tuple[float, float]] = field(default_factory=list)  # only where others were decided too
+    with_rest: list[tuple[float, float]] = field(default_factory=list)  # only if other items are decided
 
     def add(self, item: ItemResult, rest: float | None) -> None:
         self.verdicts[item.verdict] += 1
         if item.misconception:
             self.named[item.misconception] += 1
-        elif item.verdict in _WRONG and not item.by_person:  # a comment is for one student
+        elif item.verdict in _WRONG and not item.by_person:  # comments of a person are for one student
             self.unnamed[item.message] += 1
         if (share := _share([item])) is not None:
             self.shares.append(share)
             if rest is not None:
                 self.with_rest.append((share, rest))
 
-    def summed_up(self) -> ItemOverview:
+    def summarise(self) -> ItemOverview:
         judged = len(self.shares)
         return ItemOverview(
             id=self.first.id,
@@ -228,24 +229,24 @@ class _Item:
 
 
 def _share(items: Sequence[ItemResult]) -> float | None:
-    """Return which share of the points that were decided was earned, None where none were."""
+    """Return the earned share of the decided points, or None if none are decided."""
     decided = [item for item in items if item.verdict is not Verdict.PENDING]
     possible = sum(item.max_points for item in decided)
-    # Rounded, because sums of the same points in another order differ in their last digits.
+    # Rounded, because the last digits of a sum depend on its order.
     return round(sum(item.points for item in decided) / possible, 9) if possible else None
 
 
 def _correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Return Pearson's correlation, None where there is none."""
+    """Return Pearson's correlation, or None if it is not defined."""
     if len(pairs) < _FEWEST or len({own for own, _ in pairs}) < 2 or len({rest for _, rest in pairs}) < 2:
         return None
     own, rest = zip(*pairs, strict=True)
     return round(statistics.correlation(own, rest), _PLACES)
 
 
-def _scores(shares: Sequence[float]) -> Scores:
+def _summarise_scores(shares: Sequence[float]) -> Scores:
     scores = [100 * share for share in shares]
-    # One score lies at each quartile; `quantiles` wants two.
+    # `quantiles` needs two values; a single score is each quartile.
     lower, median, upper = statistics.quantiles(scores * 2 if len(scores) == 1 else scores, method="inclusive")
     width = 100 / _BINS
     counts = Counter(min(int(score // width), _BINS - 1) for score in scores)
@@ -261,13 +262,13 @@ def _scores(shares: Sequence[float]) -> Scores:
     )
 
 
-def _looked_at(record: JournalRecord, report: Report | None) -> SubmissionOverview:
+def _summarise_submission(record: JournalRecord, report: Report | None) -> SubmissionOverview:
     points = (report.score, report.max_score, report.pending_points) if report else (None, None, None)
     return SubmissionOverview(
         record.key, record.name, record.status, record.message, record.report, record.seconds, *points
     )
 
 
-def _most(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:
-    found = sorted((Lost(*each) for each in counted), key=lambda lost: (-lost.count, lost.item, lost.reason))
-    return tuple(found[:_LISTED])
+def _most_frequent(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:
+    lost = sorted((Lost(*reason) for reason in counted), key=lambda lost: (-lost.count, lost.item, lost.reason))
+    return tuple(lost[:_LISTED])

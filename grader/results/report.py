@@ -1,4 +1,4 @@
-"""The report of one submission: a verdict for each item, and what led to it."""
+"""The report of one submission: a verdict for each item, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from grader.sandbox.protocol.layers import LayerStatus
 __all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "load_report_schema"]
 
 _SCHEMA = "1"
-_PLACES = 4  # of points
+_PLACES = 4  # decimal places of points
 
 
 class Verdict(StrEnum):
-    """What an item came to."""
+    """The verdict on an item."""
 
     PASSED = "passed"  # right in every case
     FAILED = "failed"  # present and wrong
@@ -42,8 +42,9 @@ class File:
 class ItemResult:
     """The verdict on one item, with the file and cell it was earned or lost in.
 
-    `misconception` is the id of the known mistake that answers as the student's work does. `tests` has what each of
-    the item's tests came to, in the state that counted; it stays with us, because names of hidden tests tell something.
+    `misconception` is the id of the known mistake that gives the same results as the student's work. `tests` has the
+    verdict of each of the item's tests in the state that counted. It is not in the JSON, because names of hidden tests
+    would give something away.
     """
 
     id: str
@@ -61,13 +62,13 @@ class ItemResult:
 
     @property
     def by_person(self) -> bool:
-        """Whether a person marks it: what was written is in its evidence, under `text`, its places under `cells`."""
+        """Whether a person marks it. The evidence has the student's text under `text` and its cells under `cells`."""
         return self.evidence.get("kind") == "discussion"
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """How one code cell ended; for display only, the student's process can forge it."""
+    """How one code cell ended. For display only, because the student's process can forge it."""
 
     file: str
     cell: int
@@ -77,7 +78,7 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that grading one submission came to."""
+    """The result of grading one submission."""
 
     assignment: str
     title: str
@@ -97,7 +98,7 @@ class Report:
 
     @property
     def max_score(self) -> float:
-        """The points that all items give together, pending ones included."""
+        """The points of all items together, including pending ones."""
         return _points(sum(item.max_points for item in self.items))
 
     @property
@@ -111,7 +112,7 @@ class Report:
         return all(item.verdict in {Verdict.PASSED, Verdict.PENDING} for item in self.items)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values, as `report_schema()` describes them."""
+        """Return the report as plain JSON values; `load_report_schema` describes them."""
         sums = {"score": self.score, "max_score": self.max_score, "pending_points": self.pending_points}
         values: dict[str, Any] = _plain(asdict(self))
         for item in values["items"]:
@@ -120,11 +121,11 @@ class Report:
         return {"schema": _SCHEMA, **sums, **values}
 
     def to_json(self) -> str:
-        """Return the report as canonical JSON: the same report gives the same text."""
+        """Return the report as canonical JSON: equal reports give equal text."""
         return _canonical(self.to_dict())
 
     def canonical(self) -> str:
-        """Return the JSON without `timing`, in which two runs on the same input agree."""
+        """Return the JSON without `timing`, which is the same for two runs on the same input."""
         values = self.to_dict()
         del values["timing"]
         return _canonical(values)
@@ -134,7 +135,7 @@ class Report:
         """Return the report that `to_json` wrote.
 
         Raises:
-            InputError: the text is no report of this schema.
+            InputError: the text is not a report of this schema.
         """
         try:
             values = json.loads(text)
@@ -144,32 +145,32 @@ class Report:
                 assignment=values["assignment"],
                 title=values["title"],
                 revision=values["revision"],
-                files=tuple(File(**each) for each in values["files"]),
-                items=tuple(ItemResult(**{**each, "verdict": Verdict(each["verdict"])}) for each in values["items"]),
-                cells=tuple(CellResult(**each) for each in values["cells"]),
-                layers=tuple(LayerStatus(**each) for each in values["layers"]),
+                files=tuple(File(**file) for file in values["files"]),
+                items=tuple(ItemResult(**{**item, "verdict": Verdict(item["verdict"])}) for item in values["items"]),
+                cells=tuple(CellResult(**cell) for cell in values["cells"]),
+                layers=tuple(LayerStatus(**layer) for layer in values["layers"]),
                 limits_hit=tuple(values["limits_hit"]),
                 notices=tuple(values["notices"]),
                 timing=values["timing"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"this is no report that the grader wrote: {error}") from error
+            raise InputError(f"this is not a report that the grader wrote: {error}") from error
 
 
 def load_report_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) of `Report.to_json`."""
+    """Return the JSON schema (draft 2020-12) for `Report.to_json`."""
     schema: dict[str, Any] = json.loads(files("grader.results").joinpath("report.schema.json").read_text("utf-8"))
     return schema
 
 
 def _points(value: float) -> float:
-    """Round points, and show whole ones as integers."""
+    """Return rounded points, as an integer if they are whole."""
     rounded = round(value, _PLACES)
     return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _plain(value: Any) -> Any:
-    """Return the same value in JSON's own types; JSON has no word for numbers that are not finite, so they are text."""
+    """Return the value in JSON's types. Numbers that are not finite become text, because JSON has none."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -181,5 +182,5 @@ def _plain(value: Any) -> Any:
 
 def _canonical(values: Mapping[str, Any]) -> str:
     text = json.dumps(values, ensure_ascii=False, allow_nan=False, indent=1, separators=(",", ": "), sort_keys=True)
-    # Half of a surrogate pair has no UTF-8; its backslash escape is JSON's escape as well.
+    # A lone surrogate has no UTF-8 encoding; its backslash escape is also JSON's.
     return text.encode("utf-8", "backslashreplace").decode() + "\n"

@@ -1,4 +1,4 @@
-"""What showing that a rubric is right came to: known submissions, and whether each lost the points it must."""
+"""The verification of a rubric: known submissions, and whether each lost the points that it must."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class RubricTest:
 
 @dataclass(frozen=True)
 class VerifiedSubmission:
-    """What grading one known submission came to.
+    """The result of grading one known submission.
 
     Attributes:
         kind: "solution", "empty", "alternative" or "mutant".
-        name: what it is called.
+        name: the name of the submission.
         replaces: the definitions in which it differs from the model solution.
-        must_lose: the items in which it must lose points, and in no other.
-        points: what it earned.
-        loses: the items in which it lost some.
-        failed: the tests that went wrong.
+        must_lose: the items in which it must lose points; it must lose none in others.
+        points: the points it earned.
+        loses: the items in which it lost points.
+        failed: the tests that it failed.
         named: the misconceptions that its report names.
-        why: what the report says about the first item that was lost and should not have been.
+        why: the message of the first item that it lost and should not have lost.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class VerifiedSubmission:
 
     @property
     def verdict(self) -> str:
-        """What is to be said about it in a word or two."""
+        """The result in a word or two."""
         if self.right:
             return "right"
         if self.kind == "mutant" and not self.loses:
@@ -60,7 +60,7 @@ class VerifiedSubmission:
 
 @dataclass(frozen=True)
 class Verification:
-    """What grading all known submissions of an assignment came to; `tests` are all of its rubric."""
+    """The results of all known submissions of an assignment; `tests` are all tests of its rubric."""
 
     assignment: str
     revision: str
@@ -71,39 +71,39 @@ class Verification:
     @property
     def mutants(self) -> tuple[VerifiedSubmission, ...]:
         """The misconceptions among the submissions."""
-        return tuple(each for each in self.checked if each.kind == "mutant")
+        return tuple(item for item in self.checked if item.kind == "mutant")
 
     @property
     def caught(self) -> int:
-        """How many mutants lost points in exactly the items that they break."""
-        return sum(each.right for each in self.mutants)
+        """The number of mutants that lost points in exactly the items that they break."""
+        return sum(mutant.right for mutant in self.mutants)
 
     @property
     def survivors(self) -> tuple[VerifiedSubmission, ...]:
         """The mutants that lost nothing."""
-        return tuple(each for each in self.mutants if not each.loses)
+        return tuple(mutant for mutant in self.mutants if not mutant.loses)
 
     @property
     def unneeded(self) -> tuple[RubricTest, ...]:
         """The tests without which every mutant would lose the same items."""
-        needed = {test for each in self.mutants for test in each.failed if _alone(test, each.failed)}
+        needed = {test for mutant in self.mutants for test in mutant.failed if _is_alone(test, mutant.failed)}
         return tuple(sorted(set(self.tests) - needed))
 
     @property
     def perfect(self) -> bool:
-        """Whether every submission came to what it must."""
-        return all(each.right for each in self.checked)
+        """Whether every submission lost points exactly where it must."""
+        return all(submission.right for submission in self.checked)
 
     def to_json(self) -> str:
-        """Return it as JSON."""
+        """Return the verification as JSON."""
         values: dict[str, Any] = asdict(self)
         del values["tests"]
-        for row, each in zip(values["checked"], self.checked, strict=True):
-            row["verdict"] = each.verdict
+        for row, submission in zip(values["checked"], self.checked, strict=True):
+            row["verdict"] = submission.verdict
         sums = {"perfect": self.perfect, "mutants": len(self.mutants), "caught": self.caught}
         unneeded = [asdict(test) for test in self.unneeded]
         return json.dumps({**sums, **values, "unneeded_tests": unneeded}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _alone(test: RubricTest, failed: tuple[RubricTest, ...]) -> bool:
+def _is_alone(test: RubricTest, failed: tuple[RubricTest, ...]) -> bool:
     return not any(other.item == test.item and other != test for other in failed)

@@ -1,1 +1,1 @@
-"""The sandbox: a warm, locked-down process tree for one submission, and the trusted end of it."""
+"""The sandbox: a locked-down process tree for one submission, and its trusted end."""

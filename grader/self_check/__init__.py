@@ -1,1 +1,1 @@
-"""What helps students who check their own work: hints after each save, and `%grader` in a notebook."""
+"""Self-checks for students: hints after each save, and `%grader` in a notebook."""

@@ -1,9 +1,9 @@
-"""`%grader corr2d`: judges in place what a notebook has just defined, in Jupyter, in Colab and in a console.
+"""The magic `%grader`: judge the definitions of a notebook in place, in Jupyter, in Colab and in an IPython console.
 
 %load_ext grader
-%grader                     # everything that is defined
-%grader corr2d pool2d.max   # some of it
-%grader corr2d --hint 2     # and more of what is wrong
+%grader                     # all items whose names are defined
+%grader corr2d pool2d.max   # some of them
+%grader corr2d --hint 2     # more about what is wrong
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _WRONG = "#b42318"
 
 
 class Checks(Protocol):
-    """An assignment's checks that can be made in a student's own process, wherever they come from."""
+    """The checks of an assignment that can run in a student's own process."""
 
     assignment: Assignment
 
     def items(self) -> Sequence[Item]:
         """Return the items that can be checked."""
 
-    def judged(self, namespace: Mapping[str, Any], wanted: Sequence[Item]) -> Sequence[ItemResult]:
-        """Return what these items come to with the names of a notebook."""
+    def judge(self, namespace: Mapping[str, Any], items: Sequence[Item]) -> Sequence[ItemResult]:
+        """Judge these items with the names of a notebook."""
 
 
 class _RubricChecks:
-    """The checks of an assignment whose rubric is on this machine."""
+    """The checks of an assignment with its rubric on this machine."""
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
 
     def items(self) -> Sequence[Item]:
-        """Return the visible items that are judged by a definition alone."""
+        """Return the visible items that need a definition only."""
         return [item for item in self.assignment.tested if item.visible and item.names]
 
-    def judged(self, namespace: Mapping[str, Any], wanted: Sequence[Item]) -> Sequence[ItemResult]:
-        """Judge the items with the rubric's tests."""
+    def judge(self, namespace: Mapping[str, Any], items: Sequence[Item]) -> Sequence[ItemResult]:
+        """Judge these items with the rubric's tests."""
         from grader.judging.judge import judge
         from grader.judging.namespace_work import NamespaceWork
 
         work = NamespaceWork(namespace, self.assignment.limits.test_seconds)
-        # What is printed by the code that is called belongs to no cell.
+        # The output of the student's functions belongs to no cell.
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            results = judge(self.assignment, work, "self-check", {item.id for item in wanted})
+            results = judge(self.assignment, work, "self-check", {item.id for item in items})
         return [replace(result, file=None, cell=None) for result in results]
 
 
 class SelfCheck:
-    """The results of one check, as text in a console and as a table of its own in a notebook."""
+    """The results of one check, shown as text in a console and as HTML in a notebook."""
 
     def __init__(self, results: Sequence[tuple[ItemResult, str]]) -> None:
         self.results = tuple(result for result, _ in results)
@@ -75,11 +75,11 @@ class SelfCheck:
         return "\n\n".join([*self._texts, f"({_SMALL_PRINT})"])
 
     def _repr_html_(self) -> str:
-        blocks = "".join(map(_block, self.results, self._texts))
+        blocks = "".join(map(_render_block, self.results, self._texts))
         return f"<div>{blocks}<small>{html.escape(_SMALL_PRINT)}</small></div>"
 
 
-def _block(result: ItemResult, text: str) -> str:
+def _render_block(result: ItemResult, text: str) -> str:
     first, _, rest = text.partition("\n")
     colour = _COLOURS.get(result.verdict, _WRONG)
     title = f'<div style="color: {colour}; font-weight: bold">{html.escape(first)}</div>'
@@ -93,7 +93,7 @@ def load_visible_checks(name: str) -> Checks:
         name: an assignment's name, or the path of its folder.
 
     Raises:
-        AssignmentError: there is none.
+        AssignmentError: it does not exist.
     """
     from grader.assignment import find_assignment
 
@@ -101,12 +101,12 @@ def load_visible_checks(name: str) -> Checks:
 
 
 def register(shell: Any) -> None:
-    """Give an IPython shell the magic `%grader`."""
+    """Register the magic `%grader` in an IPython shell."""
 
     def grader(line: str) -> SelfCheck | None:
-        """Judge what this notebook has defined; `%grader --help` says how."""
+        """Judge the definitions of this notebook. See `%grader --help`."""
         try:
-            return _answer(shell, line)
+            return _run(shell, line)
         except GraderError as error:
             print(f"grader: {error}")  # noqa: T201
         except KeyboardInterrupt:
@@ -116,39 +116,39 @@ def register(shell: Any) -> None:
     shell.register_magic_function(grader, "line", "grader")
 
 
-def _answer(shell: Any, line: str) -> SelfCheck | None:
-    asked = _options(line)
-    if asked is None:
+def _run(shell: Any, line: str) -> SelfCheck | None:
+    options = _parse_options(line)
+    if options is None:
         return None
     from grader.render.hints import render_hints
 
-    checks = load_visible_checks(asked.assignment)
-    results = checks.judged(shell.user_ns, _wanted(checks, asked.items, shell.user_ns))
+    checks = load_visible_checks(options.assignment)
+    results = checks.judge(shell.user_ns, _choose_items(checks, options.items, shell.user_ns))
     more = "%grader {item} --hint {hint}"
-    if asked.assignment != "hw2":
-        more += f" --assignment {shlex.quote(asked.assignment)}"
-    return SelfCheck(list(render_hints(checks.assignment, results, asked.hint, more)))
+    if options.assignment != "hw2":
+        more += f" --assignment {shlex.quote(options.assignment)}"
+    return SelfCheck(list(render_hints(checks.assignment, results, options.hint, more)))
 
 
-def _wanted(checks: Checks, called: Sequence[str], namespace: Mapping[str, Any]) -> Sequence[Item]:
-    """Return the items to judge: those that are asked for, else all whose names are defined.
+def _choose_items(checks: Checks, names: Sequence[str], namespace: Mapping[str, Any]) -> Sequence[Item]:
+    """Return the requested items, or without a request all items whose names are defined.
 
     Raises:
-        InputError: none can be judged here; the message says what to do instead.
+        InputError: no such item can be judged here; the message says what to do instead.
     """
     from grader.self_check.selection import find_items
 
-    able = checks.items()
-    if not called:
-        defined = [item for item in able if item.names[0] in namespace]
+    available = checks.items()
+    if not names:
+        defined = [item for item in available if item.names[0] in namespace]
         if not defined:
-            names = ", ".join(dict.fromkeys(item.names[0] for item in able))
-            raise InputError(f"nothing to judge is defined yet: define one of {names}, and run its cell")
+            missing = ", ".join(dict.fromkeys(item.names[0] for item in available))
+            raise InputError(f"nothing to judge is defined yet: define one of {missing}, and run its cell")
         return defined
-    asked = find_items(checks.assignment, called)
-    here = [item for item in asked if item in able]
+    requested = find_items(checks.assignment, names)
+    here = [item for item in requested if item in available]
     if not here:
-        item = asked[0]
+        item = requested[0]
         raise InputError(f"{item.id} cannot be judged in place: use `grader check NOTEBOOK --item {item.id}`")
     if not any(item.names[0] in namespace for item in here):
         raise InputError(f"{here[0].names[0]} is not defined here: define it first, and run its cell")
@@ -156,22 +156,24 @@ def _wanted(checks: Checks, called: Sequence[str], namespace: Mapping[str, Any])
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of ending the process, which is the student's."""
+    """A parser that raises an error instead of ending the process, which is the student's."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see %grader --help")
 
 
-def _options(line: str) -> argparse.Namespace | None:
-    """Return the magic's arguments, None where help was asked for and is printed.
+def _parse_options(line: str) -> argparse.Namespace | None:
+    """Return the arguments of the magic, None if the help was requested and printed.
 
     Raises:
-        InputError: they are none.
+        InputError: the arguments are not valid.
     """
-    parser = _Parser(prog="%grader", description="Judge what this notebook has defined.", exit_on_error=False)
-    parser.add_argument("items", nargs="*", help="ids of items, or names that are defined; all where none is given")
-    parser.add_argument("--hint", type=int, default=1, help="how many hints are shown")
-    parser.add_argument("--assignment", default="hw2", help="its name, or the path of its folder")
+    parser = _Parser(prog="%grader", description="Judge the definitions of this notebook.", exit_on_error=False)
+    parser.add_argument(
+        "items", nargs="*", help="ids of items, or names of definitions (default: all that are defined)"
+    )
+    parser.add_argument("--hint", type=int, default=1, help="number of hints to show (default: 1)")
+    parser.add_argument("--assignment", default="hw2", help="name or folder of the assignment (default: hw2)")
     try:
         return parser.parse_args(shlex.split(line))
     except SystemExit:

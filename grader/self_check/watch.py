@@ -1,8 +1,8 @@
-"""Checking a submission again whenever one of its files is saved: what changed at once, the rest a moment later.
+"""Check a submission again whenever one of its files is saved: the changed part at once, the rest a moment later.
 
-A notebook's cells are run anew each time, in a fresh sandbox. Judged at once are the items that the change may have an
-effect on (`changes.py`); the others keep their verdicts until nobody has saved for a moment, and then everything is
-judged once more. So what stands there in the end is what `grader check` says of the same files.
+A notebook's cells run again each time, in a fresh sandbox. The items that the change may affect (`changes.py`) are
+judged at once. The others keep their verdicts until no file has been saved for a moment, and then all items are judged.
+So the final verdicts are those of `grader check` for the same files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Grade = Callable[[Submission, Collection[str], Progress], Report]
 
 
 class _SavedMeanwhile(Exception):
-    """What is being judged once more is no longer what the files hold."""
+    """A file was saved while an earlier state was being judged."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class CheckedState:
     """One state of the files and its report.
 
     Attributes:
-        submission: the notebooks as they were read.
-        report: of all items that are watched.
+        submission: the notebooks in this state.
+        report: the report on all items.
         judged: ids of the items that were judged in this state.
-        kept: ids of the items whose verdicts are those of an earlier state.
-        seconds: from noticing the change to the report.
+        kept: ids of the items whose verdicts are from an earlier state.
+        seconds: the time from noticing the change to the report.
     """
 
     submission: Submission
@@ -50,26 +50,26 @@ class CheckedState:
 def watch_submission(
     paths: Sequence[Path], items: Sequence[Item], grade: Grade, *, poll: float = 0.1, quiet: float = 2.0
 ) -> Iterator[CheckedState | SubmissionError]:
-    """Give a report now, and another after each save; an error where a file cannot be read as a notebook just then.
+    """Yield a report now and after each save, or an error if a file is not a valid notebook at that moment.
 
     Args:
         paths: the notebooks of one submission.
-        items: those that are judged.
-        grade: called with a submission, the ids of the items to judge, and what it tells its progress (which may
-            raise); returns a report of these items.
-        poll: how often the files are looked at, in seconds.
-        quiet: after so many seconds without a save, what kept its verdict is judged as well.
+        items: the items to judge.
+        grade: a function that takes a submission, the ids of the items to judge and a progress callback (which may
+            raise), and returns a report on these items.
+        poll: the interval between two looks at the files, in seconds.
+        quiet: the time without a save, in seconds, after which the items that kept their verdicts are judged too.
 
     Raises:
-        SubmissionError: from the beginning a file is no notebook.
+        SubmissionError: a file is not a notebook at the start.
     """
     files = _Files(paths)
-    last, broken = _whole(files.read(), items, grade), False
+    last, is_broken = _check_all(files.read(), items, grade), False
     yield last
     while True:
-        if not files.saved(poll, quiet if last.kept else None):
+        if not files.wait_for_save(poll, quiet if last.kept else None):
             try:
-                last = _whole(last.submission, items, grade, files.let_nobody_wait)
+                last = _check_all(last.submission, items, grade, files.raise_if_saved)
             except _SavedMeanwhile:
                 continue
             yield last
@@ -77,78 +77,80 @@ def watch_submission(
         try:
             submission = files.read()
         except SubmissionError as error:
-            broken = True
+            is_broken = True
             yield error
             continue
-        if broken or submission.identity != last.submission.identity:
-            last, broken = _again(last, submission, items, grade), False
+        if is_broken or submission.identity != last.submission.identity:
+            last, is_broken = _check_changes(last, submission, items, grade), False
             yield last
 
 
-def _untold(_: str) -> None:
+def _ignore_progress(_: str) -> None:
     pass
 
 
-def _whole(submission: Submission, items: Sequence[Item], grade: Grade, progress: Progress = _untold) -> CheckedState:
+def _check_all(
+    submission: Submission, items: Sequence[Item], grade: Grade, progress: Progress = _ignore_progress
+) -> CheckedState:
     started, everything = time.monotonic(), frozenset(item.id for item in items)
     report = grade(submission, everything, progress)
     return CheckedState(submission, report, everything, frozenset(), time.monotonic() - started)
 
 
-def _again(last: CheckedState, submission: Submission, items: Sequence[Item], grade: Grade) -> CheckedState:
-    """Judge what the difference to the last state may have an effect on; all, where the cells end in other ways."""
+def _check_changes(last: CheckedState, submission: Submission, items: Sequence[Item], grade: Grade) -> CheckedState:
+    """Judge the items that the change may affect, or all items if cells end differently than before."""
     started, everything = time.monotonic(), frozenset(item.id for item in items)
     change = compare_notebooks(last.submission, submission, items)
     if not change.items and not change.cells:
         return replace(last, submission=submission, judged=frozenset(), seconds=time.monotonic() - started)
-    ended = _ends(last.report)
-    if any(ended.get(place) != "ok" for place in change.cells) or not change.items < everything:
-        return replace(_whole(submission, items, grade), seconds=time.monotonic() - started)
-    report = grade(submission, change.items, _untold)
-    if _ends(report) != ended or report.limits_hit != last.report.limits_hit:
-        # A cell that breaks off leaves out what comes after it, and that is in no source.
-        return replace(_whole(submission, items, grade), seconds=time.monotonic() - started)
+    statuses = _get_cell_statuses(last.report)
+    if any(statuses.get(place) != "ok" for place in change.cells) or not change.items < everything:
+        return replace(_check_all(submission, items, grade), seconds=time.monotonic() - started)
+    report = grade(submission, change.items, _ignore_progress)
+    if _get_cell_statuses(report) != statuses or report.limits_hit != last.report.limits_hit:
+        # A cell that fails skips its remaining statements, which no reading of the source can show.
+        return replace(_check_all(submission, items, grade), seconds=time.monotonic() - started)
     results = {result.id: result for result in (*last.report.items, *report.items)}
-    whole = replace(report, items=tuple(results[result.id] for result in last.report.items))
-    return CheckedState(submission, whole, change.items, everything - change.items, time.monotonic() - started)
+    merged = replace(report, items=tuple(results[result.id] for result in last.report.items))
+    return CheckedState(submission, merged, change.items, everything - change.items, time.monotonic() - started)
 
 
-def _ends(report: Report) -> dict[tuple[str, int], str]:
+def _get_cell_statuses(report: Report) -> dict[tuple[str, int], str]:
     return {(cell.file, cell.cell): cell.status for cell in report.cells}
 
 
 class _Files:
-    """The notebooks on disk, and how they looked when they were read last."""
+    """The notebooks on disk, and their status at the last read."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._seen = self._looks()
+        self._last = self._get_statuses()
 
     def read(self) -> Submission:
-        """Read the notebooks; what is saved from now on is noticed."""
-        self._seen = self._looks()
+        """Read the notebooks. Saves after this call are noticed."""
+        self._last = self._get_statuses()
         return read_submission(self._paths)
 
-    def saved(self, poll: float, seconds: float | None) -> bool:
-        """Wait until a file looks otherwise than when it was read; False where none does for so many seconds."""
-        ends = None if seconds is None else time.monotonic() + seconds
-        while self._looks() == self._seen:
-            if ends is not None and time.monotonic() >= ends:
+    def wait_for_save(self, poll: float, seconds: float | None) -> bool:
+        """Wait until a file changes. Return False if none does within `seconds` (None: wait without a limit)."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self._get_statuses() == self._last:
+            if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(poll)
         return True
 
-    def let_nobody_wait(self, _: str) -> None:
-        """Break off where a file was saved since it was read."""
-        if self._looks() != self._seen:
+    def raise_if_saved(self, _: str) -> None:
+        """Raise _SavedMeanwhile if a file was saved since the last read. This is a progress callback."""
+        if self._get_statuses() != self._last:
             raise _SavedMeanwhile
 
-    def _looks(self) -> list[tuple[int, int, int] | None]:
-        return [_look(path) for path in self._paths]
+    def _get_statuses(self) -> list[tuple[int, int, int] | None]:
+        return [_get_status(path) for path in self._paths]
 
 
-def _look(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written or replaced, None where there is none at the moment."""
+def _get_status(path: Path) -> tuple[int, int, int] | None:
+    """Return values that change if a file is written or replaced, None if it is missing at the moment."""
     try:
         status = path.stat()
     except OSError:

@@ -1,1 +1,1 @@
-"""The server and its workers: what the extra `service` installs."""
+"""The grading service: the HTTP API, the web pages and the workers. The extra `service` installs what it needs."""

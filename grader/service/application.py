@@ -1,4 +1,4 @@
-"""The application: all routes, behind one envelope, described by one OpenAPI document."""
+"""The application: the API and the web pages behind one middleware, described by one OpenAPI document."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from grader.service.web.website import Website
 __all__ = ["make_application"]
 
 _DESCRIPTION = """\
-Hand in notebooks, watch them being graded, fetch reports.
+Submit notebooks, follow their grading, and fetch reports.
 
-Every request but those about health names a token. What is not the token's answers as what does not exist.
-Errors are problem details (RFC 9457); the address in `type` explains each kind.
+All requests except health checks need a token. What a token may not see is answered as if it did not exist.
+Errors are problem details (RFC 9457); the address in `type` explains each kind of problem.
 """
 _TAGS = [
-    {"name": "batches", "description": "What is handed over at once."},
-    {"name": "submissions", "description": "What one student handed in, and its reports."},
-    {"name": "token", "description": "Who asks, and what is theirs."},
-    {"name": "regrading", "description": "New reports after a rubric has changed: drafts, until they are published."},
-    {"name": "marking", "description": "Points that a person gives, for what no test judges."},
+    {"name": "batches", "description": "The submissions of a class, or of one student, handed in at once."},
+    {"name": "submissions", "description": "One student's notebooks, their state and their reports."},
+    {"name": "token", "description": "The caller's token and submissions."},
+    {"name": "regrading", "description": "New reports after a change of the rubric: drafts until they are published."},
+    {"name": "marking", "description": "Points that a person gives for items that no test judges."},
     {"name": "gradebooks", "description": "Points as tables, for people and for learning management systems."},
-    {"name": "assignments", "description": "What can be handed in."},
-    {"name": "health", "description": "Whether the service works."},
-    {"name": "about", "description": "What answers mean."},
+    {"name": "assignments", "description": "The assignments on offer."},
+    {"name": "health", "description": "Whether the service works, and metrics."},
+    {"name": "about", "description": "What problems mean."},
 ]
 _ROUTES = (
     hand_ins,
@@ -73,7 +73,7 @@ _ROUTES = (
 
 
 def make_application(settings: Settings) -> FastAPI:
-    """Return the API for these settings; nothing is connected to before the first request.
+    """Return the application for these settings. It connects to nothing before the first request.
 
     Raises:
         InputError: a setting cannot be used.
@@ -94,42 +94,42 @@ def make_application(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         lifespan=lifespan,
-        # Their pages load scripts from elsewhere; /openapi.json says the same.
+        # These pages would load scripts from another site; /openapi.json has the same content.
         docs_url=None,
         redoc_url=None,
     )
     api.state.service = service
-    for each in _ROUTES:
-        api.include_router(each.router)
+    for module in _ROUTES:
+        api.include_router(module.router)
     api.router.routes.append(Website(service))
     problems.handle_problems(api)
     api.add_middleware(ResponseMiddleware, metrics=metrics)
-    _describe(api)
+    _extend_openapi(api)
     return api
 
 
-def _describe(api: FastAPI) -> None:
-    """Add to the OpenAPI document what routes refer to and the framework does not know."""
-    written = api.openapi
+def _extend_openapi(api: FastAPI) -> None:
+    """Add the schemas to the OpenAPI document that routes refer to and the framework does not know."""
+    generate = api.openapi
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
-            document = written()
+            document = generate()
             schemas = document["components"]["schemas"]
             for kind in (problems.ProblemDetails, Overview, gradebooks.FilledGradebook):
-                described = TypeAdapter(kind).json_schema(
+                schema = TypeAdapter(kind).json_schema(
                     mode="serialization", ref_template="#/components/schemas/{model}"
                 )
-                schemas.update(described.pop("$defs", {}))
-                schemas[kind.__name__] = described
-            schemas["Report"] = _report_component()
-        return written()
+                schemas.update(schema.pop("$defs", {}))
+                schemas[kind.__name__] = schema
+            schemas["Report"] = _make_report_schema()
+        return generate()
 
-    api.openapi = openapi  # type: ignore[method-assign] # how FastAPI wants it, see "Extending OpenAPI"
+    api.openapi = openapi  # type: ignore[method-assign] # as documented by FastAPI in "Extending OpenAPI"
 
 
-def _report_component() -> dict[str, Any]:
-    """Return the schema of reports with its inner references leading to where it stands in the document."""
+def _make_report_schema() -> dict[str, Any]:
+    """Return the schema of reports, with inner references that resolve within the OpenAPI document."""
     text = json.dumps(load_report_schema()).replace('"#/$defs/', '"#/components/schemas/Report/$defs/')
     schema: dict[str, Any] = json.loads(text)
     schema.pop("$schema", None)

@@ -1,7 +1,8 @@
-"""Messages that ask a worker for a grading: Celery's application, made from the settings.
+"""The message broker: Celery's application on Redis, made from the settings.
 
-A message only carries a grading's id. The database is the record, so one that is lost, late or there twice costs time
-and nothing else: Redis loses what a worker had just taken when it was killed, whatever is set here.
+A message asks a worker to grade a job and carries only the job's id. The database is the record, so a message that is
+lost, late or duplicated costs time and nothing else. That matters because Redis loses the message that a worker had
+just taken when it was killed, whatever is configured here.
 """
 
 from __future__ import annotations
@@ -14,29 +15,30 @@ from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
+from grader.service.celery_internals import configure
 from grader.service.settings import Settings
 
-__all__ = ["QUEUES", "TASK", "Enqueueable", "broker_is_up", "make_broker_app", "send"]
+__all__ = ["QUEUES", "TASK", "Enqueueable", "broker_is_up", "make_broker_app", "send_message"]
 
 QUEUES = ("cpu", "gpu")
 TASK = "grader.grade"
 
-_SECONDS_TO_ANSWER = 3.0
-_SECONDS_UNTIL_SENT_AGAIN = 86_400  # longer than any grading: sending again what got lost is the database's part
-_TASKS_OF_A_PROCESS = 500  # before it is renewed, and with it whatever a rubric left behind
-_MEMORY_OF_A_PROCESS = 3 * 2**20  # KiB, before it is renewed
-_SECONDS_TO_MISS_A_PROCESS = 1.0  # a killed one's message is done with then: it makes room for the next
-_SECONDS_TO_START = 180.0  # of a worker's process: it imports torch
+_TIMEOUT_SECONDS = 3.0  # for each answer of Redis
+_REDELIVERY_SECONDS = 86_400  # longer than any job: resending lost messages is the database's task
+_JOBS_PER_PROCESS = 500  # then the process is replaced, and with it whatever a rubric left behind
+_KIB_PER_PROCESS = 3 * 2**20  # memory above which the process is replaced
+_SECONDS_UNTIL_LOST = 1.0  # until a killed process's message is settled, which makes room for the next one
+_START_SECONDS = 180.0  # for a worker's process to start: it imports torch
 
 _log = logging.getLogger("grader.service.broker")
 
 
 class Enqueueable(Protocol):
-    """A grading that is to be asked for, and the queue to ask in; `store.leases.Publication` is one."""
+    """A job to enqueue, and on which queue; `store.queries.queue.QueuedJob` is one."""
 
     @property
-    def grading(self) -> str:
-        """The grading's id."""
+    def job(self) -> str:
+        """The job's id."""
 
     @property
     def queue(self) -> str:
@@ -44,9 +46,10 @@ class Enqueueable(Protocol):
 
 
 def make_broker_app(settings: Settings) -> Celery:
-    """Return Celery's application; nothing connects before something is sent or a worker starts."""
+    """Return Celery's application. It connects only when a message is sent or a worker starts."""
     app = Celery("grader", broker=settings.broker, set_as_current=False)
-    app.conf.update(
+    configure(
+        app,
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
@@ -57,27 +60,27 @@ def make_broker_app(settings: Settings) -> Celery:
         task_queues=[Queue(name) for name in QUEUES],
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
-        task_routes={TASK: {"queue": QUEUES[0]}},  # what is sent says its queue; this is for who sends by hand
+        task_routes={TASK: {"queue": QUEUES[0]}},  # `send_message` names a queue; this is for messages sent by hand
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
-        # What runs is not stopped where Redis is away for a moment: the fence keeps a second run of it from counting.
+        # A job keeps running while Redis is briefly away: the fence keeps a second run of it from counting.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
-        worker_lost_wait=_SECONDS_TO_MISS_A_PROCESS,
-        worker_max_memory_per_child=_MEMORY_OF_A_PROCESS,
-        worker_max_tasks_per_child=_TASKS_OF_A_PROCESS,
-        worker_proc_alive_timeout=_SECONDS_TO_START,
+        worker_lost_wait=_SECONDS_UNTIL_LOST,
+        worker_max_memory_per_child=_KIB_PER_PROCESS,
+        worker_max_tasks_per_child=_JOBS_PER_PROCESS,
+        worker_proc_alive_timeout=_START_SECONDS,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
-        worker_soft_shutdown_timeout=_SECONDS_TO_ANSWER,
+        worker_soft_shutdown_timeout=_TIMEOUT_SECONDS,
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
-        broker_connection_timeout=_SECONDS_TO_ANSWER,
+        broker_connection_timeout=_TIMEOUT_SECONDS,
         broker_transport_options={
-            "visibility_timeout": _SECONDS_UNTIL_SENT_AGAIN,
-            "socket_connect_timeout": _SECONDS_TO_ANSWER,
-            "socket_timeout": _SECONDS_TO_ANSWER,  # a worker's waiting pop is read when it answers, however late
+            "visibility_timeout": _REDELIVERY_SECONDS,
+            "socket_connect_timeout": _TIMEOUT_SECONDS,
+            "socket_timeout": _TIMEOUT_SECONDS,  # a worker's blocking pop is read when it answers, however late
             "socket_keepalive": True,
             "max_retries": 1,
             "interval_start": 0,
@@ -88,19 +91,19 @@ def make_broker_app(settings: Settings) -> Celery:
     return app
 
 
-def send(app: Celery, publication: Enqueueable) -> bool:
-    """Ask for a grading; where the broker is down say so and return False: the grading is dispatched again later."""
+def send_message(app: Celery, job: Enqueueable) -> bool:
+    """Send the message that asks for a job. If the broker is down, log it and return False: the job is resent later."""
     try:
-        app.send_task(TASK, (publication.grading,), queue=publication.queue, retry=False, ignore_result=True)
+        app.send_task(TASK, (job.job,), queue=job.queue, retry=False, ignore_result=True)
     except (OperationalError, OSError, redis.RedisError) as error:
-        _log.warning("grading %s was not sent, the broker is down: %s", publication.grading, error)
+        _log.warning("job %s was not enqueued, the broker is down: %s", job.job, error)
         return False
     return True
 
 
 def broker_is_up(settings: Settings) -> bool:
-    """Tell whether the broker answers within a few seconds."""
-    timeouts = {"socket_connect_timeout": _SECONDS_TO_ANSWER, "socket_timeout": _SECONDS_TO_ANSWER}
+    """Return whether the broker answers within a few seconds."""
+    timeouts = {"socket_connect_timeout": _TIMEOUT_SECONDS, "socket_timeout": _TIMEOUT_SECONDS}
     try:
         with redis.Redis.from_url(settings.broker, **timeouts) as connection:
             return bool(connection.ping())

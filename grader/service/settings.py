@@ -1,4 +1,4 @@
-"""What a service is told by its environment."""
+"""Settings of the service, read from environment variables."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a service keeps things, and its bounds; each field is read from GRADER_<NAME>.
+    """Where the service stores its data, and its limits. Each field is read from the variable GRADER_<NAME>.
 
     Attributes:
-        database: SQLAlchemy's URL of SQLite or PostgreSQL (`postgresql+psycopg://...`).
-        blobs: fsspec's URL of the folder of notebooks and reports (`file:///...`, `s3://bucket/prefix`).
-        broker: Celery's URL of Redis; losing it loses nothing.
-        assignments: names of, or paths to, the assignments offered, separated by commas.
-        lease_seconds: for how long a worker has a stage without renewing its claim.
-        republish_seconds: after how long a message that nobody took up is sent again, and a fault of ours tried again.
-        attempts: of a stage, after which it is a system error.
-        share: how many gradings of one submitter are published at once; at least twice the number of worker processes.
-        upload_bytes: of one request's body.
-        requests_per_minute: for each token.
+        database: SQLAlchemy URL of SQLite or PostgreSQL (`postgresql+psycopg://...`).
+        blobs: fsspec URL of the folder for notebooks and reports (`file:///...`, `s3://bucket/prefix`).
+        broker: Celery URL of Redis. Losing what is in Redis loses no work.
+        assignments: names or paths of the assignments on offer, separated by commas.
+        lease_seconds: how long a worker holds a stage before it has to renew its lease.
+        republish_seconds: how long to wait before a message that no worker picked up is sent again, and before a job
+            is retried after a system fault.
+        attempts: how many attempts a stage gets before it ends as a system error.
+        share: how many jobs of one submitter may be enqueued or running at once; at least twice the number of worker
+            processes.
+        upload_bytes: the largest request body.
+        requests_per_minute: the rate limit of each token.
     """
 
     database: str = "sqlite:///grader.sqlite"
@@ -45,7 +47,7 @@ class Settings:
         """Read the settings.
 
         Raises:
-            InputError: a variable is no number, or a number that makes no sense.
+            InputError: a variable is not a number, or not a number above 0.
         """
         values: dict[str, Any] = {}
         for field in fields(cls):

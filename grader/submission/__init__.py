@@ -1,1 +1,1 @@
-"""Submissions: bytes in, bounded and normalised cells out. Nothing of them runs here."""
+"""Submissions: bytes in, bounded and normalised cells out. No student code runs here."""

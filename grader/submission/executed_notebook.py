@@ -1,4 +1,4 @@
-"""A notebook as it was run: a submission's cells with what they showed in the sandbox, as nbformat 4.5 has them."""
+"""Executed notebooks: a submission's cells with their outputs from the sandbox, in nbformat 4.5."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["ExecutedNotebook", "decode_executed_notebooks", "encode_executed_not
 Outputs = Sequence[Mapping[str, Any]]
 Place = tuple[str, int]
 
-_MOST_SOURCE = 4_000_000  # characters of all cells; what is longer was not run
+_MAX_SOURCE = 4_000_000  # characters of all cells together
 _CUT = "[the grader kept no more of this notebook]"
-_SAID_ALREADY = ("ok", "raised")  # by what the cell showed
+_SHOWN_BY_OUTPUTS = ("ok", "raised")
 
 
 @dataclass(frozen=True)
 class ExecutedNotebook:
-    """A notebook's cells as they ran, each with what it showed: data of a student's, and no less hostile for that."""
+    """A notebook's cells with their outputs. Both are data from a student's process, and may be hostile."""
 
     name: str
     cells: tuple[Mapping[str, Any], ...]
 
     def to_json(self) -> str:
-        """Return it as the text of an .ipynb file."""
+        """Return the text of an .ipynb file."""
         return json.dumps(self._document(), ensure_ascii=False, indent=1) + "\n"
 
     def _document(self) -> dict[str, Any]:
@@ -41,47 +41,47 @@ class ExecutedNotebook:
 def make_executed_notebook(
     notebook: Notebook, ends: Mapping[Place, CellResult], outputs: Mapping[Place, Outputs]
 ) -> ExecutedNotebook:
-    """Put a notebook's cells and what they showed together.
+    """Combine a notebook's cells with their outputs.
 
     Args:
-        notebook: as it was handed in; of its sources, what was run is taken.
+        notebook: the submitted notebook.
         ends: how each code cell ended, by file and cell.
-        outputs: what each showed, in nbformat's form.
+        outputs: the outputs of each code cell in nbformat's form, by file and cell.
     """
-    cells, left = [], _MOST_SOURCE
+    cells, left = [], _MAX_SOURCE
     for cell in notebook.cells:
         place = (notebook.name, cell.index)
         source = cell.source if len(cell.source) <= left else _CUT
         left -= len(source)
-        cells.append(_cell(cell, source, [*outputs.get(place, ()), *_word(ends.get(place))]))
+        cells.append(_make_cell(cell, source, [*outputs.get(place, ()), *_describe_end(ends.get(place))]))
     return ExecutedNotebook(notebook.name, tuple(cells))
 
 
 def encode_executed_notebooks(notebooks: Iterable[ExecutedNotebook]) -> str:
     """Return the executed notebooks of one submission as one JSON text."""
-    return json.dumps([{"name": each.name, "cells": each.cells} for each in notebooks], ensure_ascii=False)
+    return json.dumps([{"name": item.name, "cells": item.cells} for item in notebooks], ensure_ascii=False)
 
 
 def decode_executed_notebooks(text: str) -> tuple[ExecutedNotebook, ...]:
     """Return the executed notebooks of a JSON text.
 
     Raises:
-        InputError: the text is none of `executed_notebooks_to_json`.
+        InputError: the text is not from `encode_executed_notebooks`.
     """
     try:
-        return tuple(ExecutedNotebook(str(each["name"]), tuple(map(dict, each["cells"]))) for each in json.loads(text))
+        return tuple(ExecutedNotebook(str(item["name"]), tuple(map(dict, item["cells"]))) for item in json.loads(text))
     except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"these are no executed notebooks of this version of the grader ({error})") from error
+        raise InputError(f"these are not executed notebooks of this version of the grader ({error})") from error
 
 
-def _cell(cell: Cell, source: str, outputs: Outputs) -> dict[str, Any]:
+def _make_cell(cell: Cell, source: str, outputs: Outputs) -> dict[str, Any]:
     stored = {"cell_type": cell.kind, "id": f"cell-{cell.index}", "metadata": {}, "source": source}
     return {**stored, "execution_count": None, "outputs": list(outputs)} if cell.kind == "code" else stored
 
 
-def _word(end: CellResult | None) -> Outputs:
-    """Return the grader's own word on a cell that did not come to an end that can be seen in what it showed."""
-    if end is None or end.status in _SAID_ALREADY:
+def _describe_end(end: CellResult | None) -> Outputs:
+    """Return an output that says how a cell ended, if its own outputs do not show that."""
+    if end is None or end.status in _SHOWN_BY_OUTPUTS:
         return ()
-    said = f"grader: {end.status}: {end.message}".encode("utf-8", "replace").decode()
-    return ({"output_type": "stream", "name": "stderr", "text": f"{said}\n"},)
+    text = f"grader: {end.status}: {end.message}".encode("utf-8", "replace").decode()
+    return ({"output_type": "stream", "name": "stderr", "text": f"{text}\n"},)

@@ -1,4 +1,4 @@
-"""Takes package installs out of a cell's source: the course's packages are there already, and there is no network."""
+"""Removes package installs from a cell's source: the packages are installed already, and there is no network."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ __all__ = ["neutralise_installs"]
 
 _INSTALLERS = ("apt", "apt-get", "conda", "mamba", "micromamba", "pip", "uv")
 _SHELL_CELLS = frozenset({"!", "bash", "script", "sh", "sx", "system"})
-_PYTHON_CELLS = frozenset({"capture", "prun", "time", "timeit"})  # their body is read as a cell once more
+_PYTHON_CELLS = frozenset({"capture", "prun", "time", "timeit"})  # IPython runs their body as a cell
 
-# Every pattern is anchored and its parts exclude one another, so that a hostile line costs no more than its length.
+# Every pattern is anchored and its parts exclude one another, so that hostile lines take linear time.
 _ESCAPED = re.compile(r"(?P<indent>\s*)(?P<target>[^\s=!%'\"#(][^=!%'\"#(]*=\s*)?(?P<statement>[!%].*)")
 _AUTOMAGIC = re.compile(r"(?P<indent>\s*)(?:pip3?|conda|mamba|uv)\s+(?:--[a-z]|-[Vhqv]\b|(?P<word>[a-z]+)\b)")
 _PROGRAM = re.compile(rf"pip[\d.]+|{'|'.join(_INSTALLERS)}")
 _STRING_MARKS = re.compile(r"\\.|'''|\"\"\"|'|\"|#")
 _LONGEST_COMMAND = 2000
-_LONGEST_SOURCE = 1_000_000  # nobody wrote it, and what it installs fails without a network
+_LONGEST_SOURCE = 1_000_000  # longer source is generated; its installs fail without a network
 
 
 def neutralise_installs(source: str) -> tuple[str, tuple[str, ...]]:
-    """Replace install commands by lines that do nothing; every other line stays, at its number.
+    """Replace install commands by lines that do nothing, without changing the number of any line.
 
-    Returns the new source and the commands that were taken out.
+    Return the new source and the commands that were removed.
     """
     if len(source) > _LONGEST_SOURCE or not any(installer in source for installer in _INSTALLERS):
         return source, ()
     lines = source.split("\n")
-    start, shell = _body(lines)
-    kept, removed = lines[:start], []
+    start, shell = _find_body(lines)
+    new_lines, removed = lines[:start], []
     quotes, continued = "", False
     for line in lines[start:]:
-        replacement = "" if continued else None if quotes else _replacement(line, shell)
+        replacement = "" if continued else None if quotes else _replace(line, shell)
         if replacement is None:
-            kept.append(line)
+            new_lines.append(line)
             quotes = "" if shell else _open_quotes(line, quotes)
             continue
         if not continued:
             removed.append(line.strip())
-        kept.append(replacement)
+        new_lines.append(replacement)
         continued = line.endswith("\\")
-    return "\n".join(kept), tuple(removed)
+    return "\n".join(new_lines), tuple(removed)
 
 
-def _body(lines: list[str]) -> tuple[int, bool]:
-    """Return where the lines that may install begin, past cell magics, and whether they are a shell's."""
+def _find_body(lines: list[str]) -> tuple[int, bool]:
+    """Return the index of the first line after cell magics, and whether the lines are shell commands."""
     for index, line in enumerate(lines):
         if line and not line.isspace() and not line.startswith("%%"):
             return index, False
@@ -57,8 +57,8 @@ def _body(lines: list[str]) -> tuple[int, bool]:
     return len(lines), False
 
 
-def _replacement(line: str, shell: bool) -> str | None:
-    """Return what stands in for a line that installs, None where it does not install."""
+def _replace(line: str, shell: bool) -> str | None:
+    """Return the replacement of a line that installs, or None if it does not install."""
     if shell:
         indent = line[: len(line) - len(line.lstrip())]
         return f"{indent}:" if _runs_installer(line) else None
@@ -73,7 +73,7 @@ def _replacement(line: str, shell: bool) -> str | None:
 
 
 def _installs(statement: str) -> bool:
-    """Whether a statement with IPython's "!" or "%" in front installs."""
+    """Return whether a statement that starts with IPython's "!" or "%" installs."""
     if statement.startswith("!"):
         return _runs_installer(statement.lstrip("!"))
     magic, _, rest = statement[1:_LONGEST_COMMAND].partition(" ")
@@ -85,7 +85,7 @@ def _installs(statement: str) -> bool:
 
 
 def _runs_installer(command: str) -> bool:
-    """Whether one of a shell line's commands is an installer."""
+    """Return whether one of the commands in a shell line is an installer."""
     return any(_is_installer(part.split()) for part in re.split(r"[;&|]+", command[:_LONGEST_COMMAND]))
 
 
@@ -98,7 +98,7 @@ def _is_installer(words: list[str]) -> bool:
 
 
 def _open_quotes(line: str, quotes: str) -> str:
-    """Return the quotes of the string that is still open after a line, given those open before it."""
+    """Return the quotes of the string that is open after a line, given those that were open before it."""
     if not quotes and line.lstrip().startswith(("!", "%")):
         return ""
     for mark in _STRING_MARKS.finditer(line):

@@ -1,4 +1,4 @@
-"""Submissions: a student's notebooks, read within bounds and made regular. Nothing of them runs here."""
+"""Submissions: a student's notebooks, read within bounds and normalised. No student code runs here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN_COMMAND = 120
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a notebook: its index among all cells, and its source without install commands."""
+    """One cell of a notebook: its index among all cells, its kind, and its source without install commands."""
 
     index: int
     kind: CellKind
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something about a notebook that its student should know."""
+    """A remark on a notebook for its student."""
 
     file: str
     cell: int | None
@@ -53,7 +53,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's cells, whatever its format was; stored outputs are left behind."""
+    """A notebook's cells in one format, without stored outputs."""
 
     name: str
     sha256: str
@@ -64,13 +64,13 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a student hands in: one or more notebooks."""
+    """One student's submission: one or more notebooks."""
 
     notebooks: tuple[Notebook, ...]
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the notebooks' bytes, whatever their names and order."""
+        """A hash of the notebooks' bytes that does not depend on their names and order."""
         digests = sorted(notebook.sha256 for notebook in self.notebooks)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
@@ -79,20 +79,20 @@ def read_submission(paths: Iterable[str | os.PathLike[str]], bounds: Bounds = DE
     """Read the notebooks at these paths as one submission.
 
     Raises:
-        SubmissionError: a file is missing, is past its bounds, or is no notebook.
+        SubmissionError: a file is missing, exceeds the bounds, or is not a notebook.
     """
     distinct = {Path(path).absolute(): Path(path) for path in paths}
     if not distinct:
         raise SubmissionError("no notebook was given; name one or more .ipynb files")
-    named = zip(_names(list(distinct)), distinct.values(), strict=True)
+    named = zip(_make_names(list(distinct)), distinct.values(), strict=True)
     return Submission(tuple(read_notebook(name, _read_file(path, bounds), bounds) for name, path in named))
 
 
 def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Notebook:
-    """Read a notebook's bytes; `name` is what reports call it.
+    """Read a notebook from its bytes; reports call it `name`.
 
     Raises:
-        SubmissionError: the bytes are past their bounds, or are no notebook.
+        SubmissionError: the bytes exceed the bounds, or are not a notebook.
     """
     document = parse(name, data, bounds)
     notices: list[Notice] = []
@@ -102,33 +102,33 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
         if kind is None:
             kind = "raw"
             notices.append(Notice(name, index, "its type is unknown, so it was not run"))
-        source = _regular(stored["source"])
+        source = _normalise(stored["source"])
         if kind == "code":
             source, removed = neutralise_installs(source)
             if removed:
-                notices.append(Notice(name, index, _not_installed(removed)))
+                notices.append(Notice(name, index, _describe_installs(removed)))
         cells.append(Cell(index, kind, source))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
-        notices.insert(0, Notice(name, None, f"it says that it is written in {language}; it was run as Python"))
+        notices.insert(0, Notice(name, None, f"its metadata names the language {language}; it was run as Python"))
     metadata = {**document.metadata, "kernelspec": _KERNEL}
     return Notebook(name, hashlib.sha256(data).hexdigest(), tuple(cells), metadata, tuple(notices))
 
 
-def _regular(source: str) -> str:
-    # Half of a surrogate pair can stand in JSON, but in no file and no message to a kernel.
+def _normalise(source: str) -> str:
+    # JSON can have lone surrogates, which neither files nor messages to a kernel can have.
     text = source.encode("utf-8", "replace").decode()
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _not_installed(removed: tuple[str, ...]) -> str:
+def _describe_installs(removed: tuple[str, ...]) -> str:
     first = removed[0] if len(removed[0]) <= _SHOWN_COMMAND else f"{removed[0][:_SHOWN_COMMAND]}…"
     what = f"`{first}` was" if len(removed) == 1 else f"`{first}` and {len(removed) - 1} more were"
     return f"{what} not run: the course's packages are installed already"
 
 
 def _language(metadata: Mapping[str, Any]) -> str:
-    """Return the language that a notebook says it is written in, Python where it says nothing."""
+    """Return the language in a notebook's metadata, or Python if it names none."""
     for key, entry in (("kernelspec", "language"), ("language_info", "name")):
         description = metadata.get(key)
         if isinstance(description, dict) and isinstance(description.get(entry), str) and description[entry]:
@@ -140,8 +140,8 @@ def _read_file(path: Path, bounds: Bounds) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            found = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise SubmissionError(f"{path}: this is {found}; name the notebook file itself")
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise SubmissionError(f"{path}: this is {kind}; name the notebook file itself")
         if status.st_size <= bounds.file_bytes:
             with open(path, "rb", opener=_open_without_waiting) as file:
                 return file.read(bounds.file_bytes + 1)
@@ -152,17 +152,17 @@ def _read_file(path: Path, bounds: Bounds) -> bytes:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Open even what became a pipe since it was looked at, which would wait for a writer."""
+    """Open a file without waiting for a writer if it has become a pipe since its status was read."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _names(paths: list[Path]) -> list[str]:
-    """Return each path's last part, with as many folders before it as tell it apart from the others."""
-    # macOS stores Korean file names decomposed; composed, the same homework is called the same everywhere.
+def _make_names(paths: list[Path]) -> list[str]:
+    """Return each path's file name, with as many folders before it as make it unique."""
+    # macOS stores Korean file names decomposed. Composed, a name is the same on every system.
     parts = [tuple(unicodedata.normalize("NFC", part) for part in path.parts) for path in paths]
     names = []
     for own, path in zip(parts, paths, strict=True):
-        endings = (own[-length:] for length in range(1, len(own) + 1))
-        alone = (ending for ending in endings if sum(other[-len(ending) :] == ending for other in parts) == 1)
-        names.append(str(Path(*next(alone, path.parts))))
+        suffixes = (own[-length:] for length in range(1, len(own) + 1))
+        unique = (suffix for suffix in suffixes if sum(other[-len(suffix) :] == suffix for other in parts) == 1)
+        names.append(str(Path(*next(unique, path.parts))))
     return names

@@ -1,1 +1,1 @@
-"""What is trained, and on what: data sets, and the trainings that we run ourselves."""
+"""Trusted trainings: data sets, graphs of models, and the processes that train them."""

@@ -1,4 +1,4 @@
-"""Results of trainings by their content, so that a class that shares a model trains it once."""
+"""A cache of training results by content, so that a class that shares a model trains it once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from grader.training.graph import Graph
 
 __all__ = ["ResultCache", "TrainingJob", "TrainingResult"]
 
-_FORM = "1"  # of what is computed and kept; another where the training loop or the initialisation changes
+_FORMAT = "1"  # of the results; raise it if the training loop or the initialisation changes
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training: a graph, how it is trained, and the seed of its initialisation and of the order of images."""
+    """A model to train: its graph, how to train it, and the seed of its initialisation and of the order of images."""
 
     graph: Graph
     recipe: Recipe
@@ -36,7 +36,14 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to: accuracy on withheld images, and the learning curve; `finite` if no loss was NaN."""
+    """The result of a training job.
+
+    Attributes:
+        seed: the job's seed.
+        accuracy: on withheld images; 0 if the training diverged.
+        finite: whether every loss was a finite number.
+        points: the learning curve.
+    """
 
     seed: int
     accuracy: float
@@ -49,15 +56,15 @@ class ResultCache:
 
     Args:
         data: the sha256 of the data set.
-        device: what trained ("cpu", or a GPU's name).
-        folder: where; None for the grader's cache.
+        device: where models are trained ("cpu", or a GPU's name).
+        folder: where results are; None for the grader's cache.
     """
 
     def __init__(self, data: str, device: str, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / "trainings"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._surroundings = {
-            "form": _FORM,
+        self._environment = {
+            "form": _FORMAT,
             "data": data,
             "device": device,
             "torch": torch.__version__,
@@ -66,51 +73,50 @@ class ResultCache:
             "machine": platform.machine(),
         }
 
-    def key(self, attempt: TrainingJob) -> str:
-        """Return the sha256 of everything that decides the result."""
+    def key(self, job: TrainingJob) -> str:
+        """Return the sha256 of everything that determines the result."""
         content = {
-            "graph": attempt.graph.to_json(),
-            "recipe": attempt.recipe.training,
-            "seed": attempt.seed,
-            **self._surroundings,
+            "graph": job.graph.to_json(),
+            "recipe": job.recipe.training,
+            "seed": job.seed,
+            **self._environment,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def get(self, attempt: TrainingJob) -> TrainingResult | None:
-        """Return a result that is there; what cannot be read is not there."""
+    def get(self, job: TrainingJob) -> TrainingResult | None:
+        """Return the cached result of a job, or None if it is missing or cannot be read."""
         try:
-            values = json.loads(self._path(attempt).read_text(encoding="utf-8"))
-            return decode_result(values)
+            return _decode_result(json.loads(self._path(job).read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def put(self, attempt: TrainingJob, run: TrainingResult) -> None:
-        """Keep a result."""
-        write_whole(self._path(attempt), json.dumps(encode_result(run), sort_keys=True).encode())
+    def put(self, job: TrainingJob, result: TrainingResult) -> None:
+        """Cache a result."""
+        write_whole(self._path(job), json.dumps(_encode_result(result), sort_keys=True).encode())
 
     @contextmanager
-    def alone(self, attempt: TrainingJob) -> Iterator[None]:
-        """Let only one process at a time make this result; who waited finds it made."""
-        with open(self._path(attempt).with_suffix(".lock"), "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    def lock(self, job: TrainingJob) -> Iterator[None]:
+        """Let only one process at a time compute this result; those that waited find it in the cache."""
+        with open(self._path(job).with_suffix(".lock"), "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _path(self, attempt: TrainingJob) -> Path:
-        return self.folder / f"{self.key(attempt)}.json"
+    def _path(self, job: TrainingJob) -> Path:
+        return self.folder / f"{self.key(job)}.json"
 
 
-def encode_result(run: TrainingResult) -> dict[str, Any]:
+def _encode_result(result: TrainingResult) -> dict[str, Any]:
     """Return a result as JSON values; numbers that are not finite become None."""
-    values = asdict(run)
+    values = asdict(result)
     values["points"] = [
         [value if math.isfinite(value) else None for value in (point.epoch, point.loss, point.accuracy)]
-        for point in run.points
+        for point in result.points
     ]
     return values
 
 
-def decode_result(values: dict[str, Any]) -> TrainingResult:
-    """Return the result that `values_of` wrote."""
+def _decode_result(values: dict[str, Any]) -> TrainingResult:
+    """Return the result that `_encode_result` turned into JSON values."""
     points = tuple(
         CurvePoint(*(math.nan if value is None else float(value) for value in point)) for point in values["points"]
     )

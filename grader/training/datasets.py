@@ -1,4 +1,4 @@
-"""Fashion-MNIST and MNIST as tensors, and the half of their test images that a student's code may see."""
+"""Fashion-MNIST and MNIST as tensors, and the half of their test images that student code may read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["SHOWN", "DataSet", "find_data_set", "make_shown_folder"]
 SHOWN = 5_000  # of the 10,000 official test images
 
 
-@dataclass(frozen=True, eq=False)  # compared by identity, because tensors have no one answer
+@dataclass(frozen=True, eq=False)  # compared by identity, because == of tensors is not one bool
 class DataSet:
     """A data set: images (n, 28, 28) uint8 and labels (n,) int64.
 
-    The sandbox may read the training images and those shown. Those withheld never enter it, and accuracy is measured on
-    them. `sha256` is that of the four uncompressed files one after the other.
+    The sandbox may read the training images and the shown test images. Accuracy is measured on the withheld test
+    images, which never enter it. `sha256` is the hash of the four uncompressed files one after the other.
     """
 
     name: str
@@ -36,27 +36,27 @@ class DataSet:
 
 
 def find_data_set(name: str = "FashionMNIST", folder: Path | None = None, cache: Path | None = None) -> DataSet | None:
-    """Return a data set from a folder, else from Debian's package, else from the cache; None where nobody has it.
+    """Return a data set from `folder`, or from Debian's package or the cache. Return None if it is missing.
 
-    It is read once in a process as long as its files do not change; nobody may write to its tensors.
+    A process reads it once as long as its files do not change. Do not write to its tensors.
 
     Args:
         name: one of `DATA_SETS`.
-        folder: where its files must be, directly or in <name>/raw below it, compressed or not.
+        folder: the folder that its files must be in, directly or in <name>/raw, compressed or not.
         cache: the cache; None for `cache_folder()`.
 
     Raises:
-        InputError: the name is not known, the folder that was given lacks files, or files are broken.
+        InputError: the name is unknown, the folder lacks files, or files are broken.
     """
-    place = locate(name, folder, cache)
-    return _loaded(place, _stamp(place), cache) if place else None
+    files = locate(name, folder, cache)
+    return _load(files, _stamp(files), cache) if files else None
 
 
 def make_shown_folder(data_set: DataSet, cache: Path | None = None) -> Path:
-    """Return a folder with the four uncompressed files, by torchvision's names, without what is withheld.
+    """Return a folder with the four uncompressed files under torchvision's names, without the withheld images.
 
-    Everybody may read it. A file that is missing or does not match is written, whole or not at all, so several graders
-    may ask at once.
+    Every user may read it. Files that are missing or differ are written atomically, so several graders may call this
+    at once.
 
     Raises:
         OSError: the disk is full.
@@ -67,32 +67,32 @@ def make_shown_folder(data_set: DataSet, cache: Path | None = None) -> Path:
     shown = (data_set.train_images, data_set.train_labels, data_set.shown_images, data_set.shown_labels)
     for file, values in zip(FILES, shown, strict=True):
         content = write_header(tuple(values.shape)) + values.to(torch.uint8).numpy().tobytes()
-        if not _holds(folder / file, content):
+        if not _has_content(folder / file, content):
             write_whole(folder / file, content)
     return folder
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    """Tell whether a file is this one and everybody may read it."""
+def _has_content(path: Path, content: bytes) -> bool:
+    """Return whether a file has this content and every user may read it."""
     try:
-        about = path.stat()
-        return about.st_size == len(content) and about.st_mode & 0o444 == 0o444 and path.read_bytes() == content
+        status = path.stat()
+        return status.st_size == len(content) and status.st_mode & 0o444 == 0o444 and path.read_bytes() == content
     except OSError:
         return False
 
 
-def _stamp(place: DataSetFiles) -> tuple[tuple[int, int], ...]:
-    """Tell one state of the files from the next."""
-    about = [path.stat() for file in FILES if (path := place.path(file))]
-    return tuple((each.st_size, each.st_mtime_ns) for each in about)
+def _stamp(files: DataSetFiles) -> tuple[tuple[int, int], ...]:
+    """Return sizes and times of the files, which differ if they have changed."""
+    stats = [path.stat() for file in FILES if (path := files.path(file))]
+    return tuple((status.st_size, status.st_mtime_ns) for status in stats)
 
 
 @lru_cache(maxsize=4)
-def _loaded(place: DataSetFiles, stamp: tuple[tuple[int, int], ...], cache: Path | None) -> DataSet:
-    contents = read_files(place, cache)
-    train_images, train_labels, test_images, test_labels = (_tensor(contents[file], file) for file in FILES)
+def _load(files: DataSetFiles, stamp: tuple[tuple[int, int], ...], cache: Path | None) -> DataSet:
+    contents = read_files(files, cache)
+    train_images, train_labels, test_images, test_labels = (_to_tensor(contents[file], file) for file in FILES)
     return DataSet(
-        name=place.name,
+        name=files.name,
         train_images=train_images,
         train_labels=train_labels.long(),
         shown_images=test_images[:SHOWN],
@@ -103,6 +103,6 @@ def _loaded(place: DataSetFiles, stamp: tuple[tuple[int, int], ...], cache: Path
     )
 
 
-def _tensor(content: bytearray, file: str) -> Tensor:
+def _to_tensor(content: bytearray, file: str) -> Tensor:
     shape = FILES[file]
     return torch.frombuffer(content, dtype=torch.uint8, offset=len(write_header(shape))).reshape(shape)

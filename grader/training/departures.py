@@ -63,9 +63,9 @@ def describe_departure(graph: Graph, books: Sequence[Callable[[], nn.Module]]) -
         reordered = sorted(graph.parameters) == sorted(nearest.parameters)
         return "its layers are put together in another way" if reordered else "some layers have weights of other shapes"
     images = torch.randn(_PROBED_IMAGES, *graph.image, generator=torch.Generator().manual_seed(0))
-    networks = [Network(each) for each in (graph, nearest)]
-    found, right = (probe(network, network.names, images, 0) for network in networks)
-    departs = find_departure(found, right)
+    networks = [Network(model) for model in (graph, nearest)]
+    student, book = (probe(network, network.names, images, 0) for network in networks)
+    departs = find_departure(student, book)
     return f"with the same weights as the book's, {DEPARTURES[departs]}" if departs else ""
 
 
@@ -73,5 +73,5 @@ def _count(graph: Graph) -> Counter[str]:
     return Counter(node.operation for node in graph.nodes)
 
 
-def _distance(one: Counter[str], other: Counter[str]) -> int:
-    return sum((one - other).values()) + sum((other - one).values())
+def _distance(first: Counter[str], second: Counter[str]) -> int:
+    return sum((first - second).values()) + sum((second - first).values())

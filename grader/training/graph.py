@@ -1,7 +1,7 @@
-"""A model as data: tensor operations with parameters of known shape and no numbers.
+"""A model as data: tensor operations on parameters that have a shape and no values.
 
-Graphs come from students' processes (`reading.py` checks them), are rebuilt on the trusted side (`network.py`), and are
-what results of trainings are kept by: two models with one graph are one model.
+Graphs come from students' processes (`graph_reader.py` checks them) and are rebuilt on the trusted side (`network.py`).
+They are the keys of cached training results: two models with one graph count as one model.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 
 __all__ = ["IMAGE", "Graph", "Node", "TooLarge", "Unsupported", "sort_settings"]
 
-IMAGE = -1  # stands for the batch of images among the inputs of a node
+IMAGE = -1  # the number of the batch of images among the inputs of a node
 
 
 class Unsupported(Exception):
-    """A model that no graph describes; the reason is shown to the student."""
+    """No graph can describe the model; the reason is shown to the student."""
 
 
 class TooLarge(Unsupported):
-    """A model past all bounds, which nobody is to build."""
+    """The model exceeds all bounds and must not be built."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One tensor operation: the nodes and parameters it is given by their numbers, and its settings."""
+    """One tensor operation: the numbers of its input nodes and of its parameters, and its settings."""
 
     operation: str
     inputs: tuple[int, ...]
@@ -46,9 +46,9 @@ class Graph:
 
     Attributes:
         image: the shape of one image, (c, h, w).
-        parameters: the shape of each parameter, in the order in which they are used.
-        nodes: in an order in which they can be computed that depends on nothing but what is computed; the last one
-            gives the logits, (n, classes).
+        parameters: the shape of each parameter, in order of use.
+        nodes: the operations in an order in which they can be computed. It depends only on what is computed, not on
+            how the model was written. The last node returns the logits, (n, classes).
     """
 
     image: tuple[int, ...]
@@ -56,11 +56,11 @@ class Graph:
     nodes: tuple[Node, ...]
 
     def count(self, operation: str) -> int:
-        """Return how many nodes do this operation."""
+        """Return the number of nodes with this operation."""
         return sum(node.operation == operation for node in self.nodes)
 
     def to_json(self) -> str:
-        """Return it as canonical JSON: one graph, one text."""
+        """Return the graph as canonical JSON: equal graphs give equal text."""
         nodes = [
             {
                 "operation": node.operation,
@@ -102,5 +102,5 @@ def _tuples(value: Any) -> Any:
 
 
 def sort_settings(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return settings in the order in which nodes have them."""
+    """Return settings as nodes store them: pairs sorted by name."""
     return tuple(sorted(values.items()))

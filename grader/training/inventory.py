@@ -1,4 +1,4 @@
-"""What this machine has for trainings: data sets, devices, and results that are kept."""
+"""What this machine has for trainings: data sets, devices and cached results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["DataSetOnDisk", "describe_training", "find_all_data_sets"]
 
 @dataclass(frozen=True)
 class DataSetOnDisk:
-    """A data set on this machine: where it is, what brought it there, and the sha256 of what is in its four files.
+    """A data set on this machine: its folder, how it got there, and the sha256 of its four files.
 
-    Where it is missing or broken, `problem` says what to do, and what is not known is None.
+    If it is missing or broken, `problem` says what to do, and the other fields are None.
     """
 
     name: str
@@ -31,32 +31,32 @@ class DataSetOnDisk:
 
 
 def find_all_data_sets(folder: Path | None = None, cache: Path | None = None) -> tuple[DataSetOnDisk, ...]:
-    """Return each known data set as `find_data_set` would find it; all of its files are read."""
-    return tuple(_found(name, folder, cache) for name in DATA_SETS)
+    """Return each known data set as `find_data_set` would find it. This reads all of its files."""
+    return tuple(_find(name, folder, cache) for name in DATA_SETS)
 
 
 def describe_training(cache: Path | None = None) -> Iterator[tuple[str, str]]:
-    """Tell by name and text what trainings would use."""
-    for found in find_all_data_sets(cache=cache):
-        yield f"data set {found.name}", found.problem or f"{found.folder} ({found.origin})"
+    """Yield names and descriptions of what trainings would use."""
+    for data_set in find_all_data_sets(cache=cache):
+        yield f"data set {data_set.name}", data_set.problem or f"{data_set.folder} ({data_set.origin})"
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for number in range(gpus):
-        about = torch.cuda.get_device_properties(number)
-        told = f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
-        yield f"GPU {number}", f"{told}; trainings use it, with code that has not yet run on this project's machines"
+        properties = torch.cuda.get_device_properties(number)
+        text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+        yield f"GPU {number}", f"{text}; trainings use it, with code that has not yet run on this project's machines"
     if not gpus:
         yield "GPU", "none: trainings use the CPU's recipes (quick)"
     yield "CPU cores", str(len(os.sched_getaffinity(0)))
-    kept = (cache or cache_folder()) / "trainings"
-    yield "trainings kept", f"{sum(1 for _ in kept.glob('*.json'))} in {kept}"
+    results = (cache or cache_folder()) / "trainings"
+    yield "trainings kept", f"{sum(1 for _ in results.glob('*.json'))} in {results}"
 
 
-def _found(name: str, folder: Path | None, cache: Path | None) -> DataSetOnDisk:
+def _find(name: str, folder: Path | None, cache: Path | None) -> DataSetOnDisk:
     try:
-        place = locate(name, folder, cache)
-        if place is None:
+        files = locate(name, folder, cache)
+        if files is None:
             return DataSetOnDisk(name, problem=f"not found; {make_advice(name)}")
-        sha256 = compute_digest(read_files(place, cache))
+        sha256 = compute_digest(read_files(files, cache))
     except InputError as error:
         return DataSetOnDisk(name, problem=str(error))
-    return DataSetOnDisk(name, str(place.folder), place.origin, sha256)
+    return DataSetOnDisk(name, str(files.folder), files.origin, sha256)

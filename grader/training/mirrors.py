@@ -1,4 +1,4 @@
-"""Data sets from the public mirrors, checked before they are kept."""
+"""Downloads data sets from public mirrors and checks them before they are stored."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from grader.training.idx import FILES, DataSetFiles, locate, make_advice
 
 __all__ = ["MIRRORS", "REMOTE", "MirroredFile", "fetch"]
 
-_SECONDS = 30  # without a byte
+_SECONDS = 30  # without any data
 _CHUNK = 2**16
 
 
 @dataclass(frozen=True)
 class MirroredFile:
-    """What a mirror serves: so many bytes, with this sha256."""
+    """The size and the sha256 of a file on a mirror."""
 
     size: int
     sha256: str
 
 
-# Those of torchvision (datasets/mnist.py), and one more each.
+# The mirrors of torchvision (datasets/mnist.py), and one more for each data set.
 MIRRORS: Mapping[str, tuple[str, ...]] = {
     "FashionMNIST": (
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -40,8 +40,9 @@ MIRRORS: Mapping[str, tuple[str, ...]] = {
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
 }
-# The compressed files. Fashion-MNIST's were made from Debian's: with upstream's name and time in the header they have
-# the md5 that torchvision lists. MNIST's are as published, by TensorFlow Datasets among others.
+# The compressed files. The hashes for Fashion-MNIST were computed from Debian's files, which have the md5 that
+# torchvision lists once the original name and time are put into their headers. The hashes for MNIST are published, by
+# TensorFlow Datasets among others.
 REMOTE: Mapping[str, Mapping[str, MirroredFile]] = {
     "FashionMNIST": {
         "train-images-idx3-ubyte": MirroredFile(
@@ -80,21 +81,21 @@ def fetch(
     mirrors: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> DataSetFiles:
-    """Bring a data set here: each file that is not there yet comes from the first mirror that has it right.
+    """Download a data set. Each file that is missing comes from the first mirror whose copy is right.
 
-    A file is there when it is whole and its sha256 is right, so a fetch that was ended goes on where it was.
+    Files with the right size and sha256 are not downloaded again, so a fetch that was interrupted can be resumed.
 
     Args:
         name: one of `DATA_SETS`.
         into: the folder to make <name>/raw in, as torchvision does; None for the cache.
-        mirrors: addresses of folders that have the four files, compressed; none for the public ones.
-        progress: told in a few words how far it is.
+        mirrors: URLs of folders with the four compressed files; empty for the public mirrors.
+        progress: called with a few words on how much is downloaded and how long the rest takes.
 
     Returns:
-        Where the files are.
+        The files.
 
     Raises:
-        InputError: the name is not known, no mirror has a file right, or the folder cannot be written.
+        InputError: the name is unknown, no mirror has the right file, or the folder cannot be written.
     """
     if name not in REMOTE:
         raise InputError(f"there is no data set {name!r}; known are {' and '.join(REMOTE)}")
@@ -102,21 +103,21 @@ def fetch(
     folder = root / name / "raw"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        report = _Report(name, progress)
+        download = _DownloadProgress(name, progress)
         for file in FILES:
             target = folder / f"{file}.gz"
-            if not _is_there(target, REMOTE[name][file]):
-                write_whole(target, _from_any(name, file, mirrors or MIRRORS[name], report))
-            report.done += REMOTE[name][file].size
+            if not _is_right(target, REMOTE[name][file]):
+                write_whole(target, _download_from_any(name, file, mirrors or MIRRORS[name], download))
+            download.done += REMOTE[name][file].size
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}; give another folder with --into") from None
-    found = locate(name, root)
-    assert found, "the files have just been written"
-    return found
+    files = locate(name, root)
+    assert files, "the files have just been written"
+    return files
 
 
-class _Report:
-    """Tells how much of a data set is here, and when the rest will be."""
+class _DownloadProgress:
+    """Reports how much of a data set is downloaded, and how long the rest takes."""
 
     def __init__(self, name: str, progress: Callable[[str], None]) -> None:
         self.done = 0
@@ -135,39 +136,39 @@ class _Report:
         )
 
 
-def _from_any(name: str, file: str, mirrors: Sequence[str], report: _Report) -> bytes:
-    tried = []
+def _download_from_any(name: str, file: str, mirrors: Sequence[str], progress: _DownloadProgress) -> bytes:
+    failures = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file}.gz"
         try:
-            return _downloaded(url, REMOTE[name][file], report)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: what was given is no address
-            tried.append(f"{url}: {error}")
-    raise InputError(f"no mirror gave {file}.gz ({'; '.join(tried)}); {make_advice(name, 'give another --mirror')}")
+            return _download(url, REMOTE[name][file], progress)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: it is not a URL
+            failures.append(f"{url}: {error}")
+    raise InputError(f"no mirror gave {file}.gz ({'; '.join(failures)}); {make_advice(name, 'give another --mirror')}")
 
 
-def _downloaded(url: str, remote: MirroredFile, report: _Report) -> bytes:
+def _download(url: str, remote: MirroredFile, progress: _DownloadProgress) -> bytes:
     content = bytearray()
-    with urlopen(Request(url, headers={"User-Agent": "grader"}), timeout=_SECONDS) as answer:
-        for chunk in _chunks(answer, remote.size + 1):
+    with urlopen(Request(url, headers={"User-Agent": "grader"}), timeout=_SECONDS) as response:
+        for chunk in _read_chunks(response, remote.size + 1):
             content += chunk
-            report.receive(len(content), len(chunk))
+            progress.receive(len(content), len(chunk))
     if len(content) != remote.size:
         raise OSError(
             f"it sent {'more than' if len(content) > remote.size else f'{len(content):,} of'} {remote.size:,} bytes"
         )
-    if (found := hashlib.sha256(content).hexdigest()) != remote.sha256:
-        raise OSError(f"wrong checksum: its sha256 is {found}, not {remote.sha256}")
+    if (sha256 := hashlib.sha256(content).hexdigest()) != remote.sha256:
+        raise OSError(f"wrong checksum: its sha256 is {sha256}, not {remote.sha256}")
     return bytes(content)
 
 
-def _chunks(answer: BinaryIO, most: int) -> Iterator[bytes]:
-    while most > 0 and (chunk := answer.read(min(_CHUNK, most))):
-        most -= len(chunk)
+def _read_chunks(response: BinaryIO, max_bytes: int) -> Iterator[bytes]:
+    while max_bytes > 0 and (chunk := response.read(min(_CHUNK, max_bytes))):
+        max_bytes -= len(chunk)
         yield chunk
 
 
-def _is_there(path: Path, remote: MirroredFile) -> bool:
+def _is_right(path: Path, remote: MirroredFile) -> bool:
     try:
         return path.stat().st_size == remote.size and hashlib.sha256(path.read_bytes()).hexdigest() == remote.sha256
     except OSError:

@@ -1,4 +1,4 @@
-"""A graph as a module of our own: rebuilt, initialised canonically, run; no code of the student's is part of it."""
+"""A graph as a module of our own, initialised canonically. None of the student's code is part of it."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def _reshape(inputs: Sequence[Tensor], parameters: Sequence[Tensor], settings: d
     return inputs[0].reshape(inputs[0].shape[0], *settings["shape"])
 
 
-# Each takes the nodes and parameters of a graph's node, and its settings. Batch normalisation and dropout know whether
-# the network trains, and are the network's own.
+# Each takes the inputs, the parameters and the settings of a node. Batch normalisation and dropout are methods of the
+# network, because they depend on whether it trains.
 OPERATIONS: dict[str, Operation] = {
     **{name: _elementwise(function) for name, function in ELEMENTWISE.items()},
     **{name: _binary(function) for name, function in _BINARY.items()},
@@ -98,8 +98,8 @@ class Network(nn.Module):
     """Runs a graph.
 
     Args:
-        graph: what to compute; its parameters are made empty, see `initialise`.
-        device: where; "meta" gives shapes and no numbers.
+        graph: the graph; its parameters are left uninitialised, see `initialise`.
+        device: where to compute; "meta" computes shapes without values.
     """
 
     def __init__(self, graph: Graph, device: torch.device | str = "cpu") -> None:
@@ -122,15 +122,15 @@ class Network(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the parameters, in the graph's order."""
+        """The names of the parameters, in the order of the graph."""
         return tuple(f"weights.{number}" for number in range(len(self.weights)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images, (n, c, h, w), to the logits, (n, classes)."""
         values: dict[int, Tensor] = {IMAGE: images}
         for number, node in enumerate(self.graph.nodes):
-            inputs = [values[each] for each in node.inputs]
-            parameters = [self.weights[each] for each in node.parameters]
+            inputs = [values[source] for source in node.inputs]
+            parameters = [self.weights[index] for index in node.parameters]
             values[number] = self._compute(number, node, inputs, parameters)
             for done in self._last_use.get(number, ()):
                 del values[done]
@@ -138,12 +138,12 @@ class Network(nn.Module):
 
     def _compute(self, number: int, node: Node, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
         if node.operation == "batch_norm":
-            return self._normalised(self.statistics[str(number)], inputs[0], parameters)
+            return self._normalise(self.statistics[str(number)], inputs[0], parameters)
         if node.operation == "dropout":
             return F.dropout(inputs[0], node.setting("p"), self.training)
         return OPERATIONS[node.operation](inputs, parameters, dict(node.settings))
 
-    def _normalised(self, statistics: Any, X: Tensor, parameters: list[Tensor]) -> Tensor:
+    def _normalise(self, statistics: Any, X: Tensor, parameters: list[Tensor]) -> Tensor:
         weight, bias = parameters or (None, None)
         if self.training and statistics.momentum is None:
             statistics.num_batches_tracked += 1
@@ -154,10 +154,10 @@ class Network(nn.Module):
         return F.batch_norm(X, mean, variance, weight, bias, self.training, momentum, statistics.eps)
 
     def initialise(self, seed: int) -> None:
-        """Draw all parameters anew, the same ones for one graph and seed whatever the student's own initialisation was.
+        """Initialise all parameters; the values depend only on the graph and the seed.
 
-        Weights of convolutions and fully connected layers are Xavier-uniform (d2l.ai 5.4.2.2), what multiplies
-        otherwise is 1, what is added is 0.
+        Weights of convolutions and fully connected layers are Xavier-uniform (d2l.ai 5.4.2.2), other factors are 1, and
+        summands are 0.
         """
         generator = torch.Generator().manual_seed(seed)
         ones = {node.parameters[0] for node in self.graph.nodes if node.operation in ("batch_norm", "mul", "div")
@@ -173,12 +173,12 @@ class Network(nn.Module):
 
 
 def _last_uses(graph: Graph) -> dict[int, list[int]]:
-    """Return for each node the nodes that nobody after it asks for."""
+    """Return for each node the inputs that no later node uses."""
     last: dict[int, int] = {}
     for number, node in enumerate(graph.nodes):
-        for each in node.inputs:
-            last[each] = number
+        for source in node.inputs:
+            last[source] = number
     uses: dict[int, list[int]] = {}
-    for each, number in last.items():
-        uses.setdefault(number, []).append(each)
+    for source, number in last.items():
+        uses.setdefault(number, []).append(source)
     return uses

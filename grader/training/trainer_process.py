@@ -1,82 +1,84 @@
-"""A process that trains graphs, one after the other: `python -m grader.training.trainer_process`.
+"""A process that trains graphs, one after the other: `python -m grader.training.trainer_process FD`.
 
-It reads one JSON object a line on standard input and writes one a line on standard output: {"point": [...]} while it
-trains and {"run": {...}} at the end. It never sees anything of a student's but graphs.
+On the socket FD it receives a TrainingRequest and answers with any number of TrainingProgress and one TrainingDone
+(`messages.py`). Graphs are the only thing it ever sees of a student's work.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import os
+import socket
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 
 from grader.models.fit import CurvePoint, fit, predict
-from grader.models.recipe import Recipe
-from grader.training.cache import TrainingResult, encode_result
+from grader.sandbox.protocol.channels import Channel
+from grader.sandbox.protocol.encoding import Closed
+from grader.sandbox.protocol.messages import pack_message, unpack_message
+from grader.training.cache import TrainingResult
 from grader.training.datasets import find_data_set
 from grader.training.graph import Graph
+from grader.training.messages import TrainingDone, TrainingProgress, TrainingRequest
 from grader.training.network import Network
 
 __all__ = ["main"]
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_CHECKS = 1.0
 
 
-def main() -> None:
-    """Serve trainings until standard input ends, or whoever started this process."""
+def main(descriptor: int) -> None:
+    """Train on request until the other end of the line is closed or the parent process ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
-    for line in sys.stdin:
-        order = json.loads(line)
-        _say({"run": encode_result(_trained(order))})
+    line = Channel(socket.socket(fileno=descriptor))
+    try:
+        while True:
+            request = unpack_message(line.receive(), TrainingRequest)
+            line.send(pack_message(TrainingDone(_train(request, line))))
+    except Closed:
+        pass
 
 
 def _end_with(parent: int) -> None:
-    """End in the midst of a training, where its result is of use to nobody.
+    """End this process when its parent ends, even during a training: the result is of no use any more.
 
-    The kernel could do that as well, but not for this parent: it goes by the thread that started a process, and that
-    one ends much earlier.
+    The kernel's parent-death signal does not serve here: it is sent when the thread that started a process ends, which
+    is much earlier than the end of the parent.
     """
     while os.getppid() == parent:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_SECONDS_BETWEEN_CHECKS)
     os._exit(1)
 
 
-def _trained(order: dict[str, Any]) -> TrainingResult:
-    graph, recipe, seed = Graph.from_json(order["graph"]), Recipe(**order["recipe"]), int(order["seed"])
-    device = torch.device(order["device"])
-    folder = order["data"]["folder"]
-    data = find_data_set(order["data"]["name"], Path(folder) if folder else None)
-    if data is None or data.sha256 != order["data"]["sha256"]:
-        raise RuntimeError(f"the data set {order['data']['name']} is no longer what it was")
+def _train(request: TrainingRequest, line: Channel) -> TrainingResult:
+    recipe, device = request.recipe, torch.device(request.device)
+    data = find_data_set(request.data_set, request.data_folder)
+    if data is None or data.sha256 != request.data_sha256:
+        raise RuntimeError(f"the data set {request.data_set} has changed since the trainer was started")
     points: list[CurvePoint] = []
 
-    def told(point: CurvePoint) -> None:
-        points.append(point)
-        _say({"point": point.epoch / recipe.epochs})
+    def note(point: CurvePoint) -> None:
+        # The cache of results knows one value that is not finite, and a result is the same whether it is from there.
+        points.append(point if math.isfinite(point.loss) else replace(point, loss=math.nan))
+        line.send(pack_message(TrainingProgress(point.epoch / recipe.epochs)))
 
-    network = Network(graph)
-    network.initialise(seed)
+    network = Network(Graph.from_json(request.graph))
+    network.initialise(request.seed)
     network.to(device)
     images, labels = data.train_images, data.train_labels
-    if device.type == "cuda":  # not yet run: no machine of this project's has a GPU
+    if device.type == "cuda":  # not yet run: no machine of this project has a GPU
         network.to(memory_format=torch.channels_last)
         images, labels = images.to(device), labels.to(device)
-    finite = fit(network, images, labels, recipe, seed, device=device, told=told)
-    answers = predict(network, data.withheld_images[: recipe.judged], recipe.side, device)
-    right = answers == data.withheld_labels[: recipe.judged]
-    return TrainingResult(seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))
-
-
-def _say(message: dict[str, Any]) -> None:
-    print(json.dumps(message), flush=True)  # noqa: T201 - the line to whoever started us
+    finite = fit(network, images, labels, recipe, request.seed, device=device, notify=note)
+    predictions = predict(network, data.withheld_images[: recipe.judged], recipe.side, device)
+    right = predictions == data.withheld_labels[: recipe.judged]
+    return TrainingResult(request.seed, float(right.double().mean()) if finite else 0.0, finite, tuple(points))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The allow-list: what each operation of torch's that a student's model may use is rebuilt as."""
+"""The allow-list: for each torch operation that a student's model may use, the operation that rebuilds it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from grader.training.network import ELEMENTWISE
 __all__ = ["COMMUTATIVE", "PASSED_ON", "TRANSLATIONS", "RebuiltOperation"]
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
-# They give their first argument on, as far as a training in float32 on one device is concerned.
+# They return their first argument, as far as a training in float32 on one device is concerned.
 PASSED_ON = {"contiguous", "clone", "alias", "to", "_to_copy", "lift_fresh"}
 _MOST = 10_000
 
 
 class Shapes(Protocol):
-    """Tells the shape of a tensor among the arguments."""
+    """Knows the shapes of the tensors among the arguments."""
 
     def shape(self, reference: Any) -> tuple[int, ...]:
-        """Return it, the batch first; a parameter's is its own."""
+        """Return the shape of a tensor or parameter; a tensor's first dimension is the batch."""
 
 
 @dataclass(frozen=True)
 class RebuiltOperation:
-    """What an operation is rebuilt as; inputs and parameters are references as they arrived."""
+    """The operation that rebuilds another; its inputs and parameters are references as they arrived."""
 
     operation: str
     inputs: tuple[Any, ...]
@@ -35,37 +35,37 @@ class RebuiltOperation:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Translation = RebuiltOperation | dict[str, int]  # the latter: the tensor that it leaves as it is
+Translation = RebuiltOperation | dict[str, int]  # a dict refers to the tensor that the operation does not change
 Translate = Callable[[Shapes, str, dict[str, Any]], Translation]
 
 
 def _parameters(*references: Any) -> tuple[Any, ...]:
-    """Return the references to parameters; what is None is left out."""
-    given = [reference for reference in references if reference is not None]
-    for reference in given:
+    """Return the references to parameters without those that are None."""
+    parameters = [reference for reference in references if reference is not None]
+    for reference in parameters:
         if not isinstance(reference, Mapping) or set(reference) != {"parameter"}:
-            raise Unsupported("a layer's weight is no parameter of the model")
-    return tuple(given)
+            raise Unsupported("a layer's weight is not a parameter of the model")
+    return tuple(parameters)
 
 
 def _pair(value: Any) -> tuple[int, int]:
     numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
     pair = numbers * 2 if len(numbers) == 1 else numbers
     if len(pair) != 2 or any(type(n) is not int or not 0 <= n <= _MOST for n in pair):
-        raise Unsupported("a layer has a setting that no layer has")
+        raise Unsupported("a layer has an impossible setting")
     return pair
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
     numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
     if any(type(n) is not int or abs(n) > _MOST for n in numbers):
-        raise Unsupported("an operation has a setting that none has")
+        raise Unsupported("an operation has an impossible setting")
     return numbers
 
 
 def _real(value: Any) -> float:
     if type(value) not in (int, float, bool) or not math.isfinite(value):
-        raise Unsupported("an operation has a number that is none")
+        raise Unsupported("an operation has a number that is not finite")
     return float(value)
 
 
@@ -103,7 +103,7 @@ def _batch_norm(shapes: Shapes, overload: str, named: dict[str, Any]) -> Transla
 
 def _pooling(name: str) -> Translate:
     def translate(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-        given = named.get("self", named.get("input"))
+        source = named.get("self", named.get("input"))
         kernel = _pair(named["kernel_size"])
         settings: dict[str, Any] = {
             "kernel_size": kernel,
@@ -116,8 +116,8 @@ def _pooling(name: str) -> Translate:
         else:
             settings["count_include_pad"] = bool(named["count_include_pad"])
             if named["divisor_override"] is not None:
-                raise Unsupported("an average pooling divides by a number of its own")
-        return RebuiltOperation(name, (given,), (), settings)
+                raise Unsupported("an average pooling has a divisor_override, which is not rebuilt")
+        return RebuiltOperation(name, (source,), (), settings)
 
     return translate
 
@@ -136,15 +136,15 @@ def _elementwise(name: str) -> Translate:
             for key, value in named.items()
             if key != "self" and key in _SETTINGS.get(name, ())
         }
-        for key, usual in _FIXED.get(name, {}).items():
-            if named.get(key, usual) != usual:
+        for key, fixed in _FIXED.get(name, {}).items():
+            if named.get(key, fixed) != fixed:
                 raise Unsupported(f"{name} has a setting that is not rebuilt")
         return RebuiltOperation(name, (named["self"],), (), settings)
 
     return translate
 
 
-# The settings of element-wise operations, by the names that they have in torch's schema and in the rebuilt function.
+# Settings of element-wise operations, by their names both in torch's schema and in the rebuilding function.
 _SETTINGS = {
     "gelu": ("approximate",),
     "leaky_relu": ("negative_slope",),
@@ -165,45 +165,45 @@ def _clamp(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
 
 
 def _dropout(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-    given, p = named["input"], _real(named["p"])
+    source, p = named["input"], _real(named["p"])
     if not named["train"] or p == 0:
-        return dict(given)
+        return dict(source)
     if not 0 < p <= 1:
-        raise Unsupported("a dropout has a probability that is none")
-    return RebuiltOperation("dropout", (given,), (), {"p": p})
+        raise Unsupported("a dropout has an impossible probability")
+    return RebuiltOperation("dropout", (source,), (), {"p": p})
 
 
 def _reshape(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
-    given = named["self"]
-    before = shapes.shape(given)
-    after = _after_reshape(before, named)
+    source = named["self"]
+    before = shapes.shape(source)
+    after = _shape_after_reshape(before, named)
     if after == before:
-        return dict(given)
+        return dict(source)
     if len(after) == 2:
-        return RebuiltOperation("flatten", (given,))
-    return RebuiltOperation("reshape", (given,), (), {"shape": after[1:]})
+        return RebuiltOperation("flatten", (source,))
+    return RebuiltOperation("reshape", (source,), (), {"shape": after[1:]})
 
 
-def _after_reshape(before: tuple[int, ...], named: dict[str, Any]) -> tuple[int, ...]:
-    """Return the shape that a reshaping gives; the images stay apart."""
+def _shape_after_reshape(before: tuple[int, ...], named: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape that a reshaping gives, and refuse one that mixes images."""
     if "start_dim" in named:
         start, end = (_dimension(named[key], before) for key in ("start_dim", "end_dim"))
         after = (*before[:start], math.prod(before[start : end + 1]), *before[end + 1 :])
     elif "size" in named or "shape" in named:
-        wanted = _numbers(named.get("size", named.get("shape")))
-        rest = math.prod(before) // max(1, math.prod(n for n in wanted if n != -1))
-        after = tuple(rest if n == -1 else n for n in wanted)
+        sizes = _numbers(named.get("size", named.get("shape")))
+        rest = math.prod(before) // max(1, math.prod(n for n in sizes if n != -1))
+        after = tuple(rest if n == -1 else n for n in sizes)
     else:
         dims = [_dimension(n, before) for n in _numbers(named.get("dim", tuple(range(1, len(before)))))]
-        after = tuple(n for place, n in enumerate(before) if not (place in dims and n == 1 and place > 0))
+        after = tuple(n for dim, n in enumerate(before) if not (dim in dims and n == 1 and dim > 0))
     if after[:1] != before[:1] or math.prod(after) != math.prod(before):
-        raise Unsupported("its images do not stay apart: a reshaping mixes the batch with other dimensions")
+        raise Unsupported("it mixes images: a reshaping mixes the batch with other dimensions")
     return after
 
 
 def _dimension(value: Any, shape: tuple[int, ...]) -> int:
     if type(value) is not int or not -len(shape) <= value < len(shape):
-        raise Unsupported("an operation names a dimension that is not there")
+        raise Unsupported("an operation uses a dimension that does not exist")
     return value % len(shape)
 
 
@@ -213,9 +213,9 @@ def _binary(name: str) -> Translate:
             raise Unsupported(f"{name} has a setting that is not rebuilt")
         left, right = named["self"], named["other"]
         operands = (left, right)
-        tensors = tuple(each for each in operands if isinstance(each, Mapping) and "parameter" not in each)
-        weights = tuple(each for each in operands if isinstance(each, Mapping) and "parameter" in each)
-        numbers = tuple(each for each in operands if not isinstance(each, Mapping))
+        tensors = tuple(item for item in operands if isinstance(item, Mapping) and "parameter" not in item)
+        weights = tuple(item for item in operands if isinstance(item, Mapping) and "parameter" in item)
+        numbers = tuple(item for item in operands if not isinstance(item, Mapping))
         if not tensors:
             raise Unsupported("it computes with parameters before any image")
         settings: dict[str, Any] = {"number": _real(numbers[0])} if numbers else {}
@@ -239,7 +239,7 @@ def _reduction(name: str) -> Translate:
         if pooled and dims == (2, 3) and len(shape) == 4 and keep:
             return RebuiltOperation(pooled, (named["self"],), (), {"output_size": (1, 1)})
         if not dims or 0 in dims or named.get("dtype") is not None:
-            raise Unsupported("its images do not stay apart: a mean or a sum is taken over the batch")
+            raise Unsupported("it mixes images: a mean or a sum is taken over the batch")
         return RebuiltOperation(name, (named["self"],), (), {"dim": dims, "keepdim": keep})
 
     return translate
@@ -249,7 +249,7 @@ def _softmax(name: str) -> Translate:
     def translate(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
         dim = _dimension(named["dim"], shapes.shape(named["self"]))
         if dim == 0:
-            raise Unsupported("its images do not stay apart: a softmax is taken over the batch")
+            raise Unsupported("it mixes images: a softmax is taken over the batch")
         return RebuiltOperation(name, (named["self"],), (), {"dim": dim})
 
     return translate
@@ -270,14 +270,14 @@ def _permute(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translatio
         order[first], order[second] = second, first
         dims = tuple(order)
     if dims[:1] != (0,):
-        raise Unsupported("its images do not stay apart: the batch is no longer the first dimension")
+        raise Unsupported("it mixes images: the batch is no longer the first dimension")
     return RebuiltOperation("permute", (named["self"],), (), {"dims": dims})
 
 
 def _pad(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     value = named.get("value")
     if named.get("mode", "constant") != "constant":
-        raise Unsupported("it pads with something else than one number")
+        raise Unsupported("it pads with something other than a constant")
     settings = {"pad": _numbers(named["pad"]), "value": _real(value or 0.0)}
     return RebuiltOperation("pad", (named["self"],), (), settings)
 

@@ -1,11 +1,11 @@
-"""Answers that a rubric's questions get from a student's process."""
+"""Forged and malformed responses of a student's process to a rubric's tests."""
 
 from __future__ import annotations
 
 import pytest
 
 from grader.results.report import Report
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOOK_ONLY = """
@@ -72,6 +72,7 @@ _BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES.keys())
 def test_a_wrong_answer_of_any_form_is_worth_nothing(attack: Attack, body: str) -> None:
     report = attack(_BOOK_ONLY.format(body=body))
@@ -109,24 +110,24 @@ for name in operations:
     "of every operation, failures": """
 for name in operations:
     setattr(test, name, lambda self, request: wire.Failure("x" * 10**6, "0x" * 10**6))""",
-    "an unknown tag": "wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(b'\\0\\0\\0\\1Z')",
+    "an unknown tag": "channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(b'\\0\\0\\0\\1Z')",
     "too many entries": """
-wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(b"\\0\\0\\0\\5(" + b"\\xff" * 4)""",
+channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(b"\\0\\0\\0\\5(" + b"\\xff" * 4)""",
     "a negative shape": """
 body = b"a\\x08\\x01" + b"\\xff" * 8 + bytes(8)
-wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
+channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
     "a shape whose product wraps": """
 body = b"a\\x08\\x02" + (2**33).to_bytes(8, "big") + (2**31).to_bytes(8, "big") + bytes(8)
-wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
+channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
     "a nested bomb": """
 body = b"(\\0\\0\\0\\1" * 5000 + b"N"
-wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
+channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
     "a wide bomb": """
 body = b"(" + (60 * 2**20).to_bytes(4, "big") + b"N" * (60 * 2**20)
-wire.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
+channels.Channel.send = lambda self, value, seconds=None: self.socket.sendall(len(body).to_bytes(4, "big") + body)""",
     "every answer ten times": """
-send = wire.Channel.send
-wire.Channel.send = lambda self, value, seconds=None: [send(self, value) for _ in range(10)]""",
+send = channels.Channel.send
+channels.Channel.send = lambda self, value, seconds=None: [send(self, value) for _ in range(10)]""",
     "one byte at a time": """
 import time
 def send(self, value, seconds=None):
@@ -134,22 +135,24 @@ def send(self, value, seconds=None):
     while True:
         time.sleep(0.05)
         self.socket.sendall(b"x")
-wire.Channel.send = send""",
+channels.Channel.send = send""",
     "an end in the middle": """
 def send(self, value, seconds=None):
     self.socket.sendall(b"\\0\\1\\0\\0xx")
     self.socket.close()
-wire.Channel.send = send""",
-    "no answer": "wire.Channel.send = lambda self, value, seconds=None: None",
-    "a snapshot that does not serve": "agent_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
-    "a snapshot that ends": "agent_module.serve_snapshot = lambda *_: None",
+channels.Channel.send = send""",
+    "no answer": "channels.Channel.send = lambda self, value, seconds=None: None",
+    "a snapshot that does not serve": "tracker_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
+    "a snapshot that ends": "tracker_module.serve_snapshot = lambda *_: None",
 }
 _PATCH = """
-import grader.sandbox.guest.definition_tracker as agent_module
+import grader.sandbox.guest.definition_tracker as tracker_module
 import grader.sandbox.guest.snapshot as snapshot
+import grader.sandbox.protocol.channels as channels
 import grader.sandbox.protocol.encoding as wire
-test = snapshot._Test
+test = snapshot._TestProcess
 operations = [name for name in vars(test) if name.startswith("_do_")]
+assert len(operations) > 5 and callable(tracker_module.serve_snapshot) and callable(channels.Channel.send)
 """
 _WORK = """
 import torch
@@ -173,6 +176,7 @@ class LeNet(nn.Module):
 @pytest.mark.parametrize("forgery", _FORGERIES.values(), ids=_FORGERIES.keys())
 def test_forged_answers_are_worth_nothing(attack: Attack, forgery: str) -> None:
     report = attack(_PATCH + forgery, _WORK, test_seconds=0.5)
+    assert report.cells[0].status == "ok"  # else nothing was forged
     assert report.score == 0
     # Nothing is trained in these runs, so what is earned by training stays pending.
     assert {item.verdict for item in report.items} <= {"failed", "error", "absent", "pending"}

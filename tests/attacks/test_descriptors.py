@@ -1,4 +1,4 @@
-"""What grading holds in its own process must not grow with what students do."""
+"""The grader's own process must not collect open descriptors, whatever students do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D
 
 

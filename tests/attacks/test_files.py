@@ -9,8 +9,8 @@ import pytest
 
 import grader
 from grader.assignment import RUBRICS
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _ROOT = Path(grader.__file__).resolve().parent.parent
@@ -55,7 +55,8 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
         secrets = [".".join(words) for words in (["corr2d", "values"], ["rubric", "toml"], ["lenet", "params"])]
         secrets += [" ".join(["finds", "the", "vertical", "edges"])]
         found = [name for name in sys.modules if name.split(".")[0] in ("rubrics", "reference", "_rubric")]
-        found += [name for name in sys.modules if name.startswith(("grader.testing", "grader.grade", "grader.cli"))]
+        trusted = ("grader.testing", "grader.judging", "grader.grading", "grader.cli")
+        found += [name for name in sys.modules if name.startswith(trusted)]
         for thing in gc.get_objects():
             held = list(thing.values()) if type(thing) is dict else list(thing) if type(thing) in (list, tuple) else []
             found += [text for text in held if type(text) is str and text in secrets and thing is not secrets]
@@ -70,6 +71,7 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
     assert report.score == 0
 
 
+@pytest.mark.slow
 def test_pages_of_memory_hold_no_rubric(attack: Attack) -> None:
     cell = """
         import ctypes, re

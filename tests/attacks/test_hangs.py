@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _HANGS = {
@@ -36,6 +36,7 @@ def test_a_hanging_cell_is_ended_and_keeps_what_was_solved_around_it(attack: Att
     assert "homework.ipynb, cell 1: timed out" in report.limits_hit
 
 
+@pytest.mark.slow
 def test_a_submission_ends_when_its_time_is_used_up(attack: Attack) -> None:
     report = attack(CORR2D, *["while True: pass"] * 9, cell_seconds=2, submission_seconds=5)
     assert report.score == CORR2D_POINTS

@@ -18,7 +18,7 @@ import pytest
 from grader.results.report import Report
 from grader.sandbox.jail.isolation import LAYERS
 from grader.sandbox.protocol.layers import LayerStatus
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 
 _KEY = 0x67726164  # of a shared memory segment
 _MEBIBYTE = 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _BOMBS = {

@@ -6,8 +6,8 @@ import socket
 import tempfile
 from pathlib import Path
 
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import REACHED
 
 _NOTHING = "RuntimeError: LOOT []"
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from grader.render.html import render_html
 from grader.render.terminal import render_terminal
-from tests.attacks.conftest import Attack
+from tests.support.attacks import Attack
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _FLOODS = {
@@ -48,6 +48,7 @@ def test_a_flood_of_output_ends_and_keeps_what_was_solved_around_it(attack: Atta
     assert {item.id: item.verdict for item in report.items}["pool2d.max"] == "failed"
 
 
+@pytest.mark.slow
 def test_bytes_to_every_open_descriptor_cost_only_the_cell(attack: Attack) -> None:
     report = attack(
         CORR2D,

@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-from tests.attacks.conftest import Attack
-from tests.support.attack_cells import REACHED
+from tests.support.attacks import Attack
+from tests.support.hostile_cells import LINE, REACHED, TRACKER
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _NOTHING = "RuntimeError: LOOT []"
@@ -171,6 +171,7 @@ def test_leaving_early_is_no_pass(attack: Attack) -> None:
         assert not report.passed
 
 
+@pytest.mark.slow
 def test_a_fork_bomb_is_bounded(attack: Attack) -> None:
     report = attack(
         CORR2D,
@@ -203,6 +204,7 @@ def test_a_thread_bomb_is_bounded(attack: Attack) -> None:
             pass
         raise RuntimeError(f"LOOT {count > 64}")
         """,
+        cell_seconds=15,  # a busy machine starts threads slowly
     )
     assert report.cells[1].message == "RuntimeError: LOOT False"
     assert report.score == CORR2D_POINTS
@@ -229,28 +231,27 @@ def test_daemons_end_with_the_submission(attack: Attack) -> None:
     assert report.score == CORR2D_POINTS
 
 
+@pytest.mark.slow
 def test_a_claimed_snapshot_does_not_keep_a_bomb_alive(attack: Attack) -> None:
     """A bomb that says it is a snapshot is kept through clearing; the next kernel must start all the same."""
     report = attack(
-        """
-        import gc, os, socket, threading, time
-        from grader.sandbox.protocol.encoding import encode
-        agent = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Agent")
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ready, told = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            while True:
-                try:
-                    threading.Thread(target=time.sleep, args=(3600,)).start()
-                except RuntimeError:
-                    os.write(told, b"x")
-                    time.sleep(3600)
-        note = {"note": "snapshot", "cell": 0, "names": ("corr2d",), "part": 9, "at_end": {}, "pid": pid, "moments": ()}
-        socket.send_fds(agent._packets.socket, [encode(note)], [ours.fileno()])
-        os.read(ready, 1)
-        os._exit(0)
-        """,
+        TRACKER
+        + LINE
+        + """
+import threading, time
+ready, told = os.pipe()
+pid = os.fork()
+if pid == 0:
+    while True:
+        try:
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+        except RuntimeError:
+            os.write(told, b"x")
+            time.sleep(3600)
+claim([ours.fileno()], pid=pid)
+os.read(ready, 1)
+os._exit(0)
+""",
         "y = (1, 2)",
     )
     assert report.score == 0

@@ -39,7 +39,7 @@ CHEATS = {
     + "import sys\n"
     + "for module in list(sys.modules.values()):\n"
     + "    if getattr(module, '__name__', '').startswith('grader'):\n"
-    + "        for name in ('fit', 'trained_in_place', 'predicted'):\n"
+    + "        for name in ('fit', 'train_in_place', 'predict', 'predict_classes'):\n"
     + "            setattr(module, name, lambda *a, **k: (True, torch.zeros(500).long(), ()))\n",
 }
 

@@ -1,4 +1,4 @@
-"""Thresholds that follow from what right models reach."""
+"""Thresholds follow from the accuracies of right models."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def test_right_models_are_found_in_right_submissions_and_trained(
     assert {len(each.accuracies) for each in made.distributions} == {3}
 
 
-def test_thresholds_are_written_with_what_they_rest_on_and_nothing_else_changes(
-    hw2: Assignment, tmp_path: Path
-) -> None:
+def test_thresholds_are_written_with_their_data_and_nothing_else_changes(hw2: Assignment, tmp_path: Path) -> None:
     folder = tmp_path / "hw2"
     folder.mkdir()
     text = (hw2.folder / "rubric.toml").read_text().replace('reference = "../../reference"\n', "")

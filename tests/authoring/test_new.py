@@ -1,4 +1,4 @@
-"""A new assignment is right from the start, and the page about authoring says what is so."""
+"""A new assignment is correct from the start, and docs/authoring.md is true."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_the_template_imports_what_every_instructor_has() -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "/tmp/a", "../a", "-a", "_a", "a.b", "a\n", "a\x1b[31m"])
-def test_a_name_that_is_no_folder_s_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is no name for an assignment: give letters"):
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="cannot be the name of an assignment: use letters"):
         new_assignment(name, tmp_path)
     assert everything_in(tmp_path) == []
 
@@ -113,18 +113,18 @@ def test_what_exists_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_folder_in_which_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(InputError, match="is no folder: make it first"):
+        with pytest.raises(InputError, match="is not a folder: create it first"):
             new_assignment("first", folder)
-    with pytest.raises(InputError, match="cannot make /proc/first: "):
+    with pytest.raises(InputError, match="cannot create /proc/first: "):
         new_assignment("first", Path("/proc"))
     with pytest.raises(InputError, match="File name too long"):
         new_assignment("a" * 300, tmp_path)
 
 
-def test_an_assignment_that_cannot_be_written_to_its_end_is_taken_away(tmp_path: Path) -> None:
+def test_an_assignment_that_cannot_be_written_completely_is_removed(tmp_path: Path) -> None:
     write = "import grader.authoring.new as a, pathlib; a.new_assignment('first', pathlib.Path())"
     ran = shell(f"ulimit -f 1; exec '{sys.executable}' -B -c \"{write}\"", tmp_path)
     assert "InputError: cannot write to first: File too large; give another folder with --into" in ran.stderr
@@ -158,7 +158,7 @@ def test_a_notebook_sees_nothing_of_the_assignment_it_is_graded_with(zygote: Zyg
     assert all("FileNotFoundError" in cell.message for cell in report.cells)
 
 
-def test_the_command_says_what_it_wrote_and_what_to_do_next(tmp_path: Path) -> None:
+def test_the_command_lists_its_files_and_the_next_commands(tmp_path: Path) -> None:
     (tmp_path / "fall 2026").mkdir()
     ran = shell("grader assignment new first --into 'fall 2026'", tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -199,7 +199,7 @@ def test_every_command_of_the_page_does_what_the_page_shows(tmp_path: Path) -> N
             assert [line for line in shown.splitlines() if line and line not in printed] == [], ran.stdout
 
 
-def test_the_python_of_the_page_is_that_of_real_assignments() -> None:
+def test_the_python_code_of_the_page_is_from_real_assignments() -> None:
     files = [*TEMPLATE.rglob("*.py"), *(ROOT / "rubrics").rglob("*.py")]
     sources = [path.read_text(encoding="utf-8") for path in files]
     blocks = [text for kind, text in BLOCKS if kind == "python"]

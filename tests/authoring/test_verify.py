@@ -1,4 +1,4 @@
-"""Rubrics that are right and rubrics that are not, graded with submissions whose points are known."""
+"""Verification accepts right rubrics and rejects wrong ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A small assignment that is right, to be spoilt."""
+    """A small correct assignment, for a test to break."""
     new_assignment("spoilt", tmp_path)
     return tmp_path / "spoilt"
 
@@ -46,12 +46,13 @@ def test_the_hw2_rubric_is_right(zygote: Zygote, hw2: Assignment) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"Mutation score: {verification.caught} of {len(verification.mutants)} (100 %)" in readme
     nameless = [each.name for each in verification.mutants if not each.named]
-    # Recorded values are not asked for again, and a layer without its weight or bias is wrong before it answers.
+    # Recorded values are not requested again, and a layer without its weight or bias is wrong before it answers.
     assert {each.replaces for each in verification.mutants if each.name in nameless} == {
         ("Conv2D",), ("edge_image",), ("edge_kernel",), ("learn_kernel",)
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_new_assignment_is_right(folder: Path, zygote: Zygote) -> None:
     verification = verified(folder, zygote)
     assert verification.perfect
@@ -59,6 +60,7 @@ def test_a_new_assignment_is_right(folder: Path, zygote: Zygote) -> None:
     assert [each.kind for each in verification.checked[:3]] == ["solution", "empty", "alternative"]
 
 
+@pytest.mark.slow
 def test_a_test_that_cannot_fail_leaves_survivors(folder: Path, zygote: Zygote) -> None:
     text = (folder / "test_classification.py").read_text(encoding="utf-8")
     (folder / "test_classification.py").write_text(
@@ -69,6 +71,7 @@ def test_a_test_that_cannot_fail_leaves_survivors(folder: Path, zygote: Zygote) 
     assert not verification.perfect
 
 
+@pytest.mark.slow
 def test_a_reference_that_is_wrong_shows_in_the_alternatives(folder: Path, zygote: Zygote) -> None:
     changed(folder / "reference" / "classification.py", ".float().mean()", ".float().sum()")
     verification = verified(folder, zygote)
@@ -87,6 +90,7 @@ def test_an_assignment_without_reference_is_refused(folder: Path) -> None:
         list(find_known_submissions(load_rubric(load_assignment(folder))))
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_fails_where_something_is_wrong(folder: Path) -> None:
     right = CliRunner().invoke(app, ["rubric", "verify", str(folder), "--json", "-"])
     assert right.exit_code == 0, right.output

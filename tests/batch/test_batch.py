@@ -1,4 +1,4 @@
-"""`grade_batch`: what it writes, what it does not grade twice, and what it does when a process breaks."""
+"""`grade_batch`: its files, resuming, and processes that break."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.batch.batch import GRADEBOOK, SUMMARY, _at_once, grade_batch
+from grader.batch.batch import GRADEBOOK, SUMMARY, _choose_jobs, grade_batch
 from grader.batch.sources import collect_sources
 from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
 from grader.models.recipe import Mode
 from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, read_journal
 from grader.results.report import Report
-from tests.support.batches import Noted, handed_in, moody
+from tests.support.crashing_rubric import Noted, handed_in, moody
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
 from tests.support.processes import descendants
@@ -27,13 +27,13 @@ from tests.support.processes import descendants
 
 @pytest.fixture
 def assignment(tmp_path: Path) -> Assignment:
-    """The assignment whose rubric can break the process that grades."""
+    """The assignment with a rubric that can break the process that grades."""
     return moody(tmp_path / "moody")
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where a batch writes."""
+    """The folder that a batch writes to."""
     return tmp_path / "reports"
 
 
@@ -58,12 +58,13 @@ def child_processes() -> set[str]:
     return {child for thread in threads for child in (thread / "children").read_text().split()}
 
 
-def test_a_class_is_written_whatever_some_hand_in(assignment: Assignment, out: Path) -> None:
+@pytest.mark.slow
+def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: Assignment, out: Path) -> None:
     everybody = [
         handed_in("kim", 1),
         handed_in("이서연", -1),
         CollectedSubmission("park", "Park", {}, (("park.ipynb", b"{"),)),
-        CollectedSubmission("choi", "Choi", notices=("left aside: homework.pdf",)),
+        CollectedSubmission("choi", "Choi", notices=("skipped: homework.pdf",)),
         CollectedSubmission("jung", "Jung"),
     ]
     noted = graded(everybody, assignment, out, jobs=2)
@@ -112,7 +113,7 @@ def test_a_batch_that_was_stopped_goes_on_and_leaves_no_process(assignment: Assi
     done = set(read_journal(out))
     assert len(done) == 2
     rest = graded(everybody, assignment, out, jobs=2)
-    assert set(rest.records) == {one.key for one in everybody} - done
+    assert set(rest.records) == {item.key for item in everybody} - done
     assert (out / JOURNAL).read_bytes().count(b"\n") == 5
 
 
@@ -121,10 +122,11 @@ def test_a_report_is_the_same_however_many_processes_grade(assignment: Assignmen
     everybody = [handed_in(f"student-{number}", number - 2) for number in range(5)]
     for folder, jobs in ((out, 1), (tmp_path / "others", 2)):
         graded(everybody, assignment, folder, jobs)
-    for one in everybody:
-        assert report_in(out, one.key).canonical() == report_in(tmp_path / "others", one.key).canonical()
+    for item in everybody:
+        assert report_in(out, item.key).canonical() == report_in(tmp_path / "others", item.key).canonical()
 
 
+@pytest.mark.slow
 def test_the_same_files_are_graded_once_and_their_names_count(assignment: Assignment, out: Path) -> None:
     everybody = [
         handed_in("kim", 1, "hw.ipynb"),
@@ -152,12 +154,14 @@ def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_g
     assert not (out / "poison.json").exists()
 
 
+@pytest.mark.slow
 def test_what_broke_is_tried_again(assignment: Assignment, out: Path) -> None:
     noted = graded([handed_in("kim", 1)], assignment, out)
     append_record(out, replace(noted.records["kim"], status=Status.FAILED, report="", message="was killed"))
     assert run_by(graded([handed_in("kim", 1)], assignment, out)) == {"kim"}
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Path) -> None:
     noted = graded([handed_in("kim", 14)], assignment, out)
     assert noted.records["kim"].status is Status.GRADED
@@ -166,77 +170,81 @@ def test_a_process_that_was_killed_costs_nothing(assignment: Assignment, out: Pa
 
 
 class Looking(Noted):
-    """Looks for warm processes whenever a submission has ended, and kills the first that it sees where told to."""
+    """Look for zygotes whenever a submission has ended, and kill the first one if `kills`."""
 
     def __init__(self, kills: bool) -> None:
         super().__init__()
-        self.warm: set[int] = set()
+        self.zygotes: set[int] = set()
         self._kills = kills
-        self._others = warm_processes()
+        self._others = find_zygotes()
 
     def ended(self, record: JournalRecord, report: Report | None) -> None:
         super().ended(record, report)
-        found = warm_processes() - self._others
-        if self._kills and not self.warm:
+        found = find_zygotes() - self._others
+        if self._kills and not self.zygotes:
             os.kill(min(found), signal.SIGKILL)
-        self.warm |= found
+        self.zygotes |= found
 
 
-def warm_processes() -> set[int]:
-    """Return those below this process, without what was forked from them."""
-    parents = {each: parent_of(each) for each in descendants(os.getpid()) if is_warm(each)}
-    return {each for each, parent in parents.items() if parent and parent not in parents}
+def find_zygotes() -> set[int]:
+    """Return the zygotes of this process without their forks."""
+    parents = {pid: parent_of(pid) for pid in descendants(os.getpid()) if is_zygote(pid)}
+    return {pid for pid, parent in parents.items() if parent and parent not in parents}
 
 
 def parent_of(process: int) -> int:
-    """Return a process's parent, 0 where the process is gone."""
+    """Return a process's parent, or 0 if the process has ended."""
     try:
         return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
 
-def is_warm(process: int) -> bool:
+def is_zygote(process: int) -> bool:
     try:
         return b"grader.sandbox.jail.zygote" in Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return False
 
 
-def test_all_who_grade_share_one_warm_process(assignment: Assignment, out: Path) -> None:
+@pytest.mark.slow
+def test_all_processes_share_one_zygote(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=False)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
     grade_batch(everybody, assignment, out, noted, jobs=2)
     assert {record.status for record in noted.records.values()} == {Status.GRADED}
-    assert len(noted.warm) == 1
+    assert len(noted.zygotes) == 1
 
 
-def test_where_the_shared_warm_process_dies_each_starts_its_own(assignment: Assignment, out: Path) -> None:
+@pytest.mark.slow
+def test_if_the_shared_zygote_dies_each_process_starts_its_own(assignment: Assignment, out: Path) -> None:
     noted = Looking(kills=True)
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 6)]
     grade_batch(everybody, assignment, out, noted, jobs=2)
     assert {record.status for record in noted.records.values()} == {Status.GRADED}
-    assert len(noted.warm) >= 2
+    assert len(noted.zygotes) >= 2
 
 
 @pytest.fixture
 def loaded(assignment: Assignment) -> Path:
-    """A file in which there is a line for each time that the assignment's tests were loaded: by which process."""
+    """A file with the process id of every process that loaded the assignment's tests."""
     test, loaded = assignment.folder / "test_value.py", assignment.folder / "loaded"
     noting = f"with open({str(loaded)!r}, 'a') as file:\n    print(os.getpid(), file=file)\n"
     test.write_text(test.read_text() + noting)
     return loaded
 
 
-def test_what_all_gradings_take_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
+@pytest.mark.slow
+def test_what_all_submissions_need_is_loaded_once(assignment: Assignment, loaded: Path, out: Path) -> None:
     everybody = [handed_in(f"student-{number}", number) for number in range(1, 5)]
     noted = graded(everybody, load_assignment(assignment.folder), out, jobs=2)
     assert {record.status for record in noted.records.values()} == {Status.GRADED}
     assert len(loaded.read_text().split()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "read"), [("def double(x): return x + x", False), ("class Model: pass", True)])
-def test_what_reads_graphs_is_loaded_where_somebody_has_a_model(
+def test_what_reads_graphs_is_loaded_if_a_submission_has_a_model(
     tmp_path: Path, out: Path, cell: str, read: bool
 ) -> None:
     folder = tmp_path / "learned"
@@ -249,7 +257,8 @@ def test_what_reads_graphs_is_loaded_where_somebody_has_a_model(
     assert (folder / "read").exists() is read
 
 
-def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
+@pytest.mark.slow
+def test_if_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_another(
     assignment: Assignment, loaded: Path, out: Path
 ) -> None:
     everybody = [handed_in("kim", 1), handed_in("orphaned", 16), handed_in("killed once", 14)]
@@ -260,7 +269,7 @@ def test_where_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_a
 
 
 @pytest.mark.slow
-def test_a_process_that_says_nothing_is_killed(out: Path, tmp_path: Path) -> None:
+def test_a_silent_process_is_killed(out: Path, tmp_path: Path) -> None:
     noted = graded([handed_in("kim", 15), handed_in("lee", 1)], moody(tmp_path / "impatient", seconds=2), out)
     assert noted.records["kim"].status is Status.FAILED
     assert "silent for 4 s" in noted.records["kim"].message
@@ -272,27 +281,28 @@ def test_a_process_that_cannot_be_started_ends_the_batch(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os, sys\nprint('no memory', file=sys.stderr)\nos._exit(9)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(SystemFault, match="exit code 9; its last words: no memory"):
+    with pytest.raises(SystemFault, match="exit code 9; the end of its log: no memory"):
         graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out, jobs=2)
     assert read_journal(out) == {}
 
 
 def test_two_batches_do_not_write_to_one_folder(assignment: Assignment, out: Path) -> None:
     class Second(Noted):
-        said = ""
+        message = ""
 
         def begins(self, submissions: int, done: int, jobs: int) -> None:
             try:
                 graded([], assignment, out)
             except InputError as error:
-                self.said = str(error)
+                self.message = str(error)
 
     first = Second()
     grade_batch([], assignment, out, first)
-    assert "another `grader batch`" in first.said
+    assert "another `grader batch`" in first.message
     graded([], assignment, out)  # the first is done
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_assignment_s_reports_is_refused(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     with pytest.raises(InputError, match="has reports of moody"):
@@ -305,6 +315,7 @@ def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_
         graded([], assignment, tmp_path / "file" / "reports")
 
 
+@pytest.mark.slow
 def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     graded([CollectedSubmission("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
@@ -312,12 +323,14 @@ def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignmen
     assert read_journal(out)["kim"].status is Status.UNREADABLE
 
 
+@pytest.mark.slow
 def test_a_student_called_summary_does_not_write_over_the_summary(assignment: Assignment, out: Path) -> None:
     graded([handed_in("Summary", 1)], assignment, out)
     assert "All submissions" in (out / SUMMARY).read_text("utf-8")
     assert (out / read_journal(out)["Summary"].report).is_file()
 
 
+@pytest.mark.slow
 def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1), handed_in("lee", 2)], assignment, out)
     journal = (out / JOURNAL).read_bytes()
@@ -326,6 +339,7 @@ def test_a_torn_line_of_the_journal_is_graded_again(assignment: Assignment, out:
     assert set(read_journal(out)) == {"kim", "lee"}
 
 
+@pytest.mark.slow
 def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     append_record(out, JournalRecord("lee", "Lee", {}, assignment.revision, "none", Status.FAILED, "was killed"))
@@ -334,7 +348,7 @@ def test_the_overview_is_of_everything_in_the_folder(assignment: Assignment, out
     )  # is lost
     overview = grade_batch([handed_in("kim", 1)], assignment, out, Noted())
     assert overview.counts == {"graded": 1, "unreadable": 0, "failed": 2}
-    assert [each.key for each in overview.failed] == ["lee", "park"]
+    assert [item.key for item in overview.failed] == ["lee", "park"]
 
 
 def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp_path: Path) -> None:
@@ -343,7 +357,7 @@ def test_folders_and_notebooks_are_collected_together_under_keys_that_differ(tmp
         (tmp_path / folder / "kim" / "hw2.ipynb").write_bytes(notebook_bytes(f"x = '{folder}'"))
     (tmp_path / "lee.ipynb").write_bytes(notebook_bytes("x = 3"))
     found, _ = collect_sources([tmp_path / "one", tmp_path / "lee.ipynb", tmp_path / "two"], tmp_path / "out")
-    assert sorted(one.key for one in found) == ["kim", "kim-2", "lee"]
+    assert sorted(item.key for item in found) == ["kim", "kim-2", "lee"]
     with pytest.raises(InputError, match="lies inside"):
         collect_sources([tmp_path / "one"], tmp_path / "one" / "reports")
 
@@ -353,16 +367,16 @@ def test_notebooks_of_one_name_are_called_by_their_folders(tmp_path: Path) -> No
         (tmp_path / student).mkdir()
         (tmp_path / student / "hw2.ipynb").write_bytes(b"{}")
     found, _ = collect_sources([tmp_path / "kim" / "hw2.ipynb", tmp_path / "lee" / "hw2.ipynb"], tmp_path / "out")
-    assert [one.key for one in found] == ["kim", "lee"]
+    assert [item.key for item in found] == ["kim", "lee"]
 
 
 @pytest.mark.parametrize(("mode", "on_one", "on_two"), [(Mode.NONE, 2, 3), (Mode.QUICK, 1, 2), (Mode.FULL, 1, 2)])
-def test_where_nothing_is_trained_more_grade_than_there_are_cores(mode: Mode, on_one: int, on_two: int) -> None:
+def test_if_nothing_is_trained_more_processes_grade_than_there_are_cores(mode: Mode, on_one: int, on_two: int) -> None:
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, sorted(cores)[:1])
-        assert _at_once(mode) == on_one
+        assert _choose_jobs(mode) == on_one
         os.sched_setaffinity(0, sorted(cores)[:2])
-        assert _at_once(mode) == (on_two if len(cores) > 1 else on_one)
+        assert _choose_jobs(mode) == (on_two if len(cores) > 1 else on_one)
     finally:
         os.sched_setaffinity(0, cores)

@@ -1,4 +1,4 @@
-"""`grader batch` as a user meets it: exit codes, what it says, and what happens where it is stopped."""
+"""`grader batch` as a real process: exit codes, messages, and stopping it."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def done_in(out: Path) -> int:
     return len(read_journal(out)) if (out / JOURNAL).exists() else 0
 
 
+@pytest.mark.slow
 def test_a_class_is_graded(tmp_path: Path) -> None:
     class_ = hand_in(tmp_path / "class", 2)
     ran = batch(class_, "--out", tmp_path / "reports", "--json", "-")
@@ -55,11 +56,11 @@ def test_a_class_is_graded(tmp_path: Path) -> None:
     assert str(tmp_path / "reports" / "summary.html") in ran.stderr
     assert json.loads((tmp_path / "reports" / "student-1.json").read_text())["score"] == 2
     again = batch(class_, "--out", tmp_path / "reports")
-    assert "2 submissions, 2 of them done before" in again.stderr
+    assert "2 submissions, 2 of them already graded" in again.stderr
     assert (again.returncode, again.stdout) == (0, "")
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_graded(tmp_path: Path) -> None:
+def test_unreadable_submissions_are_reported_and_the_others_graded(tmp_path: Path) -> None:
     class_ = hand_in(tmp_path / "class", 2)
     (class_ / "student-0" / "hw.ipynb").write_bytes(b"{")
     ran = batch(class_, "--out", tmp_path / "reports")
@@ -89,7 +90,7 @@ def test_wrong_input_is_refused_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_batch_that_is_stopped_leaves_no_process_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_stopped_batch_leaves_no_process_and_can_be_continued(tmp_path: Path, number: signal.Signals) -> None:
     class_ = hand_in(tmp_path / "class", 5, slow=(2, 3))
     out = tmp_path / "reports"
     with subprocess.Popen(
@@ -103,40 +104,40 @@ def test_a_batch_that_is_stopped_leaves_no_process_and_goes_on(tmp_path: Path, n
         assert wait_until(lambda: done_in(out) >= 2)
         started = descendants(process.pid)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert len(started) > 2
     assert wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in started))
     if number is not signal.SIGKILL:
         assert process.returncode == 130
-        assert "stopped; run the same command again" in said
-        assert "Traceback" not in said
+        assert "stopped; run the same command again" in errors
+        assert "Traceback" not in errors
     done = done_in(out)
     assert 2 <= done < 5
     again = batch(class_, "--out", out)
     assert again.returncode == 0, again.stderr
-    assert f"5 submissions, {done} of them done before" in again.stderr
+    assert f"5 submissions, {done} of them already graded" in again.stderr
     assert (out / JOURNAL).read_bytes().count(b"\n") == 5
     assert len(list(out.glob("student-*.json"))) == 5
 
 
 @pytest.mark.slow
-def test_a_terminal_shows_rate_time_left_and_what_is_being_done(tmp_path: Path) -> None:
+def test_a_terminal_shows_rate_remaining_time_and_the_current_step(tmp_path: Path) -> None:
     class_ = hand_in(tmp_path / "class", 4, slow=(2, 3))
-    ours, theirs = pty.openpty()
+    master, terminal = pty.openpty()
     process = subprocess.Popen(
         [*GRADER, class_, "--out", tmp_path / "reports", *OPTIONS],
         stdin=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=terminal,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )
-    os.close(theirs)
+    os.close(terminal)
     shown = b""
     try:
-        while part := os.read(ours, 4096):
+        while part := os.read(master, 4096):
             shown += part
-    except OSError:  # so a terminal says that nobody writes to it any more
+    except OSError:  # a terminal reports in this way that it has no writer left
         pass
-    os.close(ours)
+    os.close(master)
     assert process.wait(60) == 0
     for text in (b"running hw.ipynb", b"a minute, about", b"4 of 4", b"4 graded"):
         assert text in shown

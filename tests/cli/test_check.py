@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes of the installed `grader`, their exit codes and their output."""
+"""`grader check` and `grader doctor` as real processes: exit codes and output."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -19,47 +17,14 @@ from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
+from tests.support.command_line import GRADER, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import SUBMISSIONS
 from tests.support.processes import descendants, wait_until
 
-GRADER = Path(sys.executable).with_name("grader")
-SECONDS = 120
-
-Ran = subprocess.CompletedProcess[str]
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run the grader in an empty folder of its own, with nobody at the keyboard."""
-
-    def call(*arguments: str | Path, **variables: str) -> Ran:
-        return subprocess.run(
-            [GRADER, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200", **variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
-
-    return call
-
 
 def everything_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def refused(ran: Ran, *parts: str) -> None:
-    """Require one clear line on standard error, nothing else, and the exit code of wrong input."""
-    assert ran.returncode == 2, ran.stderr
-    assert ran.stdout == ""
-    assert ran.stderr.startswith("grader: ")
-    assert ran.stderr.count("\n") == 1
-    for part in parts:
-        assert part in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -75,7 +40,7 @@ def refused(ran: Ran, *parts: str) -> None:
         (b"[" * 100_000, "nested deeper"),
     ],
 )
-def test_a_file_that_is_no_notebook_is_named_with_the_reason(
+def test_a_file_that_is_not_a_notebook_is_named_with_the_reason(
     run: Run, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     (tmp_path / "과제.ipynb").write_bytes(content)
@@ -83,7 +48,7 @@ def test_a_file_that_is_no_notebook_is_named_with_the_reason(
     assert everything_in(tmp_path) == ["과제.ipynb"]
 
 
-def test_what_is_no_file_is_refused_without_waiting(run: Run, tmp_path: Path) -> None:
+def test_folders_pipes_and_devices_are_refused_without_waiting(run: Run, tmp_path: Path) -> None:
     (tmp_path / "folder.ipynb").mkdir()
     os.mkfifo(tmp_path / "pipe.ipynb")
     refused(run("check", "folder.ipynb"), "folder.ipynb: ", "a folder")
@@ -106,7 +71,8 @@ def test_an_error_about_a_file_is_one_harmless_line_whatever_the_file_is_called(
     assert not set("\x1b\u202e") & set(ran.stderr)
 
 
-def test_an_assignment_that_is_none_or_is_broken_is_refused(run: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_missing_or_broken_assignment_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for folder, content in {"cut": "title = ", "items": 'title = "t"\npoints = 3\n', "empty": ""}.items():
         (tmp_path / folder).mkdir()
@@ -117,7 +83,8 @@ def test_an_assignment_that_is_none_or_is_broken_is_refused(run: Run, tmp_path: 
     refused(run("check", "good.ipynb", "--assignment", "hw4"), "hw4", "does not exist")
 
 
-def test_a_report_that_has_nowhere_to_go_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_unwritable_report_file_is_refused_before_the_work(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for target in ("no/such/folder.json", ".", "good.ipynb/report"):
         for option in ("--json", "--html"):
@@ -127,7 +94,7 @@ def test_a_report_that_has_nowhere_to_go_is_refused_before_the_work(run: Run, tm
     assert everything_in(tmp_path) == ["good.ipynb"]
 
 
-def test_two_reports_do_not_go_to_one_place(run: Run, tmp_path: Path) -> None:
+def test_two_reports_in_one_file_are_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     refused(run("check", "good.ipynb", "--json", "-", "--html", "-"))
 
@@ -142,7 +109,7 @@ def test_two_reports_do_not_go_to_one_place(run: Run, tmp_path: Path) -> None:
         (("grade", "good.ipynb"), "grade"),
     ],
 )
-def test_a_wrong_command_is_answered_with_what_is_wrong(run: Run, arguments: tuple[str, ...], named: str) -> None:
+def test_a_wrong_command_is_explained(run: Run, arguments: tuple[str, ...], named: str) -> None:
     ran = run(*arguments)
     assert ran.returncode == 2
     assert named in ran.stderr
@@ -164,6 +131,7 @@ def test_schema_prints_the_schema_of_reports(run: Run) -> None:
     assert json.loads(ran.stdout) == load_report_schema()
 
 
+@pytest.mark.slow
 def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal_can_show(
     run: Run, tmp_path: Path
 ) -> None:
@@ -188,6 +156,7 @@ def test_both_reports_are_written_and_the_third_is_printed_whatever_the_terminal
     assert everything_in(tmp_path) == sorted([name, "report.html", "보고서.json"])
 
 
+@pytest.mark.slow
 def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
     run: Run, tmp_path: Path, zygote: Zygote, hw2: Assignment
 ) -> None:
@@ -205,10 +174,11 @@ def test_json_on_standard_output_is_pure_and_the_same_as_from_python(
 
 
 def hear_interrupts() -> None:
-    """Take interrupts again: what a shell starts in the background ignores them, and so does all that it starts."""
+    """Accept SIGINT, which background jobs of a shell ignore, as do their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_bytes(notebook_bytes("while True: pass"))
     command = [str(GRADER), "check", "endless.ipynb", "--json", "report.json"]
@@ -234,7 +204,8 @@ def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> Non
     assert everything_in(tmp_path) == ["endless.ipynb"]
 
 
-def test_doctor_tells_of_every_layer_and_package(run: Run, hw2: Assignment) -> None:
+@pytest.mark.slow
+def test_doctor_lists_every_layer_and_package(run: Run, hw2: Assignment) -> None:
     ran = run("doctor")
     lines = ran.stdout.splitlines()
     layers = [line for line in lines if line.startswith(("on ", "off"))]

@@ -1,4 +1,4 @@
-"""Data sets and what trainings would use, as a user of the command line meets them."""
+"""`grader data` and the part of `grader doctor` about trainings, as real processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.training.idx import FILES
-from tests.support.mirror import serving, upstream
+from tests.support.data_set_mirror import serving, upstream
 from tests.support.notebooks import CORR2D, notebook_bytes
 
 GRADER = Path(sys.executable).with_name("grader")
@@ -24,7 +24,7 @@ Ran = subprocess.CompletedProcess[str]
 
 
 def ran(folder: Path, *arguments: str) -> Ran:
-    """Run the grader with a cache of its own, nobody at the keyboard and no terminal."""
+    """Run the grader with its own cache and without a terminal."""
     return subprocess.run(
         [GRADER, *arguments],
         cwd=folder,
@@ -37,8 +37,8 @@ def ran(folder: Path, *arguments: str) -> Ran:
 
 
 def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Run the grader with its messages on a terminal, and return its exit code and what the terminal was sent."""
-    ours, theirs = pty.openpty()
+    """Run the grader with its messages on a terminal, and return its exit code and the output on the terminal."""
+    master, terminal = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", "GRADER_CACHE": str(folder / "cache")}
     with subprocess.Popen(
         [GRADER, *arguments],
@@ -46,13 +46,13 @@ def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=terminal,
     ) as process:
-        os.close(theirs)
+        os.close(terminal)
         sent = bytearray()
-        while chunk := _read(ours):
+        while chunk := _read(master):
             sent += chunk
-    os.close(ours)
+    os.close(master)
     return process.returncode, sent.decode("utf-8", "replace")
 
 
@@ -69,7 +69,8 @@ def files() -> dict[str, bytes]:
     return upstream(DEBIAN)
 
 
-def test_data_sets_are_listed_with_what_to_do_for_those_that_are_missing(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_data_sets_are_listed_with_instructions_for_missing_ones(tmp_path: Path) -> None:
     alone, listed = ran(tmp_path, "data"), ran(tmp_path, "data", "list")
     assert (alone.returncode, alone.stderr) == (0, "")
     assert alone.stdout == listed.stdout
@@ -82,42 +83,47 @@ def test_data_sets_are_listed_with_what_to_do_for_those_that_are_missing(tmp_pat
     assert re.fullmatch("[0-9a-f]{64}", values[0]["sha256"])
 
 
-def test_fetched_files_lie_as_torchvision_lays_them_out_and_messages_stay_silent(
+def test_fetched_files_have_the_layout_of_torchvision_and_progress_is_not_printed(
     files: dict[str, bytes], tmp_path: Path
 ) -> None:
     with serving(files) as mirror:
         fetched = ran(tmp_path, "data", "fetch", "--mirror", "http://127.0.0.1:9/", "--mirror", mirror)
         elsewhere = ran(tmp_path, "data", "fetch", "FashionMNIST", "--mirror", mirror, "--into", "data")
     assert (fetched.returncode, fetched.stderr) == (0, "")
-    for root, told in ((tmp_path / "cache" / "data", fetched), (tmp_path / "data", elsewhere)):
+    for root, ran_there in ((tmp_path / "cache" / "data", fetched), (tmp_path / "data", elsewhere)):
         raw = root / "FashionMNIST" / "raw"
         assert sorted(path.name for path in raw.iterdir()) == sorted(f"{file}.gz" for file in FILES)
-        assert told.stdout.split()[0] == "FashionMNIST"
-        assert Path(tmp_path, told.stdout.split()[1]) == raw
+        assert ran_there.stdout.split()[0] == "FashionMNIST"
+        assert Path(tmp_path, ran_there.stdout.split()[1]) == raw
 
 
 def test_no_network_and_a_wrong_checksum_are_one_clear_line(files: dict[str, bytes], tmp_path: Path) -> None:
     wrong = dict(files, **{"t10k-labels-idx1-ubyte.gz": bytes(5_148)})
     with serving(wrong) as mirror:
         spoiled = ran(tmp_path, "data", "fetch", "--mirror", mirror)
-    nobody = ran(tmp_path, "data", "fetch", "MNIST", "--mirror", "http://127.0.0.1:9/")
+    absent = ran(tmp_path, "data", "fetch", "MNIST", "--mirror", "http://127.0.0.1:9/")
     unknown = ran(tmp_path, "data", "fetch", "CIFAR10")
-    for each, said in ((spoiled, "wrong checksum"), (nobody, "Connection refused"), (unknown, "no data set 'CIFAR10'")):
+    for each, message in (
+        (spoiled, "wrong checksum"),
+        (absent, "Connection refused"),
+        (unknown, "no data set 'CIFAR10'"),
+    ):
         assert each.returncode == 2, each.stderr
         assert each.stdout == ""
         assert each.stderr.startswith("grader: ")
         assert each.stderr.count("\n") == 1
-        assert said in each.stderr
+        assert message in each.stderr
 
 
-def test_a_terminal_shows_how_far_it_is(files: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_terminal_shows_the_progress(files: dict[str, bytes], tmp_path: Path) -> None:
     with serving(files) as mirror:
         code, sent = on_a_terminal(tmp_path, "data", "fetch", "--mirror", mirror)
     assert code == 0
     assert re.search(r"fetching FashionMNIST: \d+ % of 31 MB, about \d+ s left", sent)
 
 
-def test_a_notebook_may_be_called_what_a_terminal_takes_for_a_command(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None:
     name = "[bold] \x1b[31m[red].ipynb"
     (tmp_path / name).write_bytes(notebook_bytes(CORR2D))
     code, sent = on_a_terminal(tmp_path, "check", name, "--training", "none", "--json", "report.json")
@@ -125,7 +131,8 @@ def test_a_notebook_may_be_called_what_a_terminal_takes_for_a_command(tmp_path: 
     assert "[bold] [red].ipynb" in sent
 
 
-def test_doctor_tells_what_trainings_would_use(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_doctor_shows_what_trainings_would_use(tmp_path: Path) -> None:
     lines = ran(tmp_path, "doctor").stdout.splitlines()
     assert f"data set FashionMNIST: {DEBIAN} (Debian's package)" in lines
     assert "data set MNIST: not found; to get it: grader data fetch MNIST" in lines

@@ -1,4 +1,4 @@
-"""`grader check --executed` writes notebooks as they ran, and nothing where it is not asked to."""
+"""`grader check --executed` writes the executed notebooks, and nothing anywhere else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 
 from grader.cli.executed_notebooks import write_executed
 from grader.submission.executed_notebook import ExecutedNotebook
@@ -21,7 +22,8 @@ def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=120, check=False)
 
 
-def test_a_notebook_as_it_ran_is_a_valid_notebook(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_executed_notebook_is_a_valid_notebook(tmp_path: Path) -> None:
     (tmp_path / "hw2.ipynb").write_bytes(notebook_bytes("print('shown')", "1 / 0"))
     answer = check(tmp_path, "hw2.ipynb", "--executed", "made/executed")
     assert answer.returncode == 1, answer.stderr
@@ -33,7 +35,7 @@ def test_a_notebook_as_it_ran_is_a_valid_notebook(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hw2.ipynb", "made"]
 
 
-def test_notebooks_that_were_handed_in_are_not_written_over(tmp_path: Path) -> None:
+def test_submitted_notebooks_are_not_overwritten(tmp_path: Path) -> None:
     data = notebook_bytes("x = 1")
     (tmp_path / "hw2.ipynb").write_bytes(data)
     answer = check(tmp_path, "hw2.ipynb", "--executed", ".")
@@ -44,7 +46,7 @@ def test_notebooks_that_were_handed_in_are_not_written_over(tmp_path: Path) -> N
     assert (tmp_path / "hw2.ipynb").read_bytes() == data
 
 
-def test_notebooks_that_are_called_the_same_do_not_meet_and_none_leaves_the_folder(tmp_path: Path) -> None:
+def test_notebooks_with_equal_names_stay_apart_and_inside_the_folder(tmp_path: Path) -> None:
     made = [ExecutedNotebook(name, ()) for name in ("a/hw2.ipynb", "../../hw2.ipynb")]
     write_executed(tmp_path / "made", made)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.ipynb")) == [

@@ -21,11 +21,9 @@ from grader.render.gradescope import Visibility
 from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_submission
-from tests.cli.test_check import Ran, Run, refused, run
+from tests.support.command_line import Ran, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import ROOT
-
-__all__ = ["run"]  # the fixture
 
 SCHEMA = json.loads((ROOT / "tests" / "render" / "gradescope.schema.json").read_text("utf-8"))
 TEMPLATE = ROOT / "grader" / "authoring" / "template"
@@ -63,7 +61,7 @@ def test_annotations_name_the_file_that_holds_the_cell(graded: GradedSubmission)
     assert "def pool2d" in lines[int(wrong.partition("line=")[2].partition(",")[0]) - 1]
 
 
-def test_items_that_the_rubric_hides_are_known_to_gradescope(graded: GradedSubmission) -> None:
+def test_gradescope_gets_the_visibility_of_hidden_items(graded: GradedSubmission) -> None:
     shop = load_assignment(TEMPLATE)
     hidden = {item.id for item in shop.items if not item.visible}
     assert hidden
@@ -80,6 +78,7 @@ def test_items_that_the_rubric_hides_are_known_to_gradescope(graded: GradedSubmi
     assert set(shown.values()) == {"visible", "after_due_date"}
 
 
+@pytest.mark.slow
 def test_on_github_a_step_has_annotations_a_summary_and_outputs(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "week 2"
     folder.mkdir()
@@ -109,9 +108,9 @@ def test_on_github_a_step_has_annotations_a_summary_and_outputs(run: Run, tmp_pa
     assert f"score={CORR2D_POINTS}\n" in (tmp_path / "outputs").read_text("utf-8")
 
 
-def test_several_reports_come_from_one_grading(run: Run, tmp_path: Path) -> None:
+def test_several_reports_come_from_one_grading(run_here: Run, tmp_path: Path) -> None:
     (tmp_path / "hw2.ipynb").write_bytes(notebook_bytes(CORR2D))
-    ran = run(
+    ran = run_here(
         *("check", "hw2.ipynb", "--training", "none", "--format", "junit", "--out", "grader.xml"),
         *("--json", "-", "--min-score", "100%"),
         GITHUB_STEP_SUMMARY="",
@@ -139,7 +138,7 @@ def test_several_reports_come_from_one_grading(run: Run, tmp_path: Path) -> None
         (("--format", "junit", "--json", "-"), ("a file of its own",)),
     ],
 )
-def test_what_cannot_be_is_refused_before_the_work(
+def test_invalid_options_are_refused_before_the_work(
     run: Run, tmp_path: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     (tmp_path / "hw2.ipynb").write_bytes(notebook_bytes(CORR2D))
@@ -147,15 +146,15 @@ def test_what_cannot_be_is_refused_before_the_work(
     refused(ran, *parts)
 
 
-def test_an_unknown_format_is_answered_with_those_there_are(run: Run) -> None:
+def test_an_unknown_format_is_refused_with_a_list_of_formats(run: Run) -> None:
     ran = run("check", "hw2.ipynb", "--format", "tap")
     assert ran.returncode == 2
     assert all(name in ran.stderr for name in ReportFormat)
 
 
 def test_help_lists_gradescopes_rules_of_visibility() -> None:
-    told = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "200"}).output
-    assert all(rule in told for rule in get_args(Visibility))
+    printed = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "200"}).output
+    assert all(rule in printed for rule in get_args(Visibility))
 
 
 @pytest.mark.parametrize(
@@ -171,12 +170,10 @@ def test_help_lists_gradescopes_rules_of_visibility() -> None:
         ("0", [(Verdict.FAILED, 0, 1)], True),
     ],
 )
-def test_what_is_pending_counts_neither_way(
-    text: str, items: list[tuple[Verdict, float, float]], reached: bool
-) -> None:
-    least, report = MinimumScore.parse(text, 100), report_of(*items)
-    assert least.reached(report) is reached
-    assert least.told(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
+def test_pending_points_do_not_count(text: str, items: list[tuple[Verdict, float, float]], reached: bool) -> None:
+    minimum, report = MinimumScore.parse(text, 100), report_of(*items)
+    assert minimum.is_reached(report) is reached
+    assert minimum.describe(report).endswith(f"{'reaches' if reached else 'does not reach'} --min-score {text}")
 
 
 @pytest.mark.parametrize("text", ["", "%", "60 points", "٦٠", "1,5", "+5", "0x10", "60%%", "inf"])

@@ -111,13 +111,14 @@ def course(tmp_path: Path) -> Course:
     return made
 
 
+@pytest.mark.slow
 def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_again(course: Course) -> None:
     assert [(row["key"], row["text"], row["points"]) for row in course.export()] == [
         ("kim", "## Discussion\n\nanswer of kim", ""),
         ("lee", "## Discussion\n\nanswer of lee", ""),
     ]
     ran = course.apply(kim="1.5")
-    assert (ran.returncode, ran.stdout) == (1, "1 marks applied; 1 answers still wait\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (1, "1 marks applied; 1 answers not marked yet\n"), ran.stderr
     assert course.scores() == {"kim": 2.5, "lee": 1}
     page = (course.reports / "kim.html").read_text("utf-8")
     assert "&lt;b&gt;to&lt;/b&gt; kim" in page
@@ -130,7 +131,7 @@ def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_aga
     assert "another answer" in (course.reports / "kim.html").read_text("utf-8")
 
     ran = course.apply(lee="0", kim="2")
-    assert (ran.returncode, ran.stdout) == (0, "2 marks applied; 0 answers still wait\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "2 marks applied; 0 answers not marked yet\n"), ran.stderr
     assert course.scores() == {"kim": 3, "lee": 1}
     kept = json.loads((course.reports / "marks.json").read_text("utf-8"))
     assert {key: [(mark["points"], mark["by"]) for mark in marks] for key, marks in kept.items()} == {
@@ -147,7 +148,7 @@ def test_a_sheet_with_one_wrong_row_changes_nothing(course: Course) -> None:
     assert {path.name: path.read_bytes() for path in course.reports.iterdir()} == before
 
 
-def test_what_cannot_be_used_is_said_in_one_line(course: Course, tmp_path: Path) -> None:
+def test_an_unusable_sheet_is_refused_in_one_line(course: Course, tmp_path: Path) -> None:
     (tmp_path / "korean.csv").write_bytes("키,이름\n".encode("cp949"))
     (tmp_path / "fetched").mkdir()
     (tmp_path / "fetched" / "batch.json").touch()

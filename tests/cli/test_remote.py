@@ -1,4 +1,4 @@
-"""The commands that ask a server, as a user meets them: real processes of `grader` and of `grader serve`.
+"""The commands that use a server: real processes of `grader` and of `grader serve`.
 
 No worker runs: gradings are ended by the store, so that reports are there at once.
 """
@@ -24,8 +24,8 @@ from grader.render.terminal import render_terminal
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.leases import claim_lease, finish_job, refuse_job
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, create_token
 from tests.support.notebooks import notebook_bytes
 
@@ -48,9 +48,9 @@ class Service:
 
     def end(self, points: float = 3, revision: str = "r1", refused: str = "") -> int:
         """End every grading that waits: with a report, or refused with a sentence."""
-        gradings = mark_dispatched(self.store, share=1000, republish_seconds=1e-9)
+        gradings = mark_enqueued(self.store, share=1000, republish_seconds=1e-9)
         for each in gradings:
-            lease = claim_lease(self.store, each.grading, "a test", 60, each.queue)
+            lease = claim_lease(self.store, each.job, "a test", 60, each.queue)
             if lease is not None:
                 refuse_job(self.store, lease, refused) if refused else finish_job(
                     self.store, lease, report(points, revision)
@@ -86,14 +86,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def run(service: Service, tmp_path: Path) -> Run:
-    """Run the grader as somebody who has the server and the token in the environment, with nobody at the keyboard."""
-    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret, "XDG_CONFIG_HOME": str(tmp_path / "settings")}
+    """Run the grader with the server and the token in the environment, and without a terminal."""
+    environment = {
+        "GRADER_SERVER": service.url,
+        "GRADER_TOKEN": service.secret,
+        "XDG_CONFIG_HOME": str(tmp_path / "settings"),
+    }
 
     def call(*arguments: str | Path, stdin: str | None = None, **variables: str) -> Ran:
         return subprocess.run(
             [GRADER, *arguments],
             cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200", **told, **variables},
+            env={**os.environ, "COLUMNS": "200", **environment, **variables},
             input=stdin or "",
             capture_output=True,
             encoding="utf-8",
@@ -105,14 +109,14 @@ def run(service: Service, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def student(run: Run, service: Service, tmp_path: Path) -> Run:
-    """Run the grader as a student whom no other test knows."""
+    """Run the grader as a student of this test only."""
     secret = create_token(service.store, tmp_path.name, Role.STUDENT, person=tmp_path.name)
     return partial(run, GRADER_TOKEN=secret)
 
 
 @pytest.fixture
 def notebooks(tmp_path: Path) -> list[Path]:
-    """What one student hands in."""
+    """The notebooks of one student."""
     files = [tmp_path / name for name in ("hw2_ch7.ipynb", "hw2_ch8.ipynb")]
     for file in files:
         file.write_bytes(notebook_bytes(f"# {tmp_path.name} {file.name}"))
@@ -121,7 +125,7 @@ def notebooks(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def handed_in(tmp_path: Path) -> Path:
-    """The folder of a class of two, unlike that of any other test."""
+    """The folder of a class of two, different in each test."""
     folder = tmp_path / "class"
     for name in (KOREAN, "[bold]lee"):
         (folder / name).mkdir(parents=True)
@@ -148,7 +152,7 @@ def in_terminal(found: Report) -> str:
     return console.file.getvalue()
 
 
-def test_login_tries_the_token_and_keeps_it_for_its_owner_alone(run: Run, service: Service, tmp_path: Path) -> None:
+def test_login_tries_the_token_and_stores_it_for_its_owner_only(run: Run, service: Service, tmp_path: Path) -> None:
     kept = tmp_path / "settings" / "grader" / "token"
     wrong = run("login", "--server", service.url, stdin="grader_nonsense\n")
     assert wrong.returncode == 2
@@ -165,25 +169,25 @@ def test_login_tries_the_token_and_keeps_it_for_its_owner_alone(run: Run, servic
     assert f"chmod 600 {kept}" in refused.stderr
 
 
-def test_nobody_is_asked_for_anything(run: Run, service: Service) -> None:
-    told = run("login", "--server", service.url)
-    assert (told.returncode, "this is no token" in told.stderr) == (2, True)
-    told = run("status", GRADER_SERVER="")
-    assert (told.returncode, "which server?" in told.stderr) == (2, True)
-    told = run("status", GRADER_TOKEN="")
-    assert (told.returncode, "grader login --server" in told.stderr) == (2, True)
+def test_missing_settings_are_errors_and_not_questions(run: Run, service: Service) -> None:
+    answer = run("login", "--server", service.url)
+    assert (answer.returncode, "this is not a token" in answer.stderr) == (2, True)
+    answer = run("status", GRADER_SERVER="")
+    assert (answer.returncode, "which server?" in answer.stderr) == (2, True)
+    answer = run("status", GRADER_TOKEN="")
+    assert (answer.returncode, "grader login --server" in answer.stderr) == (2, True)
 
 
-def test_a_folder_handed_in_twice_is_one_batch_and_another_title_makes_another(run: Run, handed_in: Path) -> None:
+def test_a_folder_submitted_twice_is_one_batch_unless_the_title_differs(run: Run, handed_in: Path) -> None:
     first = run("submit", handed_in, "--title", "Week 3", "--json", "-")
     assert json.loads(first.stdout)["submissions"] == 2
     again = run("submit", handed_in, "--title", "Week 3")
-    assert f"batch {id_of(first)}: 2 submissions (handed in before" in again.stdout
+    assert f"batch {id_of(first)}: 2 submissions (submitted before" in again.stdout
     other = run("submit", handed_in, "--title", "Week 4", "--json", "-")
     assert id_of(other) != id_of(first)
 
 
-def test_what_the_server_will_not_take_is_a_sentence(run: Run, handed_in: Path, tmp_path: Path) -> None:
+def test_a_refused_submission_is_explained_in_a_sentence(run: Run, handed_in: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK no zip")
     (tmp_path / "large.zip").write_bytes(bytes(16 * UPLOAD_BYTES))
     for arguments, sentence in (
@@ -192,13 +196,13 @@ def test_what_the_server_will_not_take_is_a_sentence(run: Run, handed_in: Path, 
         ((tmp_path / "large.zip",), "a body may have 1,048,576 bytes"),
         ((tmp_path / "gone.zip",), "no such file"),
     ):
-        told = run("submit", *arguments)
-        assert told.returncode == 2, told.stderr
-        assert sentence in told.stderr
-        assert "Traceback" not in told.stderr
+        answer = run("submit", *arguments)
+        assert answer.returncode == 2, answer.stderr
+        assert sentence in answer.stderr
+        assert "Traceback" not in answer.stderr
 
 
-def test_status_tells_who_stands_where_and_its_exit_code_whether_all_is_graded(
+def test_status_shows_every_state_and_its_exit_code_says_whether_all_is_graded(
     run: Run, service: Service, handed_in: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "[red]Week 5", "--json", "-"))
@@ -212,18 +216,23 @@ def test_status_tells_who_stands_where_and_its_exit_code_whether_all_is_graded(
     assert graded.returncode == 0
     assert re.search(rf"{KOREAN} +{KOREAN} +graded +3 / 4", graded.stdout)
     assert "[bold]lee" in graded.stdout
-    told = json.loads(run("status", batch, "--json", "-").stdout)
-    assert (told["states"]["graded"], told["items"][0]["points"]["score"]) == (2, 3)
+    answer = json.loads(run("status", batch, "--json", "-").stdout)
+    assert (answer["states"]["graded"], answer["items"][0]["points"]["score"]) == (2, 3)
     assert run("status", "no-such-batch").returncode == 2
 
 
-def test_watching_ends_when_everything_has_ended_and_says_how_far_it_was(
+def test_watching_shows_the_progress_until_everything_has_ended(
     run: Run, service: Service, handed_in: Path, tmp_path: Path
 ) -> None:
     command = [str(GRADER), "submit", str(handed_in), "--title", "watched", "--watch"]
-    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret}
+    environment = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret}
     with subprocess.Popen(
-        command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as watching:
         assert watching.stderr
         assert watching.stderr.readline() == "0 of 2 done\n"  # from here on it watches
@@ -234,7 +243,7 @@ def test_watching_ends_when_everything_has_ended_and_says_how_far_it_was(
     assert "2 submissions" in output
 
 
-def test_what_could_not_be_graded_is_exit_code_1(run: Run, service: Service, handed_in: Path, tmp_path: Path) -> None:
+def test_failed_submissions_give_exit_code_1(run: Run, service: Service, handed_in: Path, tmp_path: Path) -> None:
     batch = id_of(run("submit", handed_in, "--title", "refused", "--json", "-"))
     service.end(refused="hw2.ipynb: this is no notebook")
     watched = run("status", batch, "--watch")
@@ -246,7 +255,7 @@ def test_what_could_not_be_graded_is_exit_code_1(run: Run, service: Service, han
     assert f"no report: {KOREAN}: hw2.ipynb: this is no notebook" in fetched.stdout
 
 
-def test_a_batch_is_fetched_whole_and_again_for_nothing(
+def test_a_batch_is_fetched_completely_and_not_twice(
     run: Run, service: Service, handed_in: Path, tmp_path: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "fetched", "--json", "-"))
@@ -267,20 +276,20 @@ def test_a_batch_is_fetched_whole_and_again_for_nothing(
     assert (elsewhere.returncode, "give another folder" in elsewhere.stderr) == (2, True)
 
 
-def test_what_is_cancelled_is_not_graded(run: Run, service: Service, handed_in: Path) -> None:
+def test_a_cancelled_batch_is_not_graded(run: Run, service: Service, handed_in: Path) -> None:
     batch = id_of(run("submit", handed_in, "--title", "cancelled", "--json", "-"))
-    assert "2 gradings cancelled" in run("cancel", batch).stdout
+    assert "2 jobs cancelled" in run("cancel", batch).stdout
     assert run("status", batch).returncode == 1
     assert run("cancel", "no-such-batch").returncode == 2
 
 
-def test_a_regrade_shows_before_it_is_published_whose_points_change(
+def test_a_regrade_shows_changed_points_before_it_is_published(
     run: Run, service: Service, handed_in: Path, tmp_path: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "regraded", "--json", "-"))
     service.end(points=2, revision="an earlier one")
-    asked = run("regrade", batch)
-    assert "2 submissions are graded again" in asked.stdout, asked.stderr
+    regraded = run("regrade", batch)
+    assert "grading 2 submissions again" in regraded.stdout, regraded.stderr
     service.end(points=4, revision="a later one")
     looked = run("publish", batch, "--dry-run")
     assert re.search(rf"{KOREAN} +{KOREAN} +2 +→ +4", looked.stdout), looked.stderr
@@ -290,7 +299,7 @@ def test_a_regrade_shows_before_it_is_published_whose_points_change(
     assert "4 / 4" in run("status", batch).stdout
 
 
-def test_what_was_fetched_is_a_gradebook(run: Run, service: Service, tmp_path: Path) -> None:
+def test_a_fetched_batch_has_a_gradebook(run: Run, service: Service, tmp_path: Path) -> None:
     (tmp_path / "class").mkdir()
     for name in ("kim_101_2001_hw2.ipynb", "lee_102_2002_hw2.ipynb"):  # as Canvas calls them
         (tmp_path / "class" / name).write_bytes(notebook_bytes(f"# a gradebook {name}"))
@@ -306,23 +315,28 @@ def test_what_was_fetched_is_a_gradebook(run: Run, service: Service, tmp_path: P
     assert rows == {"": "4", "101": "2", "102": "2"}  # first the points that are possible
 
 
-def test_a_student_hands_in_all_notebooks_as_one_submission_and_once(student: Run, notebooks: list[Path]) -> None:
+def test_a_student_submits_all_notebooks_as_one_submission_and_once(student: Run, notebooks: list[Path]) -> None:
     own = id_of(student("submit", *notebooks, "--json", "-"), "submission")
-    assert f"submission {own} (handed in before; another --title" in student("submit", *notebooks).stdout
-    told = json.loads(student("status", own, "--json", "-").stdout)
-    assert [each["name"] for each in told["notebooks"]] == ["hw2_ch7.ipynb", "hw2_ch8.ipynb"]
+    assert f"submission {own} (submitted before; use another --title" in student("submit", *notebooks).stdout
+    answer = json.loads(student("status", own, "--json", "-").stdout)
+    assert [each["name"] for each in answer["notebooks"]] == ["hw2_ch7.ipynb", "hw2_ch8.ipynb"]
     (listed,) = json.loads(student("status", "--json", "-").stdout)
-    assert listed == told
+    assert listed == answer
 
 
-def test_a_student_watches_until_the_report_is_there_and_sees_it(
+def test_a_student_waits_for_the_report_and_sees_it(
     student: Run, service: Service, notebooks: list[Path], tmp_path: Path
 ) -> None:
     secret = create_token(service.store, f"{tmp_path.name} at home", Role.STUDENT, person=tmp_path.name)
-    told = {"GRADER_SERVER": service.url, "GRADER_TOKEN": secret, "COLUMNS": "200"}
+    environment = {"GRADER_SERVER": service.url, "GRADER_TOKEN": secret, "COLUMNS": "200"}
     command = [str(GRADER), "submit", *map(str, notebooks), "--watch"]
     with subprocess.Popen(
-        command, env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as watching:
         assert watching.stderr
         assert watching.stderr.readline() == "waiting\n"  # from here on it watches
@@ -332,12 +346,13 @@ def test_a_student_watches_until_the_report_is_there_and_sees_it(
     assert lines.splitlines()[-1] == "graded"
     accepted, _, shown = output.partition("\n")
     assert shown == in_terminal(report(3, "r1"))
-    # What was handed in with another token of the same person is theirs as well.
+    # A submission with another token of the same person belongs to them too.
     own = accepted.removeprefix("submission ")
     assert student("status", own, "--watch").stdout == shown
 
 
-def test_a_student_sees_points_and_states_of_their_own_and_of_nobody_else(
+@pytest.mark.slow
+def test_a_student_sees_only_their_own_points_and_states(
     run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
 ) -> None:
     assert "there are no submissions" in student("status").stdout
@@ -363,8 +378,8 @@ def test_a_student_sees_points_and_states_of_their_own_and_of_nobody_else(
     assert [student("status", each).returncode for each in (graded, refused, ids[tmp_path.name])] == [0, 1, 1]
     assert "this is no notebook" in student("status", refused, "--watch").stdout
     for command in (("status",), ("status", "--watch"), ("fetch", "--out", "out"), ("cancel",)):
-        told = student(*command, ids[KOREAN])
-        assert (told.returncode, "there is no such thing, or it is not yours" in told.stderr) == (2, True)
+        answer = student(*command, ids[KOREAN])
+        assert (answer.returncode, "this does not exist, or you may not see it" in answer.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
@@ -387,14 +402,12 @@ def test_a_student_fetches_reports_side_by_side(
     assert "<!DOCTYPE html>" in (out / f"{first}.html").read_text("utf-8")
 
 
-def test_a_student_cancels_their_own_and_is_told_what_is_for_staff(
-    student: Run, service: Service, notebooks: list[Path]
-) -> None:
+def test_a_student_cancels_their_own_submission_only(student: Run, service: Service, notebooks: list[Path]) -> None:
     accepted = json.loads(student("submit", *notebooks, "--json", "-").stdout)
-    assert "1 gradings cancelled" in student("cancel", accepted["submission"]).stdout
+    assert "1 jobs cancelled" in student("cancel", accepted["submission"]).stdout
     assert student("status", accepted["submission"]).returncode == 1
     for command in (("regrade",), ("publish",), ("publish", "--dry-run")):
-        told = student(*command, accepted["batch"])
-        assert told.returncode == 2, told.stderr
-        assert "this is for instructor; the token's role is student" in told.stderr
-        assert "Traceback" not in told.stderr
+        answer = student(*command, accepted["batch"])
+        assert answer.returncode == 2, answer.stderr
+        assert "this requires the role instructor; the token's role is student" in answer.stderr
+        assert "Traceback" not in answer.stderr

@@ -1,6 +1,6 @@
-"""A connection against a server that answers as it is told: retries, errors as sentences, streams that break.
+"""A connection to a scripted server: retries, errors as sentences, broken streams.
 
-The real API is asked in tests/cli/test_remote.py.
+tests/cli/test_remote.py uses the real API.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Script:
-    """Answers to give, one for each request, and the requests that came."""
+    """The answers, one for each request, and the received requests."""
 
     address: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -32,8 +32,8 @@ class Script:
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    """A server that gives the answers of a list."""
-    told = Script()
+    """A server that sends the answers of a list."""
+    script = Script()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -41,8 +41,8 @@ def script() -> Iterator[Script]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            told.requests.append((self.command, self.path, headers, body))
-            told.answers.pop(0)(self)
+            script.requests.append((self.command, self.path, headers, body))
+            script.answers.pop(0)(self)
 
         do_GET = do_POST = answer  # noqa: N815 - the names that http.server looks for
 
@@ -50,10 +50,10 @@ def script() -> Iterator[Script]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.address = f"http://127.0.0.1:{server.server_address[1]}"
+    script.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield told
+    yield script
     server.shutdown()
     thread.join()
     server.server_close()
@@ -61,7 +61,7 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture
 def client(script: Script) -> Iterator[Client]:
-    """A client of that server, which does not wait long."""
+    """A client of that server with short pauses."""
     with Client(script.address, "secret-token", origin="the test", attempts=3, first_pause=0.001) as made:
         yield made
 
@@ -98,21 +98,21 @@ def streams(*chunks: bytes) -> Answer:
     return answer
 
 
-def test_the_token_is_sent_and_ids_stay_within_their_part_of_the_address(script: Script, client: Client) -> None:
+def test_the_token_is_sent_and_ids_are_quoted(script: Script, client: Client) -> None:
     script.answers = [says(200, {"id": "b"})]
-    assert client.batch("../../admin?x=1#y") == {"id": "b"}
+    assert client.get_batch("../../admin?x=1#y") == {"id": "b"}
     _, path, headers, _ = script.requests[0]
     assert path == "/v1/batches/..%2F..%2Fadmin%3Fx%3D1%23y"
     assert headers["authorization"] == "Bearer secret-token"
 
 
 @pytest.mark.parametrize("broken", [hangs_up, says(503, {}), says(502, b"<html>"), says(429, {}, Retry_After="0")])
-def test_what_another_attempt_may_change_is_tried_again(script: Script, client: Client, broken: Answer) -> None:
+def test_temporary_failures_are_retried(script: Script, client: Client, broken: Answer) -> None:
     script.answers = [broken, broken, says(200, {"id": "b"})]
-    assert client.batch("b") == {"id": "b"}
+    assert client.get_batch("b") == {"id": "b"}
 
 
-def test_a_submission_whose_answer_was_lost_is_sent_again_whole_and_under_the_same_key(
+def test_a_submission_with_a_lost_answer_is_sent_again_completely_with_the_same_key(
     script: Script, client: Client, tmp_path: Path
 ) -> None:
     notebook = tmp_path / "과제.ipynb"
@@ -125,9 +125,7 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_whole_and_under_the_sa
     assert len({headers["idempotency-key"] for _, _, headers, _ in script.requests}) == 1
 
 
-def test_a_student_s_notebooks_go_to_another_place_in_the_same_way(
-    script: Script, client: Client, tmp_path: Path
-) -> None:
+def test_a_student_s_notebooks_are_sent_to_their_own_route(script: Script, client: Client, tmp_path: Path) -> None:
     notebook = tmp_path / "hw2.ipynb"
     notebook.write_text('{"cells": []}', encoding="utf-8")
     script.answers = [hangs_up, says(202, {"submission": "s"})]
@@ -136,14 +134,12 @@ def test_a_student_s_notebooks_go_to_another_place_in_the_same_way(
     assert len({headers["idempotency-key"] for _, _, headers, _ in script.requests}) == 1
 
 
-def test_a_submission_is_looked_at_until_it_has_ended_and_told_when_its_state_changes(
-    script: Script, client: Client
-) -> None:
+def test_a_submission_is_yielded_at_each_change_until_it_has_ended(script: Script, client: Client) -> None:
     def stands(state: str, ended_at: str | None = None) -> Answer:
         return says(200, {"state": state, "ended_at": ended_at})
 
     script.answers = [stands("waiting"), stands("waiting"), hangs_up, stands("leased"), stands("graded", "2026-11-25")]
-    found = list(client.until_ended("s/1", pause=0.001))
+    found = list(client.follow_submission("s/1", pause=0.001))
     assert [each["state"] for each in found] == ["waiting", "leased", "graded"]
     assert script.answers == []
     assert {path for _, path, _, _ in script.requests} == {"/v1/submissions/s%2F1"}
@@ -152,12 +148,12 @@ def test_a_submission_is_looked_at_until_it_has_ended_and_told_when_its_state_ch
 def test_a_server_that_stays_down_is_a_system_fault_that_names_it(script: Script, client: Client) -> None:
     script.answers = [says(503, {"detail": "the database is away"})] * 3
     with pytest.raises(SystemFault, match=rf"{script.address}: the database is away; tried 3 times"):
-        client.batch("b")
+        client.get_batch("b")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    nobody = Client(f"http://127.0.0.1:{port}", "t", attempts=2, first_pause=0.001)
-    with nobody, pytest.raises(SystemFault, match=rf"127.0.0.1:{port}: cannot be reached .*; tried 2 times"):
-        nobody.batch("b")
+    absent = Client(f"http://127.0.0.1:{port}", "t", attempts=2, first_pause=0.001)
+    with absent, pytest.raises(SystemFault, match=rf"127.0.0.1:{port}: cannot be reached .*; tried 2 times"):
+        absent.get_batch("b")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 415, 422])
@@ -165,55 +161,55 @@ def test_problem_details_become_one_sentence(script: Script, client: Client, sta
     problem = {"title": "No", "detail": "do it otherwise", "errors": [{"where": "body.mode", "what": "is none"}]}
     script.answers = [says(status, problem)]
     with pytest.raises(InputError, match=r"do it otherwise; body\.mode: is none"):
-        client.batch("b")
+        client.get_batch("b")
     assert len(script.requests) == 1
 
 
-def test_an_unknown_token_is_said_with_where_it_is_from_and_not_shown(script: Script, client: Client) -> None:
+def test_an_unknown_token_is_reported_with_its_origin_and_not_shown(script: Script, client: Client) -> None:
     script.answers = [says(401, {"detail": "this token is not valid"})]
     with pytest.raises(InputError, match="does not know the token from the test") as caught:
-        client.batch("b")
+        client.get_batch("b")
     assert "secret-token" not in str(caught.value)
 
 
 def test_the_token_does_not_follow_a_redirect(script: Script, client: Client) -> None:
     script.answers = [says(307, {}, Location="http://elsewhere.example.org/")]
-    with pytest.raises(InputError, match=r"points to http://elsewhere"):
-        client.batch("b")
+    with pytest.raises(InputError, match=r"redirects to http://elsewhere"):
+        client.get_batch("b")
 
 
 @pytest.mark.parametrize("body", [b"<html>welcome</html>", b"[1]", b"\xff"])
-def test_a_page_of_something_else_is_said(script: Script, client: Client, body: bytes) -> None:
+def test_a_page_of_another_server_is_refused(script: Script, client: Client, body: bytes) -> None:
     script.answers = [says(200, body)]
-    with pytest.raises(InputError, match="does not answer as a grading server does"):
-        client.batch("b")
+    with pytest.raises(InputError, match="does not answer like a grading server"):
+        client.get_batch("b")
 
 
-def test_a_failure_without_details_still_says_its_status(script: Script, client: Client) -> None:
+def test_a_failure_without_details_is_reported_with_its_status(script: Script, client: Client) -> None:
     script.answers = [says(500, b"oops")]
     with pytest.raises(SystemFault, match="500 Internal Server Error"):
-        client.batch("b")
+        client.get_batch("b")
     script.answers = [says(418, ["no", "details"])]
     with pytest.raises(InputError, match="it answers 418"):
-        client.batch("b")
+        client.get_batch("b")
 
 
-def test_pages_are_put_together(script: Script, client: Client) -> None:
+def test_pages_are_joined(script: Script, client: Client) -> None:
     script.answers = [
         says(200, {"items": [{"id": 1}], "next": "c+/="}),
         says(200, {"items": [{"id": 2}], "next": None}),
     ]
-    assert [each["id"] for each in client.submissions("b")] == [1, 2]
+    assert [each["id"] for each in client.list_submissions("b")] == [1, 2]
     assert "after=c%2B%2F%3D" in script.requests[1][1]
 
 
-def test_events_are_told_whatever_the_chunks_they_come_in(script: Script, client: Client) -> None:
+def test_events_do_not_depend_on_chunks(script: Script, client: Client) -> None:
     text = (
         ': ping\r\n\r\nid: 4\r\nevent: graded\r\ndata: {"detail":\r\ndata: {"name": "과\\u2028제\u2028"}}\r\n\r\n'
         "id: 5\nevent: done\ndata: {}\n\n"
     ).encode()
     script.answers = [streams(*(text[place : place + 1] for place in range(len(text))))]
-    assert list(client.events("b")) == [
+    assert list(client.follow_events("b")) == [
         ServerEvent(4, "graded", {"detail": {"name": "과\u2028제\u2028"}}),
         ServerEvent(5, "done", {}),
     ]
@@ -226,7 +222,7 @@ def test_a_stream_that_breaks_goes_on_after_the_last_event(script: Script, clien
         says(503, {}),
         streams(b"id: 8\nevent: graded\ndata: {}\n\nid: 8\nevent: done\ndata: {}\n\n"),
     ]
-    assert [(event.id, event.kind) for event in client.events("b", after=3)] == [
+    assert [(event.id, event.kind) for event in client.follow_events("b", after=3)] == [
         (7, "claimed"),
         (8, "graded"),
         (8, "done"),
@@ -234,13 +230,13 @@ def test_a_stream_that_breaks_goes_on_after_the_last_event(script: Script, clien
     assert [headers["last-event-id"] for _, _, headers, _ in script.requests] == ["3", "7", "7", "7"]
 
 
-def test_a_stream_that_never_tells_anything_is_given_up(script: Script, client: Client) -> None:
+def test_a_stream_without_events_is_given_up(script: Script, client: Client) -> None:
     script.answers = [streams(b": ping\n\n")] * 3
     with pytest.raises(SystemFault, match="ended early; tried 3 times"):
-        list(client.events("b"))
+        list(client.follow_events("b"))
 
 
 def test_an_event_that_cannot_be_read_is_a_system_fault(script: Script, client: Client) -> None:
     script.answers = [streams(b"id: 1\ndata: {\n\n")]
     with pytest.raises(SystemFault, match="cannot be read"):
-        list(client.events("b"))
+        list(client.follow_events("b"))

@@ -1,4 +1,4 @@
-"""Which server and which token: what is said where, and who may read the file."""
+"""Finding the server and the token, and the permissions of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HERE, THERE = "https://grader.example.org", "http://127.0.0.1:8000"
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody who has no token yet."""
+    """An environment without a token."""
     return {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "settings")}
 
 
@@ -24,7 +24,7 @@ def test_the_file_follows_the_xdg_specification(tmp_path: Path) -> None:
     assert token_file({"HOME": "/home/a"}) == Path("/home/a/.config/grader/token")
 
 
-def test_what_is_kept_is_found_again_and_only_its_owner_may_read_it(environment: dict[str, str]) -> None:
+def test_a_stored_token_is_found_and_only_its_owner_can_read_it(environment: dict[str, str]) -> None:
     file = save_token(f"{HERE}/", " secret-1\n", environment)
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
@@ -32,7 +32,7 @@ def test_what_is_kept_is_found_again_and_only_its_owner_may_read_it(environment:
     assert (found.server, found.token, found.origin) == (HERE, "secret-1", str(file))
 
 
-def test_a_server_is_not_shown_the_token_of_another(environment: dict[str, str]) -> None:
+def test_a_token_is_not_sent_to_another_server(environment: dict[str, str]) -> None:
     save_token(HERE, "secret-1", environment)
     with pytest.raises(InputError, match=r"no token for http://127.0.0.1:8000.*grader login --server"):
         find_credentials(THERE, environment)
@@ -51,7 +51,7 @@ def test_the_environment_comes_before_the_file_and_the_option_before_the_environ
     assert (found.server, found.token, found.origin) == (HERE, "told", "GRADER_TOKEN")
 
 
-def test_the_only_server_that_there_is_a_token_for_need_not_be_named(environment: dict[str, str]) -> None:
+def test_the_only_server_with_a_token_need_not_be_named(environment: dict[str, str]) -> None:
     save_token(HERE, "kept", environment)
     assert find_credentials("", environment).server == HERE
     save_token(THERE, "kept", environment)
@@ -60,12 +60,12 @@ def test_the_only_server_that_there_is_a_token_for_need_not_be_named(environment
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_file_that_others_may_read_is_refused(environment: dict[str, str], mode: int) -> None:
+def test_a_file_that_others_can_read_is_refused(environment: dict[str, str], mode: int) -> None:
     file = save_token(HERE, "kept", environment)
     file.chmod(mode)
-    with pytest.raises(InputError, match=r"others may read this token; run `chmod 600"):
+    with pytest.raises(InputError, match=r"others can read this token; run `chmod 600"):
         find_credentials(HERE, environment)
-    with pytest.raises(InputError, match="others may read"):
+    with pytest.raises(InputError, match="others can read"):
         save_token(HERE, "new", environment)
 
 
@@ -81,8 +81,8 @@ def test_a_file_that_holds_something_else_is_refused_without_showing_it(
 
 
 @pytest.mark.parametrize("token", ["", "two words", "비밀", "a\x1bb"], ids=["none", "words", "korean", "control"])
-def test_what_is_no_token_is_not_kept(environment: dict[str, str], token: str) -> None:
-    with pytest.raises(InputError, match="no token"):
+def test_an_invalid_token_is_not_stored(environment: dict[str, str], token: str) -> None:
+    with pytest.raises(InputError, match="not a token"):
         save_token(HERE, token, environment)
     assert not token_file(environment).exists()
 
@@ -91,8 +91,8 @@ def test_what_is_no_token_is_not_kept(environment: dict[str, str], token: str) -
     "server",
     ["grader.example.org", "ftp://a", "https://", "https://me:word@a", "http://[", "https://a b", "https://a?b"],
 )
-def test_what_is_no_address_is_said(environment: dict[str, str], server: str) -> None:
-    with pytest.raises(InputError, match="no address of a server") as caught:
+def test_an_invalid_address_is_refused(environment: dict[str, str], server: str) -> None:
+    with pytest.raises(InputError, match="not the address of a server") as caught:
         find_credentials(server, {**environment, "GRADER_TOKEN": "t"})
     assert "word" not in str(caught.value)
 

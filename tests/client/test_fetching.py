@@ -1,6 +1,6 @@
 """A batch in a folder: whole files, safe names whatever a server says, and nothing fetched twice.
 
-The server is a connection that answers from memory; the real API is asked in tests/cli/test_remote.py.
+The server is a connection that answers from memory; the real API is requests in tests/cli/test_remote.py.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from grader.results.journal import Status, read_journal
 
 @dataclass
 class Memory(Client):
-    """A client at the seam: what a server would answer, and what was asked for."""
+    """A client that answers from memory, and records the requests for reports."""
 
     rows: list[dict[str, Any]]
     id: str = "b1"
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
-    def batch(self, batch: str) -> dict[str, Any]:
+    def get_batch(self, batch: str) -> dict[str, Any]:
         return {"id": self.id, "title": "Week 3"}
 
-    def submissions(self, batch: str) -> Iterator[dict[str, Any]]:
+    def list_submissions(self, batch: str) -> Iterator[dict[str, Any]]:
         return iter(self.rows)
 
-    def report(self, submission: str, form: str = "json") -> bytes:
-        self.asked.append(f"{submission}.{form}")
+    def get_report(self, submission: str, form: str = "json") -> bytes:
+        self.requests.append(f"{submission}.{form}")
         return f"{form} of {submission}".encode()
 
-    def gradebook(self, batch: str) -> bytes:
+    def get_gradebook(self, batch: str) -> bytes:
         return b"key,score\n"
 
-    def overview(self, batch: str, form: str = "json") -> bytes:
+    def get_overview(self, batch: str, form: str = "json") -> bytes:
         return form.encode()
 
 
@@ -62,7 +62,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_everything_is_written_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_all_files_are_written_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     fetched = fetch(Memory([row("kim"), row("박지민")]), "b1", tmp_path / "new" / "out")
     assert (fetched.reports, fetched.without) == (2, {})
     reports = {f"reports/{key}.{form}" for key in ("kim", "박지민") for form in ("json", "html")}
@@ -85,32 +85,32 @@ def test_the_journal_is_one_that_other_commands_read(tmp_path: Path) -> None:
     assert (journal["lee"].status, journal["lee"].message) == (Status.FAILED, "a system error")
 
 
-def test_who_has_no_report_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_missing_reports_are_listed_with_the_reason(tmp_path: Path) -> None:
     fetched = fetch(
         Memory([row("lee", state="failed", message="no notebook"), row("yu", state="waiting")]), "b1", tmp_path
     )
     assert fetched.without == {"lee": "no notebook", "yu": "waiting"}
 
 
-def test_what_is_there_is_not_fetched_again_and_what_is_new_is(tmp_path: Path) -> None:
+def test_only_new_reports_are_fetched(tmp_path: Path) -> None:
     fetch(Memory([row("kim"), row("lee"), row("yu", state="waiting")]), "b1", tmp_path)
     (tmp_path / "reports" / "lee.html").unlink()
     again = Memory([row("kim"), row("lee"), row("yu")])
     fetch(again, "b1", tmp_path)
-    assert again.asked == ["id of lee.html", "id of yu.json", "id of yu.html"]
+    assert again.requests == ["id of lee.html", "id of yu.json", "id of yu.html"]
     regraded = Memory([row("kim", revision="r2"), row("lee"), row("yu")])
     fetch(regraded, "b1", tmp_path)
-    assert regraded.asked == ["id of kim.json", "id of kim.html"]
+    assert regraded.requests == ["id of kim.json", "id of kim.html"]
 
 
 def test_a_report_is_fetched_again_after_its_marks_have_changed(tmp_path: Path) -> None:
-    for marks, asked in (("", 2), ("1 until noon", 2), ("1 until noon", 0), ("", 2)):
+    for marks, requests in (("", 2), ("1 until noon", 2), ("1 until noon", 0), ("", 2)):
         client = Memory([row("kim", marks=marks)])
         fetch(client, "b1", tmp_path)
-        assert len(client.asked) == asked
+        assert len(client.requests) == requests
 
 
-def test_only_the_formats_asked_for_are_written_and_json_always(tmp_path: Path) -> None:
+def test_only_the_requested_formats_and_json_are_written(tmp_path: Path) -> None:
     fetch(Memory([row("kim")]), "b1", tmp_path, ["json"])
     assert not [name for name in files(tmp_path) if name.endswith(".html")]
     fetch(Memory([row("kim")]), "b1", tmp_path / "html", ["html"])
@@ -136,12 +136,12 @@ def test_a_folder_of_another_batch_is_refused(tmp_path: Path) -> None:
         fetch(Memory([row("lee")], id="b2"), "b2", tmp_path)
 
 
-def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         fetch(Memory([]), "b1", tmp_path / "file")
     (tmp_path / "batch.jsonl").write_text("")
-    with pytest.raises(InputError, match="graded here; give another folder"):
+    with pytest.raises(InputError, match="graded; give another folder"):
         fetch(Memory([]), "b1", tmp_path)
 
 
@@ -151,13 +151,13 @@ def test_a_submission_s_report_is_written_under_its_id_and_anew_each_time(tmp_pa
     assert fetch_own(memory, "s1", out) == [out / "s1.json", out / "s1.html"]
     assert fetch_own(memory, "s1", out, ["html"]) == [out / "s1.json", out / "s1.html"]
     assert fetch_own(memory, "s2", out, ["json"]) == [out / "s2.json"]
-    assert memory.asked == ["s1.json", "s1.html", "s1.json", "s1.html", "s2.json"]
+    assert memory.requests == ["s1.json", "s1.html", "s1.json", "s1.html", "s2.json"]
     assert files(out) == {"s1.json", "s1.html", "s2.json"}
     assert (out / "s1.html").read_bytes() == b"html of s1"
     assert (out / "s1.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_submission_s_report_stays_in_the_folder_and_says_where_it_cannot_go(tmp_path: Path) -> None:
+def test_a_submission_s_report_stays_in_the_folder_and_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert {each.parent for each in fetch_own(Memory([]), name, tmp_path / "out")} == {tmp_path / "out"}
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""What is sent: files as they are, a folder as a zip, and a key that is the same for the same."""
+"""Packing: files unchanged, a folder as a zip, and the same key for the same files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_folder_is_sent_as_a_zip_of_its_notebooks(tmp_path: Path, scratch: Pat
         write(folder / name)
     write(folder / "hw2-yu" / ".git" / "config")
     write(folder / "hw2-yu" / ".git" / "old.ipynb")
-    write(tmp_path / "secret.ipynb", "not theirs")
+    write(tmp_path / "secret.ipynb", "not submitted")
     (folder / "kim" / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
     os.mkfifo(folder / "kim" / "pipe.ipynb")
     ((name, path),) = pack([folder], scratch)
@@ -52,7 +52,7 @@ def test_a_folder_is_sent_as_a_zip_of_its_notebooks(tmp_path: Path, scratch: Pat
         "lee/deep/hw2.IPYNB",
         "park/later.zip",
     ]
-    # Who has no notebook is in there all the same, and a clone can be told from other folders.
+    # Students without a notebook are included, and a clone can be recognised.
     assert {"choi/", "hw2-yu/.git/"} <= set(names)
 
 
@@ -82,15 +82,15 @@ def test_another_file_name_content_or_field_gives_another_key(tmp_path: Path) ->
     assert compute_content_key([("a", one)], dict(reversed(fields.items()))) in keys
 
 
-def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
+def test_files_that_cannot_be_sent_are_refused(tmp_path: Path, scratch: Path) -> None:
     notebook, other, same = (write(tmp_path / name) for name in ("hw2.ipynb", "hw2.py", "b/hw2.ipynb"))
     empty = tmp_path / "empty"
     empty.mkdir()
     cases = [
         ([tmp_path / "gone"], "no such file"),
-        ([other], "no notebook; give one folder, one zip, or notebooks"),
-        ([notebook, tmp_path], "no notebook"),
-        ([notebook, same], "2 notebooks are called hw2.ipynb; give the folder"),
+        ([other], "not a notebook; give one folder, one zip, or notebooks"),
+        ([notebook, tmp_path], "not a notebook"),
+        ([notebook, same], "2 notebooks are called hw2.ipynb; give their folder"),
         ([empty], "no notebook in this folder"),
     ]
     for paths, sentence in cases:
@@ -98,6 +98,6 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, scratch: Path) -> None:
             pack(paths, scratch)
 
 
-def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(No such file"), open_file(tmp_path / "gone"):
         pass

@@ -1,4 +1,4 @@
-"""A hostile zip file is refused, or the one bad file in it is left aside; nothing else of it comes through."""
+"""A hostile zip file is refused, or the one bad file in it is skipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from grader.collection import ArchiveBounds, Collection, collect_archive
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
-from tests.support.zips import NOTEBOOK, with_flags, with_zip64_end, zip_entry, zipped, zipped_by_windows
+from tests.support.zip_files import NOTEBOOK, with_flags, with_zip64_end, zip_entry, zipped, zipped_by_windows
 
 ZEROS = b"0" * 10**7
 
@@ -23,7 +23,7 @@ def collected(packed: bytes, **bounds: int) -> Collection:
 
 
 def files_of(collection: Collection) -> dict[str, list[str]]:
-    return {each.name: [name for name, _ in each.files] for each in collection.handed_in}
+    return {item.name: [name for name, _ in item.files] for item in collection.submissions}
 
 
 def refusal(packed: bytes, **bounds: int) -> str:
@@ -36,20 +36,20 @@ def refusal(packed: bytes, **bounds: int) -> str:
 
 
 def kim_s_notices(**kim: bytes) -> str:
-    """Return the notices on kim, whose files these are, and see that lee is collected all the same."""
+    """Return the notices on kim, who submits these files, and check that lee is collected all the same."""
     files = [(name.replace("_", "."), data) for name, data in kim.items()]
     collection = collected(zipped([("lee/hw2.ipynb", NOTEBOOK), *((f"kim/{name}", data) for name, data in files)]))
     assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
-    return "\n".join(collection.handed_in[0].notices)
+    return "\n".join(collection.submissions[0].notices)
 
 
-# Where entries want to go
+# Paths of entries
 
 
 @pytest.mark.parametrize(
     "name", ["../kim.ipynb", "/etc/kim.ipynb", "a/../../kim.ipynb", "C:/kim.ipynb", "..\\kim.ipynb"]
 )
-def test_a_path_that_leads_out_is_left_aside(name: str) -> None:
+def test_a_path_that_leads_out_is_skipped(name: str) -> None:
     collection = collected(zipped([("lee.ipynb", NOTEBOOK), (name, NOTEBOOK)]))
     assert files_of(collection) == {"lee": ["lee.ipynb"]}
     assert collection.notices[0].endswith("its path leads out of the archive")
@@ -62,13 +62,13 @@ def test_backslashes_are_folders() -> None:
     }
 
 
-def test_a_link_in_an_archive_is_left_aside_and_its_student_is_not() -> None:
+def test_a_link_in_an_archive_is_skipped_and_its_student_is_not() -> None:
     collection = collected(zipped([("lee.ipynb", NOTEBOOK), (zip_entry("kim.ipynb", 0o120777), b"/etc/passwd")]))
     assert files_of(collection) == {"kim": [], "lee": ["lee.ipynb"]}
-    assert "it is a link, which is not followed" in collection.handed_in[0].notices[1]
+    assert "it is a link, which is not followed" in collection.submissions[0].notices[1]
 
 
-def test_a_long_path_is_left_aside() -> None:
+def test_a_long_path_is_skipped() -> None:
     collection = collected(zipped([("lee.ipynb", NOTEBOOK), (f"{'a/' * 600}kim.ipynb", NOTEBOOK)]))
     assert files_of(collection) == {"lee": ["lee.ipynb"]}
     assert "its path has more than 1,000 characters" in collection.notices[0]
@@ -76,7 +76,7 @@ def test_a_long_path_is_left_aside() -> None:
 
 def test_names_twice_are_both_read() -> None:
     collection = collected(zipped([("kim/a.ipynb", b"1"), ("kim/a.ipynb", b"2"), ("lee/a.ipynb", b"3")]))
-    assert collection.handed_in[0].files == (("kim/a.ipynb".removeprefix("kim/"), b"1"), ("a-2.ipynb", b"2"))
+    assert collection.submissions[0].files == (("kim/a.ipynb".removeprefix("kim/"), b"1"), ("a-2.ipynb", b"2"))
 
 
 # How names are written
@@ -89,7 +89,7 @@ def test_korean_names_from_windows_are_read() -> None:
 
 def test_decomposed_names_from_a_mac_are_composed() -> None:
     packed = zipped({"\u1100\u1175\u11b7/a.ipynb": NOTEBOOK, "lee/a.ipynb": NOTEBOOK})
-    assert [each.name for each in collected(packed).handed_in] == ["lee", "김"]
+    assert [item.name for item in collected(packed).submissions] == ["lee", "김"]
 
 
 # What is damaged
@@ -108,7 +108,7 @@ def test_a_wrong_checksum_costs_only_that_file() -> None:
     packed = zipped([("kim/hw2.ipynb", b"a" * 50), ("lee/hw2.ipynb", NOTEBOOK)], method=zipfile.ZIP_STORED)
     collection = collected(packed.replace(b"a" * 50, b"b" * 50))
     assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
-    assert "hw2.ipynb: it cannot be unpacked (Bad CRC-32" in collection.handed_in[0].notices[1]
+    assert "hw2.ipynb: it cannot be unpacked (Bad CRC-32" in collection.submissions[0].notices[1]
 
 
 def test_a_damaged_zip_inside_costs_only_its_student() -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_zip_inside_costs_only_its_student() -> None:
 
 
 def test_whatever_bytes_are_wrong_the_answer_is_a_collection_or_a_refusal() -> None:
-    """Each damage is one that a fixed seed makes, so that a failure comes again."""
+    """Every damage is made with a fixed seed, so that failures can be repeated."""
     whole = zipped({"kim/hw2.ipynb": NOTEBOOK, "lee/hw2.zip": zipped({"hw2.ipynb": NOTEBOOK})})
     answers = []
     for seed in range(400):
@@ -125,7 +125,7 @@ def test_whatever_bytes_are_wrong_the_answer_is_a_collection_or_a_refusal() -> N
         for _ in range(chance.choice((1, 1, 2, 8))):
             damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
         try:
-            answers.append(bool(collected(bytes(damaged)).handed_in))
+            answers.append(bool(collected(bytes(damaged)).submissions))
         except InputError:
             answers.append(False)
     assert {True, False} == set(answers)
@@ -144,14 +144,14 @@ def test_an_encrypted_zip_inside_costs_only_its_student() -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_packings_that_cannot_be_counted_while_they_unpack_are_left_aside(method: int) -> None:
+def test_packings_that_cannot_be_counted_while_they_unpack_are_skipped(method: int) -> None:
     assert f"it is packed by method {method}" in kim_s_notices(hw2_zip=zipped({"hw2.ipynb": NOTEBOOK}, method))
 
 
 # Bombs
 
 
-def test_a_notebook_that_unpacks_to_a_thousand_times_its_size_is_left_aside() -> None:
+def test_a_notebook_that_unpacks_to_a_thousand_times_its_size_is_skipped() -> None:
     assert "it unpacks to more than 250 times its size" in kim_s_notices(hw2_ipynb=ZEROS)
 
 
@@ -159,12 +159,12 @@ def test_a_notebook_past_its_bounds_is_not_unpacked() -> None:
     large = b" " * (DEFAULT_BOUNDS.file_bytes + 1)
     collection = collected(zipped({"kim.ipynb": large, "lee.ipynb": NOTEBOOK}), ratio=2000)
     assert files_of(collection) == {"kim": [], "lee": ["lee.ipynb"]}
-    assert "clear its outputs and save it again" in collection.handed_in[0].notices[1]
+    assert "clear its outputs and save it again" in collection.submissions[0].notices[1]
 
 
 def test_a_small_notebook_may_pack_well() -> None:
     small = b" " * 2**19
-    assert collected(zipped({"kim.ipynb": small})).handed_in[0].files == (("kim.ipynb", small),)
+    assert collected(zipped({"kim.ipynb": small})).submissions[0].files == (("kim.ipynb", small),)
 
 
 def test_a_declared_size_that_is_too_small_gives_no_byte_more() -> None:
@@ -185,20 +185,20 @@ def test_a_declared_size_that_is_too_large_is_told() -> None:
         struct.pack_into("<L", packed, packed.find(signature) + offset, len(NOTEBOOK) + 1)
     collection = collected(bytes(packed))
     assert files_of(collection) == {"kim": [], "lee": ["hw2.ipynb"]}
-    assert "it is shorter than its archive says" in collection.handed_in[0].notices[1]
+    assert "it is shorter than its archive says" in collection.submissions[0].notices[1]
 
 
 def test_a_class_that_unpacks_to_more_than_is_read_is_refused() -> None:
     files = {f"{number}/hw2.ipynb": NOTEBOOK * 10 for number in range(10)}
     assert "it unpacks to more than is read" in refusal(zipped(files), bytes=len(NOTEBOOK) * 99)
-    assert len(collected(zipped(files), bytes=len(NOTEBOOK) * 100).handed_in) == 10
+    assert len(collected(zipped(files), bytes=len(NOTEBOOK) * 100).submissions) == 10
 
 
 def test_one_student_s_archive_that_is_too_large_costs_nobody_else() -> None:
     files = {"kim.zip": zipped({f"{number}.ipynb": NOTEBOOK for number in range(10)}), "lee.ipynb": NOTEBOOK}
     collection = collected(zipped(files), inner_bytes=len(NOTEBOOK) * 5)
-    assert [len(each.files) for each in collection.handed_in] == [5, 1]
-    assert "it unpacks to more than is read" in collection.handed_in[0].notices[0]
+    assert [len(item.files) for item in collection.submissions] == [5, 1]
+    assert "it unpacks to more than is read" in collection.submissions[0].notices[0]
 
 
 def test_one_student_s_archives_list_so_many_files_together_and_cost_nobody_else() -> None:
@@ -206,15 +206,15 @@ def test_one_student_s_archives_list_so_many_files_together_and_cost_nobody_else
     files = {**{f"kim/{number}.zip": inner for number in range(9)}, "lee/hw2.ipynb": NOTEBOOK}
     # Ten are in the whole archive; of kim's nine, two are within the bound, and the other seven take nothing away.
     collection = collected(zipped(files), entries=10, all_entries=18)
-    assert [len(each.files) for each in collection.handed_in] == [8, 1]
-    assert "2.zip: its archives list more files than are read" in collection.handed_in[0].notices[0]
+    assert [len(item.files) for item in collection.submissions] == [8, 1]
+    assert "2.zip: its archives list more files than are read" in collection.submissions[0].notices[0]
 
 
 def test_all_archives_together_list_so_many_files() -> None:
     inner = zipped({"a.ipynb": NOTEBOOK, "data.csv": b""})
     files = {f"{number}.zip": inner for number in range(10)}
     assert "list more files than are read" in refusal(zipped(files), all_entries=29)
-    assert len(collected(zipped(files), all_entries=30).handed_in) == 10
+    assert len(collected(zipped(files), all_entries=30).submissions) == 10
 
 
 def test_what_is_refused_to_one_student_is_not_taken_from_all() -> None:
@@ -223,14 +223,14 @@ def test_what_is_refused_to_one_student_is_not_taken_from_all() -> None:
     within = len(NOTEBOOK) * 19
     assert len(inner) < within
     collection = collected(zipped(files), inner_bytes=within, bytes=9 * len(inner) + len(NOTEBOOK))
-    assert [len(each.files) for each in collection.handed_in] == [0, 1]
+    assert [len(item.files) for item in collection.submissions] == [0, 1]
 
 
 def test_archives_inside_count_for_the_whole() -> None:
     inner = zipped({"hw2.ipynb": NOTEBOOK})
     files = {f"{number}.zip": inner for number in range(10)}
     assert "it unpacks to more than is read" in refusal(zipped(files), bytes=len(inner) * 10 + len(NOTEBOOK) * 9)
-    assert len(collected(zipped(files), bytes=(len(inner) + len(NOTEBOOK)) * 10).handed_in) == 10
+    assert len(collected(zipped(files), bytes=(len(inner) + len(NOTEBOOK)) * 10).submissions) == 10
 
 
 def test_archives_in_archives_end_somewhere() -> None:
@@ -239,30 +239,30 @@ def test_archives_in_archives_end_somewhere() -> None:
         packed = zipped({"work.zip": packed})
     assert files_of(collected(packed)) == {"work": ["hw2.ipynb"]}
     packed = zipped({"work.zip": packed})
-    assert "it is an archive in an archive in an archive" in collected(packed).handed_in[0].notices[1]
+    assert "it is an archive in an archive in an archive" in collected(packed).submissions[0].notices[1]
 
 
 def test_too_many_entries_are_refused_before_they_are_read() -> None:
     packed = zipped({f"{number}.ipynb": b"" for number in range(11)})
     assert refusal(packed, entries=10) == "class.zip: it has more than 10 files; pack the notebooks alone"
-    assert len(collected(packed, entries=11).handed_in) == 11
+    assert len(collected(packed, entries=11).submissions) == 11
 
 
 def test_a_large_table_of_contents_is_refused_before_it_is_parsed() -> None:
     packed = zipped({f"{number:0500}.ipynb": b"" for number in range(10)})
     assert "it has more than 10 files" in refusal(packed, entries=10)
-    assert len(collected(packed, entries=30).handed_in) == 10
+    assert len(collected(packed, entries=30).submissions) == 10
 
 
 def test_an_end_that_looks_like_another_end_hides_no_table_of_contents() -> None:
     packed = bytearray(zipped({f"{number:0500}.ipynb": b"" for number in range(10)}))
-    packed[-18:-14] = b"PK\x05\x06"  # numbers of disks, which nobody reads
+    packed[-18:-14] = b"PK\x05\x06"  # numbers of disks, which are not read
     assert "it has more than 10 files" in refusal(bytes(packed), entries=10)
 
 
 def test_neither_does_a_second_table_of_contents() -> None:
     packed = with_zip64_end(zipped({f"{number:0500}.ipynb": b"" for number in range(10)}))
-    assert len(collected(packed).handed_in) == 10
+    assert len(collected(packed).submissions) == 10
     assert "it has more than 10 files" in refusal(packed, entries=10)
 
 
@@ -270,7 +270,7 @@ def test_a_class_s_archive_in_an_archive_counts_as_deep() -> None:
     students = {f"{name}.zip": zipped({"hw2.ipynb": NOTEBOOK}) for name in ("kim", "lee")}
     packed = zipped({"download.zip": zipped(students), "readme.txt": b""})
     assert files_of(collected(packed, depth=3)) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
-    assert collected(packed, depth=3).notices == ("left aside, no notebooks of the submission: ../readme.txt",)
+    assert collected(packed, depth=3).notices == ("skipped: ../readme.txt",)
     assert files_of(collected(packed, depth=2)) == {"kim": [], "lee": []}
 
 

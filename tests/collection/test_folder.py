@@ -11,7 +11,7 @@ from grader.collection import Collection, collect
 from grader.collection.folder import read_file
 from grader.errors import InputError
 from grader.submission.notebook_json import DEFAULT_BOUNDS
-from tests.support.zips import NOTEBOOK, zipped
+from tests.support.zip_files import NOTEBOOK, zipped
 
 
 def write(root: Path, *names: str) -> Path:
@@ -22,23 +22,21 @@ def write(root: Path, *names: str) -> Path:
 
 
 def files_of(collection: Collection) -> dict[str, list[str]]:
-    return {each.key: [name for name, _ in each.files] for each in collection.handed_in}
+    return {item.key: [name for name, _ in item.files] for item in collection.submissions}
 
 
-def test_copies_that_systems_keep_are_left_aside_with_a_notice(tmp_path: Path) -> None:
+def test_copies_that_systems_keep_are_skipped_with_a_notice(tmp_path: Path) -> None:
     write(tmp_path, "kim/hw2.ipynb", "kim/.ipynb_checkpoints/hw2-checkpoint.ipynb", "kim/._hw2.ipynb", "lee/hw2.ipynb")
     write(tmp_path, "__MACOSX/kim/._hw2.ipynb", ".git/HEAD")
     collection = collect(tmp_path)
     assert files_of(collection) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
-    assert collection.handed_in[0].notices == (
-        "left aside, no notebooks of the submission: ._hw2.ipynb, .ipynb_checkpoints",
-    )
-    assert collection.notices == ("left aside, no notebooks of the submission: .git, __MACOSX",)
+    assert collection.submissions[0].notices == ("skipped: ._hw2.ipynb, .ipynb_checkpoints",)
+    assert collection.notices == ("skipped: .git, __MACOSX",)
 
 
 def test_many_other_files_are_counted(tmp_path: Path) -> None:
     write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", *(f"kim/data/{number}.png" for number in range(9)))
-    (notice,) = collect(tmp_path).handed_in[0].notices
+    (notice,) = collect(tmp_path).submissions[0].notices
     assert notice.endswith("data/0.png, data/1.png, data/2.png, data/3.png, data/4.png and 4 more")
 
 
@@ -50,7 +48,7 @@ def test_no_link_is_followed(tmp_path: Path, target: str) -> None:
     link.symlink_to(secret / "secret.ipynb" if target == "notebook" else secret, target_is_directory=target == "folder")
     collection = collect(submissions)
     assert files_of(collection)["kim"] == ["hw2.ipynb"]
-    assert collection.handed_in[0].notices == (
+    assert collection.submissions[0].notices == (
         f"{link.name}: it is a link, which is not followed; put the file itself there",
     )
 
@@ -72,7 +70,7 @@ def test_an_archive_past_its_bounds_is_not_read_whole(tmp_path: Path) -> None:
     write(tmp_path, "lee.ipynb")
     with open(tmp_path / "kim.zip", "wb") as file:
         file.truncate(DEFAULT_BOUNDS.file_bytes + 1)
-    assert "kim.zip: it has more than 100 MB; pack the notebooks alone" in collect(tmp_path).handed_in[0].notices
+    assert "kim.zip: it has more than 100 MB; pack the notebooks alone" in collect(tmp_path).submissions[0].notices
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
@@ -91,7 +89,7 @@ def test_a_name_that_is_no_utf_8_is_read(tmp_path: Path) -> None:
     write(tmp_path, "lee.ipynb")
     with open(os.fsencode(tmp_path) + b"/kim\xff.ipynb", "wb") as file:
         file.write(NOTEBOOK)
-    (kim, _) = collect(tmp_path).handed_in
+    (kim, _) = collect(tmp_path).submissions
     assert (kim.name, kim.files) == ("kim\ufffd", (("kim\ufffd.ipynb", NOTEBOOK),))
 
 

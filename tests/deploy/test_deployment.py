@@ -113,10 +113,21 @@ def test_the_example_names_every_setting_without_a_secret() -> None:
 
 
 def test_the_image_has_the_versions_that_everybody_has() -> None:
-    told = dict(re.findall(r"^ARG (\w+)=(\S+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE))
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
-    assert {f"torch=={told['TORCH']}", f"torchvision=={told['TORCHVISION']}"} <= set(needed)
-    assert f"d2l=={told['D2L']}" in (ROOT / "Makefile").read_text("utf-8")
+    assert {f"torch=={arguments['TORCH']}", f"torchvision=={arguments['TORCHVISION']}"} <= set(needed)
+    for line in re.findall(r"pip install (.*?)(?: \\)?$", dockerfile, re.MULTILINE):
+        own = ("--index-url", "--no-deps --require-hashes", "--no-deps --no-build-isolation --editable .")
+        assert line.startswith(own), "nothing is installed without a hash, but another build of PyTorch"
+
+
+def test_the_image_is_given_every_file_that_it_copies() -> None:
+    copied = re.findall(r"^COPY (?!--)(.*) \S+$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    paths = {path for line in copied for path in line.split()}
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    assert {path.partition("/")[0] for path in paths} == let_in
+    assert all((ROOT / path).exists() for path in paths)
 
 
 def test_every_command_and_file_that_the_operators_page_names_is_there() -> None:

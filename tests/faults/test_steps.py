@@ -1,4 +1,4 @@
-"""One kill at each step of the life of a grading: it ends in exactly one report all the same."""
+"""A kill at each step of a job: it still ends in exactly one report."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ ACCEPT_AND_DIE = """
 import os, signal
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
-from grader.service.store.queries.hand_ins import NewSubmission, accept
+from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import find_token
 from tests.support.running_service import DOUBLED, notebooks
 store = Store.open(Settings.from_environment())
 owner = find_token(store, os.environ["SECRET"])
 new = [NewSubmission(key, key, files=[("homework.ipynb", data)]) for key, data in notebooks(3).items()]
-print(accept(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
+print(accept_batch(store, owner, DOUBLED, Mode.NONE, "", new).batch, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One for the module, with a worker of two processes; no grading fails because too many tests hit it."""
+    """A service for the module, with a worker of two processes and enough attempts for all kills."""
     with Service(tmp_path_factory.mktemp("service"), processes=2, attempts=20) as made:
         made.worker()
         yield made
 
 
 def scores(service: Service, batch: str) -> dict[str, float]:
-    """Return each submission's score; more reports than one, or none, are no score."""
+    """Return each submission's score. Fail unless each has exactly one report."""
     return {key: own.score for key, (own,) in service.reports(batch).items()}
 
 
 @pytest.mark.parametrize(
     ("step", "claims"),
-    [("asked", 3), ("claimed", 4), ("grading", 4), ("graded", 4), ("ended", 3)],
+    [("received", 3), ("claimed", 4), ("grading", 4), ("graded", 4), ("ended", 3)],
     ids=["before the claim", "after the claim", "while grading", "before the report", "after the report"],
 )
 def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, claims: int) -> None:
@@ -65,7 +65,7 @@ def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, c
 
 def test_a_worker_killed_between_publishing_and_sending_loses_nothing(service: Service) -> None:
     service.keep_working()
-    service.set_trap("published")
+    service.set_trap("enqueued")
     batch = service.accept(notebooks(3))
     service.wait(batch)
     assert not service.trap.exists()
@@ -100,7 +100,7 @@ def test_redis_killed_and_started_empty_loses_nothing(service: Service) -> None:
     batch = service.hand_in(notebooks(12))
     service.redis.kill()
     service.redis.wipe()
-    assert service.dispatch() == 0
+    assert service.enqueue() == 0
     service.redis.start()
     service.wait(batch)
     assert {len(own) for own in service.reports(batch).values()} == {1}
@@ -123,13 +123,13 @@ def test_a_submission_that_kills_its_grader_fails_and_the_others_go_on(tmp_path:
         files = {key: notebook_bytes(f"def value(): return {value}") for key, value in values.items()}
         batch = service.hand_in(files, assignment=poisoned)
         service.wait(batch)
-        gradings = service.gradings(batch)
-        assert {key: str(row.state) for key, row in gradings.items()} == {
+        jobs = service.gradings(batch)
+        assert {key: str(row.state) for key, row in jobs.items()} == {
             "poison": "failed",
             "first": "graded",
             "second": "graded",
         }
-        assert not gradings["poison"].refused
-        assert gradings["poison"].attempts == 3
-        assert "went away in attempt 3" in gradings["poison"].message
+        assert not jobs["poison"].refused
+        assert jobs["poison"].attempts == 3
+        assert "went away in attempt 3" in jobs["poison"].message
         assert {key: len(own) for key, own in service.reports(batch).items()} == {"poison": 0, "first": 1, "second": 1}

@@ -50,19 +50,21 @@ def test_excused_students_stay_excused(there: str) -> None:
     exported = EXPORT.replace("-5,,61", f"-5,{there},61")
     filled = fill_canvas(exported, [entry("kim", canvas_id="12")], "Homework 2")
     assert filled.text == exported
-    assert filled.notices == (f"kim: {there} is there already, and was left",)
+    assert filled.notices == (f"kim: the grade {there} is already there and was not changed",)
 
 
 def test_a_teacher_s_grade_is_not_taken_away_where_there_is_none_of_ours() -> None:
     exported = EXPORT.replace("-5,,61", "-5,9,61")
     filled = fill_canvas(exported, [entry("kim", None, canvas_id="12")], "Homework 2")
     assert filled.text == exported
-    assert filled.notices == ("kim: 9 is there already, and was left",)
+    assert filled.notices == ("kim: the grade 9 is already there and was not changed",)
 
 
 def test_another_maximum_is_told() -> None:
     filled = fill_canvas(EXPORT.replace("100,10,", "100,20,"), [entry("kim", canvas_id="12")], "Homework 2")
-    assert filled.notices == ("the reports give up to 10 points, there it is up to 20: change it there first",)
+    assert filled.notices == (
+        "the reports give up to 10 points, but the maximum in the LMS is 20: change it there first",
+    )
 
 
 def test_an_export_of_another_country_stays_one() -> None:

@@ -1,4 +1,4 @@
-"""The entries of a batch are read from its journal, and its command writes them for whoever imports them."""
+"""The entries of a batch are read from its journal, and the command writes them for import."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def gradebook(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 def test_entries_come_in_order_of_their_keys(batch: Path) -> None:
     entries = read_entries(batch)
-    assert [(each.key, each.problem, each.system_error) for each in entries] == [
+    assert [(entry.key, entry.problem, entry.system_error) for entry in entries] == [
         ("han", "the sandbox broke", True),
         ("kim", "", False),
         ("lee", "a.ipynb: no valid JSON", False),
     ]
-    assert [each.report for each in entries] == [None, report(7.5), None]
+    assert [entry.report for entry in entries] == [None, report(7.5), None]
 
 
 def test_a_lost_report_costs_one_grade_and_not_the_gradebook(batch: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_command_fills_in_what_canvas_exported(batch: Path) -> None:
     [
         (["reports", "--canvas", "missing.csv"], "missing.csv: it cannot be read (No such file or directory)"),
         (["reports", "--moodle", "cp949.csv"], "cp949.csv: it is not UTF-8"),
-        (["reports", "--moodle", "a.csv", "--canvas", "b.csv"], "--canvas and --moodle are both given"),
+        (["reports", "--moodle", "a.csv", "--canvas", "b.csv"], "--canvas and --moodle exclude each other"),
         (["."], "give the folder that `grader batch` wrote"),
         (["reports", "--out", "no/where.csv"], "cannot write the report to no/where.csv"),
     ],

@@ -59,8 +59,8 @@ def filled(**cells: tuple[str, str]) -> str:
 
 def given(text: str) -> dict[str, list[tuple[str, float, str]]]:
     marks = read_marking_sheet(text, CLASS, "Kim", NOW)
-    assert {(mark.by, mark.at) for each in marks.values() for mark in each} <= {("Kim", NOW)}
-    return {key: [(mark.item, mark.points, mark.comment) for mark in each] for key, each in marks.items()}
+    assert {(mark.by, mark.at) for new in marks.values() for mark in new} <= {("Kim", NOW)}
+    return {key: [(mark.item, mark.points, mark.comment) for mark in new] for key, new in marks.items()}
 
 
 def test_all_answers_to_one_item_come_before_the_next() -> None:

@@ -62,7 +62,7 @@ def test_a_korean_worksheet_is_understood() -> None:
     filled = fill_moodle(KOREAN, [kim(name="김민수"), kim(name="이유나", number="102")])
     assert row_of(filled.text, "참가자 101")[3] == "10"
     assert row_of(filled.text, "참가자 102")[3] == "10"
-    assert filled.notices == ("1 feedback comments that were there are replaced",)
+    assert filled.notices == ("1 existing feedback comments are replaced",)
 
 
 def test_who_has_no_final_grade_gets_a_comment_and_no_grade() -> None:
@@ -81,7 +81,7 @@ def test_who_has_no_final_grade_gets_a_comment_and_no_grade() -> None:
 def test_a_teacher_s_grade_is_not_taken_away_where_there_is_none_of_ours() -> None:
     filled = fill_moodle(KOREAN, [kim(None, "이유나", "102")])
     assert row_of(filled.text, "참가자 102")[3] == "8.00"
-    assert "이유나: 8.00 is there already, and was left" in filled.notices
+    assert "이유나: the grade 8.00 is already there and was not changed" in filled.notices
 
 
 def test_our_own_faults_are_not_told_to_students() -> None:
@@ -155,7 +155,9 @@ def test_a_worksheet_without_comments_gets_grades_alone(time: str) -> None:
 
 def test_another_maximum_is_told() -> None:
     filled = fill_moodle(WORKSHEET.replace("10.00", "100.00"), [kim()])
-    assert filled.notices == ("the reports give up to 10 points, there it is up to 100.00: change it there first",)
+    assert filled.notices == (
+        "the reports give up to 10 points, but the maximum in the LMS is 100.00: change it there first",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`grade()`: the same input gives the same report, and the report tells nothing it should not."""
+"""`grade()` returns the same report for the same input, and the report reveals no secrets."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_neither_the_order_nor_the_names_of_notebooks_change_a_verdict(zygote: Z
 
 
 def test_a_report_shows_no_rubric_no_reference_and_nothing_of_this_machine(zygote: Zygote, hw2: Assignment) -> None:
-    """Neither where they lie nor a line of what they say."""
+    """Neither their paths nor any of their lines."""
     texts = [grade(made, hw2, zygote).to_json() for made in MADE.values()]
     assert hw2.reference is not None
     files = [*hw2.folder.rglob("*"), *hw2.reference.rglob("*.py")]

@@ -50,6 +50,7 @@ def graded(cells: Submission, small: Assignment, zygote: Zygote, trainer: Traine
     return report
 
 
+@pytest.mark.slow
 def test_a_model_that_learns_earns_its_points_and_shows_its_curve(
     small: Assignment, zygote: Zygote, trainer: Trainer
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_model_that_learns_earns_its_points_and_shows_its_curve(
     assert len(run["epochs"]) == len(run["loss"]) == len(run["accuracy_by_epoch"]) >= 10
 
 
+@pytest.mark.slow
 def test_a_new_training_and_a_kept_one_give_the_same_report_byte_for_byte(
     small: Assignment, zygote: Zygote, fashion_mnist: DataSet, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from grader.judging.judge import judge
 from grader.judging.local import LocalStudent
 from grader.results.report import ItemResult, Report, Verdict
 from grader.student import Definition, Fault, StudentFault
-from tests.support.in_process import InProcessWork
+from tests.support.in_process_work import InProcessWork
 
 ANSWERS = """
     import torch
@@ -219,6 +219,7 @@ def test_the_first_test_that_went_wrong_is_explained(explain: Explain) -> None:
     assert result.tests == {"test_values": Verdict.FAILED, "test_zeros": Verdict.PASSED}
 
 
+@pytest.mark.slow
 def test_two_runs_explain_alike(explain: Explain) -> None:
     for cell in (FLIPPED, ABSOLUTE):
         assert explain(cell) == explain(cell)

@@ -17,7 +17,7 @@ from grader.errors import AssignmentError, SandboxFault
 from grader.judging.judge import judge
 from grader.results.report import ItemResult, Verdict
 from grader.student import Definition, Student
-from tests.support.in_process import InProcessWork
+from tests.support.in_process_work import InProcessWork
 
 DOUBLE = """
     from grader.testing import Absent, Argument, Case, Mismatch, assert_close, given, item

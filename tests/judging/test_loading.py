@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -111,3 +112,17 @@ def test_two_assignments_may_have_files_of_one_name(tmp_path: Path) -> None:
 def test_a_misconception_that_cannot_be_loaded_is_the_authors(tmp_path: Path, source: str, message: str) -> None:
     with pytest.raises(AssignmentError, match=message):
         _ = loaded(tmp_path, hw__misconceptions__double=source).misconceptions
+
+
+def test_a_reference_that_is_a_package_is_imported_by_its_name(tmp_path: Path) -> None:
+    try:
+        for name in ("first", "second"):  # two assignments may both call their reference `answers`
+            answers = tmp_path / name / "answers"
+            answers.mkdir(parents=True)
+            (answers / "__init__.py").write_text("from answers.double import double\n")
+            (module,) = loaded(tmp_path / name, hw__test_a="import answers").tests.values()
+            assert module.answers.double(2) == 4
+            assert Path(module.answers.__file__).parent == answers
+    finally:
+        for module_name in [each for each in sys.modules if each.partition(".")[0] == "answers"]:
+            del sys.modules[module_name]

@@ -15,7 +15,7 @@ from grader.judging.local import LocalRemote, LocalStudent
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.student import Fault, Recorded, StudentFault
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, ran
 
 WORK = """
 import numpy as np
@@ -222,6 +222,7 @@ def comparable(value: Any) -> Any:
     return f"a {value.kind}" if hasattr(value, "kind") else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 def test_both_students_answer_alike(opened: Callable[[], Any], question: Callable[[Any], Any]) -> None:
     with opened() as student:

@@ -1,4 +1,4 @@
-"""A model as plain data: its operations and none of its numbers; what looks at numbers cannot be exported."""
+"""A model as plain data: its operations and none of its numbers. A model that looks at numbers cannot be exported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from grader.models.export import BATCH, NotExportable, export_graph
 from grader.sandbox.protocol.encoding import decode, encode
-from tests.support.models import sequential
+from tests.support.small_models import sequential
 
 
 def test_the_operations_come_in_order_with_the_parameters_they_use() -> None:
@@ -23,7 +23,7 @@ def test_the_operations_come_in_order_with_the_parameters_they_use() -> None:
     assert answer["output"] == {"node": 4}
 
 
-def test_what_is_exported_is_plain_data_that_crosses_the_wire() -> None:
+def test_a_graph_is_plain_data_that_can_be_sent() -> None:
     answer = export_graph(sequential(), (1, 28, 28))
     assert decode(encode(answer)) == answer
 
@@ -40,7 +40,7 @@ def test_lazy_layers_are_built_first() -> None:
     assert ("2.weight", (10, 4 * 6 * 6), True) in export_graph(lazy, (1, 8, 8))["parameters"]
 
 
-def test_a_lazy_layer_that_nothing_runs_through_is_left_out() -> None:
+def test_a_lazy_layer_that_never_runs_is_left_out() -> None:
     class Spare(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -53,7 +53,7 @@ def test_a_lazy_layer_that_nothing_runs_through_is_left_out() -> None:
     assert [name for name, _, _ in export_graph(Spare(), (1, 28, 28))["parameters"]] == ["used.weight", "used.bias"]
 
 
-def test_a_frozen_parameter_is_told_from_a_learnable_one() -> None:
+def test_frozen_and_learnable_parameters_differ() -> None:
     model = sequential()
     model[0].weight.requires_grad_(False)
     assert [learnable for _, _, learnable in export_graph(model, (1, 28, 28))["parameters"]] == [
@@ -99,7 +99,7 @@ class GivesTwo(nn.Module):
 
 
 @pytest.mark.parametrize("model", [LooksAtNumbers(), HasATable(), GivesTwo()], ids=lambda model: type(model).__name__)
-def test_what_is_no_plain_row_of_operations_is_not_exportable(model: nn.Module) -> None:
+def test_a_forward_pass_that_is_no_plain_sequence_is_not_exportable(model: nn.Module) -> None:
     with pytest.raises(NotExportable):
         export_graph(model, (1, 28, 28))
 
@@ -115,7 +115,7 @@ class Counts(nn.Module):
         return self.layer(X.flatten(1)) if self.calls < 2 else X.flatten(1)[:, :10]
 
 
-def test_what_pythons_own_variables_decide_is_decided_once() -> None:
+def test_decisions_by_python_s_variables_are_made_once() -> None:
     targets = [target for target, _, _ in export_graph(Counts(), (1, 28, 28))["nodes"]]
     assert targets == ["aten.flatten.using_ints", "aten.linear.default"]
     assert BATCH not in (1, 2, 3, 4, 6, 8, 10, 16, 32, 64)

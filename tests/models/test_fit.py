@@ -1,4 +1,4 @@
-"""The training loop: what it is given decides what comes of it, bit for bit."""
+"""The training loop: its arguments decide its result, bit for bit."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader.models.fit import CurvePoint, fit, initialise, predict, prepare_images, trained_in_place
+from grader.models.fit import CurvePoint, fit, initialise, predict, prepare_images, train_in_place
 from grader.models.recipe import Recipe
-from tests.support.models import Branches, sequential
+from tests.support.small_models import Branches, sequential
 
 RECIPE = Recipe(images=400, epochs=2, batch=32, optimizer="adam", lr=0.01, side=28, threshold=0.5)
 
@@ -24,18 +24,18 @@ def easy(count: int = 400) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def test_a_model_learns_and_its_curve_is_told() -> None:
+def test_a_model_learns_and_its_curve_is_reported() -> None:
     images, labels = easy()
     model, points = sequential(), list[CurvePoint]()
     initialise(model, 0)
-    assert fit(model, images, labels, RECIPE, 0, told=points.append)
+    assert fit(model, images, labels, RECIPE, 0, notify=points.append)
     assert float((predict(model, images, 28) == labels).double().mean()) > 0.9
     assert points[-1].epoch == 2
     assert points[-1].loss < points[0].loss
     assert points[-1].accuracy > points[0].accuracy
 
 
-def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others() -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     images, labels = easy()
     models = [Branches() for _ in range(3)]
     for model, seed in zip(models, (5, 5, 6), strict=True):
@@ -81,7 +81,7 @@ def test_images_are_resized_and_normalised() -> None:
 def test_a_model_with_lazy_layers_is_trained_where_it_is() -> None:
     images, labels = easy()
     lazy = nn.Sequential(nn.LazyConv2d(4, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10)).double()
-    finite, classes, points = trained_in_place(lazy, RECIPE, 0, images, labels, images[:100])
+    finite, classes, points = train_in_place(lazy, RECIPE, 0, images, labels, images[:100])
     assert finite
     assert float((classes == labels[:100]).double().mean()) > 0.8
     assert points[-1][0] == 2

@@ -1,4 +1,4 @@
-"""What is asked of an nn.Module: its parameters, gradients, sketches and the operations of a forward pass."""
+"""Introspection of an nn.Module: parameters, gradients, sketches and the operations of a forward pass."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_gradients_are_those_of_the_weighted_sum_and_do_not_add_up() -> None:
         torch.testing.assert_close(found["first.weight"], expected)
 
 
-def test_gradients_without_a_cotangent_are_those_of_the_sum_even_where_gradients_are_off() -> None:
+def test_gradients_without_a_cotangent_are_those_of_the_sum_even_if_gradients_are_off() -> None:
     net, X = nn.Linear(3, 2), torch.randn(4, 3)
     with torch.no_grad():
         found = gradients(net, (X,), None)
@@ -119,7 +119,7 @@ def test_a_cotangent_takes_the_outputs_dtype() -> None:
     assert found["weight"].dtype == torch.float64
 
 
-def test_no_gradient_reaches_anything_where_the_output_is_detached() -> None:
+def test_no_gradient_reaches_a_parameter_if_the_output_is_detached() -> None:
     class Detached(nn.Linear):
         def forward(self, X: Tensor) -> Tensor:
             return super().forward(X).detach()
@@ -234,7 +234,7 @@ def test_inputs_take_the_modules_dtype(dtype: torch.dtype) -> None:
     assert names(nn.Linear(3, 2).to(dtype), torch.zeros(4, 3)) == ["addmm"]
 
 
-def test_the_module_is_asked_in_eval_mode_without_gradients_and_stays_in_eval_mode() -> None:
+def test_the_module_runs_in_eval_mode_without_gradients_and_stays_in_eval_mode() -> None:
     net = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5), nn.BatchNorm1d(2))
     norm = net[2]
     assert isinstance(norm, nn.BatchNorm1d)
@@ -316,13 +316,13 @@ def described(result: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("case", [*COMPUTED, *NOT_TOLD])
-def test_what_an_operation_gives_is_described_as_torch_describes_it(case: str) -> None:
+def test_the_result_of_an_operation_is_described_as_torch_does(case: str) -> None:
     func, args = {**COMPUTED, **NOT_TOLD}[case]
     assert described(make_computed(func, args, {})) == described(func(*args))
 
 
 @pytest.mark.parametrize("case", COMPUTED)
-def test_without_numbers_the_shape_of_a_result_is_told_without_torch_s_python(case: str) -> None:
+def test_without_numbers_the_shape_of_a_result_is_found_without_torch_s_python(case: str) -> None:
     func, args = COMPUTED[case]
     with Seen() as seen:
         make_computed(func, args, {})
@@ -341,6 +341,6 @@ def test_arguments_that_do_not_fit_are_left_to_torch_to_refuse() -> None:
             make_computed(func, args, {})
 
 
-def test_a_gradient_that_is_wanted_goes_through_torch() -> None:
+def test_an_operation_with_a_gradient_goes_through_torch() -> None:
     given = X.clone().requires_grad_()
     assert make_computed(aten.relu.default, (given,), {}).requires_grad

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from grader.models.probe import find_departure, probe
-from tests.support.models import Branches
+from tests.support.small_models import Branches
 
 IMAGES = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 
@@ -59,7 +59,7 @@ def test_the_same_model_computes_the_same_whatever_its_weights_were() -> None:
     assert find_departure(found(Branches().double()), found(Branches())) is None
 
 
-def test_what_is_no_answer_departs() -> None:
+def test_a_malformed_result_departs() -> None:
     right = found(Branches())
     for wrong in (
         {},

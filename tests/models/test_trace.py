@@ -1,4 +1,4 @@
-"""What is noted of a forward pass is what torch.fx notes of it before operations are taken apart."""
+"""A trace notes of a forward pass what torch.fx notes before operations are taken apart."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_forward_pass_is_noted_as_torch_notes_it(forward: Callable[[Tensor], T
     assert trace.nodes == noted_by_torch(forward, X)
 
 
-def test_a_tensor_from_nowhere_leaves_a_trace_incomplete() -> None:
+def test_an_unknown_tensor_makes_a_trace_incomplete() -> None:
     table, generator = torch.rand(3), torch.Generator()
     assert not noted(lambda X: X + table, [torch.rand(4, 3)]).complete
     assert not noted(lambda X: torch.vmap(torch.sum)(X), [torch.rand(4, 3)]).complete
@@ -121,20 +121,20 @@ def test_a_tensor_from_nowhere_leaves_a_trace_incomplete() -> None:
     "forward",
     [lambda X: X if X.sum() > 0 else -X, lambda X: X * X.sum().item(), lambda X: X * float(torch.zeros(1) + X[0, 0])],
 )
-def test_numbers_that_depend_on_what_is_given_cannot_be_asked_for(forward: Callable[[Tensor], Tensor]) -> None:
+def test_numbers_that_depend_on_the_input_cannot_be_asked_for(forward: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(RuntimeError, match="trying to get value out of a tracing tensor") as ours:
         noted(forward, [torch.rand(4, 3)])
-    with pytest.raises(RuntimeError) as theirs:
+    with pytest.raises(RuntimeError) as stock:
         noted_by_torch(forward, [torch.rand(4, 3)])
-    assert str(ours.value) == str(theirs.value)
+    assert str(ours.value) == str(stock.value)
 
 
-def test_a_number_that_stands_in_the_code_can_be_asked_for() -> None:
+def test_a_literal_number_can_be_asked_for() -> None:
     trace = noted(lambda X: X * (torch.tensor(2.0) + torch.tensor(1.0)).item(), [torch.rand(4, 3)])
     assert trace.nodes[-1] == ("aten.mul.Tensor", ({"given": 0}, 3.0), {})
 
 
-def test_what_torch_compile_made_is_not_looked_into() -> None:
+def test_compiled_modules_are_not_traced() -> None:
     compiled = torch.compile(nn.Linear(3, 2), backend="eager")
     with pytest.raises(RuntimeError, match=r"torch\.fx|FX"):
         noted(compiled, [torch.rand(4, 3)])

@@ -1,4 +1,4 @@
-"""Batches in a terminal: counts that follow the events, and names that command nothing."""
+"""Batches in a terminal: counts that follow the events, and names without effect on the terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def shown(written: Console) -> str:
 
 def about(total: int, **states: int) -> dict[str, Any]:
     waiting = total - sum(states.values())
-    told = {"waiting": waiting, "leased": 0, "graded": 0, "failed": 0, "cancelled": 0, **states}
-    return {"id": "b1", "title": "", "assignment": "hw2", "submissions": total, "states": told}
+    defaults = {"waiting": waiting, "leased": 0, "graded": 0, "failed": 0, "cancelled": 0, **states}
+    return {"id": "b1", "title": "", "assignment": "hw2", "submissions": total, "states": defaults}
 
 
 def test_lines_follow_the_events() -> None:
@@ -40,7 +40,7 @@ def test_lines_follow_the_events() -> None:
             ("cancelled", "c"),
             ("done", "None"),
         ):
-            progress.happened(kind, submission)
+            progress.update(kind, submission)
     assert shown(lines).splitlines() == [
         "0 of 3 done",
         "1 of 3 done",
@@ -49,11 +49,11 @@ def test_lines_follow_the_events() -> None:
     ]
 
 
-def test_what_happened_before_is_not_told_as_if_it_happened_now() -> None:
+def test_earlier_events_are_not_shown_as_new() -> None:
     lines = console()
     with BatchProgress(lines, about(4, graded=2, leased=1)) as progress:
         for kind, submission in (("graded", "a"), ("graded", "b"), ("claimed", "c"), ("graded", "c")):
-            progress.happened(kind, submission)
+            progress.update(kind, submission)
     assert shown(lines).splitlines() == ["2 of 4 done, 1 being graded", "3 of 4 done"]
 
 
@@ -62,16 +62,16 @@ def test_a_regrade_is_counted_from_its_start() -> None:
     with BatchProgress(lines, about(2)) as progress:
         for kind in ("graded", "regrade", "graded"):
             for submission in "ab":
-                progress.happened(kind, submission)
+                progress.update(kind, submission)
     assert shown(lines).splitlines()[-1] == "2 of 2 done"
 
 
-def test_a_large_batch_tells_a_hundred_lines() -> None:
+def test_a_large_batch_prints_a_hundred_lines() -> None:
     lines = console()
     with BatchProgress(lines, about(1000)) as progress:
         for number in range(1000):
-            progress.happened("claimed", str(number))
-            progress.happened("graded", str(number))
+            progress.update("claimed", str(number))
+            progress.update("graded", str(number))
     assert len(shown(lines).splitlines()) == 101
 
 
@@ -80,16 +80,16 @@ def test_a_terminal_gets_a_bar() -> None:
     with BatchProgress(screen, about(2)) as progress:
         for kind in ("claimed", "graded"):
             for submission in "ab":
-                progress.happened(kind, submission)
+                progress.update(kind, submission)
     assert "2/2" in shown(screen)
 
 
 def row(**values: Any) -> dict[str, Any]:
-    told = {"key": "kim", "name": "Kim", "state": "graded", "message": "", "draft": False, "points": None}
-    return {**told, **values}
+    defaults = {"key": "kim", "name": "Kim", "state": "graded", "message": "", "draft": False, "points": None}
+    return {**defaults, **values}
 
 
-def test_names_are_shown_and_obeyed_by_nobody() -> None:
+def test_names_are_shown_literally() -> None:
     screen = console()
     hostile = "\x1b[2J[bold]Kim[/bold]\u202e"
     render_submissions({**about(1), "title": hostile}, [row(name=hostile, message=f"{hostile}\nsecond")], screen)
@@ -101,7 +101,7 @@ def test_names_are_shown_and_obeyed_by_nobody() -> None:
     assert shown(screen).count("[bold]Kim[/bold]") >= 6
 
 
-def test_points_that_are_pending_and_drafts_are_told() -> None:
+def test_pending_points_and_drafts_are_shown() -> None:
     screen = console()
     points = {"score": 68.0, "max_score": 94.0, "pending_points": 18.0}
     render_submissions(about(1, graded=1), [row(points=points, draft=True)], screen)

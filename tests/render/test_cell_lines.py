@@ -1,4 +1,4 @@
-"""The line that a cell's source begins at is found in the file as it is, however it is written."""
+"""The first line of a cell's source is found in the file, in every encoding and layout."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_encodings_and_line_ends_do_not_matter(encoding: str) -> None:
     assert locate_lines(text.encode(encoding)) == locate_lines(written().encode())
 
 
-def test_the_last_of_cells_given_twice_counts_as_it_does_for_the_reader() -> None:
+def test_of_duplicate_cells_keys_the_last_counts() -> None:
     text = '{"cells": [{"source": "one"}],\n"cells": [{"source": "a"},\n{"source": "b", "source":\n"c"}]}'
     assert locate_lines(text.encode()) == [(2, 2), (4, 4)]
 

@@ -1,4 +1,4 @@
-"""Charts show numbers where they are, leave out what is none, and say the same in words."""
+"""Charts draw numbers to scale, leave gaps for NaN, and describe themselves in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_first_and_the_last_point_touch_the_frame() -> None:
     assert points(stroke.path) == [(left, top), ((left + right) / 2, bottom - (bottom - top) / 4), (right, bottom)]
 
 
-def test_what_is_no_number_is_a_gap_and_a_point_alone_a_dot() -> None:
+def test_nan_is_a_gap_and_a_single_point_a_dot() -> None:
     chart = draw_chart("loss", "epoch", [ChartLine("seed 0", range(7), [1.0, NAN, 2.0, INF, 3.0, 4.0, -INF])])
     (stroke,) = chart.strokes
     assert stroke.path.count("M") == 3
@@ -48,18 +48,18 @@ def test_every_chart_has_places_and_marks_that_are_numbers(values: list[float]) 
 
 
 def test_marks_are_round_numbers_within_the_frame() -> None:
-    for farthest, wanted in (
+    for farthest, expected in (
         (1.0, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
         (10.0, ["0", "2", "4", "6", "8", "10"]),
         (3.0, ["0", "1", "2", "3"]),
     ):
         chart = draw_chart("accuracy", "epoch", [ChartLine("a", [0.0, farthest], [0.0, 1.0])])
-        assert [text for _, text in chart.x_marks] == wanted
+        assert [text for _, text in chart.x_marks] == expected
         assert chart.x_marks[0][0] == chart.frame[0]
         assert chart.x_marks[-1][0] == pytest.approx(chart.frame[2])
 
 
-def test_a_threshold_is_drawn_where_the_axis_has_it() -> None:
+def test_a_threshold_outside_the_axis_is_left_out() -> None:
     line = ChartLine("a", [0.0, 1.0], [0.0, 1.0])
     chart = draw_chart("accuracy", "epoch", [line], 0.5, top=1.0)
     assert chart.threshold == ((chart.frame[1] + chart.frame[3]) / 2, "0.5 needed")
@@ -67,7 +67,7 @@ def test_a_threshold_is_drawn_where_the_axis_has_it() -> None:
     assert draw_chart("accuracy", "epoch", [line]).threshold is None
 
 
-def test_ends_are_marked_where_they_are_known() -> None:
+def test_known_final_values_are_marked() -> None:
     lines = [ChartLine("a", [1.0], [0.2], 0.5), ChartLine("b", [1.0], [0.3]), ChartLine("c", [1.0], [0.3], NAN)]
     chart = draw_chart("accuracy", "epoch", lines, top=1.0)
     assert [stroke.end is not None for stroke in chart.strokes] == [True, False, False]
@@ -75,7 +75,7 @@ def test_ends_are_marked_where_they_are_known() -> None:
     assert not draw_chart("loss", "epoch", lines[1:]).has_ends
 
 
-def test_lines_are_told_apart_and_later_ones_use_the_ways_again() -> None:
+def test_lines_have_different_styles_that_repeat() -> None:
     chart = draw_chart("loss", "epoch", [ChartLine(str(number), [1.0], [1.0]) for number in range(DRAWN_WAYS + 1)])
     assert [stroke.way for stroke in chart.strokes] == [*range(DRAWN_WAYS), 0]
 
@@ -85,11 +85,11 @@ def test_the_words_say_what_the_lines_show() -> None:
         "accuracy", "epoch", [ChartLine("seed 0", [0.5, 1.0], [0.1, 0.7], 0.731), ChartLine("seed 1", [1.0], [NAN])]
     )
     assert chart.spoken == (
-        "accuracy by epoch: seed 0 from 0.1 to 0.7, ended with 0.731; seed 1 1 of 1 points are no numbers"
+        "accuracy by epoch: seed 0 from 0.1 to 0.7, ended with 0.731; seed 1 1 of 1 points are not numbers"
     )
 
 
-def test_a_scale_maps_the_farthest_numbers_and_one_alone() -> None:
+def test_a_scale_maps_huge_numbers_and_an_empty_range() -> None:
     assert make_scale(0, 10, 100, 200)(5) == 150
     assert make_scale(-1e308, 1e308, 0, 1)(1e308) == 1
     assert make_scale(3, 3, 0, 1)(3) == 0.5

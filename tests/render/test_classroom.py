@@ -1,4 +1,4 @@
-"""GitHub Classroom's result: its reporter adds up what the grader gave, and its log obeys no student."""
+"""GitHub Classroom's result: its reporter adds up the grader's points, and no text commands its log."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_a_test_has_a_status_that_the_reporter_knows(verdict: Verdict, status: s
     assert values["status"] == ("pass" if verdict is Verdict.PASSED else "fail")
 
 
-def test_what_is_pending_neither_fails_nor_passes() -> None:
+def test_pending_items_neither_fail_nor_pass() -> None:
     values = read(render_classroom(report_of(item(Verdict.PENDING), item(Verdict.PENDING))))
     assert (values["status"], values["tests"]) == ("pass", [])
     assert values["message"] == "2 items wait for a person or for a training"
 
 
-def test_the_log_obeys_no_text_of_a_students() -> None:
+def test_a_student_s_text_cannot_command_the_log() -> None:
     (test,) = read(render_classroom(report_of(item(Verdict.ERROR, 0, HOSTILE, file=HOSTILE, cell=1))))["tests"]
     for text in (test["message"], test["filename"]):
         assert "\n" not in text

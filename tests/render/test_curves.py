@@ -1,4 +1,4 @@
-"""Learning curves are read from evidence, whatever stands there, and shown in numbers, blocks and charts."""
+"""Learning curves are read from any evidence, and shown in numbers, blocks and charts."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ TRAINING = {
 }
 
 
-def test_what_is_told_of_a_training_is_there() -> None:
-    told = read_curves({"training": TRAINING})
-    assert told
-    assert (told.recipe, told.threshold) == ("1 epoch of 20,000 images", 0.6)
-    assert told.evidence == "trained here from the model's graph"
-    (run,) = told.runs
-    assert told.reached(run) == "seed 0: accuracy 0.731 (0.6 needed)"
-    assert [chart.title for chart in told.charts] == ["loss", "accuracy"]
-    assert told.charts[0].threshold is None
-    assert told.charts[1].threshold
-    assert told.charts[1].strokes[0].end
+def test_a_training_is_read_completely() -> None:
+    curves = read_curves({"training": TRAINING})
+    assert curves
+    assert (curves.recipe, curves.threshold) == ("1 epoch of 20,000 images", 0.6)
+    assert curves.evidence == "trained here from the model's graph"
+    (run,) = curves.runs
+    assert curves.describe(run) == "seed 0: accuracy 0.731 (0.6 needed)"
+    assert [chart.title for chart in curves.charts] == ["loss", "accuracy"]
+    assert curves.charts[0].threshold is None
+    assert curves.charts[1].threshold
+    assert curves.charts[1].strokes[0].end
 
 
 def test_the_numbers_are_a_table_with_dashes_for_gaps() -> None:
-    told = read_curves({"training": TRAINING})
-    assert told
-    assert told.rows == (
+    curves = read_curves({"training": TRAINING})
+    assert curves
+    assert curves.rows == (
         ("epoch", "loss, seed 0", "accuracy, seed 0"),
         ("0.25", "2.3", "0.1"),
         ("0.5", "–", "–"),  # noqa: RUF001
@@ -61,18 +61,18 @@ def test_the_numbers_are_a_table_with_dashes_for_gaps() -> None:
     )
 
 
-def test_seeds_that_were_cut_off_have_rows_of_their_own() -> None:
+def test_seeds_that_stopped_early_have_rows_of_their_own() -> None:
     second = {"seed": 1, "accuracy": 0.2, "epochs": [0.5, 0.6], "loss": [1.0, 2.0]}
-    told = read_curves({"training": {**TRAINING, "runs": [RUN, second]}})
-    assert told
-    assert told.rows[0] == ("epoch", "loss, seed 0", "accuracy, seed 0", "loss, seed 1")
-    assert [row[0] for row in told.rows[1:]] == ["0.25", "0.5", "0.6", "0.75", "1"]
+    curves = read_curves({"training": {**TRAINING, "runs": [RUN, second]}})
+    assert curves
+    assert curves.rows[0] == ("epoch", "loss, seed 0", "accuracy, seed 0", "loss, seed 1")
+    assert [row[0] for row in curves.rows[1:]] == ["0.25", "0.5", "0.6", "0.75", "1"]
 
 
 def test_the_students_own_loop_has_its_place_settings_findings_and_losses() -> None:
-    told = read_curves({"training": TRAINING})
-    assert told
-    (own,) = told.own
+    curves = read_curves({"training": TRAINING})
+    assert curves
+    (own,) = curves.own
     assert (own.file, own.cell) == ("hw2.ipynb", 31)
     assert own.text == "SGD, learning rate 10, 40 steps, 1 epoch"
     assert own.findings == ("the learning rate is 10", "no zero_grad")
@@ -80,7 +80,7 @@ def test_the_students_own_loop_has_its_place_settings_findings_and_losses() -> N
     assert own.chart.strokes[0].path.count("M") == 2
 
 
-def test_evidence_without_a_training_tells_of_none() -> None:
+def test_evidence_without_a_training_has_no_curves() -> None:
     for evidence in ({}, {"found": 3}, {"training": "a text"}, {"training": [1]}):
         assert read_curves(evidence) is None
         assert remove_curves(evidence) == evidence
@@ -98,24 +98,24 @@ def test_evidence_without_a_training_tells_of_none() -> None:
         {"own": [{"findings": [1, {}], "losses": [[1]], "cell": "x", "lr": "nan", "steps": None, "file": None}]},
     ],
 )
-def test_whatever_stands_in_the_evidence_is_read(training: dict[str, Any]) -> None:
-    told = read_curves({"training": training})
-    assert told
-    assert all(len(row) == len(told.rows[0]) for row in told.rows)
+def test_malformed_evidence_is_read(training: dict[str, Any]) -> None:
+    curves = read_curves({"training": training})
+    assert curves
+    assert all(len(row) == len(curves.rows[0]) for row in curves.rows)
 
 
-def test_however_much_was_noted_what_is_shown_stays_small_and_keeps_the_ends() -> None:
+def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     epochs = [number / 1000 for number in range(100_000)]
     run = {"seed": 0, "accuracy": 0.5, "epochs": epochs, "loss": epochs, "accuracy_by_epoch": epochs}
     own = {**OWN, "losses": epochs, "findings": [{"text": "x" * 10_000}] * 500}
-    told = read_curves({"training": {**TRAINING, "runs": [run] * 100, "own": [own] * 100}})
-    assert told
-    assert len(told.runs) <= 8
-    assert len(told.own) <= 10
-    assert told.runs[0].epochs[0] == 0
-    assert told.runs[0].epochs[-1] == epochs[-1]
-    assert len(told.rows) <= 41
-    assert len(repr(told)) < 500_000
+    curves = read_curves({"training": {**TRAINING, "runs": [run] * 100, "own": [own] * 100}})
+    assert curves
+    assert len(curves.runs) <= 8
+    assert len(curves.own) <= 10
+    assert curves.runs[0].epochs[0] == 0
+    assert curves.runs[0].epochs[-1] == epochs[-1]
+    assert len(curves.rows) <= 41
+    assert len(repr(curves)) < 500_000
 
 
 def test_a_row_of_blocks_rises_with_the_numbers_and_has_gaps() -> None:

@@ -1,4 +1,4 @@
-"""Evidence is shown in small matrices, with what differs marked, whatever it holds."""
+"""Any evidence is shown in small matrices, with differences marked."""
 
 from typing import Any
 
@@ -134,7 +134,7 @@ def test_large_matrices_are_cut() -> None:
         "\x1b[31m\ud800\u202e",
     ],
 )
-def test_whatever_evidence_holds_can_be_shown(value: Any) -> None:
+def test_any_evidence_can_be_shown(value: Any) -> None:
     for shown in (
         {"found": value, "expected": value},
         {"inputs": value},

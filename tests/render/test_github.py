@@ -1,4 +1,4 @@
-"""Workflow commands as the runner reads them: the right file and line, and nothing of a student's obeyed."""
+"""Workflow commands name the right file and line, and no student's text is one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_public_names_are_sorted() -> None:
     assert github.__all__ == sorted(github.__all__, key=lambda name: (not name.isupper(), name))
 
 
-def test_what_is_lost_is_annotated_at_the_lines_of_its_cell(notebook: Path, tmp_path: Path) -> None:
+def test_lost_points_are_annotated_at_the_lines_of_the_cell(notebook: Path, tmp_path: Path) -> None:
     lost = item(Verdict.FAILED, 0, "the kernel is flipped", file="hw2.ipynb", cell=1)
     score, (name, properties, message) = obeyed(
         render_github(report_of(item(Verdict.PASSED, 6), lost), {"hw2.ipynb": notebook}, tmp_path)
@@ -72,12 +72,12 @@ def test_what_is_lost_is_annotated_at_the_lines_of_its_cell(notebook: Path, tmp_
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.PASSED])
-def test_what_is_pending_is_a_notice_and_all_else_an_error(verdict: Verdict, notebook: Path, tmp_path: Path) -> None:
+def test_pending_items_are_notices_and_others_errors(verdict: Verdict, notebook: Path, tmp_path: Path) -> None:
     _, (name, _, _) = obeyed(render_github(report_of(item(verdict)), {"hw2.ipynb": notebook}, tmp_path))
     assert name == ("notice" if verdict is Verdict.PENDING else "error")
 
 
-def test_what_was_never_defined_stands_at_the_top_of_the_only_notebook(notebook: Path, tmp_path: Path) -> None:
+def test_a_missing_definition_is_annotated_at_the_top_of_the_only_notebook(notebook: Path, tmp_path: Path) -> None:
     absent = item(Verdict.ABSENT)
     _, (_, properties, _) = obeyed(render_github(report_of(absent), {"hw2.ipynb": notebook}, tmp_path))
     assert (properties["file"], properties["line"]) == ("week 2/hw2.ipynb", "1")
@@ -88,7 +88,7 @@ def test_what_was_never_defined_stands_at_the_top_of_the_only_notebook(notebook:
     assert "file" not in properties
 
 
-def test_no_text_of_a_students_is_obeyed(notebook: Path, tmp_path: Path) -> None:
+def test_a_student_s_text_is_never_a_command(notebook: Path, tmp_path: Path) -> None:
     report = report_of(item(Verdict.ERROR, 0, HOSTILE, file=HOSTILE, cell=0), names=(HOSTILE,))
     hostile = tmp_path / "a,b:c%.ipynb"
     hostile.write_bytes(DATA)
@@ -122,8 +122,8 @@ def test_a_steps_outputs_are_lines_of_name_and_value() -> None:
     assert json.loads(base64.b64decode(outputs["result"], validate=True))["max_score"] == 12
 
 
-def test_a_summary_keeps_to_what_github_takes() -> None:
+def test_a_summary_stays_within_github_s_limit() -> None:
     report = report_of(*[item(Verdict.FAILED, 0, "과" * 1900)] * 400)
     assert SUMMARY_BYTES - 10_000 < len(render_step_summary(report).encode()) <= SUMMARY_BYTES
     assert len(render_step_summary(report, 500_000).encode()) <= SUMMARY_BYTES - 500_000
-    assert "no room" in render_step_summary(report)
+    assert "do not fit here" in render_step_summary(report)

@@ -1,4 +1,4 @@
-"""results.json as Gradescope documents it: points and visibility of each item, and nothing pending called failed."""
+"""results.json follows Gradescope's documentation: points and visibility of each item; pending items do not fail."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_public_names_are_sorted() -> None:
     assert gradescope.__all__ == sorted(gradescope.__all__)
 
 
-def test_each_item_has_its_points_and_what_it_says() -> None:
+def test_each_item_has_its_points_and_its_message() -> None:
     report = report_of(
         item(Verdict.PASSED, 6, message="right", file="hw2.ipynb", cell=2),
         item(Verdict.PARTIAL, 0.1 + 0.2, file="hw2.ipynb", cell=3),
@@ -53,7 +53,7 @@ def test_each_item_has_its_points_and_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_only_what_passed_is_called_passed_and_what_is_pending_is_called_nothing(verdict: Verdict) -> None:
+def test_only_passed_items_have_the_status_passed_and_pending_ones_have_none(verdict: Verdict) -> None:
     (test,) = read(render_gradescope(report_of(item(verdict, 6 if verdict is Verdict.PASSED else 0))))["tests"]
     if verdict is Verdict.PENDING:
         assert not {"status", "score", "max_score"} & test.keys()
@@ -63,7 +63,7 @@ def test_only_what_passed_is_called_passed_and_what_is_pending_is_called_nothing
         assert {"score", "max_score"} <= test.keys()
 
 
-def test_hidden_items_are_shown_when_the_course_says_so_and_give_no_total_away() -> None:
+def test_hidden_items_have_the_chosen_visibility_and_no_total_is_shown() -> None:
     report = report_of(item(Verdict.PASSED, 6), item(Verdict.FAILED, 0, "hidden"))
     values = read(render_gradescope(report, {"hidden"}))
     assert [test["visibility"] for test in values["tests"]] == ["visible", "after_published"]
@@ -75,7 +75,7 @@ def test_hidden_items_are_shown_when_the_course_says_so_and_give_no_total_away()
     assert "6 of 12 points" in read(render_gradescope(report, {"of another assignment"}))["output"]
 
 
-def test_what_is_said_of_the_whole_is_text_and_bounded() -> None:
+def test_the_general_output_is_text_and_bounded() -> None:
     cells = tuple(CellResult(HOSTILE, number, "raised", HOSTILE) for number in range(500))
     text = render_gradescope(report_of(item(Verdict.PENDING, message=HOSTILE), cells=cells, notices=(HOSTILE,)))
     values = read(text)

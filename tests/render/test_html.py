@@ -1,72 +1,13 @@
 """The HTML report is one page that needs nothing, runs nothing, and shows a student's text as text."""
 
 import re
-from html.parser import HTMLParser
-from typing import Any
 
 from grader.render import html, render_html
 from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.protocol.layers import LayerStatus
-
-MATRIX = {"shape": [2, 2], "dtype": "float32", "values": [[19.0, 25.0], [37.0, 43.0]]}
-WRONG = {"shape": [2, 2], "dtype": "float32", "values": [[5.0, 25.0], [37.0, 43.0]]}
-SMALL = {"case": "the smallest input that goes wrong", "expected": MATRIX, "found": {"shape": [1], "values": [1.0]}}
-LAYERS = [
-    {"layer": "convolution", "expected": [64, 112, 112], "found": [64, 112, 112]},
-    {"layer": "pooling", "expected": [64, 56, 56], "found": [64, 112, 112]},
-    {"layer": "linear", "expected": [10], "found": None},
-]
-EVIDENCE = {"case": "the book's example", "inputs": {"X": MATRIX}, "expected": MATRIX, "found": WRONG}
-HOSTILE = "</td><script>alert(1)</script>'\"><img src=//evil onerror=x>{{ 7*7 }}\x1b[31m\u202e\x00\ud800"
-VOID = {"meta", "br", "img", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """What a browser would see: the elements, their attributes, the text; and whether elements are closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.balanced = "", True
-        self.feed(text)
-        self.balanced = self.balanced and not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        self.balanced = self.balanced and bool(self.open) and self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def item(verdict: Verdict, points: float = 0, section: str = "7.2.1", **others: Any) -> ItemResult:
-    return ItemResult("corr2d.values", section, "Cross-correlation", points, 6, verdict, "a message", **others)
-
-
-def report_of(*items: ItemResult, **others: Any) -> Report:
-    return Report("hw2", "과제 2", "revision", (File("과제 (최종) [1].ipynb", "0" * 64),), items, **others)
-
-
-FULL = report_of(
-    item(Verdict.PASSED, 6),
-    item(Verdict.FAILED, file="hw2.ipynb", cell=12, evidence={**EVIDENCE, "smallest": SMALL, "stages": LAYERS}),
-    item(Verdict.PENDING, section="7.6.2"),
-    cells=(CellResult("hw2.ipynb", 1, "ok"), CellResult("hw2.ipynb", 2, "raised", "ValueError: no")),
-    layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
-    limits_hit=("cell 3 ran past 60 s",),
-    notices=("an install was not run",),
-)
+from tests.support.html_pages import EVIDENCE, FULL, HOSTILE, SMALL, Page, item, report_of
 
 
 def test_the_public_names_are_sorted() -> None:
@@ -188,9 +129,9 @@ def test_the_smallest_case_is_the_first_picture() -> None:
     assert text.index("the smallest input that goes wrong") < text.index("the book's example")
 
 
-def test_the_first_layer_that_departs_is_named_once() -> None:
+def test_the_first_layer_that_differs_is_marked_once() -> None:
     text = render_html(FULL)
-    assert text.count("departs here") == 1
+    assert text.count("first difference") == 1
     (row,) = re.findall(r'<tr class="first">(.*?)</tr>', text, re.DOTALL)
     assert "pooling" in row
 
@@ -212,7 +153,7 @@ def test_colours_are_explained_where_there_are_some() -> None:
         assert render_html(report_of(item(Verdict.FAILED, evidence=evidence))).count('class="legend"') == explained
 
 
-def test_a_students_text_is_shown_and_not_obeyed() -> None:
+def test_a_student_s_text_is_shown_literally() -> None:
     hostile = Report(
         HOSTILE,
         HOSTILE,
@@ -318,7 +259,7 @@ def test_curves_stand_out_in_light_and_dark() -> None:
         assert all(contrast(colours[f"way-{way}"], colours["card"]) >= 3 for way in range(DRAWN_WAYS))
 
 
-def test_a_page_stays_small_whatever_was_said() -> None:
+def test_a_page_stays_small() -> None:
     loud = report_of(
         item(Verdict.FAILED, evidence={"found": "x" * 5_000_000, "inputs": {"X": [0] * 100_000}}),
         cells=tuple(CellResult("hw2.ipynb", number, "raised", "x" * 10_000) for number in range(1000)),

@@ -1,4 +1,4 @@
-"""A real browser opens the report of a hostile submission: nothing of it runs, and nothing is asked of the network."""
+"""A real browser opens the report of a hostile submission: no code in it runs, and no request is made."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 
 from grader.render import render_html
-from grader.results.report import CellResult, File, ItemResult, Report, Verdict
-from grader.sandbox.protocol.layers import LayerStatus
+from grader.results.report import File, ItemResult, Report, Verdict
+from tests.support.html_pages import MARK, TRAINING, hostile, hostile_report
 
 SECONDS = 60
-MARK = "a-script-was-here"
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -55,54 +54,6 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def hostile(address: str) -> str:
-    """Return text that runs a script or asks the address, wherever it is put into a page unescaped."""
-    script = f"document.documentElement.setAttribute('{MARK}', 1); new Image().src = '{address}/script'"
-    return (
-        f"\u202e</td></pre></style></title><script>{script}</script>"
-        f'"><img src="{address}/image" onerror="{script}">'
-        f'\'><svg/onload="{script}"><iframe src="{address}/frame"></iframe>'
-        f'<link rel=stylesheet href="{address}/style"><a href="javascript:{script}">x</a>'
-        f"<meta http-equiv=refresh content='0;url={address}/refresh'>"
-        f'<body onload="{script}"><details open ontoggle="{script}">'
-        f"{{{{ 7 * 7 }}}} {{% raw %}} --> ]]> \x1b[31mred\x1b[0m \x00\x07\r\n\u2028\ud800 &lt;script&gt;"
-    )
-
-
-def report_of(text: str) -> Report:
-    matrix: dict[str, Any] = {"shape": [1, 1], "dtype": text, "values": [[text]]}
-    case: dict[str, Any] = {
-        "case": text,
-        "inputs": {text: matrix, "X": text},
-        "expected": matrix,
-        "found": text,
-        text: text,
-    }
-    layers = [{"layer": text, "expected": [text, 1, 1], "found": text}]
-    training = {
-        **dict.fromkeys(("mode", "recipe", "threshold", "evidence"), text),
-        "runs": [{"seed": text, "accuracy": 0.5, "epochs": [1, text, 2], "loss": [1, text, text]}],
-        "own": [{"file": text, "cell": text, "optimizer": text, "findings": [{"text": text}], "losses": [1, text, 2]}],
-    }
-    evidence = {**case, "smallest": {**case, "found": matrix}, "stages": layers, "training": training}
-    items = tuple(
-        ItemResult(text, text, text, points, 3, verdict, text, text, 1, evidence)
-        for verdict, points in ((Verdict.PASSED, 3.0), *((other, 0.0) for other in Verdict if other != "passed"))
-    )
-    return Report(
-        assignment=text,
-        title=text,
-        revision=text,
-        files=(File(text, text),),
-        items=items,
-        cells=(CellResult(text, 1, text, text),),
-        layers=(LayerStatus(text, True, text), LayerStatus(text, False, text)),
-        limits_hit=(text,),
-        notices=(text,),
-        timing={text: text},
-    )
-
-
 def opened_in_a_browser(page: str, folder: Path) -> str:
     """Return the page's elements as they are after it was loaded and its scripts, if any, were run."""
     chromium = shutil.which("chromium")
@@ -127,8 +78,8 @@ def opened_in_a_browser(page: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_a_hostile_report_runs_nothing_and_asks_nobody(tmp_path: Path, server: str) -> None:
-    report = report_of(hostile(server))
+def test_a_hostile_report_runs_no_code_and_makes_no_request(tmp_path: Path, server: str) -> None:
+    report = hostile_report(hostile(server))
     page = opened_in_a_browser(render_html(report), tmp_path)
     assert f"{report.score:g}" in page
     assert f"{report.max_score:g}" in page
@@ -166,11 +117,11 @@ onload = () => {{
 
 
 def measured(page: str, folder: Path, around: str = MEASURED) -> dict[str, Any]:
-    """Return what a page looks like on a phone, told by a page around it because its own scripts do not run."""
+    """Return measurements of a page on a phone, taken by an outer page because its own scripts do not run."""
     seen = opened_in_a_browser(around % html.escape(page), folder)
-    told = re.search(r'data-measured="([^"]*)"', seen)
-    assert told, seen[:2000]
-    result: dict[str, Any] = json.loads(html.unescape(told[1]))
+    measured = re.search(r'data-measured="([^"]*)"', seen)
+    assert measured, seen[:2000]
+    result: dict[str, Any] = json.loads(html.unescape(measured[1]))
     return result
 
 
@@ -196,21 +147,6 @@ def test_a_picture_has_its_colours_and_fits_a_phone(tmp_path: Path) -> None:
     assert "nan" in seen["text"]
 
 
-TRAINING = {
-    "recipe": "1 epoch of 20,000 images, " * 5,
-    "threshold": 0.6,
-    "runs": [
-        {
-            "seed": seed,
-            "accuracy": 0.5 + seed / 10,
-            "epochs": [0.25, 0.5, 0.75, 1.0],
-            "loss": [2.3, "nan", 1.0, 0.8 - seed / 10],
-            "accuracy_by_epoch": [0.1, 0.3, 0.4, 0.5 + seed / 10],
-        }
-        for seed in range(3)
-    ],
-    "own": [{"file": "hw2.ipynb", "cell": 3, "findings": [{"text": "too high a rate " * 20}], "losses": [1, 2, 4]}],
-}
 DRAWN = f"""
 <!doctype html><html><body><iframe id="report" width="{PHONE}" height="900" srcdoc="%s"></iframe><script>
 onload = () => {{

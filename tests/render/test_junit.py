@@ -1,4 +1,4 @@
-"""JUnit XML that fits its schema and that a reader of such files understands, whatever a student wrote."""
+"""JUnit XML conforms to its schema and is read by a parser, whatever a student wrote."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_section_is_a_suite_and_an_item_a_case_with_its_points() -> None:
         (Verdict.PENDING, Skipped),
     ],
 )
-def test_what_did_not_pass_says_why(verdict: Verdict, kind: type) -> None:
+def test_items_that_did_not_pass_have_a_message(verdict: Verdict, kind: type) -> None:
     (suite,) = read(report_of(item(verdict, file="hw2.ipynb", cell=3)))
     (case,) = suite
     (result,) = case.result
@@ -88,7 +88,7 @@ def test_counts_add_up() -> None:
     assert (whole.tests, whole.failures, whole.errors) == (7, 3, 2)
 
 
-def test_no_text_of_a_students_is_markup_or_no_xml() -> None:
+def test_a_student_s_text_is_escaped_and_valid_xml() -> None:
     hostile = item(Verdict.FAILED, message=HOSTILE, file=HOSTILE, cell=1)
     (suite,) = read(report_of(hostile, cells=(CellResult(HOSTILE, 1, "raised", HOSTILE),), notices=(HOSTILE,)))
     (case,) = suite

@@ -74,11 +74,11 @@ def test_the_score_comes_first_and_each_item_is_a_row() -> None:
     ]
 
 
-def test_nothing_pending_is_not_spoken_of() -> None:
+def test_pending_points_are_mentioned_only_if_there_are_any() -> None:
     assert describe_score(report_of(item(Verdict.PARTIAL, 0.5))) == "0.5 of 6 points"
 
 
-def test_no_text_of_a_students_is_markup() -> None:
+def test_a_student_s_text_is_never_markup() -> None:
     hostile = report_of(
         item(Verdict.FAILED, 0, HOSTILE, file=HOSTILE, cell=1),
         cells=(CellResult(HOSTILE, 2, "raised", HOSTILE),),
@@ -109,25 +109,25 @@ def test_no_text_of_a_students_is_markup() -> None:
 @pytest.mark.parametrize(
     "text", ["- a", "+ a", "* a", "1. a", "2) a", "---", "===", "# a", "> a", "| a |", "```", "~~~"]
 )
-def test_no_name_of_a_file_begins_a_block(text: str) -> None:
+def test_a_file_name_never_begins_a_block(text: str) -> None:
     page, harmless = (Page(render_markdown(report_of(notices=("before", each)))) for each in (text, "a"))
     assert page.kinds == harmless.kinds
     assert text in page.text
 
 
 @pytest.mark.parametrize("most", [700, 5_000, 50_000])
-def test_what_finds_no_room_is_counted(most: int) -> None:
+def test_items_that_do_not_fit_are_counted(most: int) -> None:
     report = report_of(*[item(Verdict.FAILED, 0, "과" * 40)] * 1000)
     text = render_markdown(report, most)
     shown = len(Page(text).rows) - 1
     assert most - 400 < len(text.encode()) <= most
     assert 0 < shown < 1000
-    assert f"no room for {1000 - shown} more items" in text
+    assert f"{1000 - shown} more items do not fit here" in text
 
 
-def test_what_fits_exactly_is_shown_whole() -> None:
+def test_a_report_of_exactly_the_limit_is_complete() -> None:
     report = report_of(*[item(Verdict.FAILED)] * 50, notices=("a notice",))
     text = render_markdown(report)
     assert render_markdown(report, len(text.encode())) == text
     assert "a notice" in text
-    assert "no room" in render_markdown(report, len(text.encode()) - 1)
+    assert "do not fit here" in render_markdown(report, len(text.encode()) - 1)

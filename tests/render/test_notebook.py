@@ -1,4 +1,4 @@
-"""A notebook's text, code and outputs are shown; nothing that a student wrote into it runs or is asked for."""
+"""A notebook's text, code and outputs are shown; no code in it runs, and nothing is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from grader.render import notebook
 from grader.render.notebook import render_notebook
-from tests.render.test_html import Page
+from tests.support.html_pages import Page
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(20)).decode()
@@ -72,7 +72,7 @@ def test_a_table_of_markdown_is_a_table() -> None:
         output("display_data", data={HOSTILE: HOSTILE}),
     ],
 )
-def test_a_students_text_is_shown_and_not_obeyed(made: dict[str, Any]) -> None:
+def test_a_student_s_text_is_shown_literally(made: dict[str, Any]) -> None:
     text = str(render_notebook({"cells": [made]}))
     page = Page(text)
     assert page.balanced
@@ -89,7 +89,7 @@ def test_html_is_left_out_and_its_plain_text_shown() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text_html", "application_javascript", "application_vnd.jupyter.widget-view+json"])
-def test_what_cannot_be_shown_is_named(kind: str) -> None:
+def test_outputs_that_cannot_be_shown_are_named(kind: str) -> None:
     page = shown(data(**{kind: "<b>x</b>"}))
     assert f"left out: {kind.replace('_', '/')}" in page.text
 
@@ -101,7 +101,7 @@ def test_a_picture_is_written_into_the_page(kind: str, picture: str) -> None:
 
 
 @pytest.mark.parametrize("picture", ["", "%%%", JPEG, '"><script>', "a" * (2 * 2**20 + 4)])
-def test_what_is_no_png_is_no_picture(picture: str) -> None:
+def test_an_invalid_png_is_not_shown(picture: str) -> None:
     page = shown(data(image_png=picture, text_plain="its text"))
     assert page.all("img") == []
     assert "its text" in page.text
@@ -124,24 +124,24 @@ def test_a_link_leads_to_a_page_or_nowhere(address: str) -> None:
     assert shown(cell("markdown", f"[here]({address}) <{address}>")).all("a") == []
 
 
-def test_a_link_tells_nobody_where_it_was_followed() -> None:
+def test_a_link_sends_no_referrer() -> None:
     (link,) = shown(cell("markdown", "[the book](https://d2l.ai)")).all("a")
     assert link == {"href": "https://d2l.ai", "rel": "noopener noreferrer nofollow"}
 
 
-def test_a_picture_from_elsewhere_is_not_asked_for() -> None:
+def test_a_remote_picture_is_not_loaded() -> None:
     page = shown(cell("markdown", "![a cat](https://evil.example/cat.png)"))
     assert page.all("img") == []
     assert "picture from elsewhere: a cat" in page.text
 
 
-def test_a_picture_that_the_cell_brings_is_shown() -> None:
+def test_an_attached_picture_is_shown() -> None:
     made = cell("markdown", "![a 그림](attachment:내%20그림.png)", attachments={"내 그림.png": {"image/png": PNG}})
     (image,) = shown(made).all("img")
     assert image == {"src": f"data:image/png;base64,{PNG}", "alt": "a 그림"}
 
 
-def test_colours_are_dropped_and_lines_written_over_are_gone() -> None:
+def test_colours_and_overwritten_lines_are_dropped() -> None:
     page = shown(output("stream", name="stdout", text=["\x1b[32m10 %\r", "100 %\x1b[0m\r\n", "done\n"]))
     assert "100 %\ndone" in page.text
     assert "10 %\r" not in page.text
@@ -163,7 +163,7 @@ def test_an_error_shows_its_traceback() -> None:
         {"cells": [{"cell_type": "markdown", "source": ["a", 3], "attachments": {"x": 3}}]},
     ],
 )
-def test_a_notebook_that_is_not_as_it_should_be_has_a_page(broken: dict[str, Any]) -> None:
+def test_a_malformed_notebook_can_be_shown(broken: dict[str, Any]) -> None:
     assert Page(str(render_notebook(broken))).balanced
 
 

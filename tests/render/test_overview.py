@@ -133,11 +133,11 @@ def test_links_lead_to_the_reports_beside_it_and_nowhere_else() -> None:
     ("discrimination", "judged", "word"),
     [
         (0.5, 30, "tells strong from weak"),
-        (0.1, 30, "says little"),
-        (-0.02, 30, "says little"),
-        (-0.3, 30, "look at this item: negative"),
-        (None, 30, "all alike"),
-        (0.9, 4, "too few to say"),
+        (0.1, 30, "weak"),
+        (-0.02, 30, "weak"),
+        (-0.3, 30, "negative: check this item"),
+        (None, 30, "no differences"),
+        (0.9, 4, "too few submissions"),
         (None, 0, "not judged yet"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_discrimination_has_a_word(discrimination: float | None, judged: int, 
     assert word in page.text
 
 
-def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
+def test_a_rate_says_of_how_many_it_is_if_others_are_pending() -> None:
     items = (item(4, Verdict.PASSED), item(0, Verdict.PENDING), item(0, Verdict.ABSENT))
     entries: list[tuple[JournalRecord, Report | None]] = [
         (record(f"s{number}", "Kim"), Report("hw2", "t", "r", (), (each,))) for number, each in enumerate(items)
@@ -158,7 +158,7 @@ def test_a_rate_says_of_how_many_it_is_where_others_are_pending() -> None:
     assert "judged" not in Page(render_overview(an_overview())).text
 
 
-def test_a_batch_of_which_nothing_was_graded_has_a_page() -> None:
+def test_a_batch_without_graded_submissions_has_a_page() -> None:
     page = Page(render_overview(summarise([(record("lee", "Lee", Status.UNREADABLE, "no notebook"), None)])))
     assert "Nothing graded" in page.text
     assert "no notebook" in page.text

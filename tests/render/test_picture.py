@@ -1,4 +1,4 @@
-"""Matrices are drawn with tints on scales that can be compared, and with what differs in words too."""
+"""Matrices are drawn with tints on comparable scales, and with differences in words too."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_the_matrices_of_one_tensor_share_a_scale() -> None:
     assert [tints(each) for each in drawn] == [[["above-1"]], [[f"above-{STEPS}"]]]
 
 
-def test_what_is_no_finite_number_is_drawn_otherwise() -> None:
+def test_numbers_that_are_not_finite_have_a_tint_of_their_own() -> None:
     (drawn,) = only({"X": tensor([["nan", "inf", "-inf", 1.0, None, True, 10**400]], 1, 7)}).others
     assert tints(drawn) == [["unusual", "unusual", "unusual", f"above-{STEPS}", "", "", "unusual"]]
 
@@ -71,7 +71,7 @@ def test_the_difference_follows_what_was_found() -> None:
     assert difference.text == "found - expected"
 
 
-def test_the_difference_of_what_is_not_finite_is_not_finite() -> None:
+def test_differences_of_infinite_numbers_are_not_finite() -> None:
     expected, found = tensor([1.0, "inf", "nan", 1.0], 4), tensor(["nan", "inf", "nan", "-inf"], 4)
     assert texts(only({"expected": expected, "found": found}).results[0][2]) == [["nan", "0", "0", "-inf"]]
 
@@ -101,7 +101,7 @@ def test_another_shape_has_no_difference_and_both_are_marked(expected: Any, foun
 
 
 @pytest.mark.parametrize("evidence", [{"expected": tensor([True], 1), "found": tensor([False], 1)}, {"found": 1}])
-def test_what_cannot_be_subtracted_has_no_difference(evidence: dict[str, Any]) -> None:
+def test_values_that_cannot_be_subtracted_have_no_difference(evidence: dict[str, Any]) -> None:
     assert not any("difference" in label for group in labels(only(evidence)) for label in group)
 
 

@@ -21,7 +21,7 @@ def test_the_public_names_are_sorted() -> None:
     assert prairielearn.__all__ == sorted(prairielearn.__all__)
 
 
-def test_the_score_is_a_share_and_what_is_decided_is_a_test() -> None:
+def test_the_score_is_a_share_and_decided_items_are_tests() -> None:
     items = (item(Verdict.PASSED, 6), item(Verdict.FAILED, 0, "\x1b[31mno\ud800"), item(Verdict.PENDING))
     values = json.loads(render_prairielearn(report_of(*items)).encode("utf-8"))
     assert values["gradable"] is True
@@ -32,5 +32,5 @@ def test_the_score_is_a_share_and_what_is_decided_is_a_test() -> None:
     assert failed["message"] == "no\ufffd"
 
 
-def test_a_report_without_points_is_a_share_as_well() -> None:
+def test_a_report_without_points_has_a_share_too() -> None:
     assert json.loads(render_prairielearn(report_of()))["score"] == 0

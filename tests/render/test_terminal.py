@@ -95,7 +95,7 @@ TRAINING = {
 }
 
 
-def test_a_training_is_told_in_a_line_for_each_seed_whatever_it_came_to() -> None:
+def test_a_training_has_a_line_for_each_seed() -> None:
     for verdict in (Verdict.PASSED, Verdict.FAILED):
         text = printed(report_of(item(verdict, evidence={**EVIDENCE, "training": TRAINING})))
         assert "1 epoch of 20,000 images; trained here" in text
@@ -108,14 +108,14 @@ def test_a_training_is_told_in_a_line_for_each_seed_whatever_it_came_to() -> Non
         assert "accuracy_by_epoch" not in text
 
 
-def test_where_the_terminal_has_no_blocks_a_curve_is_its_ends() -> None:
+def test_without_block_characters_a_curve_is_its_ends() -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
     render_terminal(report_of(item(Verdict.PASSED, evidence={"training": TRAINING})), Console(file=file, width=80))
     file.seek(0)
     assert "seed 1: accuracy 0.73 (0.6 needed)  0.1 to 0.8" in file.read()
 
 
-def test_where_nothing_was_trained_nothing_is_told() -> None:
+def test_without_trainings_none_are_mentioned() -> None:
     untrained = {"training": {**TRAINING, "runs": [], "own": []}}
     assert printed(report_of(item(Verdict.PENDING, evidence=untrained))) == printed(report_of(item(Verdict.PENDING)))
 
@@ -162,7 +162,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert all(cell_len(line) <= width for line in text.splitlines())
 
 
-def test_a_students_text_is_shown_and_not_obeyed() -> None:
+def test_a_student_s_text_is_shown_literally() -> None:
     hostile = Report(
         HOSTILE,
         HOSTILE,

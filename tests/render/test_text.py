@@ -1,4 +1,4 @@
-"""A student's text is shown, and commands nothing."""
+"""A student's text is shown literally."""
 
 import unicodedata
 
@@ -28,7 +28,7 @@ def test_the_public_names_are_sorted() -> None:
         ("\U000e0041", "⟨U+E0041⟩"),
     ],
 )
-def test_text_is_shown_as_what_it_holds(given: str, shown: str) -> None:
+def test_text_is_shown_literally(given: str, shown: str) -> None:
     assert sanitise_text(given) == shown
 
 
@@ -57,7 +57,7 @@ def test_places_are_named_as_far_as_they_are_known() -> None:
     assert describe_place("hw\n2.ipynb", 3) == "hw 2.ipynb, cell 3"
 
 
-def test_points_have_no_needless_zeros() -> None:
+def test_points_have_no_trailing_zeros() -> None:
     assert [format_points(value) for value in (0, 100, 0.75, 1.5, 1 / 3, 10.0)] == [
         "0",
         "100",

@@ -1,4 +1,4 @@
-"""What a person is to read: shown as it was typed, as text, on pages; a terminal says only how much there is."""
+"""Written answers are shown on pages as plain text; a terminal shows the verdict only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from grader.render import render_html, render_terminal
 from grader.render.written import read_written_answer
 from grader.results.report import File, ItemResult, Report, Verdict
-from tests.render.test_html import HOSTILE, Page
+from tests.support.html_pages import HOSTILE, Page
 
 CELLS = [{"file": "hw2.ipynb", "cell": 3}, {"file": "hw2.ipynb", "cell": 5}, {"file": "둘.ipynb", "cell": 1}]
 LONG = "## 토론\n\n" + "합성곱은 이동에 등변이다. " * 500 + "끝"
@@ -44,7 +44,7 @@ def test_markdown_and_html_stay_text() -> None:
     assert not {"\x1b", "\u202e", "\x00"} & set(page.text)
 
 
-def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None:
+def test_a_terminal_shows_the_verdict_only() -> None:
     for verdict, message in ((Verdict.PENDING, "waits for a person (3 words)"), (Verdict.FAILED, "too short")):
         file = io.StringIO()
         render_terminal(report_of(verdict, LONG, message), Console(file=file, width=80))
@@ -53,12 +53,12 @@ def test_a_terminal_shows_the_verdict_only_also_after_points_were_lost() -> None
         assert file.getvalue().count("discussion.7.2") == 1
 
 
-def test_where_nothing_was_found_the_page_says_what_was_looked_for() -> None:
+def test_without_an_answer_the_page_says_where_it_is_expected() -> None:
     page = Page(render_html(report_of(Verdict.PENDING, "")))
-    assert "Nothing stands under a heading such as Discussion, Exercises or Takeaways of section 7.2." in page.text
+    assert "There is no text under a heading such as Discussion, Exercises or Takeaways in section 7.2." in page.text
 
 
-def test_what_is_no_such_evidence_shows_nothing() -> None:
+def test_other_evidence_shows_nothing() -> None:
     for other in ({}, {"kind": "discussion"}, evidence(" \n"), {"text": "a", "cells": []}):
         assert read_written_answer(other) is None
     found = read_written_answer(evidence("a", cells="none"))

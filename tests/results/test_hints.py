@@ -1,4 +1,4 @@
-"""Hints come in steps, tell more with each, and never the solution."""
+"""Hints come in steps, each more specific than the last, and never give the solution."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def test_no_step_holds_the_expected_tensor(hw2: Assignment, zygote: Zygote, code
     result, item = judged(code, "corr2d.values", hw2, zygote)
     expected = result.evidence["expected"]["values"]
     assert len(json.dumps(expected)) > 20  # of several entries
-    told = json.dumps([[hint.text, hint.shown] for hint in make_hints(result, item)])
-    assert json.dumps(expected) not in told
-    assert '"expected"' not in told
+    hints = json.dumps([[hint.text, hint.shown] for hint in make_hints(result, item)])
+    assert json.dumps(expected) not in hints
+    assert '"expected"' not in hints
 
 
 def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignment) -> None:
@@ -104,11 +104,11 @@ def result(verdict: Verdict, message: str, **more: Any) -> ItemResult:
 
 def test_a_hidden_item_has_no_case() -> None:
     item = Item("secret", "1.1", "A secret", 1, names=("f",), visible=False)
-    told = make_hints(result(Verdict.FAILED, "does not give the right result in 3 of 4 cases"), item)
-    assert [hint.text for hint in told] == ["does not give the right result in 3 of 4 cases. Read section 1.1 again."]
+    hints = make_hints(result(Verdict.FAILED, "does not give the right result in 3 of 4 cases"), item)
+    assert [hint.text for hint in hints] == ["does not give the right result in 3 of 4 cases. Read section 1.1 again."]
     message = "f adds one (section 1.1). Does not give the right result in 3 of 4 cases"
-    told = make_hints(result(Verdict.FAILED, message, misconception="adds_one"), item)
-    assert [hint.text for hint in told][1:] == ["f adds one."]
+    hints = make_hints(result(Verdict.FAILED, message, misconception="adds_one"), item)
+    assert [hint.text for hint in hints][1:] == ["f adds one."]
 
 
 def test_what_is_right_or_waits_has_no_hint() -> None:

@@ -1,4 +1,4 @@
-"""What a class comes to: each number is checked against numpy, or was counted by hand."""
+"""The overview of a class: every number is checked against numpy, or was counted by hand."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def graded(*reports: Report) -> list[tuple[JournalRecord, Report | None]]:
 
 
 def a_class(size: int) -> list[list[float]]:
-    """Return for each student the shares of items a, b and c; the seed is fixed."""
+    """Return for every student the shares of items a, b and c; the seed is fixed."""
     generator = random.Random(5)
     return [[generator.choice((0.0, 0.5, 1.0)), generator.choice((0.0, 1.0)), 1.0] for _ in range(size)]
 
 
 def reports_of(shares: Sequence[Sequence[float]]) -> list[Report]:
-    return [report_of(*(item(name, share) for name, share in zip("abc", each, strict=True))) for each in shares]
+    return [report_of(*(item(name, share) for name, share in zip("abc", entry, strict=True))) for entry in shares]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 30, 101])
@@ -55,13 +55,13 @@ def test_the_numbers_of_a_class_are_numpy_s(size: int) -> None:
     assert quartiles == pytest.approx(np.percentile(percent, [25, 50, 75]))
     assert (scores.mean, scores.deviation) == pytest.approx((percent.mean(), percent.std()))
     assert (scores.lowest, scores.highest) == pytest.approx((percent.min(), percent.max()))
-    assert [each.count for each in scores.histogram] == np.histogram(percent, 10, (0, 100))[0].tolist()
+    assert [entry.count for entry in scores.histogram] == np.histogram(percent, 10, (0, 100))[0].tolist()
     assert (scores.histogram[0].lowest, scores.histogram[-1].highest) == (0, 100)
 
 
 def test_an_item_is_correlated_with_the_rest_and_not_with_itself() -> None:
     shares = np.array(a_class(40))
-    items = {each.id: each for each in summarise(graded(*reports_of(shares.tolist()))).items}
+    items = {entry.id: entry for entry in summarise(graded(*reports_of(shares.tolist()))).items}
     rest = (6 * shares[:, 1] + 10 * shares[:, 2]) / 16
     assert items["a"].discrimination == pytest.approx(np.corrcoef(shares[:, 0], rest)[0, 1], abs=1e-6)
     assert items["c"].discrimination is None  # all passed it
@@ -70,7 +70,7 @@ def test_an_item_is_correlated_with_the_rest_and_not_with_itself() -> None:
 
 
 def test_two_submissions_say_nothing_about_discrimination() -> None:
-    assert [each.discrimination for each in summarise(graded(*reports_of(a_class(2)))).items] == [None] * 3
+    assert [entry.discrimination for entry in summarise(graded(*reports_of(a_class(2)))).items] == [None] * 3
 
 
 def test_what_is_pending_counts_for_nobody_and_against_nobody() -> None:
@@ -105,11 +105,11 @@ def test_mistakes_are_counted_by_item_the_most_frequent_first() -> None:
             report_of(item("a", 0.0, "seen once"), item("b", 0.0, "other", "kernel_flipped")),
         )
     )
-    assert [(each.reason, each.item, each.count) for each in found.misconceptions] == [
+    assert [(entry.reason, entry.item, entry.count) for entry in found.misconceptions] == [
         ("kernel_flipped", "a", 2),
         ("kernel_flipped", "b", 1),
     ]
-    assert [(each.item, each.reason, each.count) for each in found.messages] == [("b", "b is odd", 2)]
+    assert [(entry.item, entry.reason, entry.count) for entry in found.messages] == [("b", "b is odd", 2)]
 
 
 def test_who_has_no_report_is_listed_and_has_no_score() -> None:
@@ -120,12 +120,12 @@ def test_who_has_no_report_is_listed_and_has_no_score() -> None:
     ]
     found = summarise(entries)
     assert found.counts == {"graded": 1, "unreadable": 1, "failed": 1}
-    assert [(each.key, each.message) for each in (*found.unreadable, *found.failed)] == [
+    assert [(entry.key, entry.message) for entry in (*found.unreadable, *found.failed)] == [
         ("lee", "the file is empty"),
         ("park", "killed"),
     ]
-    assert [each.key for each in found.slowest] == ["park", "kim", "lee"]
-    assert [(each.key, each.points, each.max_points) for each in found.submissions] == [
+    assert [entry.key for entry in found.slowest] == ["park", "kim", "lee"]
+    assert [(entry.key, entry.points, entry.max_points) for entry in found.submissions] == [
         ("kim", 4, 4),
         ("lee", None, None),
         ("park", None, None),

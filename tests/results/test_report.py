@@ -70,27 +70,27 @@ def test_a_report_passes_when_all_that_was_judged_passed() -> None:
         assert not report_of(passed, pending, item(0, 1, verdict)).passed
 
 
-@pytest.mark.parametrize("each", [FULL, report_of(), report_of(item(1, 1, Verdict.ABSENT))])
-def test_reading_the_json_gives_the_report_again(each: Report) -> None:
-    assert Report.from_json(each.to_json()) == each
-    assert Report.from_json(each.to_json()).to_json() == each.to_json()
-    assert all(isinstance(read.verdict, Verdict) for read in Report.from_json(each.to_json()).items)
+@pytest.mark.parametrize("report", [FULL, report_of(), report_of(item(1, 1, Verdict.ABSENT))])
+def test_reading_the_json_gives_the_report_again(report: Report) -> None:
+    assert Report.from_json(report.to_json()) == report
+    assert Report.from_json(report.to_json()).to_json() == report.to_json()
+    assert all(isinstance(read.verdict, Verdict) for read in Report.from_json(report.to_json()).items)
 
 
-@pytest.mark.parametrize("each", [FULL, report_of()])
-def test_reports_fit_the_published_schema(each: Report) -> None:
+@pytest.mark.parametrize("report", [FULL, report_of()])
+def test_reports_fit_the_published_schema(report: Report) -> None:
     schema = load_report_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(json.loads(each.to_json()), schema, jsonschema.Draft202012Validator)
-    jsonschema.validate(json.loads(each.canonical()), schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(json.loads(report.to_json()), schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(json.loads(report.canonical()), schema, jsonschema.Draft202012Validator)
 
 
 def test_the_schema_allows_nothing_else_and_describes_everything() -> None:
     objects = [load_report_schema(), *load_report_schema()["$defs"].values()]
-    for each in objects:
-        if each.get("type") == "object":
-            assert each["additionalProperties"] is False
-            assert all("description" in part or "$ref" in part for part in each["properties"].values())
+    for schema_part in objects:
+        if schema_part.get("type") == "object":
+            assert schema_part["additionalProperties"] is False
+            assert all("description" in part or "$ref" in part for part in schema_part["properties"].values())
     assert set(objects[0]["properties"]) == set(FULL.to_dict())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**FULL.to_dict(), "more": 1}, load_report_schema())
@@ -99,7 +99,7 @@ def test_the_schema_allows_nothing_else_and_describes_everything() -> None:
 def test_the_names_of_tests_stay_with_us() -> None:
     assert FULL.items[-1].tests
     assert "test_a" not in FULL.to_json()
-    assert all("tests" not in each for each in FULL.to_dict()["items"])
+    assert all("tests" not in values for values in FULL.to_dict()["items"])
 
 
 def test_json_is_canonical() -> None:

@@ -30,13 +30,13 @@ def test_a_mutant_that_loses_exactly_what_it_breaks_is_caught() -> None:
 def test_a_mutant_that_loses_nothing_survives() -> None:
     result = verification(checked("a", ("values",)))
     assert (result.perfect, result.caught) == (False, 0)
-    assert [each.name for each in result.survivors] == ["a"]
+    assert [mutant.name for mutant in result.survivors] == ["a"]
     assert result.checked[0].verdict == "survives"
 
 
 def test_a_mutant_that_loses_more_or_something_else_is_not_right() -> None:
     more, other = checked("a", ("values",), VALUES, SHAPE), checked("b", ("values",), SHAPE)
-    assert [each.verdict for each in (more, other)] == ["loses too much", "loses other items"]
+    assert [submission.verdict for submission in (more, other)] == ["loses too much", "loses other items"]
     assert not verification(more).perfect
     assert verification(more, other).caught == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grader.judging.judge import judge
 from grader.results.report import Verdict
 from tests.support.hw2_book import CHAPTER_7, CHAPTER_8, HW2, IMPORTS, INIT, POOL, graded, lost
-from tests.support.in_process import InProcessWork
+from tests.support.in_process_work import InProcessWork
 
 
 def test_an_empty_submission_has_nothing_and_is_told_what_is_missing() -> None:

@@ -1,8 +1,8 @@
-"""What the tests of the sandbox share."""
+"""Fixtures for the tests of the sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,18 @@ import pytest
 
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.idx_files import write_data_set
-from tests.support.running import Ran, ran
-
-Run = Callable[..., Ran]
+from tests.support.sandbox_runs import Ran, Run, ran
 
 
 @pytest.fixture(scope="session")
 def fashion_mnist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A data set as large as Fashion-MNIST, half of its test images withheld: what `data_sets` takes."""
+    """A data set as large as Fashion-MNIST with half of its test images withheld, as `data_sets` takes it."""
     return {"FashionMNIST": write_data_set(tmp_path_factory.mktemp("shown"), 60_000, 5_000)}
 
 
 @pytest.fixture
 def run(zygote: Zygote) -> Iterator[Run]:
-    """Run notebooks; their sandboxes are there until the test ends."""
+    """Run notebooks. Their sandboxes exist until the test ends."""
     with ExitStack() as stack:
 
         def start(*cells: str, **options: Any) -> Ran:

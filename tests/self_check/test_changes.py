@@ -1,4 +1,4 @@
-"""What a change has an effect on is never taken for less than it is, and mostly not for more."""
+"""The effect of a change is never underestimated, and rarely overestimated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def with_cell(number: int, source: str) -> tuple[str, ...]:
     return (*CELLS[:number], source, *CELLS[number + 1 :])
 
 
-def test_what_is_the_same_has_no_effect() -> None:
+def test_equal_notebooks_affect_nothing() -> None:
     assert concerned(CELLS, CELLS) == set()
 
 
@@ -46,12 +46,12 @@ def test_what_is_the_same_has_no_effect() -> None:
         (3, f"# a comment\n{THIRD}  ", {"shown"}),
     ],
 )
-def test_a_change_concerns_what_is_built_on_it(number: int, source: str, expected: set[str]) -> None:
+def test_a_change_affects_what_is_built_on_it(number: int, source: str, expected: set[str]) -> None:
     assert concerned(CELLS, with_cell(number, source)) == expected
     assert concerned(with_cell(number, source), CELLS) == expected  # taking it back is a change as well
 
 
-def test_one_function_of_a_cell_with_several_concerns_only_that() -> None:
+def test_one_function_of_a_cell_with_several_affects_only_itself() -> None:
     together = f"{FIRST}\n{SECOND}\n{THIRD}"
     assert concerned((IMPORTS, together), (IMPORTS, together.replace("y[0] = 1", "y[0] = 2"))) == {"third", "shown"}
 
@@ -78,13 +78,13 @@ def test_one_function_of_a_cell_with_several_concerns_only_that() -> None:
         "def first(:",
     ],
 )
-def test_what_may_reach_everything_concerns_everything(addition: str) -> None:
+def test_a_change_without_bounds_affects_everything(addition: str) -> None:
     before, after = (*CELLS, "pass"), (*CELLS, addition)
     assert concerned(before, after) == EVERYTHING
     assert concerned(after, before) == EVERYTHING
 
 
-def test_a_function_that_patches_what_it_is_given_concerns_everything_where_it_is_called_with_a_module() -> None:
+def test_calling_a_patching_function_with_a_module_affects_everything() -> None:
     before = (*CELLS, "def patched(x):\n    x.relu = None\nready = 1", "patched(third)")
     after = (*before[:-1], "patched(torch)")
     assert concerned(before, after) == EVERYTHING
@@ -100,25 +100,25 @@ def test_a_function_that_patches_what_it_is_given_concerns_everything_where_it_i
         "class put:\n    def __init__(self, x):\n        seen[0] = x",
     ],
 )
-def test_what_changes_something_shared_has_an_effect_where_it_is_called(put: str) -> None:
+def test_calling_a_function_that_changes_shared_state_affects_its_users(put: str) -> None:
     cells = (*CELLS, put, "def third(x):\n    return len(seen)", "put(1)")
     assert concerned(cells, (*cells[:-1], "put(2)")) == {"third", "shown"}
     assert concerned(cells, (*cells[:-1], "pass")) == {"third", "shown"}
     assert concerned(cells, (*cells[:-1], "class Unused:\n    one = put(1)")) == {"third", "shown"}
 
 
-def test_a_class_that_is_added_to_later_is_concerned() -> None:
+def test_a_class_with_a_method_added_later_is_affected() -> None:
     cells = (IMPORTS, "class third:\n    pass", "@add_to(third)\ndef forward(self):\n    return 1")
     changed = (*cells[:2], cells[2].replace("1", "2"))
     assert concerned(cells, changed) == {"third", "shown"}
 
 
-def test_a_cell_more_or_less_or_of_another_kind_concerns_everything() -> None:
+def test_an_added_or_removed_cell_affects_everything() -> None:
     assert concerned(CELLS, (*CELLS, "1 + 1")) == EVERYTHING
     assert concerned(CELLS, CELLS[:-1]) == EVERYTHING
 
 
-def test_a_model_under_another_name_is_looked_for_again_after_any_change() -> None:
+def test_a_search_is_repeated_after_any_change_if_the_name_is_not_bound() -> None:
     item = Item("lenet", "1", "", 1, names=("LeNet",), search=True)
     before, after = submission("net = 1", "class LeNet:\n    pass"), submission("net = 2", "class LeNet:\n    pass")
     assert compare_notebooks(before, after, [item]).items == set()
@@ -126,6 +126,6 @@ def test_a_model_under_another_name_is_looked_for_again_after_any_change() -> No
     assert compare_notebooks(before, after, [item]).items == {"lenet"}
 
 
-def test_the_cells_are_told_whose_code_does_something_else() -> None:
+def test_affected_cells_are_listed() -> None:
     change = compare_notebooks(submission(*CELLS), submission(*with_cell(1, "def first(x):\n    return x")), ITEMS)
     assert change.cells == {("homework.ipynb", 1), ("homework.ipynb", 2)}

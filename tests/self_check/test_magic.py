@@ -1,4 +1,4 @@
-"""`%grader` in a real kernel judges what the cells before it defined, and leaves what is the student's as it was."""
+"""`%grader` in a real kernel judges the definitions of earlier cells, and does not change the student's state."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each cell gave: its displayed value by type, and its printed text under "stream"."""
+    """The outputs of each cell: the displayed value by type, and the printed text under "stream"."""
     first = "import torch\nthreads = torch.get_num_threads()"
     cells = [nbformat.v4.new_code_cell(source) for source in (first, *CELLS.values())]
     notebook = nbformat.v4.new_notebook(cells=cells)
@@ -97,7 +97,8 @@ def _given(cell: Any) -> dict[str, str]:
     return given
 
 
-def test_what_is_right_is_said_in_both_forms_with_the_small_print(outputs: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_a_right_item_is_shown_as_text_and_html_with_the_small_print(outputs: dict[str, Any]) -> None:
     text, page = outputs["right"]["text/plain"], outputs["right"]["text/html"]
     for each in (text, page):
         assert "✓ corr2d.values  6 / 6" in each
@@ -123,25 +124,25 @@ def test_a_module_is_judged(outputs: dict[str, Any]) -> None:
     assert "✓ residual  5 / 5" in outputs["block"]["text/plain"]
 
 
-def test_a_name_that_is_not_there_is_to_be_defined_first(outputs: dict[str, Any]) -> None:
+def test_an_undefined_name_is_an_error(outputs: dict[str, Any]) -> None:
     assert outputs["not defined"]["stream"] == (
         "grader: corr2d is not defined here: define it first, and run its cell\n"
     )
     assert "nothing to judge is defined yet: define one of corr2d, Conv2D, " in outputs["nothing is defined"]["stream"]
 
 
-def test_what_is_imported_is_not_written(outputs: dict[str, Any]) -> None:
+def test_imported_definitions_do_not_count(outputs: dict[str, Any]) -> None:
     assert "LeNet is a layer of torch.nn, not written here" in outputs["imported"]["text/plain"]
 
 
-def test_what_a_student_wrote_is_never_markup_nor_a_command(outputs: dict[str, Any]) -> None:
+def test_a_student_s_text_is_never_markup_or_a_terminal_command(outputs: dict[str, Any]) -> None:
     assert "raises ValueError: <script>" in outputs["markup"]["text/plain"]
     assert "\x1b" not in str(outputs["markup"])
     assert "<script" not in outputs["markup"]["text/html"]
     assert "&lt;script&gt;" in outputs["markup"]["text/html"]
 
 
-def test_what_is_called_prints_nothing_and_ends_nothing(outputs: dict[str, Any]) -> None:
+def test_called_code_cannot_print_or_end_the_check(outputs: dict[str, Any]) -> None:
     assert outputs["noise"]["stream"] == ""
     assert outputs["defined wrong"]["stream"] == "of the cell\n"
     assert "raises SystemExit" in outputs["ending"]["text/plain"]
@@ -156,6 +157,7 @@ def test_an_interrupt_ends_the_check_and_nothing_else(outputs: dict[str, Any]) -
     assert outputs["alive"]["text/plain"] == "2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
@@ -167,7 +169,7 @@ def test_an_interrupt_ends_the_check_and_nothing_else(outputs: dict[str, Any]) -
         ("no assignment", ["no assignment named 'hw99': give one of hw2"]),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(outputs: dict[str, Any], name: str, parts: list[str]) -> None:
+def test_errors_are_reported_in_one_line(outputs: dict[str, Any], name: str, parts: list[str]) -> None:
     assert all(part in outputs[name]["stream"] for part in parts)
     assert "Traceback" not in str(outputs[name])
 
@@ -178,7 +180,7 @@ def test_loading_the_extension_imports_no_torch() -> None:
 
 
 class Own(nn.Linear):
-    """A layer that somebody wrote."""
+    """A layer of the student."""
 
 
 def endless(X: Any) -> None:
@@ -189,7 +191,7 @@ def endless(X: Any) -> None:
             continue
 
 
-def test_an_endless_loop_is_cut() -> None:
+def test_an_endless_loop_is_stopped() -> None:
     with NamespaceWork({"endless": endless}, 0.05).open(None) as student, pytest.raises(StudentFault) as fault:
         student.endless(1)
     assert fault.value.fault is Fault.TIMED_OUT
@@ -203,4 +205,4 @@ def test_a_model_of_the_notebook_is_copied() -> None:
     with work.open(None) as student:
         student.own.load({"weight": torch.zeros(2, 2)})
     assert torch.equal(own.weight, before)
-    assert not work.definitions(["net"])  # a layer of torch.nn, written by nobody here
+    assert not work.definitions(["net"])  # a layer of torch.nn, which the notebook does not define

@@ -1,4 +1,4 @@
-"""After a save the verdicts are those of what was saved: at once for what changed, and for all of it a moment later."""
+"""After a save the verdicts are those of the saved files: of the changed part at once, of all items a moment later."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ DISTANT = {
 
 
 class Watching:
-    """A notebook on disk, and what is told of it."""
+    """A notebook on disk, and the events of watching it."""
 
     def __init__(self, path: Path, assignment: Assignment, zygote: Zygote, names: Collection[str]) -> None:
         self.path = path
-        self.asked: list[frozenset[str]] = []
+        self.judged: list[frozenset[str]] = []
         self.assignment, self.zygote = assignment, zygote
         self.items = [item for item in assignment.items if item.id.split(".")[0] in names]
 
     def grade(self, submission: Submission, only: Collection[str], progress: object = None) -> Report:
-        self.asked.append(frozenset(only))
+        self.judged.append(frozenset(only))
         return grade(submission, self.assignment, self.zygote, only=only)
 
     def save(self, *cells: str) -> None:
@@ -94,13 +94,13 @@ def verdicts(report: Report) -> dict[str, Verdict]:
     return {item.id: item.verdict for item in report.items}
 
 
-def test_a_changed_function_is_judged_at_once_and_the_rest_keeps_its_verdicts(watching: Watching) -> None:
+def test_a_changed_function_is_judged_at_once_and_other_items_keep_their_verdicts(watching: Watching) -> None:
     events = watching.events(quiet=60)
     first = following(events)
     assert first.kept == frozenset()
     watching.save(*CELLS[:3], POOL2D.replace("window.max()", "window.min()"), CELLS[4])
     second = following(events)
-    assert second.judged == watching.asked[-1] == {"pool2d.max", "pool2d.avg", "pool2d.shape", "learned_kernel"}
+    assert second.judged == watching.judged[-1] == {"pool2d.max", "pool2d.avg", "pool2d.shape", "learned_kernel"}
     assert second.kept == {"corr2d.values", "corr2d.shape"}
     assert verdicts(second.report) == {**verdicts(first.report), "pool2d.max": Verdict.FAILED}
     assert [item.id for item in second.report.items] == [item.id for item in first.report.items]
@@ -117,7 +117,8 @@ def test_no_verdict_is_older_than_the_file(watching: Watching, distance: str) ->
     assert verdicts(fresh)["corr2d.values"] is not Verdict.PASSED
 
 
-def test_what_no_reading_finds_is_put_right_a_moment_later(watching: Watching) -> None:
+@pytest.mark.slow
+def test_effects_that_the_analysis_misses_are_found_a_moment_later(watching: Watching) -> None:
     events = watching.events()
     first = following(events)
     watching.save(CELLS[0], "for each in [torch]:\n    each.zeros = None", *CELLS[2:])
@@ -130,14 +131,14 @@ def test_what_no_reading_finds_is_put_right_a_moment_later(watching: Watching) -
     assert third.report.canonical() == watching.grade(third.submission, third.judged).canonical()
 
 
-def test_a_half_written_file_is_told_and_waited_for(watching: Watching) -> None:
+def test_a_half_written_file_is_reported_and_the_next_save_awaited(watching: Watching) -> None:
     events = watching.events()
     first = following(events)
     whole = watching.path.read_bytes()
     watching.path.write_bytes(whole[:100])
-    told = next(events)
-    assert isinstance(told, SubmissionError)
-    assert "no valid JSON" in str(told)
+    error = next(events)
+    assert isinstance(error, SubmissionError)
+    assert "no valid JSON" in str(error)
     watching.path.unlink()
     assert "cannot be read" in str(next(events))
     watching.path.write_bytes(whole)
@@ -153,22 +154,22 @@ def test_outputs_alone_are_no_change(watching: Watching) -> None:
     content["cells"][1]["execution_count"] = 7
     watching.path.write_text(json.dumps(content))
     assert following(events).judged == frozenset()
-    assert len(watching.asked) == 1
+    assert len(watching.judged) == 1
 
 
-def test_what_was_no_notebook_from_the_beginning_is_refused(watching: Watching) -> None:
+def test_a_file_that_is_not_a_notebook_at_the_start_is_refused(watching: Watching) -> None:
     watching.path.write_text("{")
     with pytest.raises(SubmissionError, match="no valid JSON"):
         next(watching.events())
 
 
-def test_judging_once_more_is_broken_off_by_a_save(watching: Watching) -> None:
+def test_a_save_interrupts_the_second_check(watching: Watching) -> None:
     saves = iter([CELLS[:4], CELLS[:3]])
 
     def graded(submission: Submission, only: Collection[str], progress: object) -> Report:
         assert callable(progress)
-        if len(watching.asked) == 2:  # the third: what was kept is judged, and meanwhile somebody saves
-            watching.asked.append(frozenset())
+        if len(watching.judged) == 2:  # the third call: a save while the kept items are judged
+            watching.judged.append(frozenset())
             watching.save(*next(saves), "1")
             progress("judging")
         return watching.grade(submission, only)
@@ -190,7 +191,8 @@ def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
     assert following(events).judged == frozenset()
 
 
-def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: Assignment, zygote: Zygote) -> None:
+@pytest.mark.slow
+def test_an_item_has_the_same_result_alone_and_among_all(hw2: Assignment, zygote: Zygote) -> None:
     example = read_submission([EXAMPLE])
     whole = {item.id: item for item in grade(example, hw2, zygote).items}
     for only in (
@@ -202,13 +204,26 @@ def test_an_item_that_is_judged_alone_comes_to_what_it_comes_to_among_all(hw2: A
         assert alone == {name: whole[name] for name in only}
 
 
+def ignore_interrupts() -> None:
+    """Ignore SIGINT like a background job of a shell; the command must end at SIGINT all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.mark.slow
-def test_the_command_line_says_a_line_for_each_save_and_ends_with_the_last_verdict(tmp_path: Path) -> None:
+def test_the_command_prints_a_line_for_each_save_and_exits_with_the_last_verdict(tmp_path: Path) -> None:
     path = tmp_path / "homework.ipynb"
     path.write_bytes(notebook_bytes(CORR2D))
-    command = [GRADER, "check", path.name, "--watch", "--item", "corr2d"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=tmp_path, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+    command = [str(GRADER), "check", path.name, "--watch", "--item", "corr2d"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=ignore_interrupts,
+    ) as process:
+        assert process.stdout
         try:
             lines = [process.stdout.readline()]
             path.write_bytes(notebook_bytes(CORR2D.replace("* K", "+ K")))

@@ -1,4 +1,4 @@
-"""The application as a whole: what it imports, what it says of itself, and how it answers what it does not know."""
+"""The application as a whole: its imports, its OpenAPI document, and its answers to unknown paths."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ import pytest
 from grader.errors import InputError
 from grader.service.application import make_application
 from grader.service.settings import Settings
-from tests.service.api.conftest import Api, bearer, free_port, served
+from tests.support.api_server import Api, bearer, free_port, served
 
 GRADES = (
     "torch",
     "numpy",
     "grader.grading",
-    "grader.sandbox",
+    "grader.judging",
+    "grader.sandbox.guest",
+    "grader.sandbox.host",
+    "grader.sandbox.jail",
     "grader.testing",
     "grader.training",
 )
@@ -30,9 +33,9 @@ GRADES = (
 def test_it_imports_nothing_that_grades(tmp_path: Path) -> None:
     code = (
         "import sys, json\n"
-        "from grader.service.application import application\n"
+        "from grader.service.application import make_application\n"
         "from grader.service.settings import Settings\n"
-        f"application(Settings(database='sqlite:///{tmp_path}/x', blobs='memory://x')).openapi()\n"
+        f"make_application(Settings(database='sqlite:///{tmp_path}/x', blobs='memory://x')).openapi()\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Messages: what they carry, where they go, and what happens while the broker is away."""
+"""Messages: their content, their queues, and what happens while the broker is away."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 import redis
 
-from grader.service.broker import QUEUES, TASK, broker_is_up, make_broker_app, send
+from grader.service.broker import QUEUES, TASK, broker_is_up, make_broker_app, send_message
 from grader.service.settings import Settings
-from grader.service.store.queries.dispatch import DispatchedJob, Queue
+from grader.service.store.queries.queue import Queue, QueuedJob
 from tests.support.running_service import RedisServer
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A broker that may be killed."""
+    """A broker that tests may kill."""
     made = RedisServer(tmp_path)
     yield made
     made.kill()
@@ -39,7 +39,7 @@ def test_a_message_carries_an_id_and_waits_in_its_queue(server: RedisServer) -> 
     assert queues == QUEUES
     with make_broker_app(Settings(broker=server.url)) as app:
         for queue in queues:
-            assert send(app, DispatchedJob(f"id-{queue}", queue))
+            assert send_message(app, QueuedJob(f"id-{queue}", queue))
     for queue in queues:
         (message,) = waiting(server, queue)
         assert message["headers"]["task"] == TASK
@@ -51,13 +51,13 @@ def test_while_the_broker_is_away_nothing_is_sent_and_later_it_is_again(server: 
     settings = Settings(broker=server.url)
     with make_broker_app(settings) as app:
         assert broker_is_up(settings)
-        assert send(app, DispatchedJob("first", "cpu"))
+        assert send_message(app, QueuedJob("first", "cpu"))
         server.kill()
         assert not broker_is_up(settings)
-        assert not send(app, DispatchedJob("lost", "cpu"))
+        assert not send_message(app, QueuedJob("lost", "cpu"))
         server.start()
         assert broker_is_up(settings)
-        assert send(app, DispatchedJob("second", "cpu"))
+        assert send_message(app, QueuedJob("second", "cpu"))
     # Whether the first outlives the kill is Redis' affair: what was just written may be lost.
     sent = {message["headers"]["argsrepr"] for message in waiting(server, "cpu")} - {"('first',)"}
     assert sent == {"('second',)"}
@@ -67,9 +67,10 @@ def test_a_broker_that_was_never_there_is_no_exception() -> None:
     settings = Settings(broker="redis://127.0.0.1:1/0")
     assert not broker_is_up(settings)
     with make_broker_app(settings) as app:
-        assert not send(app, DispatchedJob("lost", "cpu"))
+        assert not send_message(app, QueuedJob("lost", "cpu"))
 
 
+@pytest.mark.slow
 def test_a_broker_that_takes_connections_and_says_nothing_is_down_as_well() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -77,7 +78,7 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_down_as_well() -> N
         settings = Settings(broker=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         assert not broker_is_up(settings)
         with make_broker_app(settings) as app:
-            assert not send(app, DispatchedJob("lost", "cpu"))
+            assert not send_message(app, QueuedJob("lost", "cpu"))
 
 
 def test_it_imports_no_torch() -> None:

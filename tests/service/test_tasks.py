@@ -1,4 +1,4 @@
-"""`Workplace`: a grading is claimed, graded and handed in; whatever goes wrong has its own end."""
+"""`JobRunner`: a job is claimed, graded and stored, and each kind of failure is handled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grader.service.store.columns import now
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
 from grader.service.store.queries.leases import Finish, Lease, cancel_jobs, claim_lease, finish_job, reconcile_leases
 from grader.service.store.schema import JobRow, Stage, State
-from grader.service.tasks import Workplace
+from grader.service.tasks import JobRunner
 from grader.submission.submission import Submission, read_notebook
 from grader.training.datasets import DataSet
 from tests.support.notebooks import notebook_bytes
@@ -36,16 +36,16 @@ SLOW = notebook_bytes("import time\ntime.sleep(1.5)", "def double(X): return X +
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One without workers; a lease is so short that one who does not renew it loses it."""
+    """A service without workers. Leases are so short that one that is not renewed is lost."""
     with Service(tmp_path_factory.mktemp("service"), lease_seconds=0.5) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def workplace(service: Service) -> Iterator[Workplace]:
-    """This process as one of a worker's."""
-    with closing(Workplace(service.settings, service.app)) as made:
-        made.grading.warm_up([DOUBLED])
+def runner(service: Service) -> Iterator[JobRunner]:
+    """A job runner in this process."""
+    with closing(JobRunner(service.settings, service.app)) as made:
+        made.session.warm_up([DOUBLED])
         yield made
 
 
@@ -54,13 +54,13 @@ def accepted(service: Service, data: bytes = RIGHT, mode: Mode = Mode.NONE, assi
     return service.accept({"one": data}, mode, assignment)
 
 
-def grading_of(service: Service, batch: str) -> JobRow:
+def job_of(service: Service, batch: str) -> JobRow:
     return service.gradings(batch)["one"]
 
 
 @contextmanager
 def at(step: str, call: Callable[[], None]) -> Iterator[None]:
-    """Call something when a workplace comes to a step."""
+    """Call a function when a runner reaches a step."""
 
     class Watching(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -78,35 +78,35 @@ def at(step: str, call: Callable[[], None]) -> Iterator[None]:
         log.setLevel(level)
 
 
-def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Service, workplace: Workplace) -> None:
+def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Service, runner: JobRunner) -> None:
     batch = accepted(service)
     for _ in range(3):
-        workplace.grade(grading_of(service, batch).id, "cpu")
+        runner.run(job_of(service, batch).id, "cpu")
     assert [report.score for report in service.reports(batch)["one"]] == [3]
-    assert (grading_of(service, batch).state, grading_of(service, batch).attempts) == (State.GRADED, 1)
+    assert (job_of(service, batch).state, job_of(service, batch).attempts) == (State.GRADED, 1)
 
 
-def test_notebooks_are_kept_as_they_were_run(service: Service, workplace: Workplace) -> None:
+def test_notebooks_are_kept_as_they_were_run(service: Service, runner: JobRunner) -> None:
     batch = accepted(service, notebook_bytes("def double(X): return X + X", "print(double(21))"))
-    row = grading_of(service, batch)
-    workplace.grade(row.id, "cpu")
+    row = job_of(service, batch)
+    runner.run(row.id, "cpu")
     executed = find_executed_notebook(service.store, row.submission, "homework.ipynb")
     assert executed
     assert executed.cells[1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
 
 
-def test_what_waits_for_another_queue_is_left_alone(service: Service, workplace: Workplace) -> None:
+def test_what_waits_for_another_queue_is_left_alone(service: Service, runner: JobRunner) -> None:
     batch = accepted(service)
-    workplace.grade(grading_of(service, batch).id, "gpu")
-    assert grading_of(service, batch).state is State.WAITING
+    runner.run(job_of(service, batch).id, "gpu")
+    assert job_of(service, batch).state is State.WAITING
     cancel_jobs(service.store, batch)
 
 
-def test_who_has_graded_asks_for_what_waits(service: Service, workplace: Workplace) -> None:
+def test_who_has_graded_asks_for_what_waits(service: Service, runner: JobRunner) -> None:
     first, second = accepted(service), accepted(service)
-    workplace.grade(grading_of(service, first).id, "cpu")
+    runner.run(job_of(service, first).id, "cpu")
     with redis.Redis(port=service.redis.port) as connection:
-        assert str(connection.lrange("cpu", 0, -1)).count(grading_of(service, second).id) >= 1
+        assert str(connection.lrange("cpu", 0, -1)).count(job_of(service, second).id) >= 1
     cancel_jobs(service.store, second)
 
 
@@ -116,94 +116,95 @@ def test_who_has_graded_asks_for_what_waits(service: Service, workplace: Workpla
     ids=["no notebook in the file", "no file"],
 )
 def test_an_input_that_can_never_be_graded_is_refused_with_a_sentence(
-    service: Service, workplace: Workplace, files: list[tuple[str, bytes]], why: str
+    service: Service, runner: JobRunner, files: list[tuple[str, bytes]], why: str
 ) -> None:
     batch = service.accept_files({"one": files})
-    workplace.grade(grading_of(service, batch).id, "cpu")
-    ended = grading_of(service, batch)
+    runner.run(job_of(service, batch).id, "cpu")
+    ended = job_of(service, batch)
     assert (ended.state, ended.refused, ended.attempts) == (State.FAILED, True, 1)
     assert why in ended.message
 
 
-def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: Service, workplace: Workplace) -> None:
+def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: Service, runner: JobRunner) -> None:
     data = notebook_bytes("# whose blob is lost")
     batch = accepted(service, data)
     for blob in (service.folder / "blobs").rglob("*"):
         if blob.is_file() and blob.read_bytes() == data:
             blob.unlink()
     for attempt in (1, 2, 3):
-        assert grading_of(service, batch).state is State.WAITING
-        workplace.grade(grading_of(service, batch).id, "cpu")
-        assert grading_of(service, batch).attempts == attempt
-    ended = grading_of(service, batch)
+        assert job_of(service, batch).state is State.WAITING
+        runner.run(job_of(service, batch).id, "cpu")
+        assert job_of(service, batch).attempts == attempt
+    ended = job_of(service, batch)
     assert (ended.state, ended.refused) == (State.FAILED, False)
     assert "blob" in ended.message
 
 
-def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, workplace: Workplace, tmp_path: Path) -> None:
+def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, runner: JobRunner, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(DOUBLED, broken)
     with open(broken / "test_doubled.py", "a") as file:
         file.write("raise LookupError('a slip')\n")
     batch = accepted(service, assignment=str(broken))
-    workplace.grade(grading_of(service, batch).id, "cpu")
-    assert grading_of(service, batch).state is State.WAITING
-    assert "a slip" in grading_of(service, batch).message
+    runner.run(job_of(service, batch).id, "cpu")
+    assert job_of(service, batch).state is State.WAITING
+    assert "a slip" in job_of(service, batch).message
     cancel_jobs(service.store, batch)
 
 
-def test_a_lease_is_renewed_while_its_holder_grades(service: Service, workplace: Workplace) -> None:
+def test_a_lease_is_renewed_while_its_holder_grades(service: Service, runner: JobRunner) -> None:
     batch = accepted(service, SLOW)
     ends: list[datetime | None] = []
 
     def note() -> None:
-        ends.append(grading_of(service, batch).lease_until)
+        ends.append(job_of(service, batch).lease_until)
 
     with at("grading", note), at("graded", note):
-        workplace.grade(grading_of(service, batch).id, "cpu")
+        runner.run(job_of(service, batch).id, "cpu")
     first, last = ends
     assert first
     assert last
     assert last > first
 
 
-def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Service, workplace: Workplace) -> None:
+def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Service, runner: JobRunner) -> None:
     batch = accepted(service)
     other: list[Lease | None] = []
 
     def take() -> None:
-        grading = grading_of(service, batch).id
+        job = job_of(service, batch).id
         with service.store.session() as session:
-            session.execute(update(JobRow).where(JobRow.id == grading).values(lease_until=now() - 1))
-        other.append(claim_lease(service.store, grading, "another", 60, "cpu"))
+            session.execute(update(JobRow).where(JobRow.id == job).values(lease_until=now() - 1))
+        other.append(claim_lease(service.store, job, "another", 60, "cpu"))
 
     with at("graded", take):
-        workplace.grade(grading_of(service, batch).id, "cpu")
+        runner.run(job_of(service, batch).id, "cpu")
     assert service.reports(batch)["one"] == []
     (lease,) = other
     assert lease
-    with GradingSession() as grading:
-        report = grading.grade(Submission((read_notebook("homework.ipynb", RIGHT),)), DOUBLED)
+    with GradingSession() as session:
+        report = session.grade(Submission((read_notebook("homework.ipynb", RIGHT),)), DOUBLED)
     assert finish_job(service.store, lease, report) is Finish.REPORTED
     assert len(service.reports(batch)["one"]) == 1
 
 
 def test_a_database_that_is_away_is_no_exception(service: Service) -> None:
     away = Settings(database="postgresql+psycopg://127.0.0.1:1/none", blobs=service.settings.blobs)
-    with closing(Workplace(away, service.app)) as workplace:
-        workplace.grade("a grading", "cpu")
+    with closing(JobRunner(away, service.app)) as runner:
+        runner.run("a grading", "cpu")
 
 
 HANG = """
 import sys
-from grader.service.broker import broker_app
+from grader.service.broker import make_broker_app
 from grader.service.settings import Settings
-from grader.service.tasks import Workplace
+from grader.service.tasks import JobRunner
 settings = Settings.from_environment()
-Workplace(settings, broker_app(settings)).grade(sys.argv[1], "cpu")
+JobRunner(settings, make_broker_app(settings)).run(sys.argv[1], "cpu")
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Service, tmp_path: Path) -> None:
     hanging = tmp_path / "hanging"
     shutil.copytree(ASSIGNMENTS / "poisoned", hanging)
@@ -218,16 +219,17 @@ def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Se
         (hanging / file).write_text(text.replace(old, new))
     batch = accepted(service, notebook_bytes("def value(): return 13"), assignment=str(hanging))
     ended = subprocess.run(
-        [sys.executable, "-c", HANG, grading_of(service, batch).id], cwd=ROOT, env=service.environment(), check=False
+        [sys.executable, "-c", HANG, job_of(service, batch).id], cwd=ROOT, env=service.environment(), check=False
     )
     assert ended.returncode == 70
-    assert grading_of(service, batch).state is State.WAITING
-    assert "hangs" in grading_of(service, batch).message
+    assert job_of(service, batch).state is State.WAITING
+    assert "hangs" in job_of(service, batch).message
     cancel_jobs(service.store, batch)
 
 
+@pytest.mark.slow
 def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_comes_to(
-    service: Service, workplace: Workplace, fashion_mnist: DataSet
+    service: Service, runner: JobRunner, fashion_mnist: DataSet
 ) -> None:
     learned = str(ASSIGNMENTS / "learned")
     model = """
@@ -241,36 +243,36 @@ def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_com
     """
     data = notebook_bytes("def double(X): return X + X", model)
     batch = accepted(service, data, Mode.FULL, learned)
-    workplace.grade(grading_of(service, batch).id, "cpu")
-    between = grading_of(service, batch)
+    runner.run(job_of(service, batch).id, "cpu")
+    between = job_of(service, batch)
     assert (between.stage, between.state) == (Stage.TRAININGS, State.WAITING)
     assert service.reports(batch)["one"] == []
-    workplace.grade(between.id, "gpu")
+    runner.run(between.id, "gpu")
     (report,) = service.reports(batch)["one"]
-    whole = workplace.grading.grade(Submission((read_notebook("homework.ipynb", data),)), learned, Mode.FULL)
+    whole = runner.session.grade(Submission((read_notebook("homework.ipynb", data),)), learned, Mode.FULL)
     assert [item.verdict for item in report.items] == [Verdict.PASSED] * 2, [item.message for item in report.items]
     assert report.canonical() == whole.canonical()
     assert find_executed_notebook(service.store, between.submission, "homework.ipynb")
 
 
 def test_a_rubric_that_changed_between_the_stages_judges_both(
-    service: Service, workplace: Workplace, tmp_path: Path, fashion_mnist: DataSet
+    service: Service, runner: JobRunner, tmp_path: Path, fashion_mnist: DataSet
 ) -> None:
     learned = tmp_path / "learned"
     shutil.copytree(ASSIGNMENTS / "learned", learned)
     batch = accepted(service, notebook_bytes("def double(X): return X + X"), Mode.FULL, str(learned))
-    workplace.grade(grading_of(service, batch).id, "cpu")
+    runner.run(job_of(service, batch).id, "cpu")
     tests = learned / "test_learned.py"
     tests.write_text(tests.read_text().replace("== 42", "== 43"))
-    workplace.grade(grading_of(service, batch).id, "gpu")
+    runner.run(job_of(service, batch).id, "gpu")
     (report,) = service.reports(batch)["one"]
     assert [item.verdict for item in report.items] == [Verdict.ABSENT, Verdict.FAILED]
-    assert report.revision == workplace.grading.revision(str(learned))
+    assert report.revision == runner.session.revision(str(learned))
 
 
-def test_nothing_is_left_for_a_reconciler(service: Service, workplace: Workplace) -> None:
+def test_nothing_is_left_for_a_reconciler(service: Service, runner: JobRunner) -> None:
     batch = service.accept(notebooks(2))
     for row in service.gradings(batch).values():
-        workplace.grade(row.id, "cpu")
+        runner.run(row.id, "cpu")
     reconciled = reconcile_leases(service.store, 3)
     assert (reconciled.given_back, reconciled.failed) == (0, 0)

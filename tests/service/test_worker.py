@@ -1,4 +1,4 @@
-"""`grader worker`: when it ends, what it leaves behind, and what it outlives."""
+"""`grader worker`: how it stops, what it leaves behind, and which failures it survives."""
 
 from __future__ import annotations
 
@@ -41,33 +41,37 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """One for each test: they end its worker."""
+    """A service for each test, since tests end its worker."""
     with Service(tmp_path) as made:
         yield made
 
 
 def sleeping(seconds: float) -> bytes:
-    """Return a notebook that takes its time."""
+    """Return a notebook that sleeps for `seconds`."""
     return notebook_bytes(f"import time\ntime.sleep({seconds})", "def double(X): return X + X")
 
 
 def graded_now(service: Service, batch: str) -> bool:
-    """Tell whether a student's cells run at this moment: below a worker's process and its warm one there is a third."""
+    """Return whether a student's cells are running: then a worker has a third process below its warm one."""
     leased = State.LEASED in service.states(batch).values()
     return leased and any(len(descendants(pid)) > 2 for worker in service.workers for pid in worker.children())
 
 
 def trainings(pid: int) -> list[int]:
     """Return the processes below one that train."""
-    return [
-        each
-        for each in descendants(pid)
-        if b"grader.training.trainer_process" in Path(f"/proc/{each}/cmdline").read_bytes()
-    ]
+    return [child for child in descendants(pid) if b"grader.training.trainer_process" in command_line(child)]
+
+
+def command_line(pid: int) -> bytes:
+    """Return a process's command and arguments, nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def gone(pids: list[int]) -> bool:
-    """Tell whether all of these have ended."""
+    """Return whether all of these processes have ended."""
     return not set(pids) & {pid for pid, _ in processes()}
 
 
@@ -142,8 +146,8 @@ def test_of_a_worker_that_is_killed_no_training_is_left(
 
 def test_no_process_inherits_a_connection_of_the_reconciler(service: Service) -> None:
     batch = service.accept(notebooks(1))
-    ((key, grading),) = service.gradings(batch).items()
-    assert claim_lease(service.store, grading.id, "gone", -1, "cpu")
+    ((key, job),) = service.gradings(batch).items()
+    assert claim_lease(service.store, job.id, "gone", -1, "cpu")
     with Reconciler(replace(service.settings, lease_seconds=0.2), service.app):
         until(lambda: service.states(batch)[key] is State.WAITING)
         service.store.close()
@@ -192,10 +196,10 @@ def test_the_log_has_a_line_for_each_grading_and_no_name(service: Service) -> No
     service.worker()
     batch = service.hand_in({"Kim Minji": notebook_bytes("def double(X): return X + X")})
     service.wait(batch)
-    grading = service.gradings(batch)["Kim Minji"].id
+    job = service.gradings(batch)["Kim Minji"].id
     until(lambda: '"ended"' in service.last_words())
     (line,) = [line for line in service.last_words().splitlines() if '"ended"' in line]
-    assert f'"grading": "{grading}"' in line
+    assert f'"grading": "{job}"' in line
     assert '"outcome": "reported"' in line
     assert "Minji" not in service.last_words()
 

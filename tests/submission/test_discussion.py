@@ -1,4 +1,4 @@
-"""What a student wrote about a section is found, whatever its heading looks like, and waits for a person."""
+"""What a student wrote about a section is found with any kind of heading, and waits for a person."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def found(assignment: Assignment, *notebooks: Notebook) -> dict[str, ItemResult]
 
 def texts(assignment: Assignment, *cells: str) -> dict[str, str]:
     """Return the texts that were found, without the headings."""
-    return {each.place: each.text for each in find_passages(Submission((notebook(*cells),)), assignment)}
+    return {passage.place: passage.text for passage in find_passages(Submission((notebook(*cells),)), assignment)}
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def test_text_and_code_stand_in_their_order_with_what_was_shown() -> None:
     assert [(cell["cell_type"], cell["source"]) for cell in document["cells"]] == [
         ("markdown", "# One"), ("code", "x = 1"), ("raw", "y"), ("code", "")
     ]  # fmt: skip
-    shown, said = document["cells"][1]["outputs"]
+    shown, end = document["cells"][1]["outputs"]
     assert shown == OUTPUT
-    assert said["text"] == "grader: timed out: ran past 60 s\n"
+    assert end["text"] == "grader: timed out: ran past 60 s\n"
     assert document["cells"][3]["outputs"] == []
 
 
@@ -58,7 +58,7 @@ def test_they_are_read_as_they_were_written() -> None:
     "text", ["", "{}}", "5", '{"a": 1}', '[{"name": "x"}]', '[{"name": "x", "cells": [5]}]', "[" * 10**5]
 )
 def test_what_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="no executed notebooks"):
+    with pytest.raises(InputError, match="not executed notebooks"):
         decode_executed_notebooks(text)
 
 
@@ -75,7 +75,9 @@ def test_grading_hands_them_out_and_reports_the_same_as_without(zygote: Zygote, 
     assert with_them.canonical() == without.canonical()
     (executed,) = handed_out
     nbformat.validate(json.loads(executed.to_json()))
-    shown = [[each.get("text") or each["data"]["text/plain"] for each in cell["outputs"]] for cell in executed.cells]
+    shown = [
+        [output.get("text") or output["data"]["text/plain"] for output in cell["outputs"]] for cell in executed.cells
+    ]
     assert shown[:2] == [[], ["tensor([[1., 1.],\n        [1., 1.]])"]]
     assert "ended the kernel" in shown[2][0]
     assert shown[3] == ["on\n"]
@@ -85,5 +87,5 @@ def test_two_notebooks_are_handed_out_apart(zygote: Zygote, hw2: Assignment) -> 
     work = read_submission(sorted((SUBMISSIONS / "two_notebooks").glob("*.ipynb")))
     handed_out: list[ExecutedNotebook] = []
     grade(work, hw2, zygote, executed=handed_out.extend)
-    assert [each.name for each in handed_out] == [each.name for each in work.notebooks]
-    assert [len(each.cells) for each in handed_out] == [len(each.cells) for each in work.notebooks]
+    assert [item.name for item in handed_out] == [item.name for item in work.notebooks]
+    assert [len(item.cells) for item in handed_out] == [len(item.cells) for item in work.notebooks]

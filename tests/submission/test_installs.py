@@ -129,6 +129,7 @@ def test_the_body_of_any_other_cell_magic_stays(magic: str) -> None:
     assert neutralise_installs(source) == (source, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part", ["'", "\"'''", "\n", " ", "a=", "a=a ", "!;", ";a", "&", "\\", "%time ", "%%time\n", "!pip ", "pip \n"]
 )

@@ -151,7 +151,7 @@ def test_metadata_stays_and_an_unknown_kernel_becomes_python() -> None:
 def test_a_notebook_in_another_language_is_read_as_python_with_a_notice(metadata: dict[str, Any]) -> None:
     notebook = read(document(code("x <- 1"), metadata=metadata))
     assert notebook.cells == (Cell(0, "code", "x <- 1"),)
-    assert notebook.notices == (Notice("hw2.ipynb", None, "it says that it is written in R; it was run as Python"),)
+    assert notebook.notices == (Notice("hw2.ipynb", None, "its metadata names the language R; it was run as Python"),)
 
 
 @pytest.mark.parametrize("kind", ["sql", None, [], 3])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from grader.assignment import find_assignment
 from grader.judging.judge import judge
 from grader.results.report import ItemResult, Verdict
-from tests.support.in_process import InProcessWork
+from tests.support.in_process_work import InProcessWork
 
 HW2 = find_assignment("hw2")
 

@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.broker import make_broker_app
-from grader.service.dispatch import enqueue
+from grader.service.enqueue import enqueue_waiting_jobs
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
@@ -254,26 +254,26 @@ class Service:
         new = [NewSubmission(key, key, files=own) for key, own in files.items()]
         return accept_batch(self.store, self.token, assignment, mode, "", new).batch
 
-    def dispatch(self) -> int:
+    def enqueue(self) -> int:
         """Send what may be sent, as the API does after it accepted."""
-        return enqueue(self.store, self.app, self.settings)
+        return enqueue_waiting_jobs(self.store, self.app, self.settings)
 
     def hand_in(self, files: Mapping[str, bytes], mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
         """Accept a batch and dispatch it."""
         batch = self.accept(files, mode, assignment)
-        self.dispatch()
+        self.enqueue()
         return batch
 
     def states(self, *batches: str) -> dict[str, State]:
         """Return the state of each submission's grading, by the submission's key."""
         query = select(SubmissionRow.key, JobRow.state).join(JobRow, JobRow.submission == SubmissionRow.id)
-        with self.store.reading() as session:
+        with self.store.read_session() as session:
             return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
     def gradings(self, *batches: str) -> dict[str, JobRow]:
         """Return each submission's grading, by the submission's key."""
         query = select(SubmissionRow.key, JobRow).join(JobRow, JobRow.submission == SubmissionRow.id)
-        with self.store.reading() as session:
+        with self.store.read_session() as session:
             return dict(session.execute(query.where(SubmissionRow.batch.in_(batches))).all())
 
     def done(self, *batches: str) -> bool:
@@ -299,7 +299,7 @@ class Service:
             ReportRow, ReportRow.submission == SubmissionRow.id, isouter=True
         )
         found: dict[str, list[Report]] = {}
-        with self.store.reading() as session:
+        with self.store.read_session() as session:
             for key, sha256 in session.execute(query.where(SubmissionRow.batch.in_(batches))).all():
                 own = found.setdefault(key, [])
                 if sha256 is not None:
@@ -309,7 +309,7 @@ class Service:
     def attempts(self, *batches: str) -> int:
         """Return how often stages of these batches were claimed."""
         query = select(func.sum(JobRow.fence)).join(SubmissionRow, SubmissionRow.id == JobRow.submission)
-        with self.store.reading() as session:
+        with self.store.read_session() as session:
             return int(session.scalar(query.where(SubmissionRow.batch.in_(batches))) or 0)
 
 

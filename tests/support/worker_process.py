@@ -47,7 +47,7 @@ class Trap(logging.Handler):
 def main() -> int:
     """Run a worker with the trap in it."""
     trap = Trap(Path(os.environ["GRADER_TEST_TRAP"]))
-    for name in ("grader.service.dispatch", "grader.service.tasks"):
+    for name in ("grader.service.enqueue", "grader.service.tasks"):
         steps = logging.getLogger(name)
         steps.setLevel(logging.DEBUG)
         steps.addHandler(trap)

@@ -17,7 +17,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, StudentFault
 from grader.testing.failures import Mismatch, Pending
 from grader.testing.foreign_tests import as_written
-from tests.support.running import ran
+from tests.support.sandbox_runs import ran
 
 CELL = """
 import numpy as np, torch

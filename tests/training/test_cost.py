@@ -1,4 +1,4 @@
-"""What a training costs, told from its graph."""
+"""The cost of a training, computed from its graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from grader.models.recipe import Recipe
 from grader.training.cost import count_teraflops
-from tests.support.models import graph
+from tests.support.small_models import graph
 
 RECIPE = Recipe(images=1000, epochs=1, batch=100, optimizer="adam", lr=0.01, side=28, threshold=0.5)
 

@@ -1,4 +1,4 @@
-"""Data sets come from where they are said to be, whole, and what is withheld is in no folder that a student sees."""
+"""Data sets are read whole from where they must be, and no folder for students has withheld images."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def test_the_images_are_torchvisions(packaged: Path, fashion_mnist: DataSet, tmp
     assert torch.equal(test.targets, torch.cat([fashion_mnist.shown_labels, fashion_mnist.withheld_labels]))
 
 
+@pytest.mark.slow
 def test_it_is_the_same_however_its_files_are_packed_and_laid_out(packaged: Path, tmp_path: Path) -> None:
     unpacked(packaged, tmp_path / "direct")
     unpacked(packaged, tmp_path / "data" / "FashionMNIST" / "raw")
@@ -74,6 +75,7 @@ def test_it_is_read_once_until_its_files_change(packaged: Path, tmp_path: Path) 
     assert second.sha256 != SHA256
 
 
+@pytest.mark.slow
 def test_what_was_decoded_is_kept_and_made_again_when_it_is_spoiled(packaged: Path, tmp_path: Path) -> None:
     def sha256() -> str:
         # Another process, because this one remembers.
@@ -121,7 +123,7 @@ LABELS = write_header((10_000,)) + bytes(10_000)
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "reason"),
     [
         ("t10k-labels-idx1-ubyte", LABELS[:-1], "is cut or has something after its end"),
         ("t10k-labels-idx1-ubyte", LABELS + b"\0", "larger than this file can be"),
@@ -137,19 +139,19 @@ LABELS = write_header((10_000,)) + bytes(10_000)
     ids=lambda value: value[:30] if isinstance(value, str) else "bytes",
 )
 def test_a_broken_file_is_named_with_what_is_wrong_and_what_to_do(
-    packaged: Path, tmp_path: Path, file: str, content: bytes, said: str
+    packaged: Path, tmp_path: Path, file: str, content: bytes, reason: str
 ) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{file}: .*{said}.*; to get it: sudo apt-get install"):
+    with pytest.raises(InputError, match=rf"{file}: .*{reason}.*; to get it: sudo apt-get install"):
         find_data_set("FashionMNIST", tmp_path)
 
 
 def test_a_file_that_unpacks_to_more_than_there_is_memory_is_refused(packaged: Path, tmp_path: Path) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     bomb = tmp_path / "train-images-idx3-ubyte.gz"
     bomb.unlink()
     million = gzip.compress(bytes(1_000_000), mtime=0)
@@ -159,8 +161,8 @@ def test_a_file_that_unpacks_to_more_than_there_is_memory_is_refused(packaged: P
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(packaged: Path, tmp_path: Path) -> None:
-    for each in FILES:
-        (tmp_path / f"{each}.gz").symlink_to(packaged / f"{each}.gz")
+    for name in FILES:
+        (tmp_path / f"{name}.gz").symlink_to(packaged / f"{name}.gz")
     pipe = tmp_path / "t10k-labels-idx1-ubyte"
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="no regular file"):
@@ -176,6 +178,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(packaged: Path, tmp_
         find_data_set("FashionMNIST", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_for_torchvision_and_has_nothing_of_what_is_withheld(
     fashion_mnist: DataSet, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor, nn
 
 from grader.training.departures import describe_departure
-from tests.support.models import Branches, BranchesTurned, graph, sequential
+from tests.support.small_models import Branches, BranchesTurned, graph, sequential
 
 
 class ActivatesTooEarly(Branches):

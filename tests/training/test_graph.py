@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.training.graph import Graph
-from tests.support.models import Branches, graph, sequential
+from tests.support.small_models import Branches, graph, sequential
 
 
 def test_a_graph_comes_back_from_its_json() -> None:

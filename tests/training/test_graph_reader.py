@@ -1,4 +1,4 @@
-"""What a student's process says of a model: checked against an allow-list, and brought into one form."""
+"""A student's process's description of a model is checked against an allow-list and made canonical."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grader.models.export import export_graph
 from grader.training.graph import Unsupported
 from grader.training.graph_reader import read_graph, resize
 from grader.training.network import Network
-from tests.support.models import Branches, BranchesTurned, Functional, graph, sequential
+from tests.support.small_models import Branches, BranchesTurned, Functional, graph, sequential
 
 IMAGE = (1, 28, 28)
 
@@ -64,7 +64,7 @@ def test_a_graph_computes_what_its_model_computes(make: Callable[[], nn.Module])
 
 
 class Uses(nn.Module):
-    """A model whose forward pass is given."""
+    """A model with any forward pass."""
 
     def __init__(self, forward: Callable[[Any, Tensor], Any], **tensors: Tensor) -> None:
         super().__init__()
@@ -81,10 +81,10 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a table in a buffer": (Uses(lambda m, X: X.flatten(1) @ m.table, table=torch.rand(784, 10)), "operations"),
     "an operation that is not on the list": (Uses(lambda m, X: m.inner(X.flatten(1).cumsum(1))), "cumsum"),
     "a random number of its own": (Uses(lambda m, X: m.inner(X.flatten(1).sigmoid().bernoulli())), "bernoulli"),
-    "a mean over the batch": (Uses(lambda m, X: m.inner((X - X.mean((0,), True)).flatten(1))), "do not stay apart"),
+    "a mean over the batch": (Uses(lambda m, X: m.inner((X - X.mean((0,), True)).flatten(1))), "mixes images"),
     "images that swap places": (Uses(lambda m, X: m.inner(X.flip(0).flatten(1))), "flip"),
-    "a batch that becomes one row": (Uses(lambda m, X: X.reshape(1, -1)[:, :10]), "do not stay apart"),
-    "no images at all": (Uses(lambda m, X: X), "no row of logits"),
+    "a batch that becomes one row": (Uses(lambda m, X: X.reshape(1, -1)[:, :10]), "mixes images"),
+    "no images at all": (Uses(lambda m, X: X), "not return a row of logits"),
 }
 
 
@@ -94,7 +94,7 @@ def test_what_no_graph_may_hold_is_refused_with_the_reason(model: nn.Module, rea
         read_graph(export_graph(model, IMAGE))
 
 
-def test_what_a_process_says_instead_of_a_graph_is_refused() -> None:
+def test_a_malformed_description_is_refused() -> None:
     right = export_graph(sequential(), IMAGE)
     nodes = right["nodes"]
     wrong: list[Any] = [
@@ -159,7 +159,7 @@ def test_a_pooling_over_the_whole_map_stays_one_when_the_size_changes() -> None:
     )
 
 
-def test_a_size_that_some_layer_cannot_do_with_is_refused_with_the_size_that_works() -> None:
+def test_a_size_that_is_too_small_for_a_layer_is_refused_with_the_size_that_works() -> None:
     def deep() -> nn.Module:
         return nn.Sequential(*[nn.MaxPool2d(2) for _ in range(4)], nn.Flatten(), nn.Linear(196, 10))
 
@@ -188,17 +188,17 @@ def test_frozen_parameters_are_named_as_the_student_names_them() -> None:
     assert reading.names == ("0.weight", "0.bias", "4.weight", "4.bias")
 
 
-class Unasked(TorchDispatchMode):
-    """Lets no operation pass."""
+class NoOperation(TorchDispatchMode):
+    """Fail at every operation."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise AssertionError(f"{func} was asked for")
+        raise AssertionError(f"{func} was computed")
 
 
-def test_the_shapes_within_one_model_are_worked_out_once_for_a_class() -> None:
+def test_the_shapes_within_one_model_are_computed_once_for_a_class() -> None:
     answer = export_graph(Everything(), IMAGE)
     first = read_graph(answer)
-    with Unasked():  # type: ignore[no-untyped-call]
+    with NoOperation():  # type: ignore[no-untyped-call]
         assert read_graph(answer) == first
 
 

@@ -1,4 +1,4 @@
-"""What a machine has for trainings is told as it is, and what is missing with what to do."""
+"""The inventory describes what a machine has for trainings, and what to do about what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is fetched is whole and right, or not there at all: tried with real servers on this machine."""
+"""Fetched files are whole and right, or missing: tested with real servers on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grader.errors import InputError
 from grader.training.datasets import find_data_set
 from grader.training.idx import DATA_SETS, FILES
 from grader.training.mirrors import MIRRORS, REMOTE, fetch
-from tests.support.mirror import serving, upstream
+from tests.support.data_set_mirror import serving, upstream
 
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
@@ -25,8 +25,8 @@ def files(packaged: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def nobody() -> str:
-    """An address where nobody answers."""
+def unreachable() -> str:
+    """A URL that no server answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -56,16 +56,16 @@ def test_every_data_set_can_be_fetched_from_torchvisions_mirror_or_another() -> 
 
 
 def test_what_is_fetched_is_found_and_can_be_used(files: dict[str, bytes], tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     with serving(files) as mirror:
-        place = fetch("FashionMNIST", tmp_path / "data", [mirror], told.append)
+        place = fetch("FashionMNIST", tmp_path / "data", [mirror], messages.append)
     assert everything_in(tmp_path / "data") == laid_out()
     assert place.folder == tmp_path / "data" / "FashionMNIST" / "raw"
     found = find_data_set("FashionMNIST", tmp_path / "data", tmp_path / "cache")
     assert found
     assert len(found.train_images) == 60_000
-    assert told[0].startswith("fetching FashionMNIST: 0 % of 31 MB, about ")
-    assert told[-1].startswith("fetching FashionMNIST: 100 % of 31 MB, about 0 s left")
+    assert messages[0].startswith("fetching FashionMNIST: 0 % of 31 MB, about ")
+    assert messages[-1].startswith("fetching FashionMNIST: 100 % of 31 MB, about 0 s left")
 
 
 def test_it_is_not_fetched_again_and_only_what_is_missing_or_spoiled_is(
@@ -102,18 +102,18 @@ def test_more_than_there_should_be_is_not_read(files: dict[str, bytes], tmp_path
         fetch("FashionMNIST", tmp_path, [mirror])
 
 
-def test_where_a_mirror_is_down_the_next_one_is_asked(files: dict[str, bytes], tmp_path: Path, nobody: str) -> None:
+def test_if_a_mirror_is_down_the_next_one_is_tried(files: dict[str, bytes], tmp_path: Path, unreachable: str) -> None:
     wrong = dict.fromkeys(files, b"<html>moved</html>")
     with serving({}) as empty, serving(wrong) as wrong_one, serving(files) as right:
-        fetch("FashionMNIST", tmp_path, [nobody, empty, wrong_one, "no address", right])
+        fetch("FashionMNIST", tmp_path, [unreachable, empty, wrong_one, "no address", right])
     assert everything_in(tmp_path) == laid_out()
 
 
-def test_where_no_mirror_answers_each_is_named_with_what_it_said(tmp_path: Path, nobody: str) -> None:
+def test_if_no_mirror_answers_each_is_named_with_its_error(tmp_path: Path, unreachable: str) -> None:
     with serving({}) as empty, pytest.raises(InputError) as refused:
-        fetch("MNIST", tmp_path, [nobody, empty])
+        fetch("MNIST", tmp_path, [unreachable, empty])
     message = str(refused.value)
-    assert f"{nobody}/train-images-idx3-ubyte.gz: " in message
+    assert f"{unreachable}/train-images-idx3-ubyte.gz: " in message
     assert "Connection refused" in message
     assert f"{empty}/train-images-idx3-ubyte.gz: HTTP Error 404" in message
     assert "to get it: give another --mirror" in message

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from grader.training.network import Network
-from tests.support.models import Branches, graph, sequential
+from tests.support.small_models import Branches, graph, sequential
 
 
 def test_one_graph_and_seed_give_the_same_parameters() -> None:
@@ -30,7 +30,7 @@ def test_weights_are_xavier_uniform_and_biases_zero() -> None:
 def test_normalisations_begin_at_one_and_zero_and_follow_the_images() -> None:
     network = Network(graph(Branches))
     network.initialise(0)
-    scales = [each for each in network.weights if each.dim() == 1 and bool((each == 1).all())]
+    scales = [weight for weight in network.weights if weight.dim() == 1 and bool((weight == 1).all())]
     assert len(scales) == 1
     (statistics,) = network.statistics.values()
     assert isinstance(statistics, nn.BatchNorm2d)

@@ -1,5 +1,5 @@
-"""The student bundle: an assignment's visible items as recorded questions and answers, to be asked without a grader."""
+"""The student bundle: the visible items of an assignment as recorded questions and answers, usable without a grader."""
 
-from grader.authoring.bundling.bundle import Bundled, bundle, write_bundle
+from grader.authoring.bundling.bundle import BuiltBundle, bundle, write_bundle
 
-__all__ = ["Bundled", "bundle", "write_bundle"]
+__all__ = ["BuiltBundle", "bundle", "write_bundle"]

@@ -1,4 +1,4 @@
-"""A recording as plain JSON: numbers as base64 of little-endian bytes, nothing that is run when it is read."""
+"""Encode a recording as plain JSON, with numbers as base64 of little-endian bytes: reading it runs no code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from grader.authoring.bundling.check.replay import describe_layer
-from grader.authoring.bundling.recording import Made, RecordedStep, Unrecordable
+from grader.authoring.bundling.recording import ObjectReference, RecordedStep, Unrecordable
 
 __all__ = ["encode_steps"]
 
@@ -19,79 +19,79 @@ _DTYPES = (torch.float64, torch.float32, torch.float16, torch.int64, torch.int32
 
 
 def encode_steps(steps: Sequence[RecordedStep]) -> Iterator[dict[str, Any]]:
-    """Give steps as plain JSON values, without those of which nothing is minded and nothing follows.
+    """Yield steps as plain JSON values, without those that are neither checked nor needed by a later step.
 
     Raises:
-        Unrecordable: something in them is no plain data.
+        Unrecordable: a value is not plain data.
     """
-    # A forward pass builds lazy layers, and tells which parameter is which.
-    followed = {step.of for step in steps if step.do == "load" or (step.do == "shapes" and step.minded)}
+    # A forward pass builds lazy layers, and pairs the student's parameters with the recorded ones.
+    needed = {step.target for step in steps if step.do == "load" or (step.do == "shapes" and step.checked)}
     for step in steps:
-        said = _said(step, steps)
-        if step.do not in ("operations", "shapes", "parameters") or step.minded or step.of in followed:
-            yield {"do": step.do, "of": step.of.by if step.of else None, **said}
+        encoded = _encode_step(step, steps)
+        if step.do not in ("operations", "shapes", "parameters") or step.checked or step.target in needed:
+            yield {"do": step.do, "of": step.target.key if step.target else None, **encoded}
 
 
-def _said(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
+def _encode_step(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
     match step.do:
         case "operations":
-            return {"inputs": [list(each.shape) for each in step.args], **_operations(step, steps)}
+            return {"inputs": [list(tensor.shape) for tensor in step.args], **_encode_operations(step, steps)}
         case "shapes":
-            sizes = sorted(prod(step.answer[name]) for name in step.minded)
+            sizes = sorted(prod(step.answer[name]) for name in step.checked)
             return {"sizes": sizes, "all": len(sizes) == len(step.answer)}
         case "parameters":
-            return {"answer": _plain({name: step.answer[name] for name in step.minded})}
+            return {"answer": _encode({name: step.answer[name] for name in step.checked})}
         case "gradients":
-            asked = {"args": _plain(step.args), "cotangent": _plain(step.named["cotangent"])}
-            return asked | {"answer": _plain({name: step.answer[name] for name in step.minded})}
+            question = {"args": _encode(step.args), "cotangent": _encode(step.named["cotangent"])}
+            return question | {"answer": _encode({name: step.answer[name] for name in step.checked})}
         case "load":
-            return {"values": _plain(step.args[0])}
-    return {"args": _plain(step.args), "named": _plain(step.named), **_answer(step)}
+            return {"values": _encode(step.args[0])}
+    return {"args": _encode(step.args), "named": _encode(step.named), **_encode_answer(step)}
 
 
-def _answer(step: RecordedStep) -> dict[str, Any]:
+def _encode_answer(step: RecordedStep) -> dict[str, Any]:
     if step.made is not None:
         return {"made": step.made, "kind": step.answer}
-    if "values" in step.minded:
-        return {"compare": "values", "answer": _plain(step.answer)}
-    if "shape" in step.minded:
+    if "values" in step.checked:
+        return {"compare": "values", "answer": _encode(step.answer)}
+    if "shape" in step.checked:
         return {"compare": "shape", "answer": list(step.answer.shape)}
     return {"compare": ""}
 
 
-def _operations(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
-    """Return the layers of a forward pass that a test minds, and the parameters in the order of their use."""
-    layers = [describe_layer(step.answer[place].name, step.answer[place].shape) for place in step.minded]
+def _encode_operations(step: RecordedStep, steps: Sequence[RecordedStep]) -> dict[str, Any]:
+    """Return the layers of a forward pass that a test checks, and the parameters in the order of their use."""
+    layers = [describe_layer(step.answer[position].name, step.answer[position].shape) for position in step.checked]
     last = step.answer[-1]
-    minded = len(step.answer) - 1 in step.minded and not describe_layer(last.name, last.shape)[0]
-    told = [each.answer for each in steps if each.do == "shapes" and each.of == step.of]
-    shapes = {name: list(shape) for name, shape in told[0].items()} if told else {}
+    checks_output = len(step.answer) - 1 in step.checked and not describe_layer(last.name, last.shape)[0]
+    answers = [other.answer for other in steps if other.do == "shapes" and other.target == step.target]
+    shapes = {name: list(shape) for name, shape in answers[0].items()} if answers else {}
     used = dict.fromkeys(name for operation in step.answer for name in operation.parameters)
     return {
         "layers": [[kind, shape] for kind, shape in layers if kind],
-        "output": list(last.shape) if minded else None,
+        "output": list(last.shape) if checks_output else None,
         "uses": [[name, shapes[name]] for name in used if name in shapes],
     }
 
 
-def _plain(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return _numbers(value)
+        return _encode_tensor(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
+        return [_encode(entry) for entry in value]
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    place = getattr(value, "place", None)
-    if isinstance(place, Made):
-        return {"made": place.by}
-    raise Unrecordable("its answers are no plain data")
+        return {name: _encode(entry) for name, entry in value.items()}
+    reference = getattr(value, "reference", None)
+    if isinstance(reference, ObjectReference):
+        return {"made": reference.key}
+    raise Unrecordable("its answers are not plain data")
 
 
-def _numbers(value: Tensor) -> dict[str, Any]:
+def _encode_tensor(value: Tensor) -> dict[str, Any]:
     if value.dtype not in _DTYPES:
-        raise Unrecordable(f"its numbers are of {value.dtype}")
+        raise Unrecordable(f"its numbers have the type {value.dtype}")
     array = value.detach().contiguous().numpy()
     little = array.astype(array.dtype.newbyteorder("<")).tobytes()
     name = str(value.dtype).removeprefix("torch.")

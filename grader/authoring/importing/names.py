@@ -1,4 +1,4 @@
-"""What the code of a notebook binds, read from its syntax: nothing of it runs."""
+"""Find out which names the code of a notebook binds, from its syntax alone: no code runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _FRAMES = ("pandas", "pd", "read_csv", "DataFrame", "Series", "groupby")
 
 @dataclass(frozen=True)
 class Binding:
-    """What one statement binds a name to: "function", "class", "import" or "variable"; `cell` is where it stands."""
+    """A statement that binds a name.
+
+    Attributes:
+        kind: "function", "class", "import" or "variable".
+        statement: the statement.
+        cell: the number of its cell.
+    """
 
     kind: str
     statement: ast.stmt
@@ -24,58 +30,59 @@ class Binding:
 
 
 class Bindings:
-    """The names that some cells bind at their top level, to what they bind them last.
+    """The names that cells bind at their top level, each with its last binding.
 
     Args:
-        cells: their code, in order; one that is no Python (shell commands, magics) is read without these lines.
+        cells: the code of the cells, in order. Magics and shell commands are ignored.
     """
 
     def __init__(self, cells: Sequence[str]) -> None:
         self.statements: list[ast.stmt] = []
-        self._found: dict[str, Binding] = {}
+        self._bindings: dict[str, Binding] = {}
         for number, cell in enumerate(cells):
             for statement in parse_cell(cell):
                 self.statements.append(statement)
-                for name, kind in _bound(statement):
-                    self._found[name] = Binding(kind, statement, number)
+                for name, kind in _list_bound_names(statement):
+                    self._bindings[name] = Binding(kind, statement, number)
 
     @property
     def names(self) -> frozenset[str]:
-        """Return all that is bound."""
-        return frozenset(self._found)
+        """All bound names."""
+        return frozenset(self._bindings)
 
     def get(self, name: str) -> Binding | None:
-        """Return what a name is bound to last."""
-        return self._found.get(name)
+        """Return the last binding of a name, None if it is not bound."""
+        return self._bindings.get(name)
 
     def prints(self, name: str) -> bool:
-        """Tell whether a function prints, as far as its text says."""
-        return any(isinstance(node, ast.Name) and node.id == "print" for node in self._inside(name))
+        """Tell whether the source of a function mentions `print`."""
+        return any(isinstance(node, ast.Name) and node.id == "print" for node in self._walk(name))
 
     def draws(self, name: str) -> bool:
-        """Tell whether a function or class may draw random numbers, as far as its text says."""
-        words = (_word(node) for node in self._inside(name))
+        """Tell whether a function or class seems to draw random numbers, judging by its source."""
+        words = (_get_word(node) for node in self._walk(name))
         return any(word.startswith(_DRAWING) for word in words)
 
     def is_frame(self, name: str) -> bool:
-        """Tell whether a name stands for something of pandas, as far as its text says."""
-        return any(_word(node) in _FRAMES for node in self._inside(name))
+        """Tell whether a name seems to be bound to an object of pandas, judging by the source."""
+        return any(_get_word(node) in _FRAMES for node in self._walk(name))
 
     def is_made_by_class(self, name: str) -> bool:
-        """Tell whether a variable is an object of one of the notebook's classes."""
+        """Tell whether a variable is bound to an instance of one of the notebook's classes."""
         binding = self.get(name)
         value = getattr(binding.statement, "value", None) if binding else None
-        called = value.func if isinstance(value, ast.Call) else None
-        made_by = self.get(called.id) if isinstance(called, ast.Name) else None
+        function = value.func if isinstance(value, ast.Call) else None
+        made_by = self.get(function.id) if isinstance(function, ast.Name) else None
         return made_by is not None and made_by.kind == "class"
 
-    def _inside(self, name: str) -> Iterator[ast.AST]:
+    def _walk(self, name: str) -> Iterator[ast.AST]:
+        """Yield the nodes of the statement that binds a name, none for an import."""
         binding = self.get(name)
         return ast.walk(binding.statement) if binding and binding.kind != "import" else iter(())
 
 
 def parse_cell(cell: str) -> list[ast.stmt]:
-    """Return a cell's statements, without magics and shell commands; none where it is no Python."""
+    """Return a cell's statements without magics and shell commands, or an empty list if it is not Python."""
     for text in (cell, "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.split("\n"))):
         try:
             return ast.parse(text).body
@@ -84,12 +91,12 @@ def parse_cell(cell: str) -> list[ast.stmt]:
     return []
 
 
-def _word(node: ast.AST) -> str:
+def _get_word(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
-    """Give the names that a statement binds in its own scope."""
+def _list_bound_names(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """Yield the names that a statement binds in its own scope, with the kind of binding."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield statement.name, "function"
@@ -99,12 +106,12 @@ def _bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
             for alias in statement.names:
                 yield alias.asname or alias.name.partition(".")[0], "import"
         case _:
-            yield from ((name, "variable") for name in _stored(statement))
-            for inner in _blocks(statement):
-                yield from _bound(inner)
+            yield from ((name, "variable") for name in _list_stored_names(statement))
+            for inner in _list_blocks(statement):
+                yield from _list_bound_names(inner)
 
 
-def _stored(statement: ast.stmt) -> Iterator[str]:
+def _list_stored_names(statement: ast.stmt) -> Iterator[str]:
     pending = [node for node in ast.iter_child_nodes(statement) if not isinstance(node, ast.stmt)]
     while pending:
         node = pending.pop()
@@ -114,8 +121,8 @@ def _stored(statement: ast.stmt) -> Iterator[str]:
             pending += ast.iter_child_nodes(node)
 
 
-def _blocks(statement: ast.stmt) -> Iterable[ast.stmt]:
-    """Give the statements inside an if, a loop, a with or a try."""
+def _list_blocks(statement: ast.stmt) -> Iterable[ast.stmt]:
+    """Yield the statements inside an if, a loop, a with or a try."""
     for node in ast.iter_child_nodes(statement):
         if isinstance(node, ast.stmt):
             yield node

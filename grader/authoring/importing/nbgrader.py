@@ -1,4 +1,4 @@
-"""Reads assignments of nbgrader: a source or release notebook, by the metadata of its cells."""
+"""Read assignments of nbgrader: source or release notebooks, by the metadata of their cells."""
 
 from __future__ import annotations
 
@@ -20,112 +20,124 @@ _GENERATED = ("### AUTOTEST", "### HASHED AUTOTEST")
 
 
 def is_nbgrader(document: Document) -> bool:
-    """Tell whether some cell has nbgrader's metadata."""
-    return any(_metadata(cell) for cell in document.cells)
+    """Tell whether a cell of the notebook has nbgrader's metadata."""
+    return any(_get_metadata(cell) for cell in document.cells)
 
 
 def read_nbgrader(name: str, document: Document, *, hidden: bool) -> ForeignAssignment:
     """Read a notebook of nbgrader.
 
     Args:
-        name: the file's, for messages.
+        name: the file name, for messages.
         document: the notebook.
-        hidden: whether hidden tests are taken too.
+        hidden: import hidden tests too.
 
     Raises:
-        InputError: the metadata is of another version, or contradicts itself.
+        InputError: the metadata has another version, or contradicts itself.
     """
     headings = Headings()
     questions: list[Question] = []
     cells: list[str] = []
     before: list[str] = []
-    left: list[str] = []
+    skipped: list[str] = []
     for number, cell in enumerate(document.cells):
-        place, source, metadata = f"{name}, cell {number}", str(cell["source"]), _metadata(cell)
+        location, source, metadata = f"{name}, cell {number}", str(cell["source"]), _get_metadata(cell)
         if cell.get("cell_type") == "markdown":
             headings.read(source)
         if metadata:
-            _refuse_other_versions(place, name, metadata)
+            _refuse_other_versions(location, name, metadata)
         if cell.get("cell_type") == "code":
-            visible, regions = _without_hidden(place, source)
+            visible, hidden_count = _split_hidden(location, source)
         else:
-            visible, regions = source, 0
+            visible, hidden_count = source, 0
         if _earns_points(metadata):
-            taken = source if hidden else visible
-            question = _question(place, headings.last, metadata, cell, taken, tuple(before))
-            if regions and not hidden:
-                count = f"{regions} {'statement' if regions == 1 else 'statements'}"
-                left.append(f"{place}: the hidden tests of {question.id} ({count})")
-            questions.append(_with_hidden(question, regions, taken=hidden))
+            code = source if hidden else visible
+            question = _read_question(location, headings.last, metadata, cell, code, tuple(before))
+            if hidden_count and not hidden:
+                count = f"{hidden_count} {'statement' if hidden_count == 1 else 'statements'}"
+                skipped.append(f"{location}: the hidden tests of {question.id} ({count})")
+            questions.append(_check_tests(question, hidden_count, included=hidden))
         if cell.get("cell_type") == "code":
             cells.append(visible)
             if metadata.get("locked") is True:
                 before.append(source if hidden else visible)
-    return ForeignAssignment("nbgrader", headings.first, tuple(cells), tuple(questions), tuple(left))
+    return ForeignAssignment("nbgrader", headings.first, tuple(cells), tuple(questions), tuple(skipped))
 
 
-def _metadata(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_metadata(cell: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = cell.get("metadata")
-    found = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    return found if isinstance(found, dict) else {}
+    own = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    return own if isinstance(own, dict) else {}
 
 
-def _refuse_other_versions(place: str, name: str, metadata: Mapping[str, Any]) -> None:
+def _refuse_other_versions(location: str, name: str, metadata: Mapping[str, Any]) -> None:
     version = metadata.get("schema_version", 0)
     if version == _SCHEMA:
         return
     if isinstance(version, int) and version < _SCHEMA:
         raise InputError(
-            f"{place}: nbgrader's metadata has version {version}, and {_SCHEMA} is read: run `nbgrader update {name}`"
+            f"{location}: nbgrader's metadata has version {version}, but only {_SCHEMA} is supported: "
+            f"run `nbgrader update {name}`"
         )
-    raise InputError(f"{place}: nbgrader's metadata has version {version!r:.20}, and only {_SCHEMA} is read")
+    raise InputError(f"{location}: nbgrader's metadata has version {version!r:.20}, but only {_SCHEMA} is supported")
 
 
 def _earns_points(metadata: Mapping[str, Any]) -> bool:
     return metadata.get("grade") is True or metadata.get("task") is True
 
 
-def _question(
-    place: str, section: str, metadata: Mapping[str, Any], cell: Mapping[str, Any], code: str, before: tuple[str, ...]
+def _read_question(
+    location: str,
+    section: str,
+    metadata: Mapping[str, Any],
+    cell: Mapping[str, Any],
+    code: str,
+    before: tuple[str, ...],
 ) -> Question:
     identifier, points = str(metadata.get("grade_id") or ""), metadata.get("points", 0)
     if not identifier:
-        raise InputError(f"{place}: it earns points and has no grade_id: give it one in nbgrader's toolbar")
+        raise InputError(f"{location}: it earns points but has no grade_id: give it one in nbgrader's toolbar")
     if isinstance(points, bool) or not isinstance(points, int | float) or not 0 <= points < 1e6:
-        raise InputError(f"{place}: {identifier} has points = {points!r:.40}: give a number in nbgrader's toolbar")
-    tests = metadata.get("solution") is not True and metadata.get("task") is not True
-    if not tests or cell.get("cell_type") != "code":
-        return Question(identifier, section, float(points), place, QuestionKind.PERSON)
-    return Question(identifier, section, float(points), place, QuestionKind.STATEMENTS, (code,), before)
+        raise InputError(f"{location}: {identifier} has points = {points!r:.40}: give a number in nbgrader's toolbar")
+    has_tests = metadata.get("solution") is not True and metadata.get("task") is not True
+    if not has_tests or cell.get("cell_type") != "code":
+        return Question(identifier, section, float(points), location, QuestionKind.PERSON)
+    return Question(identifier, section, float(points), location, QuestionKind.STATEMENTS, (code,), before)
 
 
-def _with_hidden(question: Question, regions: int, *, taken: bool) -> Question:
-    """Return a question whose hidden tests were taken or left out."""
-    if question.form is QuestionKind.PERSON:
+def _check_tests(question: Question, hidden_count: int, *, included: bool) -> Question:
+    """Return the question, to be marked by a person if it has no tests of its own to run.
+
+    Args:
+        question: a question whose hidden tests were included or left out.
+        hidden_count: the number of statements in its hidden tests.
+        included: whether the hidden tests are part of its code.
+    """
+    if question.kind is QuestionKind.PERSON:
         return question
     (code,) = question.parts
-    why = ""
+    reason = ""
     if any(mark in code for mark in _GENERATED):
-        why = "nbgrader writes its tests when it is released: import the release version"
+        reason = "gets its tests when nbgrader releases it: import the release version"
     elif not _has_statements(code):
-        why = "all of its tests are hidden: --hidden takes them" if regions else "its cell has no tests"
-    form = QuestionKind.PERSON if why else question.form
-    return replace(question, form=form, hidden=taken and regions > 0, why=why)
+        reason = "has hidden tests only: --hidden imports them" if hidden_count else "has no tests in its cell"
+    kind = QuestionKind.PERSON if reason else question.kind
+    return replace(question, kind=kind, hidden=included and hidden_count > 0, reason=reason)
 
 
 def _has_statements(code: str) -> bool:
     try:
         return bool(ast.parse(code).body)
     except NOT_PYTHON:
-        return True  # whoever translates it says what is wrong
+        return True  # the translation reports the error
 
 
-def _without_hidden(place: str, source: str) -> tuple[str, int]:
-    """Return a cell's code without its hidden tests, and how many statements those have."""
+def _split_hidden(location: str, source: str) -> tuple[str, int]:
+    """Return a cell's code without its hidden tests, and the number of statements in those."""
     visible: list[str] = []
     hidden: list[str] = []
-    for line, inside in _lines(place, source):
-        (hidden if inside else visible).append(line)
+    for line, is_hidden in _mark_hidden_lines(location, source):
+        (hidden if is_hidden else visible).append(line)
     try:
         count = len(ast.parse("\n".join(hidden)).body)
     except NOT_PYTHON:
@@ -133,17 +145,17 @@ def _without_hidden(place: str, source: str) -> tuple[str, int]:
     return "\n".join(visible), count
 
 
-def _lines(place: str, source: str) -> Iterator[tuple[str, bool]]:
-    """Give each line that is no mark, and whether it is hidden."""
-    inside = False
+def _mark_hidden_lines(location: str, source: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line that is not a marker, and whether it is part of a hidden test."""
+    is_hidden = False
     for line in source.split("\n"):
         if _BEGIN in line:
-            if inside:
-                raise InputError(f"{place}: hidden tests begin inside hidden tests: end the first with ### {_END}")
-            inside = True
+            if is_hidden:
+                raise InputError(f"{location}: hidden tests begin inside hidden tests: end the first with ### {_END}")
+            is_hidden = True
         elif _END in line:
-            inside = False
+            is_hidden = False
         else:
-            yield line, inside
-    if inside:
-        raise InputError(f"{place}: hidden tests begin and never end: end them with ### {_END}")
+            yield line, is_hidden
+    if is_hidden:
+        raise InputError(f"{location}: hidden tests begin and never end: end them with ### {_END}")

@@ -1,4 +1,4 @@
-"""Reads assignments of otter-grader: test files in OK's format, those that raise, and tests in a notebook."""
+"""Read assignments of otter-grader: test files in OK's format, test files that raise, and tests in a notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
 from grader.submission.notebook_json import Document
 
-__all__ = ["carries_tests", "is_master", "read_otter"]
+__all__ = ["has_otter_tests", "is_master", "read_otter"]
 
 _CHECK = re.compile(r"\.\s*check\(\s*[\"']([^\"']+)[\"']")
 _MASTER = re.compile(r"^\s*#\s*(BEGIN QUESTION|ASSIGNMENT CONFIG)\b", re.MULTILINE)
@@ -22,10 +22,10 @@ _HEADER = ("OK_FORMAT", "name", "points", "test", "all_or_nothing")
 
 
 @dataclass(frozen=True)
-class _Case:
-    """One test case of a file; `points` is None where its author does not say."""
+class _TestCase:
+    """One case of a test file; `points` is None if the author gives none."""
 
-    form: QuestionKind
+    kind: QuestionKind
     code: str
     hidden: bool
     points: float | None
@@ -33,23 +33,23 @@ class _Case:
 
 
 @dataclass(frozen=True)
-class _File:
-    """One test file."""
+class _TestFile:
+    """One test file; `all_or_nothing` says whether only all cases together earn points."""
 
-    place: str
+    location: str
     name: str
-    cases: tuple[_Case, ...]
+    cases: tuple[_TestCase, ...]
     points: float | Sequence[float] | None
-    whole: bool  # all of its points or none
+    all_or_nothing: bool
 
 
-def carries_tests(document: Document) -> bool:
+def has_otter_tests(document: Document) -> bool:
     """Tell whether a notebook has otter's tests in its metadata."""
-    return bool(_tests_of(document))
+    return bool(_get_tests(document))
 
 
 def is_master(document: Document) -> bool:
-    """Tell whether otter makes other notebooks from this one."""
+    """Tell whether the notebook is a master, from which `otter assign` makes the students' notebook."""
     return any(cell.get("cell_type") == "raw" and _MASTER.search(str(cell["source"])) for cell in document.cells)
 
 
@@ -57,45 +57,46 @@ def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, h
     """Read an assignment of otter-grader.
 
     Args:
-        notebooks: those that are there by name; the first has the sections.
+        notebooks: the notebooks by name; title and sections are those of the first.
         files: the sources of the test files by name.
-        hidden: whether hidden cases are taken too.
+        hidden: import hidden cases too.
 
     Raises:
-        InputError: a test file is none, or the notebook is a master from which otter has not made any.
+        InputError: a test file is not one of otter's, or a notebook is a master.
     """
-    found = [_from_source(name, source) for name, source in sorted(files.items(), key=lambda each: _natural(each[0]))]
+    in_order = sorted(files.items(), key=lambda file: _split_numbers(file[0]))
+    test_files = [_read_test_source(name, source) for name, source in in_order]
     for notebook, document in notebooks.items():
         if is_master(document):
             raise InputError(
                 f"{notebook}: it is a master: run `otter assign`, and import the folder dist/student it makes"
             )
-        found += [_from_metadata(f"{notebook}, test {name}", spec) for name, spec in _tests_of(document).items()]
+        test_files += [_read_metadata(f"{notebook}, test {name}", spec) for name, spec in _get_tests(document).items()]
     first = next(iter(notebooks.values()), None)
-    title, sections = _sections(first)
+    title, sections = _read_sections(first)
     questions: list[Question] = []
-    left: list[str] = []
-    for file in {each.name: each for each in found}.values():
-        each_taken, each_left = _questions(file, sections.get(file.name, ""), hidden=hidden)
-        questions += each_taken
-        left += each_left
+    skipped: list[str] = []
+    for file in {file.name: file for file in test_files}.values():
+        from_file, skipped_in_file = _make_questions(file, sections.get(file.name, ""), hidden=hidden)
+        questions += from_file
+        skipped += skipped_in_file
     cells = [str(cell["source"]) for cell in first.cells if cell.get("cell_type") == "code"] if first else []
-    return ForeignAssignment("otter-grader", title, tuple(cells), tuple(questions), tuple(left))
+    return ForeignAssignment("otter-grader", title, tuple(cells), tuple(questions), tuple(skipped))
 
 
-def _tests_of(document: Document) -> Mapping[str, Any]:
+def _get_tests(document: Document) -> Mapping[str, Any]:
     metadata = document.metadata.get("otter")
     tests = metadata.get("tests") if isinstance(metadata, dict) else None
     return tests if isinstance(tests, dict) else {}
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort q2 before q10."""
+def _split_numbers(name: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts q2 before q10."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _sections(document: Document | None) -> tuple[str, dict[str, str]]:
-    """Return the title of a notebook, and the heading above the cell that checks each question."""
+def _read_sections(document: Document | None) -> tuple[str, dict[str, str]]:
+    """Return the title of a notebook, and by question the heading above the cell that checks it."""
     headings = Headings()
     sections: dict[str, str] = {}
     for cell in document.cells if document else ():
@@ -107,20 +108,20 @@ def _sections(document: Document | None) -> tuple[str, dict[str, str]]:
     return headings.first, sections
 
 
-def _from_metadata(place: str, spec: Any) -> _File:
+def _read_metadata(location: str, spec: Any) -> _TestFile:
     if isinstance(spec, str):
-        return _from_source(place, spec)
+        return _read_test_source(location, spec)
     if isinstance(spec, dict):
-        return _from_specification(place, spec)
-    raise InputError(f"{place}: it is no test of otter: make the notebook again with `otter assign`")
+        return _read_specification(location, spec)
+    raise InputError(f"{location}: it is not a test of otter: make the notebook again with `otter assign`")
 
 
-def _from_source(place: str, source: str) -> _File:
+def _read_test_source(location: str, source: str) -> _TestFile:
     """Read a test file without running it."""
     try:
         tree = ast.parse(source)
     except NOT_PYTHON as error:
-        raise InputError(f"{place}: it is no Python ({error}): give a folder whose tests/*.py are otter's") from None
+        raise InputError(f"{location}: it is not Python ({error}): give a folder with otter's tests/*.py") from None
     values = {
         target.id: node.value
         for node in tree.body
@@ -129,24 +130,32 @@ def _from_source(place: str, source: str) -> _File:
         if isinstance(target, ast.Name) and target.id in _HEADER
     }
     if "test" in values:
-        return _from_specification(place, _literal(place, "test", values["test"]))
-    cases = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _marked(node) is not None]
-    if not cases or "name" not in values:
+        return _read_specification(location, _evaluate(location, "test", values["test"]))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _find_decorator(node) is not None]
+    if not functions or "name" not in values:
         raise InputError(
-            f"{place}: it has neither `test = ...` nor a name and @test_case functions, as otter's tests have"
+            f"{location}: otter's tests have `test = ...`, or a name and @test_case functions; this has neither"
         )
-    before = [node for node in tree.body if node not in cases and not _is_header(node)]
-    points = _literal(place, "points", values["points"]) if "points" in values else None
-    sources = tuple(ast.unparse(node) for node in before)
-    made = tuple(_case(place, node, sources) for node in cases)
-    return _File(place, str(_literal(place, "name", values["name"])), made, points, whole=False)
+    others = [node for node in tree.body if node not in functions and not _is_header(node)]
+    points = _evaluate(location, "points", values["points"]) if "points" in values else None
+    before = tuple(ast.unparse(node) for node in others)
+    cases = tuple(_read_case(location, node, before) for node in functions)
+    name = str(_evaluate(location, "name", values["name"]))
+    return _TestFile(location, name, cases, points, all_or_nothing=False)
 
 
-def _literal(place: str, name: str, node: ast.expr) -> Any:
+def _evaluate(location: str, name: str, node: ast.expr) -> Any:
+    """Return the value of a literal.
+
+    Raises:
+        InputError: it is not a literal.
+    """
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise InputError(f"{place}: its {name} is computed, and nothing is run to import it: write it out") from None
+        raise InputError(
+            f"{location}: its {name} is computed, but no code is run to import it: write the value out"
+        ) from None
 
 
 def _is_header(node: ast.stmt) -> bool:
@@ -158,81 +167,82 @@ def _is_header(node: ast.stmt) -> bool:
     return bool(set(names) & set(_HEADER))
 
 
-def _marked(node: ast.FunctionDef) -> ast.expr | None:
+def _find_decorator(node: ast.FunctionDef) -> ast.expr | None:
     """Return the decorator that makes a function a test case."""
     for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if ast.unparse(called).rpartition(".")[2] == "test_case":
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if ast.unparse(function).rpartition(".")[2] == "test_case":
             return decorator
     return None
 
 
-def _case(place: str, node: ast.FunctionDef, before: tuple[str, ...]) -> _Case:
-    decorator = _marked(node)
+def _read_case(location: str, node: ast.FunctionDef, before: tuple[str, ...]) -> _TestCase:
+    decorator = _find_decorator(node)
     options: dict[str, Any] = {}
     if isinstance(decorator, ast.Call):
         order = ("name", "points", "hidden")
-        given = [*zip(order, decorator.args, strict=False)]
-        given += [(each.arg, each.value) for each in decorator.keywords if each.arg in order]
-        options = {name: _literal(place, name, value) for name, value in given}
-    code = "\n".join(ast.unparse(each) for each in _without_environment(node).body)
+        arguments = [*zip(order, decorator.args, strict=False)]
+        arguments += [(keyword.arg, keyword.value) for keyword in decorator.keywords if keyword.arg in order]
+        options = {name: _evaluate(location, name, value) for name, value in arguments}
+    code = "\n".join(ast.unparse(statement) for statement in _replace_environment(node).body)
     hidden, points = options.get("hidden", False), options.get("points")
-    return _Case(QuestionKind.STATEMENTS, code, bool(hidden), points, before)
+    return _TestCase(QuestionKind.STATEMENTS, code, bool(hidden), points, before)
 
 
-class _Environment(ast.NodeTransformer):
-    """Writes `env["name"]` as `name`: both are the student's."""
+class _EnvironmentReplacer(ast.NodeTransformer):
+    """Write `env["name"]` as `name`: both stand for what the student defined."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         key = node.slice
-        named = isinstance(node.value, ast.Name) and node.value.id == "env"
-        if named and isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
+        is_environment = isinstance(node.value, ast.Name) and node.value.id == "env"
+        if is_environment and isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier():
             return ast.copy_location(ast.Name(key.value, node.ctx), node)
         return node
 
 
-def _without_environment(node: ast.FunctionDef) -> ast.FunctionDef:
-    changed: ast.FunctionDef = _Environment().visit(node)
-    return changed
+def _replace_environment(node: ast.FunctionDef) -> ast.FunctionDef:
+    replaced: ast.FunctionDef = _EnvironmentReplacer().visit(node)
+    return replaced
 
 
-def _from_specification(place: str, spec: Any) -> _File:
-    """Read a test in OK's format, of which otter takes one suite of doctests."""
+def _read_specification(location: str, spec: Any) -> _TestFile:
+    """Read a test in OK's format. Like otter, accept one suite of doctests."""
     suites = spec.get("suites") if isinstance(spec, dict) else None
     if not isinstance(suites, list) or len(suites) != 1 or not isinstance(suites[0], dict) or "name" not in spec:
-        raise InputError(f"{place}: otter takes tests with a name and one suite, and this is none")
+        raise InputError(f"{location}: otter's tests have a name and one suite, and this has not")
     suite = suites[0]
     if suite.get("type", "doctest") != "doctest" or suite.get("setup") or suite.get("teardown"):
         raise InputError(
-            f"{place}: otter takes suites of doctests without setup and teardown: move them into the cases"
+            f"{location}: otter accepts suites of doctests without setup and teardown: move them into the cases"
         )
     listed = suite.get("cases")
-    if not isinstance(listed, list) or not all(isinstance(each, dict) and "code" in each for each in listed):
-        raise InputError(f"{place}: its cases have no code")
+    if not isinstance(listed, list) or not all(isinstance(case, dict) and "code" in case for case in listed):
+        raise InputError(f"{location}: its cases have no code")
     cases = tuple(
-        _Case(QuestionKind.EXAMPLES, dedent(str(each["code"])), bool(each.get("hidden", True)), each.get("points"))
-        for each in listed
+        _TestCase(QuestionKind.EXAMPLES, dedent(str(case["code"])), bool(case.get("hidden", True)), case.get("points"))
+        for case in listed
     )
-    return _File(place, str(spec["name"]), cases, spec.get("points"), bool(spec.get("all_or_nothing", True)))
+    return _TestFile(location, str(spec["name"]), cases, spec.get("points"), bool(spec.get("all_or_nothing", True)))
 
 
-def _questions(file: _File, section: str, *, hidden: bool) -> tuple[list[Question], list[str]]:
-    """Return what a test file asks, and what of it is left out."""
-    points = _points(file)
+def _make_questions(file: _TestFile, section: str, *, hidden: bool) -> tuple[list[Question], list[str]]:
+    """Return the questions of a test file, and what of it was skipped, a sentence each."""
+    points = _share_points(file)
     numbered = list(enumerate(zip(file.cases, points, strict=True), start=1))
     dropped = [number for number, (case, _) in numbered if case.hidden and not hidden]
-    if file.whole or len(file.cases) == 1:
-        taken = [case for number, (case, _) in numbered if number not in dropped]
-        left = [f"{file.place}: {_cases(dropped)} of {file.name}, hidden; it keeps its points"] if dropped else []
-        return [_whole(file, section, taken, sum(points))], left
+    described = f"{file.location}: {_describe_cases(dropped)} of {file.name}, hidden"
+    if file.all_or_nothing or len(file.cases) == 1:
+        cases = [case for number, (case, _) in numbered if number not in dropped]
+        skipped = [f"{described}; it keeps its points"] if dropped else []
+        return [_combine(file, section, cases, sum(points))], skipped
     questions = [
         Question(
             f"{file.name}.{number}",
             section,
             worth,
-            f"{file.place}, case {number}",
-            case.form,
+            f"{file.location}, case {number}",
+            case.kind,
             (case.code,),
             case.before,
             case.hidden,
@@ -241,42 +251,41 @@ def _questions(file: _File, section: str, *, hidden: bool) -> tuple[list[Questio
         if number not in dropped
     ]
     lost = sum(points[number - 1] for number in dropped)
-    return questions, [
-        f"{file.place}: {_cases(dropped)} of {file.name}, hidden, with {lost:g} points"
-    ] if dropped else []
+    return questions, [f"{described}, with {lost:g} points"] if dropped else []
 
 
-def _cases(numbers: Sequence[int]) -> str:
+def _describe_cases(numbers: Sequence[int]) -> str:
     return f"{'case' if len(numbers) == 1 else 'cases'} {', '.join(map(str, numbers))}"
 
 
-def _whole(file: _File, section: str, cases: Sequence[_Case], points: float) -> Question:
+def _combine(file: _TestFile, section: str, cases: Sequence[_TestCase], points: float) -> Question:
+    """Return one question made of several cases."""
     if not cases:
-        why = "all of its cases are hidden: --hidden takes them"
-        return Question(file.name, section, points, file.place, QuestionKind.PERSON, why=why)
+        reason = "has hidden cases only: --hidden imports them"
+        return Question(file.name, section, points, file.location, QuestionKind.PERSON, reason=reason)
     parts = tuple(case.code for case in cases)
     hidden = any(case.hidden for case in cases)
-    return Question(file.name, section, points, file.place, cases[0].form, parts, cases[0].before, hidden)
+    return Question(file.name, section, points, file.location, cases[0].kind, parts, cases[0].before, hidden)
 
 
-def _points(file: _File) -> list[float]:
-    """Return what each case is worth: what is said of it, or an even share of what is left of the file's points."""
-    said: list[float | None] = [case.points for case in file.cases]
+def _share_points(file: _TestFile) -> list[float]:
+    """Return the points of each case: its own, or an even share of the rest of the file's points."""
+    own: list[float | None] = [case.points for case in file.cases]
     total: float | None = None
     if isinstance(file.points, list | tuple):
-        if len(file.points) != len(said):
-            raise InputError(f"{file.place}: it has {len(file.points)} points for {len(said)} cases: give as many")
-        said = list(file.points)
+        if len(file.points) != len(own):
+            raise InputError(f"{file.location}: it has {len(file.points)} points for {len(own)} cases: give as many")
+        own = list(file.points)
     else:
-        total = file.points  # type: ignore[assignment]  # whatever its author wrote; looked at below
-    for value in (*said, total):
+        total = file.points  # type: ignore[assignment]  # any value the author wrote; checked below
+    for value in (*own, total):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            raise InputError(f"{file.place}: its points are {value!r:.40}: give numbers")
-    open_cases = said.count(None)
-    spent = sum(value for value in said if value is not None)
-    if total is None:  # a file that says nothing is worth one point
+            raise InputError(f"{file.location}: its points are {value!r:.40}: give numbers")
+    open_cases = own.count(None)
+    spent = sum(value for value in own if value is not None)
+    if total is None:  # a file without points is worth one point
         total = spent or 1
     if spent > total:
-        raise InputError(f"{file.place}: its cases have {spent:g} points, and it has {total:g}: make them agree")
+        raise InputError(f"{file.location}: its cases have {spent:g} points, and it has {total:g}: make them agree")
     share = (total - spent) / open_cases if open_cases else 0
-    return [share if value is None else value for value in said]
+    return [share if value is None else value for value in own]

@@ -1,4 +1,4 @@
-"""What an assignment of another grader consists of, whichever grader it was written for."""
+"""An assignment of another grader as data, whichever grader it was written for."""
 
 from __future__ import annotations
 
@@ -16,68 +16,68 @@ _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 class QuestionKind(StrEnum):
     """How a question is judged."""
 
-    STATEMENTS = "statements"  # Python that raises where the work is wrong
-    EXAMPLES = "examples"  # an interpreter's session, as doctest reads it
-    PERSON = "person"  # by somebody who reads it
+    STATEMENTS = "statements"  # Python that raises an exception if the work is wrong
+    EXAMPLES = "examples"  # an interpreter session in doctest's format
+    PERSON = "person"  # a person reads it
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that earns points.
+    """One question, which earns points.
 
     Attributes:
-        id: what its author calls it.
-        section: the heading that it stands under, "" where there is none.
-        points: what it is worth, maybe 0.
-        place: where it stands, for people.
-        form: how it is judged.
-        parts: the code that judges it; all parts must pass, and none sees what another binds.
-        before: the author's code that runs before it, in order: what it may use besides the student's work.
+        id: its author's name for it.
+        section: the heading above it, "" if there is none.
+        points: its points, possibly 0.
+        location: where it is in the source, for people.
+        kind: how it is judged.
+        parts: the code that judges it. All parts must pass, and no part sees what another binds.
+        before: the author's code that runs before it, in order. The parts may use what it defines.
         hidden: whether students do not see it.
-        why: why a person has to judge it, "" where its author wants that.
+        reason: why its tests are left to a person, "" if there are none or they run.
     """
 
     id: str
     section: str
     points: float
-    place: str
-    form: QuestionKind
+    location: str
+    kind: QuestionKind
     parts: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     hidden: bool = False
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class ForeignAssignment:
-    """An assignment as another grader has it.
+    """An assignment of another grader.
 
     Attributes:
-        grader: whose it is.
-        title: the notebook's first heading, "" where there is none.
-        cells: the code of the notebook that students are given, in order.
-        questions: in order.
-        left: what is there and was not taken, a sentence each.
+        grader: the name of that grader.
+        title: the notebook's first heading, "" if there is none.
+        cells: the code cells of the students' notebook, in order.
+        questions: the questions, in order.
+        skipped: what the source has and the import leaves out, a sentence each.
     """
 
     grader: str
     title: str
     cells: tuple[str, ...]
     questions: tuple[Question, ...]
-    left: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class Headings:
-    """The headings of a notebook, read cell by cell."""
+    """The first and the last heading of a notebook, read cell by cell."""
 
     def __init__(self) -> None:
         self.first = ""
         self.last = ""
 
     def read(self, markdown: str) -> None:
-        """Go on to a further Markdown cell."""
-        found: Sequence[str] = [match[2] for match in _HEADING.finditer(_FENCED.sub("", markdown))]
-        plain = [" ".join(re.sub(r"[*_`]", "", each).split())[:200] for each in found]
+        """Read the next Markdown cell."""
+        headings: Sequence[str] = [match[2] for match in _HEADING.finditer(_FENCED.sub("", markdown))]
+        plain = [" ".join(re.sub(r"[*_`]", "", heading).split())[:200] for heading in headings]
         for heading in filter(None, plain):
             self.first = self.first or heading
             self.last = heading

@@ -2,9 +2,9 @@
 
 __all__ = ["NOT_PYTHON", "Untranslatable"]
 
-# What Python raises where it cannot read code, be it that the code is nested too deeply.
+# What Python raises if it cannot parse code, deep nesting included.
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class Untranslatable(Exception):
-    """What judges a question needs more than data and calls; the text goes on after the question's name."""
+    """A test needs more than data and calls; the message continues a sentence that begins with the question's name."""

@@ -1,9 +1,10 @@
-"""A moment of the student's notebook that costs no process: the names that functions could see then, and their things.
+"""A checkpoint: what the functions of a notebook could see at some point, kept without a process of its own.
 
-A snapshot is a fork of the kernel, and costs 20 ms. Put back in a fork of the notebook's end, what a moment kept is the
-state as it stood, but for what cells changed in place afterwards: `same` tells whether they did.
+A snapshot is a fork of the kernel and takes 20 ms. A checkpoint only keeps names and the objects behind them. Restored
+in a fork of the notebook's end, they are the state as it was, except for what cells changed in place afterwards;
+`is_exact` tells whether they did.
 
-It runs in the student's kernel, where nothing can be relied on: what it says decides only what is worth a second run.
+It runs in the student's kernel, where nothing can be relied on: it decides only what is worth a second run.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grader.sandbox.guest.internals.torch import read_version
+
 __all__ = ["Checkpoint", "fingerprint"]
 
 _ABSENT = object()
-_MOST_THINGS = 3000
-_STEADY = (
+_MAX_OBJECTS = 3000
+_IMMUTABLE = (
     *(str, bytes, int, float, complex, range, slice, type(None), type(...), torch.dtype, torch.device),
     *(ModuleType, BuiltinFunctionType, MethodWrapperType, MethodDescriptorType, WrapperDescriptorType),
     *(GetSetDescriptorType, MemberDescriptorType, torch.jit.ScriptFunction),
@@ -42,131 +45,136 @@ _DYNAMIC = {"eval", "exec", "get_ipython", "globals", "locals", "vars", "__impor
 
 
 class Checkpoint:
-    """What the named things could see in a namespace at this moment."""
+    """What the objects behind some names of a namespace can reach now.
+
+    Args:
+        names: where to begin.
+        namespace: the kernel's.
+    """
 
     def __init__(self, names: Iterable[str], namespace: dict[str, Any]) -> None:
-        self._seen: dict[str, Any] = {}
-        self._things: dict[int, Any] = {}  # kept, so that no number is given to another thing
-        self._marks: dict[int, Any] = {}
-        self._certain = True
-        self._surroundings = _surroundings()
+        self._bindings: dict[str, Any] = {}
+        self._objects: dict[int, Any] = {}  # kept alive, so that no id is used again
+        self._fingerprints: dict[int, Any] = {}
+        self._is_complete = True
+        self._settings = _read_settings()
         waiting: list[Any] = list(self._look_up(names, namespace))
         while waiting:
-            thing = waiting.pop()
-            if id(thing) in self._things:
+            item = waiting.pop()
+            if id(item) in self._objects:
                 continue
-            self._things[id(thing)] = thing
-            waiting += self._inside(thing, namespace)
-            if len(self._things) > _MOST_THINGS:
-                self._certain = False
+            self._objects[id(item)] = item
+            waiting += self._expand(item, namespace)
+            if len(self._objects) > _MAX_OBJECTS:
+                self._is_complete = False
                 break
-        self._lent = self._from_packages()
+        self._package_attributes = self._read_packages()
 
-    def same(self) -> bool:
-        """Tell whether all that was seen is surely as it was, though other names may stand for it by now."""
+    def is_exact(self) -> bool:
+        """Return whether everything is certainly unchanged, apart from what the names are bound to now."""
         return (
-            self._certain
-            and self._surroundings == _surroundings()
-            and all(thing is self._lent.get(place) for place, thing in self._from_packages().items())
-            and all(fingerprint(self._things[number]) == mark for number, mark in self._marks.items())
+            self._is_complete
+            and self._settings == _read_settings()
+            and all(value is self._package_attributes.get(key) for key, value in self._read_packages().items())
+            and all(fingerprint(self._objects[number]) == mark for number, mark in self._fingerprints.items())
         )
 
-    def put_back(self, namespace: dict[str, Any]) -> None:
-        """Bind the names as they were bound, in a namespace that this moment was taken of."""
-        for name, thing in self._seen.items():
-            if thing is _ABSENT:
+    def restore(self, namespace: dict[str, Any]) -> None:
+        """Bind the names as they were bound, in the kernel's namespace or a copy of it."""
+        for name, value in self._bindings.items():
+            if value is _ABSENT:
                 namespace.pop(name, None)
             else:
-                namespace[name] = thing
+                namespace[name] = value
 
-    def _from_packages(self) -> dict[tuple[int, str], Any]:
-        """Return what packages have under each name that was looked up: a cell may have put something else there."""
+    def _read_packages(self) -> dict[tuple[int, str], Any]:
+        """Return what packages have under each name that was looked up. A cell may have replaced it."""
         holders: list[Any] = [builtins, Tensor, nn.Module]
-        holders += [thing for thing in self._things.values() if isinstance(thing, ModuleType)]
-        known, found = set(map(id, holders)), {}
+        holders += [item for item in self._objects.values() if isinstance(item, ModuleType)]
+        known, attributes = set(map(id, holders)), {}
         while holders:
             holder = holders.pop()
-            for name in self._seen:
-                value = found[id(holder), name] = vars(holder).get(name, _ABSENT)
+            for name in self._bindings:
+                value = attributes[id(holder), name] = vars(holder).get(name, _ABSENT)
                 if isinstance(value, ModuleType) and id(value) not in known:
                     known.add(id(value))
                     holders.append(value)
-        return found
+        return attributes
 
     def _look_up(self, names: Iterable[str], namespace: dict[str, Any]) -> Iterator[Any]:
         for name in names:
-            if name not in self._seen:
-                self._seen[name] = namespace.get(name, _ABSENT)
-                if self._seen[name] is not _ABSENT:
-                    yield self._seen[name]
+            if name not in self._bindings:
+                self._bindings[name] = namespace.get(name, _ABSENT)
+                if self._bindings[name] is not _ABSENT:
+                    yield self._bindings[name]
 
-    def _inside(self, thing: Any, namespace: dict[str, Any]) -> Sequence[Any]:
-        """Return what a thing leads to, and mark what cells can change in place."""
-        if isinstance(thing, _STEADY):
+    def _expand(self, item: Any, namespace: dict[str, Any]) -> Sequence[Any]:
+        """Return what an object leads to, and take its fingerprint if cells can change it in place."""
+        if isinstance(item, _IMMUTABLE):
             return ()
-        match thing:
+        match item:
             case FunctionType():
-                return self._inside_function(thing, namespace)
+                return self._expand_function(item, namespace)
             case type():
-                if thing.__module__ != "__main__":
+                if item.__module__ != "__main__":
                     return ()
-                self._marks[id(thing)] = fingerprint(thing)
-                return [value for own in _own_classes(thing) for value in vars(own).values()]
+                self._fingerprints[id(item)] = fingerprint(item)
+                return [value for kind in _own_classes(item) for value in vars(kind).values()]
             case staticmethod() | classmethod() | MethodType():
-                return (thing.__func__, getattr(thing, "__self__", None))
+                return (item.__func__, getattr(item, "__self__", None))
             case property():
-                return (thing.fget, thing.fset, thing.fdel)
+                return (item.fget, item.fset, item.fdel)
             case functools.partial():
-                return (thing.func, *thing.args, *thing.keywords.values())
+                return (item.func, *item.args, *item.keywords.values())
             case tuple() | list() | set() | frozenset():
-                self._marks[id(thing)] = fingerprint(thing)
-                return tuple(thing)
+                self._fingerprints[id(item)] = fingerprint(item)
+                return tuple(item)
             case dict():
-                self._marks[id(thing)] = fingerprint(thing)
-                return (*thing.keys(), *thing.values())
-            case Tensor() if not thing.is_inference():
-                self._marks[id(thing)] = fingerprint(thing)
+                self._fingerprints[id(item)] = fingerprint(item)
+                return (*item.keys(), *item.values())
+            case Tensor() if not item.is_inference():
+                self._fingerprints[id(item)] = fingerprint(item)
                 return ()
-        self._certain = False
+        self._is_complete = False
         return ()
 
-    def _inside_function(self, function: FunctionType, namespace: dict[str, Any]) -> Sequence[Any]:
+    def _expand_function(self, function: FunctionType, namespace: dict[str, Any]) -> Sequence[Any]:
         if function.__globals__ is not namespace:
-            return ()  # a package's, or that of a module which was written to a file
-        names = set(_names_in(function.__code__))
-        self._certain = self._certain and not names & _DYNAMIC
+            return ()  # from a package, or from a module that the notebook wrote to a file
+        names = set(_find_names(function.__code__))
+        self._is_complete = self._is_complete and not names & _DYNAMIC
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-        given = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-        return [*self._look_up(sorted(names), namespace), *cells, *given, *vars(function).values()]
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        return [*self._look_up(sorted(names), namespace), *cells, *defaults, *vars(function).values()]
 
 
-def fingerprint(thing: Any) -> Any:
+def fingerprint(item: Any) -> Any:
     """Return what changes when a name is rebound, a class patched (`d2l.add_to_class`), or a value changed in place."""
-    match thing:
+    match item:
         case type():
-            own = _own_classes(thing)
-            return (id(thing), thing, tuple((name, id(value)) for c in own for name, value in list(vars(c).items())))
+            own = _own_classes(item)
+            return (id(item), item, tuple((name, id(value)) for c in own for name, value in list(vars(c).items())))
         case tuple() | list():
-            return tuple(map(id, thing))
+            return tuple(map(id, item))
         case set() | frozenset():
-            return frozenset(map(id, thing))
+            return frozenset(map(id, item))
         case dict():
-            return tuple((id(key), id(value)) for key, value in list(thing.items()))
+            return tuple((id(key), id(value)) for key, value in list(item.items()))
         case Tensor():
-            return thing._version
-    return (id(thing), thing)
+            return read_version(item)
+    return (id(item), item)
 
 
 def _own_classes(kind: type) -> list[type]:
     return [c for c in kind.__mro__ if c.__module__ == "__main__"]
 
 
-def _names_in(code: CodeType) -> Iterator[str]:
-    """Return the global names that a function's code looks up, and those of attributes, which look the same."""
+def _find_names(code: CodeType) -> Iterator[str]:
+    """Return the global names that a function's code looks up, and names of attributes, which look the same."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names_in(constant)
+            yield from _find_names(constant)
 
 
 def _is_filled(cell: Any) -> bool:
@@ -177,8 +185,8 @@ def _is_filled(cell: Any) -> bool:
     return True
 
 
-def _surroundings() -> Any:
-    """Return the settings that torch's and NumPy's functions look at."""
+def _read_settings() -> Any:
+    """Return the settings that torch's and NumPy's functions depend on."""
     return (
         torch.get_default_dtype(),
         torch.get_default_device(),

@@ -1,7 +1,7 @@
 """Jupyter's messages between runner and kernel, over one pair of sockets: ZeroMQ's threads cost more than most cells.
 
-Whoever is in the kernel can send anything; what is no message is passed over. Any thread and any forked child of the
-kernel can send at any time, because a packet arrives whole or not at all and names its sender.
+Code in the kernel can send anything; what is not a message is ignored. Any thread and any forked child of the kernel
+can send at any time, because a packet arrives whole or not at all and names its sender.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from jupyter_client.session import json_packer, json_unpacker
 
 __all__ = ["END", "TOO_LARGE", "MessageLine"]
 
-END = "end"  # the kind of a request that comes after the last cell, and of its reply
-TOO_LARGE = "too large"  # the kind of a message that stands for one which was not sent
+END = "end"  # the type of a request that comes after the last cell, and of its reply
+TOO_LARGE = "too large"  # the type of a message that replaces one which was too large to send
 _PACKET_BYTES = 128 * 1024
 _MAX_MESSAGE_BYTES = 8 * 2**20
-_HEAD = struct.Struct("<I??")  # the sending thread; is it a message's first packet, and its last
+_HEAD = struct.Struct("<I??")  # the sending thread; whether this is a message's first packet, and its last
 
 
 class MessageLine:
-    """One end of the line; a message is (channel, kind, number of the request that it belongs to, content)."""
+    """One end of the line. A message is (channel, type, number of the request that it belongs to, content)."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self._socket = connection
-        self._begun: dict[int, bytearray] = {}
+        self._unfinished: dict[int, bytearray] = {}
 
     @classmethod
     def pair(cls) -> tuple[socket.socket, socket.socket]:
@@ -38,7 +38,11 @@ class MessageLine:
         return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def send(self, channel: str, kind: str, request: Any, content: Any) -> None:
-        """Send a message, in its place a word about it where it is too large; raises OSError where nobody listens."""
+        """Send a message, or TOO_LARGE in its place.
+
+        Raises:
+            OSError: the other end is closed.
+        """
         body = json_packer([channel, kind, request, content])
         if len(body) > _MAX_MESSAGE_BYTES:
             body = json_packer([channel, TOO_LARGE, request, {}])
@@ -57,32 +61,32 @@ class MessageLine:
                 return
 
     async def receive(self) -> tuple[str, str, Any, dict[str, Any]] | None:
-        """Return the next message, None at the end of the line."""
+        """Return the next message, or None at the end of the line."""
         loop = asyncio.get_running_loop()
         while packet := await loop.sock_recv(self._socket, _HEAD.size + _PACKET_BYTES):
-            message = self._completed(packet)
+            message = self._add_packet(packet)
             if message is not None:
                 return message
         return None
 
-    def _completed(self, packet: bytes) -> tuple[str, str, Any, dict[str, Any]] | None:
+    def _add_packet(self, packet: bytes) -> tuple[str, str, Any, dict[str, Any]] | None:
         """Return the message that this packet completes, if any."""
         if len(packet) < _HEAD.size:
             return None
         sender, first, last = _HEAD.unpack_from(packet)
         if first and last:
-            return _message(packet[_HEAD.size :])
-        begun = bytearray() if first else self._begun.pop(sender, bytearray())
-        begun += packet[_HEAD.size :]
+            return _parse(packet[_HEAD.size :])
+        body = bytearray() if first else self._unfinished.pop(sender, bytearray())
+        body += packet[_HEAD.size :]
         if last:
-            return _message(bytes(begun))
-        self._begun[sender] = begun
-        if sum(map(len, self._begun.values())) > 2 * _MAX_MESSAGE_BYTES:
-            self._begun.clear()
+            return _parse(bytes(body))
+        self._unfinished[sender] = body
+        if sum(map(len, self._unfinished.values())) > 2 * _MAX_MESSAGE_BYTES:
+            self._unfinished.clear()
         return None
 
 
-def _message(body: bytes) -> tuple[str, str, Any, dict[str, Any]] | None:
+def _parse(body: bytes) -> tuple[str, str, Any, dict[str, Any]] | None:
     try:
         match json_unpacker(body):
             case [str(channel), str(kind), request, dict(content)]:

@@ -1,4 +1,4 @@
-"""The student's objects as plain data, and plain data as the student's objects; runs in the student's process."""
+"""The student's objects as plain data, and plain data as the student's objects."""
 
 from __future__ import annotations
 
@@ -6,46 +6,45 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy
+import torch
 from torch import nn
 
 from grader.models.modules import classify
 from grader.sandbox.protocol.encoding import Array, Handle
-from grader.sandbox.protocol.tensors import (
-    _from_numpy,
-    _Tensor,
-    array_to_tensor,
-    tensor_to_array,
-)
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
 __all__ = ["Objects", "is_unchanged", "read_small_value"]
 
-_SMALL = 1024
+_SMALL = 1024  # entries
 _MAX_ENTRIES = 10_000
+_MAX_DEPTH = 8
+# Kept from before any student's code ran, so that a harmless `torch.Tensor = ...` breaks nothing here.
+_Tensor, _from_numpy = torch.Tensor, torch.from_numpy
 
 
-def _native(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
+def _copy_natively(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
     """Return a copy in row-major order and this machine's byte order."""
     return numpy.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
 
 
-def read_small_value(thing: Any) -> Any:
-    """Return a small tensor, a shape, or a small layer's parameters as plain data; None for anything else."""
+def read_small_value(value: Any) -> Any:
+    """Return a small tensor, a shape, or a small layer's parameters as plain data, or None for anything else."""
     try:
-        if isinstance(thing, nn.Module):
-            return _small_layer(thing)
-        if isinstance(thing, numpy.ndarray) and 0 < thing.size <= _SMALL and thing.dtype.kind in "biuf":
-            thing = _from_numpy(_native(thing))
-        if isinstance(thing, _Tensor) and 0 < _Tensor.numel(thing) <= _SMALL and _Tensor.dim(thing) <= 6:
-            value = tensor_to_array(thing)
-            return value if isinstance(value, Array) else None
-        if isinstance(thing, tuple) and 0 < len(thing) <= 8 and all(type(entry) is int for entry in thing):
-            return tuple(thing)
+        if isinstance(value, nn.Module):
+            return _read_small_layer(value)
+        if isinstance(value, numpy.ndarray) and 0 < value.size <= _SMALL and value.dtype.kind in "biuf":
+            value = _from_numpy(_copy_natively(value))
+        if isinstance(value, _Tensor) and 0 < _Tensor.numel(value) <= _SMALL and _Tensor.dim(value) <= 6:
+            array = tensor_to_array(value)
+            return array if isinstance(array, Array) else None
+        if isinstance(value, tuple) and 0 < len(value) <= 8 and all(type(entry) is int for entry in value):
+            return tuple(value)
     except Exception:  # whatever a student's object does when it is looked at, the cell goes on
         return None
     return None
 
 
-def _small_layer(layer: nn.Module) -> dict[str, Array] | None:
+def _read_small_layer(layer: nn.Module) -> dict[str, Array] | None:
     parameters = dict(layer.named_parameters())
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters.values()):
         return None
@@ -59,51 +58,55 @@ class Objects:
     """The objects of one test that stay in the student's process, by number."""
 
     def __init__(self) -> None:
-        self._things: list[Any] = []
+        self._objects: list[Any] = []
 
-    def outgoing(self, thing: Any, depth: int = 0) -> Any:
-        """Return a thing as plain data where it is data, as a handle where it is not."""
-        kind = type(thing)
-        if thing is None or kind in (bool, float, str) or (kind is int and thing.bit_length() < 2000):
-            return thing
-        if isinstance(thing, _Tensor):
-            return tensor_to_array(thing)
-        if isinstance(thing, numpy.ndarray) and thing.dtype.kind in "biufc":
-            return tensor_to_array(_from_numpy(_native(thing)))
-        if isinstance(thing, numpy.bool_ | numpy.integer | numpy.floating):
-            return thing.item()
-        if isinstance(thing, tuple | list) and depth < 8 and len(thing) <= _MAX_ENTRIES:
-            return tuple(self.outgoing(entry, depth + 1) for entry in thing)
-        if isinstance(thing, Mapping) and depth < 8 and len(thing) <= _MAX_ENTRIES:
-            return {str(key): self.outgoing(entry, depth + 1) for key, entry in thing.items()}
-        return self.keep(thing)
+    def pack(self, value: Any, depth: int = 0) -> Any:
+        """Return a value as plain data, or a handle if it is an object."""
+        kind = type(value)
+        if value is None or kind in (bool, float, str) or (kind is int and value.bit_length() < 2000):
+            return value
+        if isinstance(value, _Tensor):
+            return tensor_to_array(value)
+        if isinstance(value, numpy.ndarray) and value.dtype.kind in "biufc":
+            return tensor_to_array(_from_numpy(_copy_natively(value)))
+        if isinstance(value, numpy.bool_ | numpy.integer | numpy.floating):
+            return value.item()
+        if isinstance(value, tuple | list) and depth < _MAX_DEPTH and len(value) <= _MAX_ENTRIES:
+            return tuple(self.pack(entry, depth + 1) for entry in value)
+        if isinstance(value, Mapping) and depth < _MAX_DEPTH and len(value) <= _MAX_ENTRIES:
+            return {str(key): self.pack(entry, depth + 1) for key, entry in value.items()}
+        return self.keep(value)
 
-    def keep(self, thing: Any) -> Handle:
-        """Return a new handle for a thing."""
-        self._things.append(thing)
-        return Handle(len(self._things) - 1, classify(thing), type(thing).__name__[:100])
+    def keep(self, value: Any) -> Handle:
+        """Return a new handle for an object."""
+        self._objects.append(value)
+        return _make_handle(len(self._objects) - 1, value)
 
-    def handle_of(self, thing: Any) -> Handle:
-        """Return the handle of a thing, the same for the same thing."""
-        known = (number for number, kept in enumerate(self._things) if kept is thing)
+    def handle_of(self, value: Any) -> Handle:
+        """Return the handle of an object, always the same one for the same object."""
+        known = (number for number, kept in enumerate(self._objects) if kept is value)
         number = next(known, None)
-        return self.keep(thing) if number is None else Handle(number, classify(thing), type(thing).__name__[:100])
+        return self.keep(value) if number is None else _make_handle(number, value)
 
-    def incoming(self, value: Any) -> Any:
-        """Return what plain data or a handle from the trusted side stands for."""
+    def unpack(self, value: Any) -> Any:
+        """Return the value that plain data or a handle from the trusted side stands for."""
         if isinstance(value, Array):
             return array_to_tensor(value)
         if isinstance(value, Handle):
-            return self._things[value.number]
+            return self._objects[value.number]
         if isinstance(value, tuple):
-            return tuple(self.incoming(entry) for entry in value)
+            return tuple(self.unpack(entry) for entry in value)
         if isinstance(value, dict):
-            return {key: self.incoming(entry) for key, entry in value.items()}
+            return {key: self.unpack(entry) for key, entry in value.items()}
         return value
 
 
+def _make_handle(number: int, value: Any) -> Handle:
+    return Handle(number, classify(value), type(value).__name__[:100])
+
+
 def is_unchanged(sent: Any, kept: Any) -> bool:
-    """Tell whether the tensors made of `sent` still hold what was sent, bit for bit."""
+    """Return whether the tensors that were made of `sent` still hold what was sent, bit for bit."""
     if isinstance(sent, Array):
         now = tensor_to_array(kept)
         return isinstance(now, Array) and now.shape == sent.shape and now.data == sent.data

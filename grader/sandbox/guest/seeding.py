@@ -1,4 +1,4 @@
-"""The generators of a process of the sandbox."""
+"""The random generators of a process of the sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["seed_generators", "seed_torch"]
 
 
 def seed_generators(seed: int) -> None:
-    """Seed Python's generator, and NumPy's and torch's where they are imported."""
+    """Seed Python's generator, and those of NumPy and torch if they are imported."""
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)
@@ -18,9 +18,9 @@ def seed_generators(seed: int) -> None:
 
 
 def seed_torch(seed: int) -> None:
-    """Seed torch's generator of the CPU.
+    """Seed torch's generator of the CPU, the only device in a sandbox.
 
-    `torch.manual_seed` also prepares for every kind of device, and keeps the whole call stack with its source lines
-    for each: 4 ms in a process that was forked a moment ago. A sandbox has no device but the CPU.
+    `torch.manual_seed` also prepares for every other kind of device and keeps the whole call stack with its source
+    lines for each, which takes 4 ms in a fresh fork.
     """
     sys.modules["torch"].default_generator.manual_seed(seed)

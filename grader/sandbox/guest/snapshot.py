@@ -1,7 +1,7 @@
-"""A snapshot: a fork of the kernel that waits, and forks once more for each test that asks it something.
+"""A snapshot: a fork of the kernel that waits, and forks once more for each process that answers tests.
 
-Both run in the student's process image, where nothing can be relied on: the trusted side keeps its own deadlines, and
-takes every answer as data.
+Both run in the student's process image, where nothing can be relied on: the trusted side keeps its own deadlines and
+treats every answer as data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import nn
 
 from grader.models import modules
 from grader.models.export import NotExportable, export_graph
-from grader.models.fit import trained_in_place
+from grader.models.fit import train_in_place
 from grader.models.probe import probe
 from grader.models.recipe import Recipe
 from grader.sandbox.guest.checkpoint import Checkpoint
@@ -37,18 +37,18 @@ from grader.sandbox.protocol.values import pack_value, unpack_value
 
 __all__ = ["TRAINED", "serve_snapshot"]
 
-TRAINED = "__trained__"  # the name of the models that the statement before a snapshot trained
+TRAINED = "__trained__"  # the name under which a namespace has the models that the last statement trained
 
 
 def serve_snapshot(
-    connection: socket.socket, namespace: dict[str, Any], moments: Mapping[tuple[int, int], Checkpoint]
+    connection: socket.socket, namespace: dict[str, Any], checkpoints: Mapping[tuple[int, int], Checkpoint]
 ) -> None:
-    """Wait for tests and fork for each, until the trusted side hangs up.
+    """Fork for each request, until the trusted side hangs up.
 
     Args:
-        connection: where tests are asked for.
+        connection: where requests come from, each with a socket for the new process.
         namespace: the kernel's.
-        moments: earlier ones of the same kernel, by cell and part.
+        checkpoints: earlier ones of the same kernel, by cell and part.
     """
     connection = _keep_only(connection)
     packets = Packets(connection)
@@ -70,7 +70,7 @@ def serve_snapshot(
         if pid == 0:
             connection.close()
             try:
-                _Test(socket.socket(fileno=descriptors[0]), namespace, moments, request).serve()
+                _TestProcess(socket.socket(fileno=descriptors[0]), namespace, checkpoints, request).serve()
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         os.close(descriptors[0])
@@ -78,15 +78,15 @@ def serve_snapshot(
 
 
 def _keep_only(connection: socket.socket) -> socket.socket:
-    """Become quiet: no sockets of the kernel, no output, no handlers, one tensor thread."""
+    """Give up the kernel's other sockets, its output, timers and signal handlers, and all tensor threads but one."""
     os.dup2(connection.fileno(), 3)
     os.closerange(4, 65536)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     signal.set_wakeup_fd(-1)
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
-        signal.setitimer(timer, 0)  # a fork has none, but the kernel itself may become the snapshot
-    for sign in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
-        signal.signal(sign, signal.SIG_DFL)
+        signal.setitimer(timer, 0)  # a fork does not inherit them, but the kernel itself may become the snapshot
+    for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     # The threads of a parallel operation do not survive a fork, and waiting for them never ends.
     torch.set_num_threads(1)
     gc.freeze()
@@ -94,7 +94,7 @@ def _keep_only(connection: socket.socket) -> socket.socket:
 
 
 def _reap(deadlines: dict[int, float]) -> None:
-    """Kill the tests that are late, and wait for whatever has ended: children of the notebook's among it."""
+    """Kill the processes that are past their deadline, and reap all that have ended, the notebook's own included."""
     for pid, deadline in deadlines.items():
         if time.monotonic() >= deadline:
             os.kill(pid, signal.SIGKILL)
@@ -103,23 +103,26 @@ def _reap(deadlines: dict[int, float]) -> None:
             deadlines.pop(ended, None)
 
 
-class _Test:
-    """A process of tests: answers operations on the student's objects until it is hung up on."""
+class _TestProcess:
+    """Answers operations on the student's objects until the trusted side hangs up.
+
+    An operation's method is named after it: `_do_call` for "call".
+    """
 
     def __init__(
         self,
         connection: socket.socket,
         namespace: dict[str, Any],
-        moments: Mapping[tuple[int, int], Checkpoint],
+        checkpoints: Mapping[tuple[int, int], Checkpoint],
         request: dict[str, Any],
     ) -> None:
         self._channel = Channel(connection)
         self._namespace = namespace
         self._at_end = dict(namespace)
-        self._moments = moments
-        self._moment: tuple[int, int] | None = None
+        self._checkpoints = checkpoints
+        self._restored: tuple[int, int] | None = None
         self._seed: int = request["seed"]
-        _bound_memory(request["memory_bytes"])
+        _limit_memory(request["memory_bytes"])
         self._do_begin(request)
 
     def serve(self) -> None:
@@ -132,31 +135,31 @@ class _Test:
                 answer = getattr(self, "_do_" + request["operation"])(request)
             except MemoryError:
                 answer = Failure("MemoryError", "ran out of memory")
-            except BaseException as error:  # whatever the student's code raises is an answer
-                answer = Failure(_name_of(error), _text_of(error))
+            except BaseException as error:  # whatever the student's code raises is the answer
+                answer = Failure(_read_name(error), _read_text(error))
             self._send(answer)
 
     def _send(self, answer: Any) -> None:
         try:
             self._channel.send(answer)
         except TypeError as error:
-            self._channel.send(Failure("Malformed", f"the result is no plain data: {error}"))
+            self._channel.send(Failure("Malformed", f"the result is not plain data: {error}"))
 
     def _do_get(self, request: dict[str, Any]) -> Any:
         name = self._aliases.get(request["name"], request["name"])
         if name not in self._namespace:
             return Failure("Missing", f"{name} is not defined")
-        thing = self._namespace[name]
-        return self._objects.keep(thing) if callable(thing) else self._objects.outgoing(thing)
+        value = self._namespace[name]
+        return self._objects.keep(value) if callable(value) else self._objects.pack(value)
 
     def _do_begin(self, request: dict[str, Any]) -> None:
-        """Be as a new process is: no objects kept, the generators at their seed."""
-        if request["moment"] != self._moment:
+        """Reset for the next test: restore the requested checkpoint, drop all objects, seed the generators."""
+        if request["checkpoint"] != self._restored:
             self._namespace.clear()
             self._namespace.update(self._at_end)
-            if request["moment"]:
-                self._moments[request["moment"]].put_back(self._namespace)
-            self._moment = request["moment"]
+            if request["checkpoint"]:
+                self._checkpoints[request["checkpoint"]].restore(self._namespace)
+            self._restored = request["checkpoint"]
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)
@@ -164,20 +167,20 @@ class _Test:
     def _do_names(self, request: dict[str, Any]) -> Any:
         """Return the student's own models and callables, those most likely to build a model first.
 
-        Beside each name is what it must be called with.
+        Each is a name and the names of the required parameters.
         """
-        own = {name: thing for name, thing in self._namespace.items() if not name.startswith("_")}
-        required = {name: needed for name, thing in own.items() if (needed := _required(thing)) is not None}
+        own = {name: value for name, value in self._namespace.items() if not name.startswith("_")}
+        required = {name: names for name, value in own.items() if (names := _read_required(value)) is not None}
         order = sorted(required, key=lambda name: (not isinstance(own[name], type | nn.Module), name))
         return tuple((name, required[name]) for name in order)
 
     def _do_call(self, request: dict[str, Any]) -> Any:
-        target = self._objects.incoming(request["target"])
-        given = self._objects.incoming((request["args"], request["kwargs"]))
-        result = target(*given[0], **given[1])
-        if not is_unchanged((request["args"], request["kwargs"]), given):
+        target = self._objects.unpack(request["target"])
+        arguments = self._objects.unpack((request["args"], request["kwargs"]))
+        result = target(*arguments[0], **arguments[1])
+        if not is_unchanged((request["args"], request["kwargs"]), arguments):
             return Failure("ChangedArgument", "")
-        return self._objects.outgoing(result)
+        return self._objects.pack(result)
 
     def _do_calls(self, request: dict[str, Any]) -> Any:
         return tuple(self._do_call({"kwargs": {}, **call}) for call in request["calls"])
@@ -189,105 +192,105 @@ class _Test:
         return pack_value(self._namespace[name], self._objects.handle_of)
 
     def _do_attribute(self, request: dict[str, Any]) -> Any:
-        return pack_value(getattr(self._objects.incoming(request["target"]), request["name"]), self._objects.handle_of)
+        return pack_value(getattr(self._objects.unpack(request["target"]), request["name"]), self._objects.handle_of)
 
     def _do_apply(self, request: dict[str, Any]) -> Any:
-        """Call with Python's own values; what was given comes back too where the call changed it."""
-        target = self._objects.incoming(request["target"])
-        args, kwargs = unpack_value(request["given"], self._objects.incoming)
+        """Call with Python's own values. Return the result, and the arguments if the call changed them."""
+        target = self._objects.unpack(request["target"])
+        args, kwargs = unpack_value(request["given"], self._objects.unpack)
         result = pack_value(target(*args, **kwargs), self._objects.handle_of)
         after = pack_value((args, kwargs), self._objects.handle_of)
         return (result, None if after == request["given"] else after)
 
     def _do_layer(self, request: dict[str, Any]) -> Handle:
-        arguments = self._objects.incoming((request["args"], request["kwargs"]))
+        arguments = self._objects.unpack((request["args"], request["kwargs"]))
         seed_torch(0)
         return self._objects.keep(getattr(nn, request["kind"])(*arguments[0], **arguments[1]))
 
     def _do_signature(self, request: dict[str, Any]) -> Any:
-        target = self._objects.incoming(request["target"])
+        target = self._objects.unpack(request["target"])
         return modules.read_signature(target)
 
     def _do_sketch(self, request: dict[str, Any]) -> Any:
-        target = self._objects.incoming(request["target"])
-        given = self._objects.incoming((request["args"], request["kwargs"]))
-        return self._objects.outgoing(modules.sketch(target, *given))
+        target = self._objects.unpack(request["target"])
+        arguments = self._objects.unpack((request["args"], request["kwargs"]))
+        return self._objects.pack(modules.sketch(target, *arguments))
 
     def _do_parameters(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
+        module = self._objects.unpack(request["target"])
         return {name: tensor_to_array(parameter) for name, parameter in modules.find_learnable(module).items()}
 
     def _do_parameter_shapes(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
+        module = self._objects.unpack(request["target"])
         return {name: tuple(parameter.shape) for name, parameter in modules.find_learnable(module).items()}
 
     def _do_load(self, request: dict[str, Any]) -> None:
-        modules.fill(self._objects.incoming(request["target"]), self._objects.incoming(request["values"]))
+        modules.fill(self._objects.unpack(request["target"]), self._objects.unpack(request["values"]))
 
     def _do_gradients(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
-        inputs, cotangent = self._objects.incoming((request["inputs"], request["cotangent"]))
-        found = modules.gradients(module, inputs, cotangent)
-        return {name: None if gradient is None else tensor_to_array(gradient) for name, gradient in found.items()}
+        module = self._objects.unpack(request["target"])
+        inputs, cotangent = self._objects.unpack((request["inputs"], request["cotangent"]))
+        gradients = modules.gradients(module, inputs, cotangent)
+        return {name: None if value is None else tensor_to_array(value) for name, value in gradients.items()}
 
     def _do_graph(self, request: dict[str, Any]) -> Any:
         try:
-            return export_graph(self._objects.incoming(request["target"]), request["image"])
+            return export_graph(self._objects.unpack(request["target"]), request["image"])
         except NotExportable as error:
             return {"reason": str(error)[:500]}
 
     def _do_probe(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
-        found = probe(module, request["names"], array_to_tensor(request["images"]), request["seed"])
-        return self._objects.outgoing(found)
+        module = self._objects.unpack(request["target"])
+        summary = probe(module, request["names"], array_to_tensor(request["images"]), request["seed"])
+        return self._objects.pack(summary)
 
     def _do_train(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
-        given = (array_to_tensor(request[name]) for name in ("images", "labels", "judged"))
-        finite, classes, points = trained_in_place(module, Recipe(**request["recipe"]), request["seed"], *given)
+        module = self._objects.unpack(request["target"])
+        tensors = (array_to_tensor(request[name]) for name in ("images", "labels", "judged"))
+        finite, classes, points = train_in_place(module, Recipe(**request["recipe"]), request["seed"], *tensors)
         return {"finite": finite, "classes": tensor_to_array(classes), "points": points}
 
     def _do_trained(self, request: dict[str, Any]) -> Any:
         return self._objects.keep(self._namespace[TRAINED][request["number"]])
 
     def _do_answers(self, request: dict[str, Any]) -> Any:
-        module, images = self._objects.incoming((request["target"], request["images"]))
+        module, images = self._objects.unpack((request["target"], request["images"]))
         return tensor_to_array(modules.predict_classes(module, images, request["size"], request["pixels"]))
 
     def _do_operations(self, request: dict[str, Any]) -> Any:
-        module = self._objects.incoming(request["target"])
-        return tuple(modules.trace_operations(module, self._objects.incoming(request["inputs"])))
+        module = self._objects.unpack(request["target"])
+        return tuple(modules.trace_operations(module, self._objects.unpack(request["inputs"])))
 
 
-def _required(thing: Any) -> tuple[str, ...] | None:
-    """Return the parameters a callable of the student's requires, none for a model; None for anything else."""
-    if isinstance(thing, nn.Module):
-        return () if type(thing).__module__ in ("__main__", nn.Sequential.__module__) else None
-    if not callable(thing) or getattr(thing, "__module__", None) != "__main__":
+def _read_required(value: Any) -> tuple[str, ...] | None:
+    """Return the required parameters of a student's callable, () for a model, None for anything else."""
+    if isinstance(value, nn.Module):
+        return () if type(value).__module__ in ("__main__", nn.Sequential.__module__) else None
+    if not callable(value) or getattr(value, "__module__", None) != "__main__":
         return None
     try:
-        return tuple(name for name, required, _ in modules.read_signature(thing) if required)
+        return tuple(name for name, required, _ in modules.read_signature(value) if required)
     except (TypeError, ValueError):
         return None
 
 
-def _bound_memory(memory_bytes: int) -> None:
+def _limit_memory(memory_bytes: int) -> None:
     try:
         with open("/proc/self/status") as status:
             used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
     except OSError:
-        return  # a sandbox without /proc; the bound of the whole submission is left
+        return  # a sandbox without /proc; only the bound of the whole submission holds
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     bound = used + memory_bytes if hard == resource.RLIM_INFINITY else min(used + memory_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
 
 
-def _name_of(error: BaseException) -> str:
+def _read_name(error: BaseException) -> str:
     return re.sub(r"\W", "", type(error).__name__)[:100] or "Exception"
 
 
-def _text_of(error: BaseException) -> str:
+def _read_text(error: BaseException) -> str:
     try:
         return str(error)[:2000]
-    except Exception:  # an exception whose text raises
+    except Exception:  # making the text raises too
         return ""

@@ -1,4 +1,4 @@
-"""What a notebook finds around it: stand-ins for Colab and keyboard input, data sets, bounded output."""
+"""What a notebook finds around it: stand-ins for Colab and the keyboard, data sets, bounded output."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grader.sandbox.guest import data_sets, drawing
+from grader.sandbox.guest.internals.ipykernel import replace_exit, replace_keyboard
+from grader.sandbox.guest.internals.ipython import show_nothing
+from grader.sandbox.guest.internals.replacement import replace_attribute
 
 __all__ = ["FrameworkMissing", "OutputFlood", "install_stand_ins"]
 
@@ -25,38 +28,42 @@ class OutputFlood(RuntimeError):
 
 
 def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> None:
-    """Put the stand-ins in place for one kernel; `order` is what `execution.Watch` says."""
-    # ipykernel would stop a moment later, in the middle of whichever cell runs then.
-    shell.ask_exit = lambda: print("exit() and quit() do nothing while this is graded")
-    builtins.input = shell.kernel.raw_input = _no_keyboard
-    getpass.getpass = shell.kernel.getpass = _no_keyboard
+    """Prepare the surroundings of one kernel.
+
+    Args:
+        shell: IPython's.
+        cell_output_bytes: what a cell may print.
+        order: what the trusted side sends for a kernel run (`host/kernel_run.py`).
+    """
+    replace_exit(shell, _ignore_exit)
+    replace_keyboard(shell, _answer_nothing)
+    replace_attribute(builtins, "input", _answer_nothing)
+    replace_attribute(getpass, "getpass", _answer_nothing)
     _offer_colab()
     drawing.defer_drawing(shell)
     if not order["shown"]:
-        _write_nothing(shell)
+        show_nothing(shell)  # the output is not kept, and making figures takes longer than most cells
     if data_sets.offer_data_sets(order["mode"], order["data_sets"]):
-        from grader.sandbox.guest.trainings import (
-            loading,  # needs torchvision; the zygote imported it if a course has that
-        )
+        # Needs torchvision. The zygote has imported this module if the course has torchvision.
+        from grader.sandbox.guest.trainings import loading
 
         loading.install_fast_loading(shell, order["mode"])
-    sys.meta_path.append(_OtherFrameworks())
+    sys.meta_path.append(_MissingFrameworks())
     _bound_output(shell, cell_output_bytes)
 
 
-def _write_nothing(shell: Any) -> None:
-    """Make neither texts nor pictures of what cells show: nobody sees them, and figures take longer than most cells."""
-    shell.display_formatter.format = lambda *_, **__: ({}, {})
+def _ignore_exit() -> None:
+    print("exit() and quit() do nothing while this is graded")
 
 
-def _no_keyboard(prompt: object = "", *_: object, **__: object) -> str:
+def _answer_nothing(prompt: object = "", *_: object, **__: object) -> str:
     """Answer every question with an empty line."""
-    print(f"{prompt}(nobody is at the keyboard while this is graded: the answer is empty)")
+    print(f"{prompt}(there is no keyboard while this is graded: the answer is empty)")
     return ""
 
 
 def _offer_colab() -> None:
-    """Offer the parts of google.colab that homework uses, doing nothing."""
+    """Offer the parts of google.colab that homework uses. They do nothing."""
     google = sys.modules.setdefault("google", types.ModuleType("google"))
     colab = types.ModuleType("google.colab")
     drive = types.ModuleType("google.colab.drive")
@@ -71,27 +78,27 @@ def _offer_colab() -> None:
     colab.drive, colab.files = drive, files  # type: ignore[attr-defined]
 
 
-class _OtherFrameworks(importlib.abc.MetaPathFinder):
+class _MissingFrameworks(importlib.abc.MetaPathFinder):
     """Says at once why keras and tensorflow cannot be imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Raise for these frameworks; asked only after every other finder has found nothing."""
+        """Raise FrameworkMissing for these frameworks. All other finders have been asked before."""
         if name in ("keras", "tensorflow"):
             raise FrameworkMissing(f"{name} is no package of this course, and {data_sets.WITHHELD}", name=name)
         return None
 
 
 def _bound_output(shell: Any, cell_output_bytes: int) -> None:
-    """End a cell that floods its output; the runner has a bound of its own for what gets around this one."""
+    """End a cell that prints too much. The runner has a bound of its own for output that avoids this one."""
     left = cell_output_bytes
 
     def refill(*_: object) -> None:
         nonlocal left
         left = cell_output_bytes
 
-    def bounded(write: Callable[[str], int | None]) -> Callable[[str], int | None]:
+    def bound(write: Callable[[str], int | None]) -> Callable[[str], int | None]:
         def write_within_bound(text: str) -> int | None:
             nonlocal left
             if left <= 0:
@@ -103,5 +110,5 @@ def _bound_output(shell: Any, cell_output_bytes: int) -> None:
         return write_within_bound
 
     for stream in (sys.stdout, sys.stderr):
-        stream.write = bounded(stream.write)  # type: ignore[method-assign]
+        replace_attribute(stream, "write", bound(stream.write))
     shell.events.register("pre_run_cell", refill)

@@ -1,4 +1,4 @@
-"""What a student's process answered, read on the trusted side: tensors of our own memory, and faults."""
+"""Decoding the responses of a student's process on the trusted side, into values and faults."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from grader.sandbox.protocol.encoding import Array, Failure
 from grader.student import Fault, StudentFault
 
-__all__ = ["estimate_size", "read_fault", "read_tensor", "read_tensors", "reject_malformed"]
+__all__ = ["estimate_size", "read_fault", "read_tensors", "reject_malformed"]
 
 _NAMED_FAULTS = {
     "MemoryError": Fault.OUT_OF_MEMORY,
@@ -23,16 +22,12 @@ _NAMED_FAULTS = {
 }
 
 
-def read_tensor(array: Array) -> Tensor:
-    """Return an array as a tensor of its own memory."""
-    dtype = getattr(torch, array.dtype)
-    if not array.data:
-        return torch.empty(array.shape, dtype=dtype)
-    return torch.frombuffer(bytearray(array.data), dtype=dtype).reshape(array.shape)
-
-
 def estimate_size(value: Any) -> int:
-    """Return about how much memory a small value takes; raises TypeError for what is none."""
+    """Return roughly how many bytes a recorded value takes in memory.
+
+    Raises:
+        TypeError: the value is neither a tensor, a shape nor a layer's parameters.
+    """
     match value:
         case Array():
             return len(value.data) + 200
@@ -44,7 +39,7 @@ def estimate_size(value: Any) -> int:
 
 
 def read_fault(failure: Failure) -> StudentFault:
-    """Return the fault that a failure tells of."""
+    """Return the fault that a failure stands for."""
     message = re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", failure.message)[:500]
     fault = _NAMED_FAULTS.get(failure.name, Fault.RAISED)
     if fault is Fault.RAISED and "can't allocate memory" in message:
@@ -62,18 +57,19 @@ def read_fault(failure: Failure) -> StudentFault:
 
 @contextmanager
 def reject_malformed() -> Iterator[None]:
-    """Turn an answer of the wrong form into the fault that it is."""
+    """Turn the error of reading a response of the wrong form into a student's fault."""
     try:
         yield
     except (ArithmeticError, AttributeError, RuntimeError, TypeError, ValueError):
         raise StudentFault(Fault.MALFORMED, "answered with something else than was asked for") from None
 
 
-def read_tensors(answer: Any) -> dict[str, Tensor]:
-    """Return an answer that is to be tensors by name.
+def read_tensors(response: Any) -> dict[str, Tensor]:
+    """Return a response that should be tensors by name.
 
-    Raises StudentFault where it is something else.
+    Raises:
+        StudentFault: the response is something else.
     """
-    if not isinstance(answer, dict) or not all(isinstance(value, Tensor) for value in answer.values()):
+    if not isinstance(response, dict) or not all(isinstance(value, Tensor) for value in response.values()):
         raise StudentFault(Fault.MALFORMED, "has parameters that are no plain tensors")
-    return answer
+    return response

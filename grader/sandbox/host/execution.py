@@ -1,4 +1,4 @@
-"""What running a submission's cells comes to: snapshots, notes, and how each cell ended."""
+"""The results of running a submission's cells: snapshots, recorded values, and how each cell ended."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import OwnTraining
 
-__all__ = ["Execution", "RecordedNote", "RunOptions", "Snapshot", "wait_for_running"]
+__all__ = ["Execution", "RecordedNote", "RunOptions", "Snapshot", "find_running"]
 
-_SECONDS_TO_ASK = 0.01
+_SECONDS_TO_PING = 0.01
 _SECONDS_TO_ANSWER = 2.0
 _MAX_NOTICES = 20
 
 
 @dataclass
 class Snapshot:
-    """A waiting copy of the kernel as it stood at one moment (`part`) of a cell.
+    """A waiting copy of the kernel, as it stood after part `part` of a cell.
 
-    `names` were bound there; `at_end`, after the last cell, tells for every name in which cell it was bound.
-    `moment` is the cell and part whose names are put back in a copy that was taken later, None for a copy that is used
-    as it is; `same` tells whether that is surely the state as it stood.
+    `names` are the names bound there. The snapshot at the end of a notebook has `at_end`, which maps every name to the
+    cell that bound it. If `checkpoint` is set, the process was forked later, and restores the names of that checkpoint
+    (cell and part) before it answers. `is_exact` is False if the restored state may differ from the state at that time.
     """
 
     file: str
@@ -38,19 +38,19 @@ class Snapshot:
     at_end: dict[str, int]
     pid: int
     packets: Packets
-    moment: tuple[int, int] | None = None
-    same: bool = True
+    checkpoint: tuple[int, int] | None = None
+    is_exact: bool = True
 
-    def asked(self) -> bool:
-        """Ask whether the process is there and running; False where it cannot even be asked."""
+    def send_ping(self) -> bool:
+        """Ask whether the process is running. Return False if the question cannot be sent."""
         try:
-            self.packets.send({"ping": True}, seconds=_SECONDS_TO_ASK)
+            self.packets.send({"ping": True}, seconds=_SECONDS_TO_PING)
         except (Closed, TimeoutError):
             return False
         return True
 
-    def answered(self, deadline: float) -> bool:
-        """Tell whether the answer is there by then; one that was killed a moment ago gives none."""
+    def receive_pong(self, deadline: float) -> bool:
+        """Return whether the process answers before `deadline`; one that was just killed does not."""
         try:
             self.packets.receive(seconds=max(0.0, deadline - time.monotonic()))
         except (Closed, Malformed, TimeoutError):
@@ -58,13 +58,13 @@ class Snapshot:
         return True
 
 
-def wait_for_running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """Return those whose process is there and running; all are given the same two seconds."""
+def find_running(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """Return the snapshots whose process is running. All processes share the same two seconds to answer."""
     processes = {id(snapshot.packets): snapshot for snapshot in snapshots}
-    asked = [number for number, snapshot in processes.items() if snapshot.asked()]
+    pinged = [number for number, snapshot in processes.items() if snapshot.send_ping()]
     deadline = time.monotonic() + _SECONDS_TO_ANSWER
-    answered = {number for number in asked if processes[number].answered(deadline)}
-    return [snapshot for snapshot in snapshots if id(snapshot.packets) in answered]
+    running = {number for number in pinged if processes[number].receive_pong(deadline)}
+    return [snapshot for snapshot in snapshots if id(snapshot.packets) in running]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,11 @@ class RecordedNote:
 
 @dataclass
 class Execution:
-    """What running the notebooks of a submission came to so far; what cells showed is kept where it is asked for."""
+    """The results of the notebooks of a submission that have been run so far.
+
+    `imported` maps names that were only imported to their package. `cells` and `seconds` have the file's name and the
+    cell's index as key. `outputs` is None if the outputs of cells are not kept.
+    """
 
     snapshots: list[Snapshot] = field(default_factory=list)
     notes: list[RecordedNote] = field(default_factory=list)
@@ -91,13 +95,13 @@ class Execution:
     limits_hit: list[str] = field(default_factory=list)
     outputs: KeptOutputs | None = None
 
-    def copied(self) -> Execution:
-        """Return another one, to which can be added without adding to this one."""
-        copies = {each.name: copy.copy(getattr(self, each.name)) for each in fields(self)}
+    def copy(self) -> Execution:
+        """Return a copy that can be extended without changing this one."""
+        copies = {item.name: copy.copy(getattr(self, item.name)) for item in fields(self)}
         return Execution(**{**copies, "outputs": copy.deepcopy(self.outputs)})
 
-    def become(self, other: Execution) -> None:
-        """Take over all of a copy that was added to."""
+    def adopt(self, other: Execution) -> None:
+        """Take over everything from a copy that was extended."""
         vars(self).update(vars(other))
 
     def close(self) -> None:
@@ -106,32 +110,37 @@ class Execution:
             snapshot.packets.close()
 
     def drop_lost_snapshots(self) -> None:
-        """Forget the snapshots whose process is gone or stopped."""
-        kept = set(map(id, wait_for_running(self.snapshots)))
+        """Forget the snapshots whose process has ended or is stopped."""
+        running = set(map(id, find_running(self.snapshots)))
         for snapshot in self.snapshots:
-            if id(snapshot) not in kept:
+            if id(snapshot) not in running:
                 snapshot.packets.close()
-        self.snapshots = [snapshot for snapshot in self.snapshots if id(snapshot) in kept]
+        self.snapshots = [snapshot for snapshot in self.snapshots if id(snapshot) in running]
 
-    def notice(self, text: str) -> None:
-        """Keep what a reader of the report should know, once, and not too much of it."""
+    def add_notice(self, text: str) -> None:
+        """Add a notice for the reader of the report, unless it is already there or there are too many."""
         if text not in self.notices and len(self.notices) < _MAX_NOTICES:
             self.notices.append(text)
 
-    def hit(self, limit: str) -> None:
-        """Note that a limit was reached, once."""
+    def add_limit(self, limit: str) -> None:
+        """Record that a limit was reached, once for each limit."""
         if limit not in self.limits_hit:
             self.limits_hit.append(limit)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the agent is to look for, and what the kernel finds.
+    """What the kernel records, and what it offers to the cells.
 
-    `names` are those that items ask for, `variables` those of them that may be any value. `seed` is that of the
-    kernel's generators, `mode` what is done with trainings, `data_sets` the folders inside the sandbox with the files
-    of each data set by torchvision's name ("FashionMNIST"). `moments` tells that what is defined need not be forked at
-    once, but can be put back at the end.
+    Args:
+        names: the names that items ask for.
+        seed: the seed of the kernel's random generators.
+        mode: how trainings run.
+        data_sets: the folders inside the sandbox with the raw files of each data set, by torchvision's name
+            ("FashionMNIST").
+        variables: those of the names that may have any value.
+        deferred_snapshots: whether definitions are recorded as checkpoints and restored at the end of the notebook,
+            instead of forking a snapshot for each.
     """
 
     names: tuple[str, ...]
@@ -139,4 +148,4 @@ class RunOptions:
     mode: Mode = Mode.NONE
     data_sets: Mapping[str, str] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
-    moments: bool = False
+    deferred_snapshots: bool = False

@@ -1,6 +1,7 @@
-"""One life of a kernel: its cells are run in turn, and what agent, runner and first process say is taken down.
+"""One run of a kernel: run its cells in turn, and record what its definition tracker and its runner report.
 
-All that arrives on these lines may come from the student: it is bounded, and what has another form breaks the line.
+Everything that arrives from the kernel and the runner may have been forged by the student. It is bounded, and a message
+of the wrong form closes the line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
 from grader.results.report import CellResult
 from grader.sandbox.host.decoding import estimate_size
-from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, wait_for_running
+from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, find_running
 from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
@@ -32,12 +33,23 @@ _SECONDS_OF_GRACE = 4.0  # after an interrupt, before a hanging kernel is replac
 _SECONDS_TO_START = 60.0
 _MAX_NOTES = 5_000
 _MAX_TRAININGS = 100
-_MOST = 2**22  # no process number of Linux is larger
+_MAX_NUMBER = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
 
 
 class KernelRun:
-    """One kernel's life: every cell that is not blamed, until the end or until the next one to blame."""
+    """Run the cells that are not blamed in one kernel, until the last one or until the next cell to blame.
+
+    Args:
+        sandbox: the sandbox to start the kernel in.
+        file: the notebook's name.
+        cells: its code cells.
+        blamed: the indexes of cells to leave out, because a kernel did not survive them.
+        options: what the kernel records.
+        limits: the assignment's limits.
+        deadline: when the submission's time is over (monotonic seconds).
+        execution: the results to add to.
+    """
 
     def __init__(
         self,
@@ -45,7 +57,7 @@ class KernelRun:
         file: str,
         cells: Sequence[Cell],
         blamed: set[int],
-        watch: RunOptions,
+        options: RunOptions,
         limits: Limits,
         deadline: float,
         execution: Execution,
@@ -54,7 +66,7 @@ class KernelRun:
         self._file = file
         self._cells = [cell for cell in cells if cell.index not in blamed]
         self._indexes = {cell.index for cell in self._cells}
-        self._watch = watch
+        self._options = options
         self._limits = limits
         self._deadline = deadline
         self._execution = execution
@@ -62,28 +74,20 @@ class KernelRun:
         self._current: int | None = None
         self._last_started: int | None = None
         self._cell_deadline = time.monotonic() + _SECONDS_TO_START
-        self._memory_kills = sandbox.memory_kills()
+        self._memory_kills = sandbox.count_memory_kills()
         self._note_bytes = 0
         self._finished = False
 
     def run(self) -> int | None:
-        """Return the cell to blame, None when there is none."""
+        """Run the cells. Return the index of the cell to blame, or None if the kernel survived.
+
+        Raises:
+            SandboxFault: our side of the sandbox broke.
+        """
         if not self._cells:
             return None
         shown = self._execution.outputs is not None
-        order = {
-            "names": self._watch.names,
-            "variables": self._watch.variables,
-            "packages_pattern": PACKAGES_PATTERN,
-            "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
-            "seed": self._watch.seed,
-            "moments": self._watch.moments,
-            "mode": str(self._watch.mode),
-            "data_sets": dict(self._watch.data_sets),
-            "cell_seconds": self._limits.cell_seconds,
-            "shown": shown,
-        }
-        agent, runner, self._kernel = self._sandbox.start(order)
+        tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown))
         channel = Channel(runner)
         try:
             cells = tuple((cell.index, cell.source) for cell in self._cells)
@@ -91,22 +95,36 @@ class KernelRun:
         except (Closed, TimeoutError, TypeError) as error:
             raise SandboxFault(f"the runner took no cells: {error}") from None
         try:
-            return self._follow(agent, channel)
+            return self._follow(tracker, channel)
         finally:
-            self._drain(agent)
-            agent.close()
+            self._drain(tracker)
+            tracker.close()
             channel.close()
 
-    def _follow(self, agent: Packets, channel: Channel) -> int | None:
+    def _make_order(self, shown: bool) -> dict[str, Any]:
+        return {
+            "names": self._options.names,
+            "variables": self._options.variables,
+            "packages_pattern": PACKAGES_PATTERN,
+            "kept": tuple((s.cell, s.part) for s in self._execution.snapshots if s.file == self._file),
+            "seed": self._options.seed,
+            "deferred_snapshots": self._options.deferred_snapshots,
+            "mode": str(self._options.mode),
+            "data_sets": dict(self._options.data_sets),
+            "cell_seconds": self._limits.cell_seconds,
+            "shown": shown,
+        }
+
+    def _follow(self, tracker: Packets, channel: Channel) -> int | None:
         lines: dict[socket.socket, Any] = {
-            agent.socket: lambda: self._take_note(agent, lines),
-            channel.socket: lambda: self._take_event(channel),
-            self._sandbox.orders.socket: self._take_end,
+            tracker.socket: lambda: self._handle_note(tracker, lines),
+            channel.socket: lambda: self._handle_event(channel),
+            self._sandbox.orders.socket: self._handle_end,
         }
         while not self._finished:
             now = time.monotonic()
             if now >= self._deadline:
-                self._execution.hit(f"the submission ran past its {self._limits.submission_seconds:g} s")
+                self._execution.add_limit(f"the submission ran past its {self._limits.submission_seconds:g} s")
                 self._end_cell("timed out", "the submission's time was used up")
                 return None
             if now >= self._cell_deadline:
@@ -115,95 +133,96 @@ class KernelRun:
                 )
             wait = min(self._deadline, self._cell_deadline) - now
             ready, _, _ = select.select(list(lines), [], [], wait)
-            # The agent's word about a cell comes before the runner's word that the cell is over.
+            # Read the tracker's notes on a cell before the runner's message that the cell has ended.
             for line in sorted(ready, key=list(lines).index):
                 try:
                     end = lines[line]()
                 except (Closed, Malformed, TimeoutError, ArithmeticError, KeyError, TypeError, ValueError):
-                    end = self._lost_line(line, lines, agent)
+                    end = self._handle_lost_line(line, lines, tracker)
                 if end is not None:
                     return self._blame(*end)
         return None
 
-    def _lost_line(self, line: socket.socket, lines: dict[socket.socket, Any], agent: Packets) -> Any:
-        """Decide what a broken line means: without the agent the cells go on, without the runner they cannot."""
-        if line is agent.socket:
+    def _handle_lost_line(self, line: socket.socket, lines: dict[socket.socket, Any], tracker: Packets) -> Any:
+        """Decide what a broken line means: cells can go on without the tracker, but not without the runner."""
+        if line is tracker.socket:
             del lines[line]
             return None
         if line is self._sandbox.orders.socket:
             raise SandboxFault("the sandbox's first process is gone")
         return "broke the run", "broke the process that runs the cells"
 
-    def _take_event(self, channel: Channel) -> tuple[str, str] | None:
+    def _handle_event(self, channel: Channel) -> tuple[str, str] | None:
         event = channel.receive(seconds=5)
         match event["event"]:
             case "started":
                 self._current = self._last_started = int(event["cell"])
-                # The runner interrupts at the limit itself; this is for a kernel that does not listen.
+                # The runner interrupts at the limit. This deadline is for a kernel that ignores the interrupt.
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
                     self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
                 self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
                 if event["cut"]:
-                    self._execution.hit(
+                    self._execution.add_limit(
                         f"{self._file}: more than {self._limits.notebook_output_bytes} bytes of output; the rest is cut"
                     )
-                # One stands for all: who sweeps the process numbers hits it too.
                 self._current = None
+                # Checking one snapshot is enough: a cell that kills processes by number also kills this one.
                 first = self._execution.snapshots[:1]
-                if wait_for_running(first) != first:
+                if find_running(first) != first:
                     return "broke the run", "killed or stopped other processes of the run"
                 channel.send({"next": True}, seconds=5)
             case "done":
                 self._finished = True
         return None
 
-    def _take_end(self) -> tuple[str, str] | None:
+    def _handle_end(self) -> tuple[str, str] | None:
         message, _ = self._sandbox.orders.receive(seconds=5)
-        # Of the runner's end its own line tells, after everything that it had to say.
+        # The end of the runner is noticed on its own line, after all that it sent.
         if message.get("ended") != self._kernel:
             return None
-        if self._sandbox.memory_kills() > self._memory_kills:
+        if self._sandbox.count_memory_kills() > self._memory_kills:
             return "out of memory", f"needed more than {self._limits.memory_bytes / 2**30:g} GiB"
         status = int(message["status"])
         how = f"exit status {status}" if status >= 0 else f"signal {-status}"
         return "ended the kernel", f"ended the kernel ({how})"
 
-    def _take_note(self, agent: Packets, lines: dict[socket.socket, Any]) -> None:
-        """Keep what the agent says; anybody in the kernel can speak on its line."""
-        note, descriptors = agent.receive(seconds=5)
+    def _handle_note(self, tracker: Packets, lines: dict[socket.socket, Any]) -> None:
+        """Record one note of the tracker. Any code in the kernel can write to this line."""
+        note, descriptors = tracker.receive(seconds=5)
         try:
             cell = int(note["cell"])
             if cell not in self._indexes:
                 raise ValueError("no such cell")
             match note["note"]:
                 case "snapshot" if len(descriptors) == 1:
-                    self._add_snapshot(cell, note, descriptors)
+                    self._add_snapshots(cell, note, descriptors)
                 case "imported":
-                    for name in set(note["names"]) & set(self._watch.names):
+                    for name in set(note["names"]) & set(self._options.names):
                         self._execution.imported[name] = str(note["names"][name])[:100]
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "notice":
-                    self._execution.notice(f"{self._file}: {str(note['text'])[:200]}")
+                    self._execution.add_notice(f"{self._file}: {str(note['text'])[:200]}")
                 case "value" if (self._file, cell) not in self._known:
-                    self._add_value(cell, note, lines, agent)
+                    self._add_value(cell, note, lines, tracker)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise Malformed(f"a note of the wrong form: {error}") from None
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _add_snapshot(self, cell: int, note: dict[str, Any], descriptors: list[int]) -> None:
-        pid, at_end = int(note["pid"]), self._asked_for(note["at_end"])
-        moments = [self._moment(*each) for each in note["moments"]]
-        part, names = self._part(note["part"]), frozenset(self._asked_for(dict.fromkeys(note["names"], cell)))
-        if not 0 < pid < _MOST:
+    def _add_snapshots(self, cell: int, note: dict[str, Any], descriptors: list[int]) -> None:
+        """Add the snapshot that a note offers, and one for each of its checkpoints."""
+        pid, at_end = int(note["pid"]), self._select_names(note["at_end"])
+        checkpoints = [self._read_checkpoint(*entry) for entry in note["checkpoints"]]
+        part, names = self._read_part(note["part"]), frozenset(self._select_names(dict.fromkeys(note["names"], cell)))
+        if not 0 < pid < _MAX_NUMBER:
             raise ValueError("no such process")
-        if len(self._execution.snapshots) + len(moments) >= MOST_SNAPSHOTS:
-            self._execution.hit(f"more than {MOST_SNAPSHOTS} definitions; later ones are not judged")
+        if len(self._execution.snapshots) + len(checkpoints) >= MOST_SNAPSHOTS:
+            self._execution.add_limit(f"more than {MOST_SNAPSHOTS} definitions; later ones are not judged")
             return
         try:
             line = socket.socket(fileno=descriptors[0])
@@ -215,42 +234,45 @@ class KernelRun:
             raise Malformed("a snapshot's line is a socket of another kind")
         last = Snapshot(self._file, cell, part, names, at_end, pid, Packets(line))
         earlier = [
-            replace(last, cell=at[0], part=at[1], names=bound, at_end={}, moment=at, same=same)
-            for at, bound, same in moments
+            replace(last, cell=place[0], part=place[1], names=bound, at_end={}, checkpoint=place, is_exact=is_exact)
+            for place, bound, is_exact in checkpoints
         ]
         self._execution.snapshots += [*earlier, last]
 
-    def _moment(self, cell: Any, part: Any, names: Any, same: Any) -> tuple[tuple[int, int], frozenset[str], bool]:
+    def _read_checkpoint(
+        self, cell: Any, part: Any, names: Any, is_exact: Any
+    ) -> tuple[tuple[int, int], frozenset[str], bool]:
         if int(cell) not in self._indexes:
             raise ValueError("no such cell")
-        bound = self._asked_for(dict.fromkeys(names, cell))
-        return (int(cell), self._part(part)), frozenset(bound), same is True
+        bound = self._select_names(dict.fromkeys(names, cell))
+        return (int(cell), self._read_part(part)), frozenset(bound), is_exact is True
 
-    def _asked_for(self, places: dict[str, Any]) -> dict[str, int]:
-        return {name: int(place) for name, place in places.items() if name in self._watch.names}
+    def _select_names(self, cells: dict[str, Any]) -> dict[str, int]:
+        """Return the entries for names that items ask for."""
+        return {name: int(cell) for name, cell in cells.items() if name in self._options.names}
 
     @staticmethod
-    def _part(value: Any) -> int:
-        if not 0 < int(value) < _MOST:
-            raise ValueError("no such moment")
+    def _read_part(value: Any) -> int:
+        if not 0 < int(value) < _MAX_NUMBER:
+            raise ValueError("no such part of a cell")
         return int(value)
 
-    def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], agent: Packets) -> None:
+    def _add_value(self, cell: int, note: dict[str, Any], lines: dict[socket.socket, Any], tracker: Packets) -> None:
         value = note["value"]
         self._note_bytes += estimate_size(value)
         if len(self._execution.notes) >= _MAX_NOTES or self._note_bytes > _MAX_NOTE_BYTES:
-            self._execution.hit("more values than can be kept; later ones are not judged")
-            lines.pop(agent.socket, None)
+            self._execution.add_limit("more values than can be kept; later ones are not judged")
+            lines.pop(tracker.socket, None)
             return
         self._execution.notes.append(RecordedNote(self._file, cell, str(note["name"])[:200], value))
 
-    def _drain(self, agent: Packets) -> None:
-        """Take what the agent sent before the end was noticed."""
+    def _drain(self, tracker: Packets) -> None:
+        """Record the notes that the tracker sent before the end of the run was noticed."""
         for _ in range(MOST_SNAPSHOTS):
             try:
-                if not select.select([agent.socket], [], [], 0)[0]:
+                if not select.select([tracker.socket], [], [], 0)[0]:
                     return
-                self._take_note(agent, {})
+                self._handle_note(tracker, {})
             except (Closed, Malformed, TimeoutError):
                 return
 
@@ -262,15 +284,16 @@ class KernelRun:
             self._execution.cells[place] = CellResult(self._file, self._current, status, message)
             self._execution.seconds[place] = seconds
         if status in ("timed out", "out of memory", "flooded"):
-            self._execution.hit(f"{self._file}, cell {self._current}: {status}")
+            self._execution.add_limit(f"{self._file}, cell {self._current}: {status}")
 
     def _blame(self, status: str, message: str) -> int | None:
+        """Record why the run ended, and return the cell to blame. Return None if another run would not help."""
         if self._last_started is None and self._known:
-            # The first one did start, so it is what a cell left behind that keeps this one from it.
-            self._execution.hit(f"{self._file}: no other kernel could be started after what a cell left behind")
+            # The first kernel did start, so something that a cell left behind prevents this one from starting.
+            self._execution.add_limit(f"{self._file}: no other kernel could be started after what a cell left behind")
             return None
         if self._last_started is None:
             raise SandboxFault(f"the kernel did not start: {message}")
-        self._current = self._last_started  # between two cells it was the one before
+        self._current = self._last_started  # if no cell was running, it was the one before
         self._end_cell(status, message)
         return self._last_started

@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -34,10 +35,10 @@ _PASSED_ON = ("LANG", "LC_ALL", "TZ")
 
 
 class ZygoteLine:
-    """A line to a warm process, on which sandboxes are forked; use as a context manager.
+    """A line to a warm process, for forking sandboxes from it; use as a context manager.
 
     Args:
-        connection: its end of a line that the process was started with.
+        connection: our end of a line that the process was started with.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -53,13 +54,13 @@ class ZygoteLine:
 
     @property
     def missing(self) -> dict[str, str]:
-        """The packages that could not be imported, with the reason; waits until all have been tried."""
+        """The packages that could not be imported, with the reason. Waits until all have been tried."""
         with self._lock:
             return dict(self._wait_until_ready()["missing"])
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone, or the line was closed after something went wrong on it."""
+        """Whether the process has ended, or the line was closed after an error on it."""
         connection = self._packets.socket
         if connection.fileno() < 0:
             return True
@@ -79,7 +80,7 @@ class ZygoteLine:
         return self._ready
 
     def log(self) -> str:
-        """Return what is known of what the process and its sandboxes wrote on stderr: nothing, where others own it."""
+        """Return the end of the stderr of the process and its sandboxes, or "" if another process started it."""
         return ""
 
     @contextmanager
@@ -90,40 +91,44 @@ class ZygoteLine:
         left_out: frozenset[str] = frozenset(),
         shown: Mapping[Path, Path] | None = None,
     ) -> Iterator[Sandbox]:
-        """Fork a sandbox; at the end nothing of it is left.
+        """Fork a sandbox, and remove every trace of it at the end.
 
-        `hidden` are folders that stay covered even where they lie inside a readable one; `left_out` names layers that
-        are not applied (tests use it to show that a layer is needed). `shown` names for a folder inside the sandbox
-        that of the host which can be read there; without the private file system it is not there.
+        Args:
+            limits: the assignment's limits.
+            hidden: folders that stay covered, even if they lie inside a readable one.
+            left_out: names of layers that are not applied; tests use it to show that a layer is needed.
+            shown: folders inside the sandbox, with the folder of the host that can be read there. They are missing
+                without the private file system.
 
-        Raises SandboxFault where it cannot be started.
+        Raises:
+            SandboxFault: the sandbox cannot be started.
         """
         for folder in (shown or {}).values():
             if not folder.is_dir():
-                raise SandboxFault(f"{folder} is to be shown in the sandbox and is not there: fetch the data once more")
-        wanted = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
+                raise SandboxFault(f"{folder} should be shown in the sandbox, but is missing: fetch the data again")
+        kinds = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
         fallback = Path(tempfile.gettempdir()) / f"grader-{os.getpid()}-{uuid.uuid4().hex}"
-        with make_control_groups(limits, wanted) as places:
-            orders, theirs = Packets.pair()
+        with make_control_groups(limits, kinds) as groups:
+            orders, peer = Packets.pair()
             request = {
                 "limits": asdict(limits),
                 "hidden": [str(path) for path in hidden],
                 "shown": {str(inside): str(folder.resolve()) for inside, folder in (shown or {}).items()},
                 "left_out": sorted(left_out),
-                "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **places},
+                "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **groups},
                 "fallback_folder": str(fallback),
             }
             try:
-                with theirs:
-                    forked = self._ask(request, (theirs.fileno(),))
+                with peer:
+                    forked = self._ask(request, (peer.fileno(),))
                 outermost = os.pidfd_open(forked["pid"])
             except ProcessLookupError:
                 orders.close()
-                raise SandboxFault(f"the sandbox ended while it was started:\n{self.log()}") from None
+                raise SandboxFault(f"the sandbox ended while it was starting:\n{self.log()}") from None
             except SandboxFault:
                 orders.close()
                 raise
-            sandbox = Sandbox(orders, outermost, places.get("memory", ""), first=forked["first"])
+            sandbox = Sandbox(orders, outermost, groups.get("memory", ""), first=forked["first"])
             try:
                 sandbox.enter(self.log)
                 yield sandbox
@@ -132,7 +137,7 @@ class ZygoteLine:
                 shutil.rmtree(fallback, ignore_errors=True)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of this process and of every sandbox that has ended."""
+        """Return the CPU time of the warm process and of every sandbox that has ended."""
         return float(self._ask({"cpu_seconds": True}, ())["cpu_seconds"])
 
     def _ask(self, request: dict[str, Any], descriptors: tuple[int, ...]) -> dict[str, Any]:
@@ -140,11 +145,11 @@ class ZygoteLine:
             self._wait_until_ready()
             try:
                 self._packets.send(request, descriptors)
-                answer, _ = self._packets.receive(_SECONDS_TO_ENTER)
+                response, _ = self._packets.receive(_SECONDS_TO_ENTER)
             except (Closed, Malformed, TimeoutError) as error:
-                self._packets.close()  # a late answer must not be taken for that to the next question
+                self._packets.close()  # a late response must not be taken for that to the next request
                 raise SandboxFault(f"the warm process is gone ({error}):\n{self.log()}") from None
-        return dict(answer)
+        return dict(response)
 
     def close(self) -> None:
         """Hang up."""
@@ -152,19 +157,20 @@ class ZygoteLine:
 
 
 class Zygote(ZygoteLine):
-    """A warm process of the course's packages, from which sandboxes are forked.
+    """A warm process with the course's packages imported, from which sandboxes are forked.
 
     Args:
-        packages: are imported once; one that cannot be imported is listed in `missing` with the reason.
-        lines: how many more lines to it there are, for other processes: `more_lines`, which the caller closes.
+        packages: the packages to import; those that cannot be imported are listed in `missing` with the reason.
+        lines: the number of further lines to the process, for other processes. They are in `more_lines`, and the caller
+            closes them.
     """
 
     def __init__(self, packages: Sequence[str], lines: int = 0) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(1 + lines)]
-        (ours, *self.more_lines), theirs = zip(*pairs, strict=True)
+        (ours, *self.more_lines), peers = zip(*pairs, strict=True)
         super().__init__(ours)
-        numbers = [each.fileno() for each in theirs]
+        numbers = [peer.fileno() for peer in peers]
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "grader.sandbox.jail.zygote", *map(str, numbers)],
             pass_fds=numbers,
@@ -172,24 +178,24 @@ class Zygote(ZygoteLine):
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            start_new_session=True,  # Ctrl-C is for whoever started us, who then closes this process
+            start_new_session=True,  # Ctrl-C goes to our own process, which then closes this one
         )
-        for each in theirs:
-            each.close()
+        for peer in peers:
+            peer.close()
 
     @property
     def pid(self) -> int:
-        """The number of the warm process."""
+        """The process id of the warm process."""
         return self._process.pid
 
     def log(self) -> str:
-        """Return the end of what the process and its sandboxes wrote on stderr."""
+        """Return the end of the stderr of the process and its sandboxes."""
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - 4000))
         return self._log.read().decode(errors="replace")
 
     def close(self) -> None:
-        """End the process; sandboxes that are still open end with it."""
+        """End the process, and with it the sandboxes that are still open."""
         super().close()
         self._process.terminate()
         self._process.wait()
@@ -197,36 +203,45 @@ class Zygote(ZygoteLine):
 
 
 def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
-    """Return the few variables that students may see; the caller's own may hold secrets."""
+    """Return the few environment variables that students may see. Those of the caller may hold secrets."""
     root = str(Path(__file__).parents[3])
+    # A kernel takes our folder off its path again; an installed grader lies in site-packages, which must stay there.
+    path = {} if root in site.getsitepackages() else {"PYTHONPATH": root}
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": root,
+        **path,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PIP_RETRIES": "0",  # there is no network to wait for
+        "PIP_RETRIES": "0",  # there is no network, so waiting is useless
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
-        "TORCHDYNAMO_DISABLE": "1",  # compiling a corr2d takes longer than a test may; it gives the same results
+        "TORCHDYNAMO_DISABLE": "1",  # compiling a function may take longer than a test may, with the same results
         "GRADER_PACKAGES": " ".join(packages),
     }
 
 
 class Sandbox:
-    """One submission's process tree, seen from outside."""
+    """One submission's process tree, seen from outside.
+
+    Args:
+        orders: the line to the tree's first process.
+        outermost: a pidfd of the process that the zygote forked. It ends when all processes have ended.
+        memory_group: the folder of the memory control group, or anything else if there is none.
+        first: whether the outermost process is itself the first of the pid namespace.
+    """
 
     def __init__(self, orders: Packets, outermost: int, memory_group: str, *, first: bool) -> None:
         self.orders = orders
         self.layers: tuple[LayerStatus, ...] = ()
         self._outermost = outermost
-        # The first process of a pid namespace takes the others with it, and is not to be ended by SIGTERM.
+        # The first process of a pid namespace ignores SIGTERM, and takes the others with it when it is killed.
         self._signals = (signal.SIGKILL,) if first else (signal.SIGTERM, signal.SIGKILL)
         self._memory_group = Path(memory_group) if memory_group.startswith("/") else None
 
     def enter(self, log: Any) -> None:
-        """Wait until the first process is locked in, and learn which layers hold."""
+        """Wait until the first process is locked in, and read which layers hold."""
         try:
             entered, _ = self.orders.receive(_SECONDS_TO_ENTER)
         except (Closed, Malformed, TimeoutError) as error:
@@ -234,29 +249,29 @@ class Sandbox:
         self.layers = tuple(LayerStatus(*layer) for layer in entered["layers"])
 
     def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int]:
-        """Start a kernel and its runner; return the agent's line, the runner's socket, and the kernel's number."""
-        agent, agent_end = Packets.pair()
+        """Start a kernel and its runner. Return the line of its tracker, the runner's socket and the kernel's pid."""
+        tracker, tracker_end = Packets.pair()
         runner, runner_end = socket.socketpair()
         try:
-            with agent_end, runner_end:
-                self._order({"order": "start", **order}, (agent_end.fileno(), runner_end.fileno()))
+            with tracker_end, runner_end:
+                self._order({"order": "start", **order}, (tracker_end.fileno(), runner_end.fileno()))
             started = self.wait_for("kernel")
         except SandboxFault:
-            agent.close()
+            tracker.close()
             runner.close()
             raise
-        return agent, runner, started["kernel"]
+        return tracker, runner, started["kernel"]
 
     def clear(self, keep: Sequence[int]) -> None:
-        """Kill everything in the sandbox except these processes."""
+        """Kill every process in the sandbox except the ones to keep."""
         self._order({"order": "clear", "keep": tuple(keep)}, ())
         self.wait_for("cleared")
 
     def require_alive(self) -> None:
-        """Make sure that what was seen of the sandbox so far was the student's doing, and not our own end of it.
+        """Make sure that failures seen so far were caused by the student, and not by the end of the sandbox itself.
 
         Raises:
-            SandboxFault: its first process, which no student can reach, is gone.
+            SandboxFault: the first process, which no student can reach, is gone.
         """
         self.clear(())
 
@@ -267,7 +282,7 @@ class Sandbox:
             raise SandboxFault(f"the sandbox's first process is gone ({error})") from None
 
     def wait_for(self, key: str) -> dict[str, Any]:
-        """Return the next message that has this key; messages about ended processes are passed over."""
+        """Return the next message that has this key, skipping messages about ended processes."""
         while True:
             try:
                 message, _ = self.orders.receive(_SECONDS_TO_ENTER)
@@ -276,8 +291,8 @@ class Sandbox:
             if key in message:
                 return dict(message)
 
-    def memory_kills(self) -> int:
-        """Return how often the kernel killed a process for memory; 0 where no control group tells."""
+    def count_memory_kills(self) -> int:
+        """Return how many processes Linux killed for lack of memory; 0 without a control group."""
         if self._memory_group is None:
             return 0
         for name in ("memory.events", "memory.oom_control"):
@@ -289,17 +304,17 @@ class Sandbox:
     def close(self) -> None:
         """End every process of the sandbox and wait until all are gone."""
         with suppress(SandboxFault):
-            self.clear(())  # the time of what ends with the first process would be lost to `cpu_seconds`
+            self.clear(())  # else `cpu_seconds` would not count the processes that end with the first one
         if not any(layer.name == "pid namespace" and layer.on for layer in self.layers):
-            # Nothing but the first process itself can find the others then, and it does so when it is hung up on.
+            # Then only the first process can find the others. It does so when we hang up.
             self.orders.close()
-            self._ended(_SECONDS_TO_END)
+            self._has_ended(_SECONDS_TO_END)
         for sign in self._signals:
-            if not self._ended(0):
+            if not self._has_ended(0):
                 signal.pidfd_send_signal(self._outermost, sign)
-                self._ended(_SECONDS_TO_END)
+                self._has_ended(_SECONDS_TO_END)
         self.orders.close()
         os.close(self._outermost)
 
-    def _ended(self, seconds: float) -> bool:
+    def _has_ended(self, seconds: float) -> bool:
         return bool(select.select([self._outermost], [], [], seconds)[0])

@@ -18,14 +18,14 @@ _SECONDS_OF_GRACE = 1.0
 
 
 class SnapshotProcess:
-    """A process forked from a snapshot, which tests ask one after the other.
+    """A process forked from a snapshot, which answers one test after the other.
 
     Args:
-        snapshot: the state; None for a process that is not there, and answers nothing.
-        aliases: the student's own names for those that tests ask for.
-        seconds: how long it may live.
-        limits: the assignment's.
-        seed: of the process's generators.
+        snapshot: the state to fork; None for a process that does not exist and answers nothing.
+        aliases: the student's own names for the names that tests ask for.
+        seconds: how long the process may live.
+        limits: the assignment's limits.
+        seed: the seed of the process's random generators.
 
     Raises:
         StudentFault: the snapshot is gone.
@@ -34,10 +34,10 @@ class SnapshotProcess:
     def __init__(
         self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float, limits: Limits, seed: int
     ) -> None:
-        ours, theirs = socket.socketpair()
+        ours, peer = socket.socketpair()
         self.channel = Channel(ours)
         self._end = time.monotonic() + seconds
-        with theirs:
+        with peer:
             if snapshot is None:
                 return
             request = {
@@ -45,32 +45,31 @@ class SnapshotProcess:
                 "memory_bytes": limits.test_memory_bytes,
                 "seed": seed,
                 "aliases": dict(aliases),
-                "moment": snapshot.moment,
+                "checkpoint": snapshot.checkpoint,
             }
             try:
-                snapshot.packets.send(request, (theirs.fileno(),), seconds=_SECONDS_OF_GRACE)
+                snapshot.packets.send(request, (peer.fileno(),), seconds=_SECONDS_OF_GRACE)
             except (Closed, TimeoutError):
                 ours.close()
                 raise StudentFault(Fault.CRASHED, "the notebook's process of that cell is gone") from None
 
-    def begins(self, snapshot: Snapshot, aliases: Mapping[str, str], seconds: float) -> bool:
-        """Have it be as a new one for the next test; False where it cannot, or would not live for so many seconds.
+    def reset(self, snapshot: Snapshot, aliases: Mapping[str, str], seconds: float) -> bool:
+        """Reset the process for the next test. Return False if it cannot be reset or has less than `seconds` left.
 
         Args:
-            snapshot: the state; another moment of the same process will do.
-            aliases: as for a new one.
+            snapshot: the state to restore, which may be another checkpoint of the same process.
+            aliases: the student's own names, as for a new process.
             seconds: how long the test may take.
         """
         if time.monotonic() + seconds > self._end:
             return False
+        request = {"operation": "begin", "aliases": dict(aliases), "checkpoint": snapshot.checkpoint}
         try:
-            self.channel.send(
-                {"operation": "begin", "aliases": dict(aliases), "moment": snapshot.moment}, seconds=_SECONDS_OF_GRACE
-            )
+            self.channel.send(request, seconds=_SECONDS_OF_GRACE)
             return self.channel.receive(seconds=_SECONDS_OF_GRACE) is None
         except (Closed, Malformed, TimeoutError):
             return False
 
     def close(self) -> None:
-        """Hang up, which ends it."""
+        """Hang up, which ends the process."""
         self.channel.close()

@@ -1,7 +1,6 @@
-"""The trusted end of a student's work: implements the protocols of `grader.student` over snapshots.
+"""The trusted end of a student's work: the protocols of `grader.student`, implemented over snapshots.
 
-Everything that arrives is data from an untrusted process: it is bounded in size and time, and used for nothing but
-comparison.
+Everything that arrives is data from an untrusted process. It is bounded in size and time, and only compared.
 """
 
 from __future__ import annotations
@@ -17,30 +16,34 @@ import torch
 from torch import Tensor
 
 from grader.models.recipe import Recipe
-from grader.sandbox.host.decoding import read_fault, read_tensor, read_tensors, reject_malformed
+from grader.sandbox.host.decoding import read_fault, read_tensors, reject_malformed
 from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.encoding import Array, Closed, Failure, Handle, Malformed
-from grader.sandbox.protocol.tensors import tensor_to_array
+from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 from grader.sandbox.protocol.values import pack_value, unpack_value
 from grader.student import Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
 
 __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
 _LONG = ("train", "answers")  # operations that may take longer than a test
-_CHANGING = ("apply", "trained")  # operations after which the notebook's own things may be others
-_LOOKING = ("parameter_shapes", "parameters", "signature", "sketch")  # those after which its models are what they were
-_SECONDS_AHEAD = 1.0  # for calls which a test that goes wrong makes once more, one by one
+_CHANGING = ("apply", "trained")  # operations that may change the notebook's own objects
+_READING = ("parameter_shapes", "parameters", "signature", "sketch")  # operations that leave its models as they were
+_SECONDS_AHEAD = 1.0  # for calls ahead; a test that fails makes them again, one by one
 _MAX_NAMES = 1000
 _IMAGES_AT_ONCE = 1000
 
 
 def encode_argument(value: Any) -> Any:
-    """Return what a test passes to the student as plain data."""
+    """Return an argument that a test passes to the student as plain data.
+
+    Raises:
+        TypeError: a tensor's dtype is not plain data.
+    """
     if isinstance(value, Tensor):
-        found = tensor_to_array(value)
-        if isinstance(found, Failure):
-            raise TypeError(found.message)
-        return found
+        array = tensor_to_array(value)
+        if isinstance(array, Failure):
+            raise TypeError(array.message)
+        return array
     if isinstance(value, SnapshotRemote):
         return value.handle
     if isinstance(value, tuple | list):
@@ -50,22 +53,32 @@ def encode_argument(value: Any) -> Any:
     return value
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether an argument is the very tensor or remote that another is, or the same number or text."""
-    if type(one) is not type(other):
+def _is_same_argument(value: Any, other: Any) -> bool:
+    """Return whether two arguments are the same tensor or remote (by identity), or equal numbers or texts."""
+    if type(value) is not type(other):
         return False
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one is other or (isinstance(one, int | float | str) and one == other)
+    if isinstance(value, tuple):
+        return len(value) == len(other) and all(map(_is_same_argument, value, other))
+    return value is other or (isinstance(value, int | float | str) and value == other)
 
 
 class SnapshotStudent:
     """One test's view of a snapshot, over a process that was forked from it.
 
-    `seconds` is for all that is asked together, but for trainings and what trained models answer: these are waited for
-    until `end` (monotonic seconds), and `waited` is how long that took. `used` tells whether the process served other
-    tests before, `changed` whether it can serve no other: a model of the notebook's own was changed in it, or it did
-    not answer as it should. `early` allows calls ahead, which are answered together or not at all.
+    Args:
+        channel: the line to the process.
+        seconds: the time for all operations together, except trainings and predictions of trained models.
+        end: until when trainings and predictions are awaited (monotonic seconds).
+        names: the names that a test may ask for.
+        recorded: the values that names had after each cell.
+        used: whether the process served other tests before.
+        calls_ahead: whether several calls may be made ahead, in one frame; either all are answered or none.
+
+    Attributes:
+        used: as given, and True after calls ahead.
+        waited: how many seconds trainings and predictions took.
+        changed: whether the process can serve no other test, because one of the notebook's own models was changed in it
+            or because it did not answer properly.
     """
 
     def __init__(
@@ -76,7 +89,7 @@ class SnapshotStudent:
         names: frozenset[str],
         recorded: Sequence[Recorded],
         used: bool = False,
-        early: bool = False,
+        calls_ahead: bool = False,
     ) -> None:
         self._channel = channel
         self._names = names
@@ -85,9 +98,9 @@ class SnapshotStudent:
         self._deadline = self._started + seconds
         self._end = end
         self._recorded = recorded
-        self._found: dict[str, SnapshotRemote] = {}
-        self._early = early
-        self._called: deque[tuple[Handle, tuple[Any, ...], Any]] = deque()
+        self._remotes: dict[str, SnapshotRemote] = {}
+        self._calls_ahead = calls_ahead
+        self._results_ahead: deque[tuple[Handle, tuple[Any, ...], Any]] = deque()
         self.waited = 0.0
         self.used = used
         self.changed = False
@@ -95,17 +108,17 @@ class SnapshotStudent:
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
             raise AttributeError(f"{name} is among the names of no item in rubric.toml")
-        if name not in self._found:
-            found = self.ask({"operation": "get", "name": name})
-            if not isinstance(found, SnapshotRemote):
+        if name not in self._remotes:
+            remote = self.ask({"operation": "get", "name": name})
+            if not isinstance(remote, SnapshotRemote):
                 raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
-            self._found[name] = found
-        return self._found[name]
+            self._remotes[name] = remote
+        return self._remotes[name]
 
     def read(self, name: str) -> Any:
-        """Return what a name stands for, in Python's own values."""
+        """Return the value of a name in Python's own types."""
         with reject_malformed():
-            return unpack_value(self.ask({"operation": "read", "name": name}), _remote)
+            return unpack_value(self.ask({"operation": "read", "name": name}), _require_remote)
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
@@ -118,47 +131,56 @@ class SnapshotStudent:
     def names(self) -> tuple[tuple[str, frozenset[str]], ...]:
         """Return the names of the student's own models and callables, each with the parameters it requires."""
         with reject_malformed():
-            found = self.ask({"operation": "names"})[:_MAX_NAMES]
-            return tuple((str(name)[:100], frozenset(map(str, required))) for name, required in found)
+            names = self.ask({"operation": "names"})[:_MAX_NAMES]
+            return tuple((str(name)[:100], frozenset(map(str, required))) for name, required in names)
 
     def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
-        """Make calls that will be asked for, all in one frame."""
-        if not self._early:
+        """Make calls that the test is about to make, all in one frame."""
+        if not self._calls_ahead:
             return
         self.used = True
         targets = [getattr(self, name) for name, *_ in calls]
         if any(target.kind != "function" for target in targets):
             return
-        asked = [
-            {"target": each.handle, "args": encode_argument(args)}
-            for each, (_, *args) in zip(targets, calls, strict=True)
+        requests = [
+            {"target": target.handle, "args": encode_argument(args)}
+            for target, (_, *args) in zip(targets, calls, strict=True)
         ]
-        answers = self.ask({"operation": "calls", "calls": asked}, _SECONDS_AHEAD)
+        results = self.ask({"operation": "calls", "calls": requests}, _SECONDS_AHEAD)
         with reject_malformed():
-            for target, (_, *args), answer in zip(targets, calls, answers, strict=True):
-                self._called.append((target.handle, tuple(args), answer))
+            for target, (_, *args), result in zip(targets, calls, results, strict=True):
+                self._results_ahead.append((target.handle, tuple(args), result))
 
-    def called(self, target: Handle, args: tuple[Any, ...]) -> tuple[Any] | None:
-        """Return what a call came to where it is the next of those ahead."""
-        if not self._called or self._called[0][0] != target or not _same(self._called[0][1], args):
+    def take_result(self, target: Handle, args: tuple[Any, ...]) -> tuple[Any] | None:
+        """Return the result of a call in a tuple of one, if it is the next of the calls made ahead; else None."""
+        if not self._results_ahead:
             return None
-        return (self._called.popleft()[2],)
+        next_target, next_args, result = self._results_ahead[0]
+        if next_target != target or not _is_same_argument(next_args, args):
+            return None
+        self._results_ahead.popleft()
+        return (result,)
 
     def recorded(self) -> Sequence[Recorded]:
-        """Return the small values that names had after each cell, in order of the cells."""
+        """Return the small values that names had after each cell, in the order of the cells."""
         return self._recorded
 
     def ask(self, request: dict[str, Any], at_most: float = math.inf) -> Any:
-        """Send one operation and return what came back, within so many seconds of the test's.
+        """Send one operation and return the response.
 
-        Raises StudentFault for anything but a plain answer in time.
+        Args:
+            request: the operation and its details.
+            at_most: how many of the test's seconds the operation may take.
+
+        Raises:
+            StudentFault: there is no response in time, or it is no plain data, or it is a failure.
         """
         started, long = time.monotonic(), request["operation"] in _LONG
         deadline = max(self._end, self._deadline) if long else min(self._deadline, started + at_most)
         before, self.changed = self.changed, True
         try:
             self._channel.send(request, seconds=max(0.01, deadline - time.monotonic()))
-            answer = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
+            response = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
         except TimeoutError:
             self._channel.close()
             seconds = deadline - self._started if long else self._seconds
@@ -173,26 +195,27 @@ class SnapshotStudent:
                 taken = time.monotonic() - started
                 self.waited += taken
                 self._deadline += taken
-        self.changed = before or self._changes(request)
-        return self._incoming(answer)
+        self.changed = before or self._changes_model(request)
+        return self._decode(response)
 
-    def _changes(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether an operation leaves a model of the notebook's changed: filled, initialised, in another mode."""
-        own = any(found.kind == "module" and found.handle == request.get("target") for found in self._found.values())
-        return request["operation"] in _CHANGING or (own and request["operation"] not in _LOOKING)
+    def _changes_model(self, request: Mapping[str, Any]) -> bool:
+        """Return whether an operation may change a model of the notebook: its parameters, or its mode."""
+        target = request.get("target")
+        own = any(remote.kind == "module" and remote.handle == target for remote in self._remotes.values())
+        return request["operation"] in _CHANGING or (own and request["operation"] not in _READING)
 
-    def _incoming(self, answer: Any) -> Any:
-        if isinstance(answer, Failure):
-            raise read_fault(answer)
-        if isinstance(answer, Array):
-            return read_tensor(answer)
-        if isinstance(answer, Handle):
-            return SnapshotRemote(self, answer)
-        if isinstance(answer, tuple):
-            return tuple(self._incoming(entry) for entry in answer)
-        if isinstance(answer, dict):
-            return {key: self._incoming(entry) for key, entry in answer.items()}
-        return answer
+    def _decode(self, response: Any) -> Any:
+        if isinstance(response, Failure):
+            raise read_fault(response)
+        if isinstance(response, Array):
+            return array_to_tensor(response)
+        if isinstance(response, Handle):
+            return SnapshotRemote(self, response)
+        if isinstance(response, tuple):
+            return tuple(self._decode(entry) for entry in response)
+        if isinstance(response, dict):
+            return {key: self._decode(entry) for key, entry in response.items()}
+        return response
 
 
 class SnapshotRemote:
@@ -208,28 +231,28 @@ class SnapshotRemote:
         return f"a {self.handle.type_name} object"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and (ahead := self._student.called(self.handle, args)):
-            return ahead[0]
+        if not kwargs and (result := self._student.take_result(self.handle, args)):
+            return result[0]
         return self._ask("call", args=encode_argument(args), kwargs=encode_argument(kwargs))
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Call it with Python's own values."""
-        answer = self._ask("apply", given=pack_value((args, kwargs), _handle))
+        """Call it with values of Python's own types. Return the result, and the arguments if the call changed them."""
+        response = self._ask("apply", given=pack_value((args, kwargs), _unwrap_handle))
         with reject_malformed():
-            result, after = answer
-            return unpack_value(result, _remote), unpack_value(after, _remote)
+            result, after = response
+            return unpack_value(result, _require_remote), unpack_value(after, _require_remote)
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute in Python's own values."""
+        """Return an attribute in Python's own types."""
         with reject_malformed():
-            return unpack_value(self._ask("attribute", name=name), _remote)
+            return unpack_value(self._ask("attribute", name=name), _require_remote)
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
-        """Call what makes a model so that the model has shapes and no numbers."""
+        """Build a model that has shapes but no numbers."""
         return self._ask("sketch", args=encode_argument(args), kwargs=encode_argument(kwargs))
 
     def signature(self) -> tuple[Parameter, ...]:
-        """Return the parameters it is called with."""
+        """Return the parameters of its signature."""
         if self._signature is None:
             with reject_malformed():
                 self._signature = tuple(
@@ -244,9 +267,9 @@ class SnapshotRemote:
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
-        answer = self._ask("parameter_shapes")
+        response = self._ask("parameter_shapes")
         with reject_malformed():
-            return {str(name): tuple(int(n) for n in shape) for name, shape in answer.items()}
+            return {str(name): tuple(int(n) for n in shape) for name, shape in response.items()}
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Fill the named parameters of a module."""
@@ -254,60 +277,64 @@ class SnapshotRemote:
 
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
-        answer = self._ask("gradients", inputs=encode_argument(inputs), cotangent=encode_argument(cotangent))
+        response = self._ask("gradients", inputs=encode_argument(inputs), cotangent=encode_argument(cotangent))
         with reject_malformed():
-            reached = read_tensors({name: value for name, value in answer.items() if value is not None})
-            return {name: reached.get(name) for name in answer}
+            gradients = read_tensors({name: value for name, value in response.items() if value is not None})
+            return {name: gradients.get(name) for name in response}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
-        answer = self._ask("operations", inputs=encode_argument(inputs))
+        response = self._ask("operations", inputs=encode_argument(inputs))
         with reject_malformed():
             return tuple(
-                Operation(str(name), tuple(int(n) for n in shape), tuple(str(each) for each in parameters))
-                for name, shape, parameters in answer
+                Operation(str(name), tuple(int(n) for n in shape), tuple(map(str, parameters)))
+                for name, shape, parameters in response
             )
 
     def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
-        """Return the class that a model holds for the likeliest for each image."""
-        found = [torch.empty(0, dtype=torch.int64)]
+        """Return the class that a model predicts for each image."""
+        classes = [torch.empty(0, dtype=torch.int64)]
         for part in images.split(_IMAGES_AT_ONCE):
-            answer = self._ask("answers", images=encode_argument(part), size=like.size, pixels=like.pixels)
+            response = self._ask("answers", images=encode_argument(part), size=like.size, pixels=like.pixels)
             with reject_malformed():
-                if answer.shape != (len(part),) or answer.dtype != torch.int64:
+                if response.shape != (len(part),) or response.dtype != torch.int64:
                     raise ValueError("not one class for each image")
-            found.append(answer)
-        return torch.cat(found)
+            classes.append(response)
+        return torch.cat(classes)
 
     def graph(self, image: tuple[int, ...]) -> Any:
-        """Return what the module says of its forward pass."""
+        """Return the module's description of its forward pass, which is only a claim."""
         return self._ask("graph", image=image)
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
-        """Return what the module computes with parameters drawn from a seed."""
+        """Return the outputs of the module with parameters drawn from a seed."""
         return read_tensors(self._ask("probe", names=tuple(names), images=encode_argument(images), seed=seed))
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in the student's process."""
-        given = {
+        tensors = {
             "images": encode_argument(images),
             "labels": encode_argument(labels),
             "judged": encode_argument(judged),
         }
-        answer = self._ask("train", recipe=asdict(recipe), seed=seed, **given)
+        response = self._ask("train", recipe=asdict(recipe), seed=seed, **tensors)
         with reject_malformed():
-            classes = read_tensors({"classes": answer["classes"]})["classes"]
+            classes = read_tensors({"classes": response["classes"]})["classes"]
             if classes.shape != (len(judged),):
                 raise ValueError("not one class for each image")
-            points = tuple((float(x), float(loss), float(right)) for x, loss, right in answer["points"][:100])
-            return OwnCurve(answer["finite"] is True, classes.long(), points)
+            points = tuple((float(x), float(loss), float(right)) for x, loss, right in response["points"][:100])
+            return OwnCurve(response["finite"] is True, classes.long(), points)
 
     def _ask(self, operation: str, **details: Any) -> Any:
         return self._student.ask({"operation": operation, "target": self.handle, **details})
 
 
-def _handle(thing: Any) -> Handle:
-    """Return the handle of what a test gives back to the student's process."""
+def _unwrap_handle(thing: Any) -> Handle:
+    """Return the handle of an object that a test passes back to the student's process.
+
+    Raises:
+        TypeError: the object does not stand for one of the student's.
+    """
     while not isinstance(thing, SnapshotRemote):
         if not hasattr(thing, "remote"):
             raise TypeError(f"a {type(thing).__name__} cannot be given to the student's code")
@@ -315,7 +342,7 @@ def _handle(thing: Any) -> Handle:
     return thing.handle
 
 
-def _remote(thing: Any) -> SnapshotRemote:
+def _require_remote(thing: Any) -> SnapshotRemote:
     if not isinstance(thing, SnapshotRemote):
         raise TypeError("no object of the student's")
     return thing

@@ -1,4 +1,4 @@
-"""Memory and process bounds over a whole process tree, where the machine lets us make control groups."""
+"""Limits on the memory and the processes of a whole process tree, if the machine lets us make control groups."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ _SECONDS_TO_EMPTY = 5.0
 
 
 @contextmanager
-def make_control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict[str, str]]:
-    """Make a group per kind ("memory", "pids"), and remove them at the end.
+def make_control_groups(limits: Limits, kinds: frozenset[str]) -> Iterator[dict[str, str]]:
+    """Make a control group for each kind ("memory", "pids"), and remove the groups at the end.
 
-    Yields for each kind the group's folder, or the reason (not starting with "/") why there is none.
+    Args:
+        limits: the limits to set.
+        kinds: the kinds of groups to make.
+
+    Yields:
+        For each kind the group's folder, or the reason why it could not be made, which does not start with "/".
     """
     made: list[Path] = []
-    places: dict[str, str] = {}
+    groups: dict[str, str] = {}
     name = f"grader-{os.getpid()}-{uuid.uuid4().hex[:12]}"
     bounds = {
         "memory": {
@@ -35,25 +40,25 @@ def make_control_groups(limits: Limits, wanted: frozenset[str]) -> Iterator[dict
         "pids": {"pids.max": limits.processes},
     }
     try:
-        for kind in sorted(wanted):
+        for kind in sorted(kinds):
             try:
-                folder = _parent(kind) / name
+                folder = _find_parent(kind) / name
                 _remove_orphans(folder.parent)
                 if folder not in made:
                     folder.mkdir()
                     made.append(folder)
                 _write_bounds(folder, kind, bounds[kind])
-                places[kind] = str(folder)
+                groups[kind] = str(folder)
             except OSError as error:
-                places[kind] = f"no control group for {kind}: {error.strerror or error}"
-        yield places
+                groups[kind] = f"no control group for {kind}: {error.strerror or error}"
+        yield groups
     finally:
         for folder in made:
             _remove(folder)
 
 
-def _parent(kind: str) -> Path:
-    """Return the folder to make a group in: version 2's root, or our own place in a version 1 hierarchy."""
+def _find_parent(kind: str) -> Path:
+    """Return the folder to make a group in: the root for version 2, or our own group in a hierarchy of version 1."""
     if (_ROOT / "cgroup.controllers").exists():
         return _ROOT
     for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -74,7 +79,7 @@ def _write_bounds(folder: Path, kind: str, bounds: dict[str, int]) -> None:
 
 
 def _remove_orphans(parent: Path) -> None:
-    """Remove the groups of graders that were killed before they could do it themselves."""
+    """Remove the groups of graders that were killed before they could remove them."""
     for folder in parent.glob("grader-*-*"):
         owner = folder.name.split("-")[1]
         if not Path("/proc", owner).exists():
@@ -82,7 +87,7 @@ def _remove_orphans(parent: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    # The last process is gone a moment before the kernel lets go of its group.
+    # The kernel releases a group shortly after its last process has ended.
     deadline = time.monotonic() + _SECONDS_TO_EMPTY
     while True:
         try:

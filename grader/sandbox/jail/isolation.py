@@ -1,8 +1,8 @@
-"""The layers that lock a forked process in, applied from the inside and each reported as held or not.
+"""The layers that lock a forked process in. The process applies them itself, and reports which of them hold.
 
-The order matters: trees of files are cloned while they can still be reached, the user is given up before the user
-namespace is made, and everything that needs capabilities comes before they are dropped. One flow serves root and an
-ordinary user; only what root can do more (a user id of its own, control groups) is added.
+The order matters. File trees are cloned while they can still be reached, root privileges are given up before the user
+namespace is made, and everything that needs capabilities happens before they are dropped. Root and an ordinary user
+take the same path; root only adds a user id of its own and control groups.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LAYERS = (
     "landlock",
     "seccomp",
 )
-# Above every range that systemd's documentation hands out; the pid makes it this sandbox's own.
+# Above every range of user ids in systemd's documentation. The pid is added to make it unique to a sandbox.
 _FIRST_USER_ID = 1_879_048_192
 _NAMESPACES = {
     "user namespace": linux.CLONE_NEWUSER,
@@ -55,7 +55,11 @@ _NAMESPACES = {
 
 
 class LayerLog:
-    """Which layers hold, in the order in which they were tried."""
+    """A record of which layers hold.
+
+    Args:
+        left_out: names of layers that must not be applied.
+    """
 
     def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
         self._left_out = left_out
@@ -64,41 +68,44 @@ class LayerLog:
 
     @contextmanager
     def layer(self, name: str) -> Iterator[bool]:
-        """Note whether the body succeeds; it is told False where the layer is left out and must then do nothing."""
-        wanted = name not in self._left_out
+        """Record whether the body applies the layer. Yield False if the layer is left out; the body must do nothing."""
+        applies = self.applies(name)
         try:
-            yield wanted
+            yield applies
         except (OSError, RuntimeError, ImportError) as error:
-            self.note(name, str(error))
+            self.record(name, str(error))
         else:
-            self.note(name, "" if wanted else "switched off")
+            self.record(name, "" if applies else "switched off")
 
-    def note(self, name: str, reason: str) -> None:
-        """Note a layer as held (no reason) or not."""
+    def record(self, name: str, reason: str) -> None:
+        """Record that a layer holds (if `reason` is empty), or why it does not."""
         self._status[name] = LayerStatus(name, not reason, reason or self._remarks.get(name, ""))
 
-    def remark(self, name: str, text: str) -> None:
-        """Say something about a layer that holds."""
+    def add_remark(self, name: str, text: str) -> None:
+        """Add a remark to a layer that holds."""
         self._remarks[name] = text
 
-    def wanted(self, name: str) -> bool:
-        """Tell whether a layer is to be applied."""
+    def applies(self, name: str) -> bool:
+        """Return whether a layer should be applied."""
         return name not in self._left_out
 
     def holds(self, name: str) -> bool:
-        """Tell whether a layer was applied."""
+        """Return whether a layer was applied."""
         return name in self._status and self._status[name].on
 
     def status(self) -> tuple[LayerStatus, ...]:
-        """Return every layer, those never reached as not held."""
+        """Return the status of every layer. A layer that was never reached does not hold."""
         return tuple(self._status.get(name, LayerStatus(name, False, "not reached")) for name in LAYERS)
 
 
 @dataclass(frozen=True)
 class FileView:
-    """What of the host's files can be read in the sandbox, what is covered there, and what lies elsewhere there.
+    """The files of the host that the sandbox can see.
 
-    `shown` names for each folder of the sandbox that of the host which is bound there, read-only.
+    Args:
+        hidden: folders that are covered in the sandbox.
+        shown: folders of the sandbox, with the folder of the host that is bound there, read-only.
+        readable: files and folders that can be read at the same path.
     """
 
     hidden: tuple[Path, ...]
@@ -111,27 +118,27 @@ class FileView:
         return [Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom")]
 
 
-def _readable_paths() -> tuple[Path, ...]:
+def _find_readable() -> tuple[Path, ...]:
     system = [Path("/") / name for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64")]
     settings = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "ssl")
-    python = [way for prefix in (sys.prefix, sys.base_prefix) for way in (Path(prefix), Path(prefix).resolve())]
-    wanted = [*system, *(Path("/etc") / name for name in settings), *python]
-    kept: list[Path] = []
-    for path in wanted:
-        inside = any(path != other and path.is_relative_to(other) for other in wanted)
-        if path not in kept and path.exists() and not inside:
-            kept.append(path)
-    return tuple(kept)
+    python = [path for prefix in (sys.prefix, sys.base_prefix) for path in (Path(prefix), Path(prefix).resolve())]
+    candidates = [*system, *(Path("/etc") / name for name in settings), *python]
+    outermost: list[Path] = []
+    for path in candidates:
+        inside = any(path != other and path.is_relative_to(other) for other in candidates)
+        if path not in outermost and path.exists() and not inside:
+            outermost.append(path)
+    return tuple(outermost)
 
 
-# Found once, in the warm process: looking at the paths takes 2 ms in a fork.
-_READABLE: tuple[Path, ...] = _readable_paths()
+# Computed once, in the warm process, because it takes 2 ms in a fork.
+_READABLE: tuple[Path, ...] = _find_readable()
 
 
 class Confinement:
-    """One process's way into the sandbox: `leave_host`, a fork, `settle_as_first_process`, `confine`.
+    """The steps by which one process enters the sandbox: `leave_host`, a fork, `settle_as_first_process`, `confine`.
 
-    Its forks inherit all of that; each calls `confine_files` before it runs anything of a student's.
+    Its forks inherit all layers. Each fork calls `confine_files` before it runs any of a student's code.
     """
 
     def __init__(
@@ -154,7 +161,7 @@ class Confinement:
 
     @property
     def first(self) -> bool:
-        """Whether this process was forked as the first of a pid namespace; else its next fork is to be that."""
+        """Whether this process is already the first of its pid namespace; if not, its next fork becomes the first."""
         return self._first
 
     @property
@@ -169,24 +176,24 @@ class Confinement:
 
     def leave_host(self) -> None:
         """Join the control groups, give up root, and unshare the namespaces."""
-        for kind, place in self._control_groups.items():
-            with self._layers.layer(f"{kind} cgroup") as wanted:
-                if wanted and not place.startswith("/"):
-                    raise OSError(place)
-                if wanted:
-                    linux.write_file(f"{place}/cgroup.procs", "0")  # whoever writes
+        for kind, folder in self._control_groups.items():
+            with self._layers.layer(f"{kind} cgroup") as applies:
+                if applies and not folder.startswith("/"):
+                    raise OSError(folder)
+                if applies:
+                    linux.write_file(f"{folder}/cgroup.procs", "0")  # 0 stands for the process that writes
         root = os.geteuid() == 0
-        namespaces = self._layers.wanted("user namespace") and self._layers.wanted("mount namespace")
+        namespaces = self._layers.applies("user namespace") and self._layers.applies("mount namespace")
         if root and namespaces:
             self._clone_trees()
-        with self._layers.layer("unprivileged user") as wanted:
-            if wanted and root:
-                # By the number that /proc shows: a first process's own is always 1.
-                self._become(_FIRST_USER_ID + int(Path("/proc/self").readlink().name))
+        with self._layers.layer("unprivileged user") as applies:
+            if applies and root:
+                # Use the pid that the host's /proc shows: the pid of a first process in its own namespace is always 1.
+                self._change_user(_FIRST_USER_ID + int(Path("/proc/self").readlink().name))
         user, group = os.geteuid(), os.getegid()
         for name, flag in _NAMESPACES.items():
-            with self._layers.layer(name) as wanted:
-                if wanted and not (name == "pid namespace" and self._first):
+            with self._layers.layer(name) as applies:
+                if applies and not (name == "pid namespace" and self._first):
                     linux.unshare(flag)
                     if name == "user namespace":
                         _map_user(user, group)
@@ -194,11 +201,11 @@ class Confinement:
             self._clone_trees()
 
     @staticmethod
-    def _become(identity: int) -> None:
+    def _change_user(identity: int) -> None:
         os.setgroups([])
         os.setresgid(identity, identity, identity)
         os.setresuid(identity, identity, identity)
-        # Giving up root made /proc/self root's own, and the id maps are written there.
+        # After giving up root, /proc/self belongs to root, and the id maps must be written there.
         linux.set_dumpable(True)
 
     def _clone_trees(self) -> None:
@@ -214,35 +221,35 @@ class Confinement:
                 linux.restrict_mount(tree, read_only=True)
                 self._trees.append((inside, tree))
             if self._first:
-                # The user namespace that comes next has no say over a pid namespace which is older.
+                # The next user namespace will have no rights over this pid namespace, which is older.
                 self._make_proc()
 
     def _make_proc(self) -> None:
         try:
-            self._trees.append((Path("/proc"), linux.new_proc()))
+            self._trees.append((Path("/proc"), linux.make_proc()))
         except OSError as error:
-            # Needs a pid namespace of its own, and many containers forbid it.
-            self._layers.remark("private file system", f"without /proc: {error.strerror}")
+            # It needs a pid namespace of its own, and many containers forbid it.
+            self._layers.add_remark("private file system", f"without /proc: {error.strerror}")
 
     def settle_as_first_process(self) -> None:
-        """Build the file system, then drop what was needed to build it."""
-        with self._layers.layer("private file system") as wanted:
-            if wanted:
+        """Build the file system, then drop the privileges that were needed to build it."""
+        with self._layers.layer("private file system") as applies:
+            if applies:
                 if not self._layers.holds("mount namespace"):
                     raise OSError("needs the mount namespace")
                 self._build_file_system()
         if not self._layers.holds("private file system"):
             self._fallback_folder.mkdir(mode=0o700)
         os.chdir(self.home)
-        with self._layers.layer("uts namespace") as wanted:
-            if wanted and self._layers.holds("user namespace"):
+        with self._layers.layer("uts namespace") as applies:
+            if applies and self._layers.holds("user namespace"):
                 linux.set_host_name("grader")
-        with self._layers.layer("capabilities") as wanted:
-            if wanted:
+        with self._layers.layer("capabilities") as applies:
+            if applies:
                 linux.drop_capabilities()
-        with self._layers.layer("no new privileges") as wanted:
-            if wanted:
-                linux.no_new_privileges()
+        with self._layers.layer("no new privileges") as applies:
+            if applies:
+                linux.forbid_new_privileges()
         linux.set_dumpable(False)
 
     def _build_file_system(self) -> None:
@@ -251,12 +258,12 @@ class Confinement:
             self._make_proc()
         root = Path("/tmp")
         linux.mount("tmpfs", root, "size=16m,mode=755")
-        # First, because Python's environment may itself lie below /tmp or /home.
+        # Before the other mounts, because Python's environment may lie below /tmp or /home.
         self._mount_scratch(root)
         for path, tree in self._trees:
             target = root / path.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Of the tree, not of the path: the host's /tmp is out of sight by now.
+            # Ask the tree and not the path, because the host's /tmp is no longer visible.
             target.mkdir() if stat.S_ISDIR(os.fstat(tree).st_mode) else target.touch()
             linux.move_mount(tree, target)
             os.close(tree)
@@ -308,7 +315,7 @@ class Confinement:
             linux.write_file(f"{root}/etc/{name}", text)
 
     def _mount_scratch(self, root: Path) -> None:
-        # One file system behind all writable folders, so that one bound holds for all of them together.
+        # All writable folders share one file system, so that one limit holds for all of them together.
         scratch = root / "scratch"
         scratch.mkdir()
         linux.mount("tmpfs", scratch, f"size={self._limits.written_bytes},nr_inodes=100k,mode=755")
@@ -324,34 +331,34 @@ class Confinement:
         (root / _HOME.relative_to("/")).mkdir()
 
     def confine(self) -> None:
-        """Lock the first process in for good, and so all that it forks: resource limits, Landlock, seccomp."""
-        with self._layers.layer("resource limits") as wanted:
-            if wanted:
+        """Lock the first process and all its forks in for good: resource limits, Landlock, seccomp."""
+        with self._layers.layer("resource limits") as applies:
+            if applies:
                 _limit_resources(self._limits)
-        with self._layers.layer("landlock") as wanted:
-            if wanted:
-                # Every file for now: forks write to /proc before they give their own files up.
-                linux.landlock_restrict([], [Path("/")], scoped=True)
-        with self._layers.layer("seccomp") as wanted:
-            if wanted:
+        with self._layers.layer("landlock") as applies:
+            if applies:
+                # Allow every file for now, because forks write to /proc before they restrict their files.
+                linux.restrict_by_landlock([], [Path("/")], scoped=True)
+        with self._layers.layer("seccomp") as applies:
+            if applies:
                 if isinstance(self._filter, str):
                     raise OSError(self._filter)
                 self._filter.load()
 
     def confine_files(self, *, scoped: bool) -> None:
-        """Take from a fork of the first process, for good, what it is not to reach, where Landlock holds.
+        """Restrict the files that a fork of the first process can reach, for good, if Landlock holds.
 
         Args:
-            scoped: whether signals and abstract sockets of all but its own children are out of its reach, too.
+            scoped: whether to forbid signals and abstract sockets to all processes except its own children, too.
 
         Raises:
-            OSError: no such fork may run.
+            OSError: the fork could not be restricted and must not run.
         """
         if self._layers.holds("landlock"):
             private = self._layers.holds("private file system")
             readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
             folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
-            linux.landlock_restrict(readable, [*folders, *self._view.devices()], scoped=scoped)
+            linux.restrict_by_landlock(readable, [*folders, *self._view.devices()], scoped=scoped)
 
 
 _SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswitch.conf")]
@@ -372,7 +379,7 @@ def _limit_resources(limits: Limits) -> None:
         resource.RLIMIT_NOFILE: 1024,
         resource.RLIMIT_MEMLOCK: 64 * 2**20,
     }
-    for which, wanted in bounds.items():
-        _, hard = resource.getrlimit(which)
-        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(which, (bound, bound))
+    for kind, value in bounds.items():
+        _, hard = resource.getrlimit(kind)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))

@@ -1,4 +1,4 @@
-"""The kernel calls that isolation needs and Python does not offer, each a thin function that raises OSError."""
+"""The system calls that isolation needs and Python does not offer. Each is a thin function that raises OSError."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = [
     "die_with_parent",
     "drop_capabilities",
     "filter_system_calls",
+    "forbid_new_privileges",
     "join_namespace",
-    "landlock_abi",
-    "landlock_restrict",
     "make_private",
+    "make_proc",
     "mount",
     "move_mount",
-    "new_proc",
-    "no_new_privileges",
     "pivot_root",
+    "read_landlock_abi",
+    "restrict_by_landlock",
     "restrict_mount",
     "set_dumpable",
     "set_host_name",
@@ -71,10 +71,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
-def _checked(result: int, what: str) -> int:
+def _check(result: int, call: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
+        raise OSError(number, os.strerror(number), call)
     return result
 
 
@@ -83,47 +83,52 @@ def _long(value: int) -> ctypes.c_long:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by the CLONE_NEW* flags for new ones."""
-    _checked(_libc.unshare(flags), "unshare")
+    """Move to new namespaces of the kinds that the CLONE_NEW* flags name."""
+    _check(_libc.unshare(flags), "unshare")
 
 
 def join_namespace(descriptor: int, flag: int) -> None:
-    """Enter the namespace that a descriptor of /proc/PID/ns names, of the kind of a CLONE_NEW* flag."""
-    _checked(_libc.setns(descriptor, flag), "setns")
+    """Enter an existing namespace.
+
+    Args:
+        descriptor: an open file of /proc/PID/ns.
+        flag: the CLONE_NEW* flag of the namespace's kind.
+    """
+    _check(_libc.setns(descriptor, flag), "setns")
 
 
 def make_private() -> None:
-    """Keep mounts made from here on out of the namespace this one was copied from."""
-    _checked(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "mount / private")
+    """Stop later mounts from reaching the mount namespace that this one was copied from."""
+    _check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "mount / private")
 
 
 def mount(kind: str, target: Path, options: str = "") -> None:
-    """Mount a new file system of a kernel-made kind (tmpfs, devpts) without setuid files and foreign devices."""
+    """Mount a new file system of a kind without a disk (tmpfs, devpts), without setuid files and foreign devices."""
     flags = ctypes.c_ulong(_MS_NOSUID | {"devpts": _MS_NOEXEC}.get(kind, _MS_NODEV))
     done = _libc.mount(kind.encode(), os.fsencode(target), kind.encode(), flags, options.encode() or None)
-    _checked(done, f"mount {kind} on {target}")
+    _check(done, f"mount {kind} on {target}")
 
 
 def unmount(target: Path) -> None:
-    """Detach a mount, even one in use."""
-    _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
+    """Detach a mount, even if it is in use."""
+    _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
 def clone_tree(path: Path) -> int:
     """Return a descriptor of a detached copy of the mounts at and below a path."""
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
     done = _libc.syscall(_long(_OPEN_TREE), _long(_AT_FDCWD), os.fsencode(path), _long(flags))
-    return _checked(done, f"open_tree {path}")
+    return _check(done, f"open_tree {path}")
 
 
-def new_proc() -> int:
-    """Return a descriptor of a detached /proc of this process's own pid namespace."""
-    kind = _checked(_libc.syscall(_long(_FSOPEN), b"proc", _long(_FS_CLOEXEC)), "fsopen proc")
+def make_proc() -> int:
+    """Return a descriptor of a new, detached /proc of this process's pid namespace."""
+    kind = _check(_libc.syscall(_long(_FSOPEN), b"proc", _long(_FS_CLOEXEC)), "fsopen proc")
     try:
         create = (_long(_FSCONFIG_CMD_CREATE), None, None, _long(0))
-        _checked(_libc.syscall(_long(_FSCONFIG), _long(kind), *create), "fsconfig proc")
+        _check(_libc.syscall(_long(_FSCONFIG), _long(kind), *create), "fsconfig proc")
         attributes = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV | _MOUNT_ATTR_NOEXEC
-        return _checked(
+        return _check(
             _libc.syscall(_long(_FSMOUNT), _long(kind), _long(_FS_CLOEXEC), _long(attributes)), "fsmount proc"
         )
     finally:
@@ -135,13 +140,13 @@ class _MountAttributes(ctypes.Structure):
 
 
 def restrict_mount(descriptor: int, *, read_only: bool, devices: bool = False, recursive: bool = True) -> None:
-    """Take setuid, devices and (where asked) writing away from a mount and those below it."""
-    wanted = _MOUNT_ATTR_NOSUID | (0 if devices else _MOUNT_ATTR_NODEV) | (_MOUNT_ATTR_RDONLY if read_only else 0)
-    attributes = _MountAttributes(set=wanted)
+    """Forbid setuid files, devices (unless `devices`) and writing (if `read_only`) on a mount and those below it."""
+    flags_to_set = _MOUNT_ATTR_NOSUID | (0 if devices else _MOUNT_ATTR_NODEV) | (_MOUNT_ATTR_RDONLY if read_only else 0)
+    attributes = _MountAttributes(set=flags_to_set)
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     size = _long(ctypes.sizeof(attributes))
     done = _libc.syscall(_long(_MOUNT_SETATTR), _long(descriptor), b"", _long(flags), ctypes.byref(attributes), size)
-    _checked(done, "mount_setattr")
+    _check(done, "mount_setattr")
 
 
 def move_mount(descriptor: int, target: Path) -> None:
@@ -154,40 +159,40 @@ def move_mount(descriptor: int, target: Path) -> None:
         os.fsencode(target),
         _long(_MOVE_MOUNT_F_EMPTY_PATH),
     )
-    _checked(done, f"move_mount to {target}")
+    _check(done, f"move_mount to {target}")
 
 
 def pivot_root(new_root: Path, old_root: Path) -> None:
-    """Make one mount the root and put the old root below it."""
-    _checked(_libc.syscall(_long(_PIVOT_ROOT), os.fsencode(new_root), os.fsencode(old_root)), "pivot_root")
+    """Make a mount the new root, and attach the old root at a folder below it."""
+    _check(_libc.syscall(_long(_PIVOT_ROOT), os.fsencode(new_root), os.fsencode(old_root)), "pivot_root")
 
 
 def set_host_name(name: str) -> None:
     """Set the host name of this UTS namespace."""
-    _checked(_libc.sethostname(name.encode(), len(name)), "sethostname")
+    _check(_libc.sethostname(name.encode(), len(name)), "sethostname")
 
 
 def _prctl(option: int, value: int, third: int = 0) -> None:
-    _checked(_libc.prctl(option, _long(value), _long(third), _long(0), _long(0)), f"prctl {option}")
+    _check(_libc.prctl(option, _long(value), _long(third), _long(0), _long(0)), f"prctl {option}")
 
 
 def die_with_parent() -> None:
-    """Ask for SIGKILL when the parent dies; forgotten when the user id changes."""
+    """Let the kernel kill this process when its parent dies. A change of the user id cancels this."""
     _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every orphan among this process's descendants."""
+    """Make this process the parent of all orphans among its descendants."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def set_dumpable(dumpable: bool) -> None:
-    """Let (or do not let) processes of the same user look into this one."""
+    """Allow or forbid processes of the same user to inspect this one."""
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
 
 
-def no_new_privileges() -> None:
-    """Give up gaining privileges by executing files, for ever."""
+def forbid_new_privileges() -> None:
+    """Never gain privileges by executing files again."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -196,10 +201,10 @@ class _Program(ctypes.Structure):
 
 
 def filter_system_calls(instructions: bytes) -> None:
-    """Have every system call of this process and its children pass through a seccomp filter of 8-byte instructions."""
+    """Apply a seccomp filter of 8-byte instructions to this process and its children."""
     program = _Program(len(instructions) // 8, instructions)
     done = _libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(program), _long(0), _long(0))
-    _checked(done, "seccomp")
+    _check(done, "seccomp")
 
 
 def drop_capabilities() -> None:
@@ -208,11 +213,11 @@ def drop_capabilities() -> None:
         try:
             _prctl(_PR_CAPBSET_DROP, capability)
         except OSError:
-            break  # past the last one; or without CAP_SETPCAP, when nothing in the set could be used
+            break  # past the last capability, or without CAP_SETPCAP, and then no capability in the set is usable
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     nothing = (ctypes.c_uint32 * 6)()
-    _checked(_libc.syscall(_long(_CAPSET), header, nothing), "capset")
+    _check(_libc.syscall(_long(_CAPSET), header, nothing), "capset")
 
 
 class _Ruleset(ctypes.Structure):
@@ -225,33 +230,42 @@ class _PathBeneath(ctypes.Structure):
 
 
 _READ = 0b1101  # execute, read file, read directory
-_FILE_RIGHTS = 0b1 | 0b10 | 0b100 | 1 << 14 | 1 << 15  # those that a single file can have
+_FILE_RIGHTS = 0b1 | 0b10 | 0b100 | 1 << 14 | 1 << 15  # the rights that apply to a single file
 _RULESET_BYTES = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
 
 
-def landlock_abi() -> int:
-    """Return the version of Landlock that the kernel offers; raises OSError where there is none."""
-    return _checked(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
+def read_landlock_abi() -> int:
+    """Return the version of Landlock that the kernel offers.
 
-
-def landlock_restrict(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
-    """Allow files below these paths only, no TCP, and (where scoped) no abstract socket or signal to the outside.
-
-    Paths that do not exist are passed over. Source: the kernel's userspace-api/landlock.rst.
+    Raises:
+        OSError: the kernel has no Landlock.
     """
-    abi = landlock_abi()
+    return _check(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
+
+
+def restrict_by_landlock(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
+    """Allow only files below these paths and no TCP.
+
+    Source: the kernel's userspace-api/landlock.rst.
+
+    Args:
+        readable: paths that can be read and executed; paths that do not exist are skipped.
+        writable: paths that can also be changed.
+        scoped: whether to forbid abstract sockets and signals to the outside as well.
+    """
+    abi = read_landlock_abi()
     every = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     scopes = 0b11 if scoped and abi >= 6 else 0
     rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scopes)
     size = _long(_RULESET_BYTES.get(abi, 24))
-    ruleset = _checked(
+    ruleset = _check(
         _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), ctypes.byref(rules), size, _long(0)), "landlock_create_ruleset"
     )
     try:
         for rights, paths in ((_READ, readable), (every, writable)):
             for path in paths:
                 _allow_beneath(ruleset, path, rights & every)
-        _checked(_libc.syscall(_long(_LANDLOCK_RESTRICT_SELF), _long(ruleset), _long(0)), "landlock_restrict_self")
+        _check(_libc.syscall(_long(_LANDLOCK_RESTRICT_SELF), _long(ruleset), _long(0)), "landlock_restrict_self")
     finally:
         os.close(ruleset)
 
@@ -265,13 +279,13 @@ def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
         allowed = rights if stat.S_ISDIR(os.fstat(parent).st_mode) else rights & _FILE_RIGHTS
         rule = _PathBeneath(allowed=allowed, parent=parent)
         done = _libc.syscall(_long(_LANDLOCK_ADD_RULE), _long(ruleset), _long(1), ctypes.byref(rule), _long(0))
-        _checked(done, f"landlock_add_rule {path}")
+        _check(done, f"landlock_add_rule {path}")
     finally:
         os.close(parent)
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a small file as open() would, without its layers: in a fork, each is pages of memory to copy."""
+    """Write a small file as open() would, but without its layers, which would make a fork copy pages of memory."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, text.encode())
@@ -280,9 +294,9 @@ def write_file(path: str, text: str) -> None:
 
 
 def use_huge_pages() -> None:
-    """Gather this process's own memory into pages of 2 MiB: a fork then copies hundreds of entries, not 100,000.
+    """Collapse this process's own memory into pages of 2 MiB, so that a fork copies hundreds of entries, not 100,000.
 
-    Where the kernel cannot (before 6.1), nothing changes.
+    Kernels before 6.1 cannot do this; then nothing changes.
     """
     with open("/proc/self/maps") as maps:
         lines = [line.split() for line in maps]

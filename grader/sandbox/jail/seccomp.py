@@ -1,7 +1,7 @@
 """The system calls that a student's process may make: an allow-list, compiled once in the zygote.
 
-Everything that is not named here answers EPERM. What a notebook needs was found by running the acceptance notebooks,
-DataLoader workers, multiprocessing, plots and shell commands; what is left out on purpose is in docs/sandbox.md.
+Every other call fails with EPERM. The list was found by running the acceptance notebooks, DataLoader workers,
+multiprocessing, plots and shell commands. docs/sandbox.md lists what is left out on purpose.
 """
 
 from __future__ import annotations
@@ -53,26 +53,30 @@ _NAMESPACES = 0x7E020000  # every CLONE_NEW* flag
 
 
 class SystemCallFilter:
-    """The compiled filter, as the instructions that the kernel takes."""
+    """The filter, compiled to the instructions that the kernel takes.
+
+    Raises:
+        OSError, RuntimeError: libseccomp is missing or too old.
+    """
 
     def __init__(self) -> None:
-        import pyseccomp  # raises RuntimeError where libseccomp is missing
+        import pyseccomp  # raises RuntimeError if libseccomp is missing
 
         rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
-        # A tree of comparisons: the kernel tries every call's number when it takes the filter.
+        # Compile to a tree of comparisons, because the kernel tests every call number when it loads the filter.
         rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
-        # Another architecture's calls (int 0x80, x32) end the process, not only the thread that made them.
+        # Calls of another architecture (int 0x80, x32) end the whole process, not only the calling thread.
         rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
         allow, equal, masked = pyseccomp.ALLOW, pyseccomp.EQ, pyseccomp.MASKED_EQ
         for name in ALLOWED:
-            # A call that this architecture or an older libseccomp does not know stays forbidden.
+            # A call that is unknown to this architecture or to an older libseccomp stays forbidden.
             if name != "clone" and pyseccomp.resolve_syscall(pyseccomp.system_arch(), name) >= 0:
                 rules.add_rule(allow, name)
         rules.add_rule(allow, "clone", pyseccomp.Arg(0, masked, _NAMESPACES, 0))
-        # glibc falls back to clone, whose flags can be looked at.
+        # With ENOSYS, glibc falls back to clone, and a filter can check the flags of that.
         rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
         rules.add_rule(allow, "socket", pyseccomp.Arg(0, equal, int(socket.AF_UNIX)))
-        # libzmq aborts where asking for network interfaces ends in EPERM.
+        # libzmq aborts if listing network interfaces fails with EPERM.
         rules.add_rule(pyseccomp.ERRNO(errno.EOPNOTSUPP), "socket", pyseccomp.Arg(0, pyseccomp.NE, int(socket.AF_UNIX)))
 
         with tempfile.TemporaryFile() as file:
@@ -81,7 +85,11 @@ class SystemCallFilter:
             self._instructions = file.read()
 
     def load(self) -> None:
-        """Bind this process and its children to the filter, and to gaining no privileges; raises OSError."""
-        # Not by libseccomp, which would compile once more in every fork.
-        linux.no_new_privileges()
+        """Apply the filter to this process and its children, which can then gain no privileges either.
+
+        Raises:
+            OSError: the kernel does not accept the filter.
+        """
+        # Not with libseccomp, which would compile the filter again in every fork.
+        linux.forbid_new_privileges()
         linux.filter_system_calls(self._instructions)

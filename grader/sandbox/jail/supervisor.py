@@ -1,6 +1,6 @@
-"""The sandbox's first process: enters isolation, starts kernels and runners, reaps, and clears up between them.
+"""The sandbox's first process: it enters isolation, starts kernels and runners, reaps them, and cleans up after them.
 
-It takes orders from the trusted side only and reads nothing that a student wrote. When it ends, the kernel ends every
+It takes orders from the trusted side only, and reads nothing that a student wrote. When it ends, Linux ends every
 process of its pid namespace.
 """
 
@@ -31,16 +31,22 @@ from grader.sandbox.protocol.limits import Limits
 __all__ = ["supervise"]
 
 _SECONDS_TO_CLEAR = 3.0
-_SECONDS_TO_LOOK_AGAIN = 0.005
+_SECONDS_BETWEEN_SCANS = 0.005
 
 
 def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilter | str) -> None:
-    """Enter isolation and serve orders until the trusted side hangs up."""
+    """Enter isolation and serve orders until the trusted side hangs up.
+
+    Args:
+        request: the limits, file view and layers of the sandbox.
+        descriptor: the line to the trusted side.
+        compiled: the system call filter, or the reason why there is none.
+    """
     os.setsid()
     orders = Packets(socket.socket(fileno=os.dup2(descriptor, 3)))
     os.closerange(4, 65536)
     host_processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-    zygote = _parent(host_processes)
+    zygote = _read_parent(host_processes)
     limits = Limits(**request["limits"])
     layers = LayerLog(frozenset(request["left_out"]))
     shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
@@ -49,23 +55,23 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
         layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
     )
     confinement.leave_host()
-    linux.die_with_parent()  # only now: a change of user would make the kernel forget it
-    if _parent(host_processes) != zygote:
+    linux.die_with_parent()  # not earlier, because a change of the user cancels it
+    if _read_parent(host_processes) != zygote:
         return
     if not confinement.first:
         first = os.fork()
         if first:
-            _watch(first)
+            _wait_for_first(first)
         linux.die_with_parent()
     linux.adopt_orphans()
     confinement.settle_as_first_process()
     confinement.confine()
     os.environ["TMPDIR"] = str(confinement.scratch)
-    _Supervisor(orders, layers, confinement, limits, _own_processes(host_processes)).serve()
+    _Supervisor(orders, layers, confinement, limits, _open_processes(host_processes)).serve()
 
 
-def _watch(first: int) -> None:
-    """Outlive a first process that is not the zygote's own fork: told to stop, kill it, and end when all is gone."""
+def _wait_for_first(first: int) -> None:
+    """Wait for a first process that the zygote did not fork itself, and kill it on SIGTERM. Never returns."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
     os.closerange(0, 65536)
     os.waitpid(first, 0)
@@ -95,11 +101,11 @@ class _Supervisor:
             self._kill_all_but(set())
 
     def _serve(self) -> None:
-        self._orders.send({"layers": tuple((each.name, each.on, each.reason) for each in self._layers.status())})
+        self._orders.send({"layers": tuple((layer.name, layer.on, layer.reason) for layer in self._layers.status())})
         while True:
             ready, _, _ = select.select([self._orders.socket.fileno(), self._wake], [], [])
             if self._wake in ready:
-                self._wait_for_an_end()
+                self._wait_for_child()
                 self._reap()
             if self._orders.socket.fileno() in ready:
                 self._obey(*self._orders.receive())
@@ -112,28 +118,28 @@ class _Supervisor:
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _start(self, order: dict[str, Any], agent: int, runner: int) -> None:
-        asked, asking = MessageLine.pair()
+    def _start(self, order: dict[str, Any], tracker: int, runner: int) -> None:
+        kernel_end, runner_end = MessageLine.pair()
 
         def kernel() -> None:
             self._confinement.confine_files(scoped=True)
-            run_kernel(asked, socket.socket(fileno=agent), order, self._limits)
+            run_kernel(kernel_end, socket.socket(fileno=tracker), order, self._limits)
 
         def run() -> None:
-            # The runner interrupts the kernel, which a scope of its own would forbid.
+            # Not scoped, because the runner must be able to interrupt the kernel.
             self._confinement.confine_files(scoped=False)
-            run_cells(asking, self._kernel, socket.socket(fileno=runner), self._limits)
+            run_cells(runner_end, self._kernel, socket.socket(fileno=runner), self._limits)
 
         try:
-            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
-            self._fork(run, keep=[runner, asking.fileno()])
+            self._kernel = self._fork(kernel, keep=[tracker, kernel_end.fileno()])
+            self._fork(run, keep=[runner, runner_end.fileno()])
         except OSError:
-            # What a student left behind takes all processes there may be; then not even snapshots are spared.
+            # Processes that a student left behind use up the limit. Then the snapshots are killed as well.
             self._kill_all_but(set())
-            self._kernel = self._fork(kernel, keep=[agent, asked.fileno()])
-            self._fork(run, keep=[runner, asking.fileno()])
-        asked.close()
-        asking.close()
+            self._kernel = self._fork(kernel, keep=[tracker, kernel_end.fileno()])
+            self._fork(run, keep=[runner, runner_end.fileno()])
+        kernel_end.close()
+        runner_end.close()
         self._orders.send({"kernel": self._kernel})
 
     def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
@@ -145,10 +151,10 @@ class _Supervisor:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _close_all_but(keep)
-            _die_first()
+            _prefer_for_oom_kill()
             body()
             status = 0
-        except BaseException:  # a fork must never come back up into the supervisor's loop
+        except BaseException:  # a fork must never return to the supervisor's loop
             traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(status)
@@ -169,13 +175,13 @@ class _Supervisor:
         self._orders.send({"cleared": True})
 
     def _kill_all_but(self, keep: set[int]) -> None:
-        """Kill every process below this one except those to keep.
+        """Kill every process below this one except the ones to keep.
 
-        Stopping comes first: what is stopped forks no more, so even a fork bomb is gone after a few rounds. Where it
-        is not, everything goes, and what should have been kept is made again by running the cells once more.
+        All are stopped first. A stopped process cannot fork, so even a fork bomb is gone after a few rounds. If it is
+        not, every process is killed, and the cells are run again to make the lost snapshots.
         """
         deadline = time.monotonic() + _SECONDS_TO_CLEAR
-        while others := _descendants(self._processes) - keep:
+        while others := _find_descendants(self._processes) - keep:
             late = time.monotonic() > deadline
             if late and os.getpid() == 1:
                 os.kill(-1, signal.SIGKILL)
@@ -184,23 +190,23 @@ class _Supervisor:
             for sign in (signal.SIGSTOP, signal.SIGKILL):
                 for pid in others:
                     _kill(pid, sign)
-            self._wait_for_an_end()
+            self._wait_for_child()
             self._reap()
         self._reap()
 
-    def _wait_for_an_end(self) -> None:
-        """Wait until a child has ended, but not for long: what was killed need not be one of ours yet."""
-        if select.select([self._wake], [], [], _SECONDS_TO_LOOK_AGAIN)[0]:
+    def _wait_for_child(self) -> None:
+        """Wait briefly until a child has ended. A killed process may not be a child of this one yet."""
+        if select.select([self._wake], [], [], _SECONDS_BETWEEN_SCANS)[0]:
             os.read(self._wake, 4096)
 
 
-def _parent(processes: int) -> int:
-    """Return the parent's number as a /proc shows it: to a first process itself, every parent is 0."""
+def _read_parent(processes: int) -> int:
+    """Return the parent's pid as this /proc shows it. In its own namespace, a first process sees 0."""
     return int(_read(processes, "self/stat").rpartition(b")")[2].split()[1])
 
 
-def _own_processes(host_processes: int) -> int:
-    """Return a descriptor of the /proc that shows this process's descendants: the sandbox's, else the host's."""
+def _open_processes(host_processes: int) -> int:
+    """Return a descriptor of the /proc that shows this process's descendants: the sandbox's own, or else the host's."""
     try:
         private = int(Path("/proc/self").readlink().name) == os.getpid()
     except (OSError, ValueError):
@@ -208,10 +214,10 @@ def _own_processes(host_processes: int) -> int:
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY) if private else host_processes
 
 
-def _descendants(processes: int) -> set[int]:
-    """Return the processes below this one, by the numbers that this one may signal.
+def _find_descendants(processes: int) -> set[int]:
+    """Return the pids of the processes below this one, as this one may signal them.
 
-    As a subreaper it is the parent of every orphan among them.
+    This process is a subreaper, so orphans among them are its children.
     """
     parents: dict[int, int] = {}
     for name in os.listdir(processes):
@@ -220,19 +226,19 @@ def _descendants(processes: int) -> set[int]:
             if fields and not _is_dead(fields):
                 parents[int(name)] = int(fields[1])
     own = int(os.readlink("self", dir_fd=processes))
-    found = {own}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {_innermost(processes, pid) for pid in found - {own}} - {0}
+    family = {own}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return {_read_innermost_pid(processes, pid) for pid in family - {own}} - {0}
 
 
 def _is_dead(fields: Sequence[bytes]) -> bool:
-    """Tell, by its line in /proc, whether a process only waits for its parent to notice; one with threads runs on."""
+    """Return whether a process is a zombie, by its fields in /proc. With other threads it is still running."""
     return fields[0] == b"Z" and fields[17] == b"1"
 
 
-def _innermost(processes: int, pid: int) -> int:
-    """Return a process's number in its own pid namespace, 0 where it is gone."""
+def _read_innermost_pid(processes: int, pid: int) -> int:
+    """Return a process's pid in its own pid namespace, or 0 if it has ended."""
     for line in _read(processes, f"{pid}/status").splitlines():
         if line.startswith(b"NSpid:"):
             return int(line.split()[-1])
@@ -240,7 +246,7 @@ def _innermost(processes: int, pid: int) -> int:
 
 
 def _read(folder: int, name: str) -> bytes:
-    """Return a file's bytes, none where the process it tells of has ended meanwhile."""
+    """Return the content of a file of /proc, or nothing if the process has ended meanwhile."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
@@ -253,9 +259,9 @@ def _read(folder: int, name: str) -> bytes:
         os.close(descriptor)
 
 
-def _die_first() -> None:
-    """Have the kernel kill this process and its children, not the supervisor, when memory runs out."""
-    linux.set_dumpable(True)  # else the file is root's
+def _prefer_for_oom_kill() -> None:
+    """Let Linux kill this process and its children, and not the supervisor, when memory runs out."""
+    linux.set_dumpable(True)  # else the file belongs to root
     with contextlib.suppress(OSError):  # a sandbox without /proc
         linux.write_file("/proc/self/oom_score_adj", "1000")
     linux.set_dumpable(False)

@@ -1,8 +1,8 @@
-"""The warm process: imports the course's packages once, then forks a sandbox for each submission.
+"""The warm process: it imports the course's packages once, and then forks a sandbox for each submission.
 
-It runs as `python -m grader.sandbox.jail.zygote FD...`, takes requests on these sockets and holds no
-secret: every student can read all of its memory (docs/sandbox.md). It starts no thread and runs no parallel tensor
-operation, because neither survives a fork.
+It runs as `python -m grader.sandbox.jail.zygote FD...` and takes requests on these sockets. It holds no secret, because
+every student can read all of its memory (docs/sandbox.md). It starts no thread and runs no parallel tensor operation,
+because neither survives a fork.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.sandbox.protocol.encoding import Closed
 
 __all__ = ["main"]
 
-# What the runner and the kernel need, so that no submission pays for it.
+# Modules of the runner and the kernel, imported here so that no submission has to wait for them.
 _OWN_PACKAGES = (
     "grader.sandbox.jail.supervisor",
     "IPython.core.completerlib",
@@ -47,12 +47,12 @@ _OWN_PACKAGES = (
     "nbclient",
 )
 
-# What root's way into a new pid namespace rests on; where one is left out, it goes the way of an ordinary user.
+# The layers that root needs to make a pid namespace first. Without one of them, root takes an ordinary user's path.
 _WITH_FIRST = frozenset({"user namespace", "mount namespace", "pid namespace", "private file system"})
 
 
 def main(descriptors: list[int]) -> None:
-    """Serve fork requests on each line until nobody is left on the other side of any."""
+    """Serve fork requests on every line, until the other ends of all lines are closed."""
     linux.die_with_parent()
     gc.disable()
     lines = {number: Packets(socket.socket(fileno=number)) for number in descriptors}
@@ -83,12 +83,12 @@ def main(descriptors: list[int]) -> None:
 
 
 def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
-    """Take one request; tell whether a sandbox was forked."""
+    """Serve one request. Return whether a sandbox was forked."""
     request, descriptors = line.receive()
     if "cpu_seconds" in request:
         line.send({"cpu_seconds": sum(os.times()[:4])})
         return False
-    with _next_fork_comes_first(request["left_out"]) as first:
+    with _make_next_fork_first(request["left_out"]) as first:
         pid = os.fork()
         if pid == 0:
             _become_sandbox(request, descriptors[0], compiled)
@@ -98,7 +98,7 @@ def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
 
 
 def _settle() -> None:
-    """Make later sandboxes cheaper while the first one is at work: who checks one notebook need not wait for it."""
+    """Make later forks cheaper. This happens while the first sandbox works, so that a single check need not wait."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -106,7 +106,7 @@ def _settle() -> None:
 
 
 def _read_files() -> None:
-    """Let nbformat read its schema and IPython its theme now: a sandbox may not be able to reach the files."""
+    """Make nbformat read its schema and IPython its theme now, because a sandbox may not reach these files."""
     from IPython.utils.PyColorize import theme_table
     from nbformat.v4 import new_code_cell, new_notebook
 
@@ -115,7 +115,7 @@ def _read_files() -> None:
 
 
 def _reap(*_: object) -> None:
-    """Wait for finished sandboxes, so that none stays as a zombie and their time is counted."""
+    """Wait for finished sandboxes, so that no zombies remain and their CPU time is counted."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             continue
@@ -124,13 +124,13 @@ def _reap(*_: object) -> None:
 
 
 def _import_packages(names: list[str]) -> dict[str, str]:
-    """Import what can be imported; return the reason for each package that cannot."""
+    """Import the packages. Return the reason for each one that cannot be imported."""
     missing: dict[str, str] = {}
-    with _no_cuda_during_import():
+    with _hide_cuda():
         for name in [*names, *_OWN_PACKAGES]:
             try:
                 importlib.import_module(name)
-            except Exception as error:  # a course package may fail in its own way; doctor and report show it
+            except Exception as error:  # a course's package may raise anything; `grader doctor` and the report show it
                 if name in _OWN_PACKAGES:
                     raise
                 missing[name] = f"{type(error).__name__}: {error}"
@@ -142,18 +142,18 @@ def _import_packages(names: list[str]) -> dict[str, str]:
 
 
 def _make_forks_safe(torch: Any) -> None:
-    """Stay at one thread here, and have every fork renew torch's pool of threads before it does anything else.
+    """Use one thread here, and make every fork renew torch's thread pool before it does anything else.
 
-    The first use of the pool after a fork replaces it, and not under a lock: the threads that a first backward pass
-    starts would all do so at once, and one that finds no pool ends the process ("Invalid thread pool!").
+    The first use of the pool after a fork replaces it, without a lock. The threads of a first backward pass would all
+    do this at once, and a thread that finds no pool ends the process ("Invalid thread pool!").
     """
     torch.set_num_threads(1)
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(torch.get_num_threads()))
 
 
 @contextmanager
-def _no_cuda_during_import() -> Iterator[None]:
-    """Answer "no device" while packages are imported: asking the driver before a fork spoils CUDA in every child."""
+def _hide_cuda() -> Iterator[None]:
+    """Report no CUDA device while packages are imported: using the driver before a fork breaks CUDA in every child."""
     try:
         import torch
     except ImportError:
@@ -168,16 +168,16 @@ def _no_cuda_during_import() -> Iterator[None]:
 
 
 @contextmanager
-def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
-    """Have what this process forks in the body be the first of a pid namespace, where it may; tell whether it is.
+def _make_next_fork_first(left_out: Collection[str]) -> Iterator[bool]:
+    """Make the fork in the body the first process of a new pid namespace, if this is allowed. Yield whether it is.
 
-    An ordinary user may not: its forks make a user namespace of their own first, and then fork once more.
+    An ordinary user may not do this: its forks make a user namespace of their own first, and then fork again.
 
     Args:
         left_out: names of layers that are not applied.
 
     Raises:
-        OSError: this process cannot get back its own namespace for what it forks later.
+        OSError: this process cannot return to its own namespace for later forks.
     """
     if os.geteuid() != 0 or _WITH_FIRST & set(left_out):
         yield False
@@ -185,7 +185,7 @@ def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         linux.unshare(linux.CLONE_NEWPID)
-    except OSError:  # in a container, root may have no right to
+    except OSError:  # in a container, root may not be allowed to
         os.close(own)
         yield False
         return
@@ -197,7 +197,7 @@ def _next_fork_comes_first(left_out: Collection[str]) -> Iterator[bool]:
 
 
 def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | str) -> None:
-    """Turn this fork into a submission's process tree; never returns."""
+    """Turn this fork into a submission's process tree. Never returns."""
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -205,7 +205,7 @@ def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | 
 
         supervisor.supervise(request, descriptor, compiled)
         status = 0
-    except BaseException:  # nothing may come back up into the zygote's loop
+    except BaseException:  # a fork must never return to the zygote's loop
         traceback.print_exc()
     finally:
         os._exit(status)

@@ -1,4 +1,4 @@
-"""Channels: frames over sockets, with bounds on size and on time."""
+"""Channels that carry values as frames over sockets, with limits on size and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LENGTH = struct.Struct(">I")
 
 
 class Channel:
-    """Frames over a connected stream socket, with a bound on size and on time."""
+    """Frames over a connected stream socket, with limits on size and time."""
 
     def __init__(self, connection: socket.socket, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self.socket = connection
@@ -25,7 +25,10 @@ class Channel:
     def send(self, value: Any, seconds: float | None = None) -> None:
         """Send one value.
 
-        Raises Closed where nobody listens any more, TimeoutError where nobody reads within the time.
+        Raises:
+            TypeError: the value is too large or is not plain data.
+            Closed: the other side has hung up.
+            TimeoutError: the other side does not read within `seconds`.
         """
         body = encode(value)
         if len(body) > self.max_frame_bytes:
@@ -41,15 +44,18 @@ class Channel:
     def receive(self, seconds: float | None = None) -> Any:
         """Return the next value.
 
-        Raises Closed at the end, TimeoutError when it is not there within the time, Malformed for anything else.
+        Raises:
+            Closed: the other side has hung up.
+            TimeoutError: the value does not arrive within `seconds`.
+            Malformed: what arrives is no frame.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        (length,) = _LENGTH.unpack(self._exactly(4, deadline))
+        (length,) = _LENGTH.unpack(self._receive_exactly(4, deadline))
         if length > self.max_frame_bytes:
             raise Malformed(f"a frame of {length} bytes, more than {self.max_frame_bytes}")
-        return decode(self._exactly(length, deadline))
+        return decode(self._receive_exactly(length, deadline))
 
-    def _exactly(self, count: int, deadline: float | None) -> bytes:
+    def _receive_exactly(self, count: int, deadline: float | None) -> bytes:
         parts = bytearray()
         while len(parts) < count:
             remaining = None if deadline is None else deadline - time.monotonic()
@@ -64,7 +70,7 @@ class Channel:
                 raise Closed(str(error)) from None
             if not part:
                 raise Closed("the other side is gone")
-            if len(part) == count:  # as nearly always: nothing to put together
+            if len(part) == count:  # nearly always: there is nothing to join
                 return part
             parts += part
         return bytes(parts)
@@ -75,7 +81,7 @@ class Channel:
 
 
 class Packets:
-    """Small values with file descriptors over a connected SOCK_SEQPACKET socket: the control lines of the sandbox."""
+    """Small values and file descriptors over a connected SOCK_SEQPACKET socket: the control lines of the sandbox."""
 
     MAX_BYTES = 128 * 1024
     MAX_DESCRIPTORS = 4
@@ -85,12 +91,18 @@ class Packets:
 
     @classmethod
     def pair(cls) -> tuple[Packets, socket.socket]:
-        """Return our end, and the socket to hand to the other side."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        return cls(ours), theirs
+        """Return our end, and the socket for the other side."""
+        ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(ours), peer
 
     def send(self, value: Any, descriptors: tuple[int, ...] = (), seconds: float | None = 30) -> None:
-        """Send one value; raises Closed where nobody listens any more, TimeoutError where nobody reads in time."""
+        """Send one value, and copies of file descriptors.
+
+        Raises:
+            TypeError: the value is too large or is not plain data.
+            Closed: the other side has hung up.
+            TimeoutError: the other side does not read within `seconds`.
+        """
         body = encode(value)
         if len(body) > self.MAX_BYTES:
             raise TypeError(f"the value takes {len(body)} bytes, more than {self.MAX_BYTES}")
@@ -103,9 +115,12 @@ class Packets:
             raise Closed(str(error)) from None
 
     def receive(self, seconds: float | None = None) -> tuple[Any, list[int]]:
-        """Return the next value and the descriptors that came with it; the caller closes them.
+        """Return the next value and the descriptors that came with it. The caller closes the descriptors.
 
-        Raises Closed at the end, TimeoutError when nothing is there within the time, Malformed for anything else.
+        Raises:
+            Closed: the other side has hung up.
+            TimeoutError: nothing arrives within `seconds`.
+            Malformed: what arrives is no packet.
         """
         try:
             self.socket.settimeout(seconds)

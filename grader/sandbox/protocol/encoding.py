@@ -1,9 +1,9 @@
-"""What may cross between the sandbox and the trusted side: plain data in length-checked frames.
+"""The encoding of plain data that crosses between the sandbox and the trusted side.
 
 A frame is a four-byte length and one encoded value. A value is a tag byte and its body: None, booleans, integers,
 floats, strings, tuples, dicts with string keys, arrays (dtype from an allow-list, shape, raw bytes), handles (a number
-that stands for an object of the other side) and failures (a named error). Nothing in a frame is ever executed,
-imported or allocated before its length has been checked against the bytes that are there.
+that stands for an object of the other side) and failures (a named error). Decoding never executes or imports anything,
+and allocates nothing before a length has been checked against the bytes that are there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["ITEM_BYTES", "Array", "Closed", "Failure", "Handle", "Malformed", "decode", "encode"]
+__all__ = ["ITEM_BYTES", "MAX_FRAME_BYTES", "Array", "Closed", "Failure", "Handle", "Malformed", "decode", "encode"]
 
 ITEM_BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
@@ -32,16 +32,16 @@ MAX_FRAME_BYTES = 64 * 2**20
 
 
 class Malformed(Exception):
-    """The bytes are no frame of ours; whoever sent them is at fault."""
+    """The bytes are not a valid frame, which is the sender's fault."""
 
 
 class Closed(Exception):
-    """The other side is gone."""
+    """The other side has hung up."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """A dense array in row-major order; `data` has exactly the bytes that dtype and shape ask for."""
+    """A dense array in row-major order. `data` has exactly the bytes that dtype and shape require."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Handle:
-    """A number that stands for an object which stays on the other side, with what it is called there."""
+    """A number that stands for an object which stays on the other side, with the object's kind and type."""
 
     number: int
     kind: str
@@ -68,7 +68,8 @@ class Failure:
 def encode(value: Any) -> bytes:
     """Return the bytes of one value.
 
-    Raises TypeError for anything that is not plain data.
+    Raises:
+        TypeError: the value is not plain data.
     """
     out = bytearray()
     _encode(value, out, 0)
@@ -88,7 +89,7 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:
             _encode(entry, out, depth + 1)
     elif kind is Array:
         shape, data = value.shape, value.data
-        out += _array_head(len(shape)).pack(b"a", _CODES[value.dtype], len(shape), *shape, len(data))
+        out += _make_array_head(len(shape)).pack(b"a", _CODES[value.dtype], len(shape), *shape, len(data))
         out += data
     elif kind is Handle:
         out += _COUNTED.pack(b"h", value.number)
@@ -127,23 +128,24 @@ def _encode_text(text: str, out: bytearray) -> None:
 
 
 @cache
-def _array_head(dimensions: int) -> struct.Struct:
-    """Return the form of an array's tag, dtype, number of dimensions, shape and length."""
+def _make_array_head(dimensions: int) -> struct.Struct:
+    """Return the struct for an array's tag, dtype, number of dimensions, shape and length."""
     return struct.Struct(f">cBB{dimensions + 1}Q")
 
 
 def decode(frame: bytes) -> Any:
-    """Return the value of one frame; lists come back as tuples.
+    """Return the value of one frame. Lists come back as tuples.
 
-    Raises Malformed for anything else than one whole value: wrong tags, lengths past the end, unknown dtypes, shapes
-    that do not match their bytes, more than 100,000 nodes or 32 levels, bytes left over.
+    Raises:
+        Malformed: the frame is not exactly one value: wrong tags, lengths past the end, unknown dtypes, shapes that do
+            not match their bytes, more than 100,000 nodes or 32 levels, bytes left over.
     """
     reader = _Reader(frame)
     try:
         value = reader.value(0)
-    except (IndexError, struct.error):  # both of them from reading past the end
+    except (IndexError, struct.error):  # both come from reading past the end
         raise Malformed("a length points past the end") from None
-    if reader.at != len(frame):
+    if reader.position != len(frame):
         raise Malformed("bytes follow the value")
     return value
 
@@ -151,29 +153,29 @@ def decode(frame: bytes) -> Any:
 class _Reader:
     def __init__(self, frame: bytes) -> None:
         self.frame = frame
-        self.at = 0
+        self.position = 0
         self.nodes = 0
 
     def value(self, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > _MAX_NODES or depth > _MAX_DEPTH:
             raise Malformed("too many or too deeply nested values")
-        tag = self.frame[self.at]
-        self.at += 1
+        tag = self.frame[self.position]
+        self.position += 1
         read = _READERS.get(tag)
         if read is None:
             raise Malformed(f"unknown tag {bytes([tag])!r}")
         return read(self, depth)
 
     def take(self, count: int) -> bytes:
-        start, self.at = self.at, self.at + count
-        if self.at > len(self.frame):
+        start, self.position = self.position, self.position + count
+        if self.position > len(self.frame):
             raise Malformed("a length points past the end")
-        return self.frame[start : self.at]
+        return self.frame[start : self.position]
 
     def number(self) -> int:
-        number: int = _COUNT.unpack_from(self.frame, self.at)[0]
-        self.at += 4
+        number: int = _COUNT.unpack_from(self.frame, self.position)[0]
+        self.position += 4
         return number
 
     def text(self, depth: int = 0) -> str:
@@ -183,9 +185,9 @@ class _Reader:
             raise Malformed("text that is no UTF-8") from None
 
     def integer(self, depth: int) -> int:
-        length = self.frame[self.at]
-        self.at += 1
-        # One less than what is written, because the same number may need a byte more to be written again.
+        length = self.frame[self.position]
+        self.position += 1
+        # One less than the limit for encoding, because the same number may need one byte more when it is encoded again.
         if length >= _MAX_INTEGER_BYTES:
             raise Malformed("an integer that is too large")
         return int.from_bytes(self.take(length), "big", signed=True)
@@ -196,7 +198,7 @@ class _Reader:
 
     def count(self, least_bytes_each: int) -> int:
         count = self.number()
-        if count * least_bytes_each > len(self.frame) - self.at:
+        if count * least_bytes_each > len(self.frame) - self.position:
             raise Malformed("more entries than bytes")
         return count
 
@@ -213,16 +215,16 @@ class _Reader:
         return Failure(self.text(), self.text())
 
     def array(self, depth: int) -> Array:
-        code, dimensions = self.frame[self.at], self.frame[self.at + 1]
+        code, dimensions = self.frame[self.position], self.frame[self.position + 1]
         if code >= len(_DTYPES) or dimensions > _MAX_DIMENSIONS:
             raise Malformed("unknown dtype or too many dimensions")
-        head = _array_head(dimensions)
-        _, _, _, *shape, length = head.unpack_from(self.frame, self.at - 1)
-        self.at += head.size - 1
+        head = _make_array_head(dimensions)
+        _, _, _, *shape, length = head.unpack_from(self.frame, self.position - 1)
+        self.position += head.size - 1
         size = ITEM_BYTES[_DTYPES[code]]
         if math.prod(shape) * size != length:
             raise Malformed("an array's shape and bytes disagree")
-        # Nothing has to be allocated for (0, 2**60), but its strides overflow all the same.
+        # A shape such as (0, 2**60) needs no memory, but its strides overflow.
         if not length and math.prod(max(n, 1) for n in shape) * size > MAX_FRAME_BYTES:
             raise Malformed("an empty array of a shape that no array has")
         return Array(_DTYPES[code], tuple(shape), self.take(length))

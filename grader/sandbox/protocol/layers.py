@@ -1,4 +1,4 @@
-"""Whether a layer of the sandbox holds, as the sandbox reports it."""
+"""The status of one layer of the sandbox, as the sandbox reports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["LayerStatus"]
 
 @dataclass(frozen=True)
 class LayerStatus:
-    """One layer of the sandbox: whether it held, and why not."""
+    """Whether a layer of the sandbox holds, and the reason if it does not."""
 
     name: str
     on: bool

@@ -1,4 +1,4 @@
-"""What one submission may use: known on both sides of the sandbox."""
+"""The limits of one submission, known on both sides of the sandbox."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _MIB = 1024**2
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use; past it the sandbox ends the cell, the test or the submission."""
+    """The limits of one submission. If one is exceeded, the sandbox ends the cell, the test or the submission."""
 
     cell_seconds: float = 60
-    training_cell_seconds: float = 600  # in place of cell_seconds where trainings run as written
+    training_cell_seconds: float = 600  # replaces cell_seconds if trainings run as written
     submission_seconds: float = 600
     memory_bytes: int = 4096 * _MIB
     processes: int = 256
     written_bytes: int = 512 * _MIB
     cell_output_bytes: int = 1 * _MIB
     notebook_output_bytes: int = 10 * _MIB
-    replacements: int = 3  # how often a kernel that died or hung is replaced
+    replacements: int = 3  # how often a kernel that has died or hangs is replaced
     judge_seconds: float = 120  # for all tests of all definitions together
     test_seconds: float = 10
-    training_seconds: float = 240  # for one item's training where it must run in the student's process
-    training_teraflops: float = 4  # for one training on a CPU: 10**12 operations, told from the model's graph
+    training_seconds: float = 240  # for one item's training, if it must run in the student's process
+    training_teraflops: float = 4  # for one training on a CPU: 10**12 operations, estimated from the model's graph
     training_teraflops_on_gpu: float = 20_000
     test_memory_bytes: int = 1024 * _MIB

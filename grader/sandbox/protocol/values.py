@@ -1,7 +1,7 @@
-"""Python's own values as plain data and back, for tests that were written for the student's own process.
+"""Python's own values as plain data and back, for tests that were written to run in the student's own process.
 
-Rubrics of ours see tensors and tuples, whatever a student returns. Here a list stays a list, a set a set, numpy's
-array an array of numpy. What is no value goes as what `keep` makes of it. Runs on both sides.
+Our own rubrics see only tensors and tuples, whatever a student returns. Here a list stays a list, a set stays a set,
+and a NumPy array stays one. Other objects are replaced by a function of the caller. This code runs on both sides.
 """
 
 from __future__ import annotations
@@ -36,20 +36,26 @@ _ITERATORS: tuple[type, ...] = (
 _NAMES = {
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128",
 }  # fmt: skip
-_UNSIGNED = ("uint16", "uint32", "uint64")  # of numpy; torch's wire has none
+_UNSIGNED = ("uint16", "uint32", "uint64")  # dtypes of NumPy that the encoding does not have
 
 
 def pack_value(thing: Any, keep: Callable[[Any], Any], depth: int = 0) -> Any:
-    """Return a thing as plain data; what is none, or is too large or too deep for it, as `keep` gives it."""
+    """Return a value as plain data.
+
+    Args:
+        thing: any object.
+        keep: returns the data for an object that is no value, or too large or too deeply nested.
+        depth: how deeply the value is nested.
+    """
     if type(thing) in _SCALARS or (type(thing) is int and thing.bit_length() < 2000):
         return thing
     if isinstance(thing, torch.Tensor):
-        found = tensor_to_array(thing)
-        return ("tensor", found) if isinstance(found, Array) else keep(thing)
+        array = tensor_to_array(thing)
+        return ("tensor", array) if isinstance(array, Array) else keep(thing)
     if isinstance(thing, numpy.ndarray | numpy.generic):
-        return _packed_array(thing, keep)
+        return _pack_array(thing, keep)
     if isinstance(thing, str | float) or (isinstance(thing, int) and not isinstance(thing, bool)):
-        return pack_value(_plain_number_or_text(thing), keep, depth)
+        return pack_value(_strip_subclass(thing), keep, depth)
     if thing is Ellipsis:
         return ("ellipsis",)
     if isinstance(thing, bytes | bytearray) and len(thing) <= _MAX_ENTRIES:
@@ -58,21 +64,21 @@ def pack_value(thing: Any, keep: Callable[[Any], Any], depth: int = 0) -> Any:
         return ("complex", thing.real, thing.imag)
     if isinstance(thing, range):
         return ("range", thing.start, thing.stop, thing.step)
-    parts = _parts_of(thing) if depth < _MAX_DEPTH else None
+    parts = _split(thing) if depth < _MAX_DEPTH else None
     if parts is None or len(parts[1]) > _MAX_ENTRIES:
         return keep(thing)
     return (parts[0], *(pack_value(entry, keep, depth + 1) for entry in parts[1]))
 
 
-def _plain_number_or_text(thing: Any) -> Any:
-    """Return a subclass's value without what the subclass adds to it."""
+def _strip_subclass(thing: Any) -> Any:
+    """Return the number or text of a subclass's instance as one of Python's own type."""
     kind = str if isinstance(thing, str) else float if isinstance(thing, float) else int
     plain: Any = kind.__str__(thing) if kind is str else kind.__pos__(thing)  # type: ignore[operator]
     return plain
 
 
-def _parts_of(thing: Any) -> tuple[str, list[Any]] | None:
-    """Return what a collection is called here and its entries, None for what is no collection."""
+def _split(thing: Any) -> tuple[str, list[Any]] | None:
+    """Return the tag and the entries of a collection, or None if the object is not one."""
     entries: Any = thing
     for name, kind in _VIEWS.items():
         if isinstance(thing, kind):
@@ -85,10 +91,9 @@ def _parts_of(thing: Any) -> tuple[str, list[Any]] | None:
     if isinstance(thing, _ITERATORS):
         return "iterator", list(islice(entries, _MAX_ENTRIES + 1))
     return None
-    return None
 
 
-def _packed_array(thing: Any, keep: Callable[[Any], Any]) -> Any:
+def _pack_array(thing: Any, keep: Callable[[Any], Any]) -> Any:
     array = numpy.array(thing, order="C", copy=True)
     if array.dtype.kind in "US" and array.size <= _MAX_ENTRIES:
         entries = tuple(array.astype(str).ravel().tolist())
@@ -101,22 +106,26 @@ def _packed_array(thing: Any, keep: Callable[[Any], Any]) -> Any:
     return ("number" if isinstance(thing, numpy.generic) else "array", data, name)
 
 
-def unpack_value(data: Any, opened: Callable[[Any], Any]) -> Any:
-    """Return what `packed` was given; `opened` gives what stands for the things that were kept.
+def unpack_value(data: Any, restore: Callable[[Any], Any]) -> Any:
+    """Return the value that `pack_value` packed.
+
+    Args:
+        data: the packed value.
+        restore: returns the object for data that `keep` made.
 
     Raises:
-        ValueError, TypeError: the data is not what `packed` makes.
+        ValueError, TypeError: the data is not in the form that `pack_value` makes.
     """
     if type(data) in _SCALARS or type(data) is int:
         return data
     if not isinstance(data, tuple):
-        return opened(data)
+        return restore(data)
     tag, *rest = data
     match tag:
         case "tensor":
-            return _tensor(rest[0])
+            return _unpack_tensor(rest[0])
         case "array" | "number":
-            return _array(tag, *rest)
+            return _unpack_array(tag, *rest)
         case "texts":
             kind, scalar, shape, entries = rest
             array = numpy.array(entries, dtype=str).astype("U" if kind == "U" else "S").reshape(shape)
@@ -125,10 +134,10 @@ def unpack_value(data: Any, opened: Callable[[Any], Any]) -> Any:
             return ...
         case "bytes" | "complex" | "range":
             return bytes(rest) if tag == "bytes" else complex(*rest) if tag == "complex" else range(*rest)
-    return _collection(tag, [unpack_value(entry, opened) for entry in rest])
+    return _make_collection(tag, [unpack_value(entry, restore) for entry in rest])
 
 
-def _collection(tag: Any, entries: list[Any]) -> Any:
+def _make_collection(tag: Any, entries: list[Any]) -> Any:
     match tag:
         case "list":
             return entries
@@ -139,7 +148,7 @@ def _collection(tag: Any, entries: list[Any]) -> Any:
         case "frozenset":
             return frozenset(entries)
         case "iterator":
-            return _iterated(entries)
+            return _generate(entries)
         case "dict":
             return dict(entries)
         case "keys":
@@ -151,16 +160,16 @@ def _collection(tag: Any, entries: list[Any]) -> Any:
     raise ValueError("an unknown kind of value")
 
 
-def _iterated(entries: list[Any]) -> Iterator[Any]:
+def _generate(entries: list[Any]) -> Iterator[Any]:
     yield from entries
 
 
-def _tensor(data: Any) -> torch.Tensor:
+def _unpack_tensor(data: Any) -> torch.Tensor:
     return data if isinstance(data, torch.Tensor) else array_to_tensor(data)
 
 
-def _array(tag: str, data: Any, name: Any) -> Any:
+def _unpack_array(tag: str, data: Any, name: Any) -> Any:
     if name not in _NAMES and name not in _UNSIGNED:
         raise ValueError("an array of an unknown type")
-    array = _tensor(data).numpy().astype(name)
+    array = _unpack_tensor(data).numpy().astype(name)
     return array[()] if tag == "number" else array

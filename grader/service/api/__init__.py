@@ -1,1 +1,1 @@
-"""The HTTP API: what a class hands in, how it is going, and what came out. Nothing is graded here."""
+"""The HTTP API: submit notebooks, follow their grading, fetch reports. The workers grade, not the API."""

@@ -1,4 +1,4 @@
-"""The assignments that are offered: read again at each need, so that an edited rubric counts at once."""
+"""The assignments on offer. They are read again each time, so that an edited rubric takes effect at once."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ __all__ = ["Catalog"]
 
 
 class Catalog:
-    """The assignments of `Settings.assignments`."""
+    """The assignments of `Settings.assignments`, by name."""
 
     def __init__(self, assignments: str) -> None:
-        """Take names of, or paths to, assignments, separated by commas; the first is what is meant by none.
+        """Parse names or paths of assignments, separated by commas. The first one is the default.
 
         Raises:
             InputError: there is no name.
         """
-        self._places = {Path(place).name: place for place in map(str.strip, assignments.split(",")) if place}
-        if not self._places:
+        self._locations = {Path(entry).name: entry for entry in map(str.strip, assignments.split(",")) if entry}
+        if not self._locations:
             raise InputError("GRADER_ASSIGNMENTS names no assignment: give one, as in GRADER_ASSIGNMENTS=hw2")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names, in the order they were given in."""
-        return tuple(self._places)
+        """The names, in the order of the setting."""
+        return tuple(self._locations)
 
     def find(self, name: str = "") -> Assignment:
-        """Return an assignment as it is now; without a name, the first.
+        """Load the current version of an assignment; without a name, of the first one.
 
         Raises:
-            InputError: it is not offered.
-            SystemFault: its rubric cannot be read, which is staff's to repair and not the caller's.
+            InputError: it is not on offer.
+            SystemFault: its rubric cannot be read. That is for staff to repair, not for the caller.
         """
-        return self.at(self.place(name))
+        return self.load(self.locate(name))
 
-    def at(self, place: str) -> Assignment:
-        """Return an assignment by what workers find it by, also one that is not offered any more.
+    def load(self, location: str) -> Assignment:
+        """Load an assignment by its location (see `locate`), even if it is no longer on offer.
 
         Raises:
             SystemFault: its rubric cannot be read.
         """
         try:
-            return find_assignment(place)
+            return find_assignment(location)
         except (AssignmentError, OSError) as error:
-            raise SystemFault(f"the assignment {place} cannot be read: {error}") from error
+            raise SystemFault(f"the assignment {location} cannot be read: {error}") from error
 
-    def place(self, name: str = "") -> str:
-        """Return what workers find an assignment by, its name or its path; without a name, the first's.
+    def locate(self, name: str = "") -> str:
+        """Return the location of an assignment, its name or path, by which workers find it. The default is the first.
 
         Raises:
-            InputError: it is not offered.
+            InputError: it is not on offer.
         """
         name = name or self.names[0]
-        if name not in self._places:
+        if name not in self._locations:
             raise InputError(f"no assignment {name!r} is offered: give one of {', '.join(self.names)}")
-        return self._places[name]
+        return self._locations[name]

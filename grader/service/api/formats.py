@@ -1,4 +1,4 @@
-"""Which of several formats a caller wants: what `format=` says, else the header Accept (RFC 9110, 12.5.1)."""
+"""Content negotiation: choose a format by the query's `format=`, else by the header Accept (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from grader.service.api.problems import Problem
 __all__ = ["choose_format"]
 
 
-def choose_format(named: str | None, accept: str, offered: Mapping[str, str]) -> str:
+def choose_format(requested: str | None, accept: str, offered: Mapping[str, str]) -> str:
     """Choose a format.
 
     Args:
-        named: what the query asks for; it comes before the header.
-        accept: the header's value, "" where there is none.
-        offered: each format's media type; the first is given where the caller has no wish.
+        requested: the format that the query asks for, which takes precedence over the header; None if it names none.
+        accept: value of the header; "" if it is missing.
+        offered: media type of each format. The first one is the default.
 
     Raises:
-        Problem: none of these is accepted.
+        Problem: the caller accepts none of these.
     """
-    if named:
-        return named
-    accepted = _qualities(accept) or {"*/*": 1.0}
+    if requested:
+        return requested
+    accepted = _parse_accept(accept) or {"*/*": 1.0}
     best, quality = "", 0.0
     for name, media_type in offered.items():
         kind = media_type.partition("/")[0]
-        found = next((accepted[each] for each in (media_type, f"{kind}/*", "*/*") if each in accepted), 0.0)
-        if found > quality:
-            best, quality = name, found
+        weight = next((accepted[key] for key in (media_type, f"{kind}/*", "*/*") if key in accepted), 0.0)
+        if weight > quality:
+            best, quality = name, weight
     if not best:
-        raise Problem("not-acceptable", f"this is given as {', '.join(offered.values())}")
+        raise Problem("not-acceptable", f"the available formats are {', '.join(offered.values())}")
     return best
 
 
-def _qualities(accept: str) -> dict[str, float]:
-    found = {}
+def _parse_accept(accept: str) -> dict[str, float]:
+    """Return the quality of each media type; entries that cannot be parsed are skipped."""
+    qualities = {}
     for part in accept.split(","):
-        media_type, *parameters = (each.strip() for each in part.lower().split(";"))
-        given = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        media_type, *parameters = (field.strip() for field in part.lower().split(";"))
+        text = next((field[2:] for field in parameters if field.startswith("q=")), "1")
         try:
-            quality = float(given)
+            quality = float(text)
         except ValueError:
             continue
         if "/" in media_type and 0 <= quality <= 1:
-            found[media_type] = quality
-    return found
+            qualities[media_type] = quality
+    return qualities

@@ -1,4 +1,4 @@
-"""What there is to watch, for Prometheus: requests as this process saw them, gradings as the database has them."""
+"""Metrics for Prometheus: the requests of this process, and the jobs in the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("grader.service.api")
 
 
 class Metrics:
-    """The metrics of one API process, in a registry of their own."""
+    """The metrics of one API process, in their own registry."""
 
     def __init__(self, store: Store) -> None:
         self._registry = CollectorRegistry()
@@ -33,43 +33,43 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_Stored(store))
+        self._registry.register(_StoreCollector(store))
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Note one request; status 0 stands for a connection that ended before its answer began."""
+        """Record a request. Status 0 means that the connection ended before the response began."""
         self._requests.labels(method if method in _METHODS else "other", route, status).observe(seconds)
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
-class _Stored(Collector):
-    """What the database has, looked up whenever somebody asks: it is true whichever process answers."""
+class _StoreCollector(Collector):
+    """Metrics read from the database at each scrape, so that every process gives the same answer."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def describe(self) -> Iterator[Metric]:
-        """Return nothing, so that registering asks no database."""
+        """Return nothing, so that registering does not query the database."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        """Give the gradings by state, how long the oldest has waited, and the number of reports."""
+        """Yield the number of jobs by state, the age of the oldest waiting job, and the number of reports."""
         try:
-            found = count_totals(self._store)
+            totals = count_totals(self._store)
         except SystemFault as error:
-            log.error("the metrics lack what the database knows: %s", error)
+            log.error("the metrics of the database are missing: %s", error)
             yield GaugeMetricFamily("grader_database_up", "Whether the database answers.", 0)
             return
         yield GaugeMetricFamily("grader_database_up", "Whether the database answers.", 1)
-        gradings = GaugeMetricFamily("grader_gradings", "Gradings in the database, by state.", labels=("state",))
-        for state, count in found.gradings.items():
-            gradings.add_metric((state.value,), count)
-        yield gradings
+        jobs = GaugeMetricFamily("grader_gradings", "Grading jobs in the database, by state.", labels=("state",))
+        for state, count in totals.jobs.items():
+            jobs.add_metric((state.value,), count)
+        yield jobs
         yield GaugeMetricFamily(
             "grader_oldest_waiting_seconds",
-            "Age of the oldest grading that waits, 0 where none does.",
-            found.oldest_waiting_seconds,
+            "Age of the oldest waiting job; 0 if none waits.",
+            totals.oldest_waiting_seconds,
         )
-        yield GaugeMetricFamily("grader_reports", "Reports in the database, drafts included.", found.reports)
+        yield GaugeMetricFamily("grader_reports", "Reports in the database, drafts included.", totals.reports)

@@ -1,4 +1,4 @@
-"""What every response gets: a request id, security headers, a measured time, and an answer whatever happens."""
+"""Middleware for every response: a request id, security headers, metrics, and a problem if all else fails."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grader.service.api.metrics import Metrics
-from grader.service.api.problems import Problem, problem_response
+from grader.service.api.problems import Problem, make_problem_response
 
 __all__ = ["ResponseMiddleware"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
-    # Data is no page: nothing of it may load, run or be framed. Pages bring a policy of their own.
+    # For data: nothing in it may load, run or be framed. Pages set their own policy.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -29,23 +29,23 @@ log = logging.getLogger("grader.service.api")
 
 
 class ResponseMiddleware:
-    """ASGI middleware around everything else."""
+    """The outermost ASGI middleware of the application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        received = Headers(scope=scope).get("x-request-id", "")
+        request_id = received if _REQUEST_ID.fullmatch(received) else str(uuid.uuid4())
         started = time.monotonic()
-        status = 0  # none was sent
+        status = 0  # no response was started
 
-        async def send_dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -56,14 +56,14 @@ class ResponseMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_dressed)
+            await self.app(scope, receive, send_with_headers)
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if status:
-                raise  # half of an answer is out; the server has to break the connection
-            failed = Problem("internal-error", "the grader failed; staff can look for this request by its id")
-            await problem_response(failed, scope["path"])(scope, receive, send_dressed)
+                raise  # part of the response was sent; the server has to break the connection
+            failed = Problem("internal-error", "the grader failed; staff can find this request by its id")
+            await make_problem_response(failed, scope["path"])(scope, receive, send_with_headers)
         finally:
-            # The pattern of a path, not the path: whoever makes paths up must not make metrics up.
+            # The pattern of the path, not the path itself: made-up paths must not create metrics.
             route = getattr(scope.get("route"), "path", "none")
             self.metrics.observe(scope["method"], route, status, time.monotonic() - started)

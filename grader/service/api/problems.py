@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): one table of what can go wrong, and the one way to say it."""
+"""Errors as problem details (RFC 9457): the table of all kinds of problems, and the handlers that return them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = [
     "ValueProblem",
     "document_problems",
     "handle_problems",
+    "make_problem_response",
     "not_found",
-    "problem_response",
     "router",
 ]
 
@@ -38,7 +38,7 @@ log = logging.getLogger("grader.service.api")
 
 @dataclass(frozen=True)
 class ProblemType:
-    """One kind of problem: its status, its title, and what to do about it."""
+    """A kind of problem: its status, its title, and what to do about it."""
 
     status: int
     title: str
@@ -47,35 +47,29 @@ class ProblemType:
 
 PROBLEMS: Mapping[str, ProblemType] = {
     "bad-request": ProblemType(400, "The request is malformed", "Compare it with /openapi.json."),
-    "unauthorized": ProblemType(401, "No valid token", "Send `Authorization: Bearer <token>` with a token that holds."),
-    "forbidden": ProblemType(403, "Not for this role", "Ask staff for a token whose role may do this."),
-    "not-found": ProblemType(404, "No such thing", "Check the address; what is not yours answers in the same way."),
-    "method-not-allowed": ProblemType(
-        405, "No such method here", "Use one of the methods that the header Allow names."
-    ),
-    "no-report": ProblemType(
-        404, "There is no report", "Wait until the grading has ended; the detail says where it stands."
-    ),
-    "not-acceptable": ProblemType(406, "No such format", "Ask for one of the formats that /openapi.json names."),
-    "timeout": ProblemType(408, "The upload took too long", "Send it again over a faster line, or in parts."),
+    "unauthorized": ProblemType(401, "No valid token", "Send `Authorization: Bearer <token>` with a valid token."),
+    "forbidden": ProblemType(403, "Not allowed", "Ask course staff for a token whose role allows this."),
+    "not-found": ProblemType(404, "Not found", "Check the address, or ask course staff for access."),
+    "method-not-allowed": ProblemType(405, "Method not allowed", "Use one of the methods in the header Allow."),
+    "no-report": ProblemType(404, "No report yet", "Wait until grading has ended; the detail shows its state."),
+    "not-acceptable": ProblemType(406, "Format not available", "Ask for one of the formats in /openapi.json."),
+    "timeout": ProblemType(408, "The upload took too long", "Send it again over a faster connection, or in parts."),
     "idempotency-conflict": ProblemType(
-        409, "The key was used before", "Give each different request a key of its own."
+        409, "Idempotency key already used", "Use a new key for each different request."
     ),
-    "too-large": ProblemType(
-        413, "The body is too large", "Send fewer submissions in one batch, or without data sets."
-    ),
-    "unsupported-media-type": ProblemType(415, "No such upload", "Send multipart/form-data."),
-    "invalid-request": ProblemType(422, "A value is not allowed", "Correct the values that `errors` names."),
-    "unusable-input": ProblemType(422, "The input cannot be used", "Do what the detail says."),
-    "too-many-requests": ProblemType(429, "Too many requests", "Wait as many seconds as the header Retry-After says."),
-    "internal-error": ProblemType(500, "The grader failed", "Tell staff the X-Request-ID of this answer."),
-    "unavailable": ProblemType(503, "The service is away", "Try again after as many seconds as Retry-After says."),
+    "too-large": ProblemType(413, "The upload is too large", "Send fewer submissions at once, and no data sets."),
+    "unsupported-media-type": ProblemType(415, "Unsupported media type", "Send multipart/form-data."),
+    "invalid-request": ProblemType(422, "Invalid value", "Correct the values listed in `errors`."),
+    "unusable-input": ProblemType(422, "The input cannot be used", "Follow the advice in the detail."),
+    "too-many-requests": ProblemType(429, "Too many requests", "Wait for the seconds in the header Retry-After."),
+    "internal-error": ProblemType(500, "The grader failed", "Tell staff the X-Request-ID of this response."),
+    "unavailable": ProblemType(503, "The service is unavailable", "Try again after the seconds in Retry-After."),
 }
-_OF_STATUS = {PROBLEMS[slug].status: slug for slug in reversed(list(PROBLEMS))}  # the first of a status
+_SLUGS = {PROBLEMS[slug].status: slug for slug in reversed(list(PROBLEMS))}  # the first one of each status
 
 
 class Problem(Exception):
-    """A request that gets no answer but a reason."""
+    """A problem that ends a request."""
 
     def __init__(
         self,
@@ -89,14 +83,14 @@ class Problem(Exception):
 
 
 class ValueProblem(BaseModel):
-    """One value that is not allowed."""
+    """A value that is not allowed."""
 
-    where: str = Field(description="Where the value stands.", examples=["query.limit"])
+    where: str = Field(description="Where the value is.", examples=["query.limit"])
     what: str = Field(description="What is wrong with it.")
 
 
 class ProblemDetails(BaseModel):
-    """Why a request got no answer (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -104,22 +98,22 @@ class ProblemDetails(BaseModel):
                 "type": "/problems/not-found",
                 "title": PROBLEMS["not-found"].title,
                 "status": 404,
-                "detail": "there is no such thing, or it is not yours",
+                "detail": "this does not exist, or you may not see it",
                 "instance": "/v1/batches/0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55",
             }
         }
     )
 
-    type: str = Field(description="Which kind of problem: an address that tells more.")
-    title: str = Field(description="The kind in words.")
-    status: int = Field(description="The HTTP status again.")
-    detail: str = Field(description="What is wrong this time, and what to do next.")
-    instance: str = Field(description="The path that was asked for.")
-    errors: list[ValueProblem] | None = Field(default=None, description="Values that are not allowed, one by one.")
+    type: str = Field(description="The kind of problem: an address that explains it.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request, and what to do next.")
+    instance: str = Field(description="The path of the request.")
+    errors: list[ValueProblem] | None = Field(default=None, description="The values that are not allowed.")
 
 
 class ProblemKind(BaseModel):
-    """One kind of problem, explained."""
+    """An explanation of a kind of problem."""
 
     type: str
     title: str
@@ -128,18 +122,18 @@ class ProblemKind(BaseModel):
 
 
 def not_found() -> Problem:
-    """Return the answer to what does not exist, and to what is not the caller's."""
-    return Problem("not-found", "there is no such thing, or it is not yours")
+    """Return the problem for a resource that does not exist or that the caller may not see."""
+    return Problem("not-found", "this does not exist, or you may not see it")
 
 
-def problem_response(problem: Problem, path: str) -> JSONResponse:
+def make_problem_response(problem: Problem, path: str) -> JSONResponse:
     """Return a problem as a response."""
     kind = PROBLEMS[problem.slug]
     content: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": kind.title,
         "status": kind.status,
-        # A name in a message may hold half of a surrogate pair, which has no UTF-8.
+        # A name in a message may contain a lone surrogate, which UTF-8 cannot encode.
         "detail": problem.detail.encode("utf-8", "replace").decode(),
         "instance": path,
     }
@@ -150,31 +144,33 @@ def problem_response(problem: Problem, path: str) -> JSONResponse:
 
 def handle_problems(
     application: FastAPI,
-    answer: Callable[[Request, Problem], Response] = lambda request, told: problem_response(told, request.url.path),
+    make_response: Callable[[Request, Problem], Response] = lambda request, problem: make_problem_response(
+        problem, request.url.path
+    ),
 ) -> None:
-    """Make the application answer every error with problem details, its framework's own included.
+    """Make an application answer every error with problem details, including those of its framework.
 
     Args:
-        application: whose routes may raise.
-        answer: makes a response of a problem.
+        application: the application.
+        make_response: returns the response for a problem.
     """
 
     async def respond(request: Request, error: Exception) -> Response:
-        return answer(request, _problem(error))
+        return make_response(request, _to_problem(error))
 
     for kind in (Problem, InputError, SystemFault, RequestValidationError, HTTPException):
         application.add_exception_handler(kind, respond)
 
 
 def document_problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of these problems."""
-    found: dict[int | str, dict[str, Any]] = {}
+    """Return the OpenAPI description of responses with these problems."""
+    responses: dict[int | str, dict[str, Any]] = {}
     for slug in slugs:
         kind = PROBLEMS[slug]
-        titles = [PROBLEMS[each].title for each in slugs if PROBLEMS[each].status == kind.status]
+        titles = [PROBLEMS[other].title for other in slugs if PROBLEMS[other].status == kind.status]
         schema = {"$ref": "#/components/schemas/ProblemDetails"}
-        found[kind.status] = {"description": "; ".join(titles), "content": {MEDIA_TYPE: {"schema": schema}}}
-    return found
+        responses[kind.status] = {"description": "; ".join(titles), "content": {MEDIA_TYPE: {"schema": schema}}}
+    return responses
 
 
 router = APIRouter(tags=["about"])
@@ -182,17 +178,17 @@ router = APIRouter(tags=["about"])
 
 @router.get(
     "/problems/{slug}",
-    summary="What a kind of problem means",
+    summary="Explain a kind of problem",
     responses=document_problems("not-found", "invalid-request"),
 )
 def show_problem_kind(slug: str) -> ProblemKind:
-    """Tell what the address in `type` of a problem stands for."""
+    """Explain a kind of problem, as named by the `type` of its problem details."""
     if (kind := PROBLEMS.get(slug)) is None:
         raise not_found()
     return ProblemKind(type=f"/problems/{slug}", title=kind.title, status=kind.status, advice=kind.advice)
 
 
-def _problem(error: Exception) -> Problem:
+def _to_problem(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
@@ -201,25 +197,26 @@ def _problem(error: Exception) -> Problem:
         case InputError():
             return Problem("unusable-input", str(error))
         case SystemFault():
-            # What broke is for whoever runs the service; it may name hosts and paths.
-            log.error("the service is away: %s", error)
-            detail = "the service cannot answer just now; nothing is lost, try again"
+            # The cause is for operators only: it may name hosts and paths.
+            log.error("the service is unavailable: %s", error)
+            detail = "the service cannot answer right now; nothing is lost, try again"
             return Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
         case RequestValidationError():
-            return _invalid(error)
+            return _describe_invalid_values(error)
         case HTTPException():
-            return _of_framework(error)
+            return _translate(error)
     raise TypeError(f"no handler was registered for {type(error).__name__}")
 
 
-def _invalid(error: RequestValidationError) -> Problem:
-    errors = [{"where": ".".join(map(str, each["loc"])), "what": str(each["msg"])} for each in error.errors()]
-    told = "; ".join(f"{each['where']}: {each['what']}" for each in errors)
-    return Problem("invalid-request", told, errors=errors)
+def _describe_invalid_values(error: RequestValidationError) -> Problem:
+    errors = [{"where": ".".join(map(str, item["loc"])), "what": str(item["msg"])} for item in error.errors()]
+    detail = "; ".join(f"{item['where']}: {item['what']}" for item in errors)
+    return Problem("invalid-request", detail, errors=errors)
 
 
-def _of_framework(error: HTTPException) -> Problem:
+def _translate(error: HTTPException) -> Problem:
+    """Return the problem for an error of the framework."""
     if error.status_code == PROBLEMS["not-found"].status:
         return not_found()
-    slug = _OF_STATUS.get(error.status_code, "bad-request")
+    slug = _SLUGS.get(error.status_code, "bad-request")
     return Problem(slug, str(error.detail), error.headers)

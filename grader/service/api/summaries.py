@@ -1,4 +1,4 @@
-"""What a batch's submissions came to, as everything that sums up a class wants it."""
+"""The results of a batch, for everything that sums up a class."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from grader.service.store.schema import State
 
 __all__ = ["choose_message", "iterate_results"]
 
-_SYSTEM_ERROR = "a system error; staff are told"
+_SYSTEM_ERROR = "a system error; course staff can see the details"
 
 
 def iterate_results(store: Store, token: Token, batch: str) -> Iterator[tuple[SubmissionStatus, Report | None]]:
-    """Give each submission with its published report, one after the other: a class's need not be in memory at once."""
+    """Yield each submission with its published report, one at a time to save memory."""
     all_marks = token.role is Role.INSTRUCTOR
-    for found in find_submissions(store, batch, all_marks=all_marks):
-        yield found, load_stored_report(store, found.id, all_marks=all_marks) if found.revision else None
+    for status in find_submissions(store, batch, all_marks=all_marks):
+        yield status, load_stored_report(store, status.id, all_marks=all_marks) if status.revision else None
 
 
-def choose_message(token: Token, found: SubmissionStatus) -> str:
-    """Return why it failed: to staff as it was, to others only what their own input is the reason of."""
-    if token.role is Role.INSTRUCTOR or found.refused:
-        return found.message
-    return _SYSTEM_ERROR if found.state is State.FAILED else ""
+def choose_message(token: Token, submission: SubmissionStatus) -> str:
+    """Return why grading failed: in full to staff, and to others only if their own input is the reason."""
+    if token.role is Role.INSTRUCTOR or submission.refused:
+        return submission.message
+    return _SYSTEM_ERROR if submission.state is State.FAILED else ""

@@ -1,4 +1,4 @@
-"""What is uploaded: received within bounds, and only after it is known who sends it."""
+"""Uploads: received within limits, and only after the caller was authenticated."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from grader.collection import ArchiveBounds, Collection, collect_archive, collec
 from grader.errors import InputError
 from grader.service.api.access import Anyone, hold_share
 from grader.service.api.problems import RETRY_SECONDS, Problem
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.settings import Settings
 
-__all__ = ["Upload", "Uploaded", "collect_upload", "describe_multipart"]
+__all__ = ["Upload", "UploadDep", "collect_upload", "describe_multipart"]
 
-_SECONDS = 900  # for one body: 256 MiB at 2.4 Mbit/s
-_FILES = 5000  # in one body
+_SECONDS = 900  # for a body: 256 MiB at 2.4 Mbit/s
+_FILES = 5000  # in a body
 _CHARSETS = (b"utf-8", b"utf8")
 _FIELDS = 16
 _FIELD_BYTES = 64 * 1024
-_UNPACKED = 2  # times `upload_bytes`; notebooks with pictures hardly get smaller in a zip
-_LISTED = 400_000  # files and folders of all zips in one body: as many take half a gigabyte of memory
+_UNPACKED = 2  # times `upload_bytes`: notebooks with images compress little
+_LISTED = 400_000  # files and folders of all zip files in a body; this many take half a gigabyte of memory
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -38,13 +38,13 @@ Form = TypeVar("Form", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Upload:
-    """One multipart body: its fields, and its files, which wait on disk where they are large."""
+    """A multipart body: its fields, and its files, of which large ones are on disk."""
 
     fields: Mapping[str, str]
     files: tuple[UploadFile, ...]
 
-    def form(self, kind: type[Form]) -> Form:
-        """Return the fields, checked.
+    def parse_form(self, kind: type[Form]) -> Form:
+        """Return the fields as a validated model.
 
         Raises:
             RequestValidationError: a field is unknown, or its value is not allowed.
@@ -52,19 +52,19 @@ class Upload:
         try:
             return kind.model_validate(self.fields)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False)
-            raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
+            errors = error.errors(include_url=False, include_context=False)
+            raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in errors]) from None
 
     def read(self) -> list[tuple[str, bytes]]:
-        """Return the files' names and bytes, which are then in memory."""
+        """Return name and bytes of each file, read into memory."""
         return [(file.filename or "", file.file.read()) for file in self.files]
 
 
 def collect_upload(upload: Upload, settings: Settings) -> Collection:
-    """Return what was handed in: of one zip file, or of notebooks.
+    """Collect the submissions of one zip file or of notebooks.
 
     Raises:
-        InputError: the files are neither, are past their bounds, or hold no notebook.
+        InputError: the files are neither, exceed the limits, or contain no notebook.
     """
     files = upload.read()
     if not files:
@@ -79,39 +79,39 @@ def collect_upload(upload: Upload, settings: Settings) -> Collection:
     return collect_notebooks(files, bounds)
 
 
-async def _uploaded(token: Anyone, request: Request, service: Given) -> AsyncIterator[Upload]:
-    """Receive a body."""
+async def _receive_upload(token: Anyone, request: Request, service: ServiceDep) -> AsyncIterator[Upload]:
+    """Receive a body within the limits."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Problem("unsupported-media-type", "send the files as multipart/form-data")
-    # The framework would take any codec of Python's; some of them fail in ways of their own.
+    # The framework would accept any codec of Python, and some of them fail in unexpected ways.
     charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
     if charset.lower() not in _CHARSETS:
-        raise Problem("unsupported-media-type", "send names and fields as UTF-8, and leave `charset` out")
-    with hold_share(service.uploads_of_one, token, "uploads"):
+        raise Problem("unsupported-media-type", "send names and fields as UTF-8, and omit `charset`")
+    with hold_share(service.uploads_per_token, token, "uploads"):
         if service.uploads.locked():
-            detail = "as many uploads are going on as this server takes at once; nothing was kept, send it again"
+            detail = "this server is receiving as many uploads as it can; nothing was stored, send it again"
             raise Problem("unavailable", detail, {"Retry-After": str(RETRY_SECONDS)})
         async with service.uploads:
             try:
                 async with asyncio.timeout(_SECONDS):
-                    counted = Request(request.scope, _counted(request, service.settings.upload_bytes))
-                    form = await counted.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
+                    limited = Request(request.scope, _limit_body(request, service.settings.upload_bytes))
+                    form = await limited.form(max_files=_FILES, max_fields=_FIELDS, max_part_size=_FIELD_BYTES)
             except TimeoutError:
                 raise Problem("timeout", f"the body did not arrive within {_SECONDS} seconds") from None
             except ClientDisconnect:
                 raise Problem("bad-request", "the connection ended before the body did") from None
             try:
                 files = tuple(value for value in form.getlist("files") if isinstance(value, UploadFile))
-                given = [(name, value) for name, value in form.multi_items() if name != "files"]
-                if any(isinstance(value, UploadFile) for _, value in given):
+                fields = [(name, value) for name, value in form.multi_items() if name != "files"]
+                if any(isinstance(value, UploadFile) for _, value in fields):
                     raise InputError("send files in the field `files` only")
-                yield Upload({name: str(value) for name, value in given}, files)
+                yield Upload({name: str(value) for name, value in fields}, files)
             finally:
                 await form.close()
 
 
-def _counted(request: Request, most: int) -> Receive:
-    """Return what receives the body up to so many bytes; the framework's own limit answers with no problem details."""
+def _limit_body(request: Request, most: int) -> Receive:
+    """Return a function that receives up to `most` bytes. The framework's own limit returns no problem details."""
     received = 0
     length = request.headers.get("content-length", "")
 
@@ -125,29 +125,29 @@ def _counted(request: Request, most: int) -> Receive:
             raise too_large
         return message
 
-    too_large = Problem("too-large", f"a body may have {most:,} bytes, and this one has more")
+    too_large = Problem("too-large", f"the body is larger than {most:,} bytes")
     return receive
 
 
-Uploaded = Annotated[Upload, Depends(_uploaded)]
+UploadDep = Annotated[Upload, Depends(_receive_upload)]
 
 
 def describe_multipart(form: type[BaseModel], files: str, example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what OpenAPI says of such a body, which the framework cannot tell because it does not read it.
+    """Return the OpenAPI description of a multipart body. The framework does not read the body, so it cannot know.
 
     Args:
-        form: the fields beside `files`.
-        files: what the files are.
-        example: of the fields.
+        form: model of the fields other than `files`.
+        files: description of the files.
+        example: example of the fields.
     """
     schema = form.model_json_schema()
     binary = {"type": "string", "contentMediaType": "application/octet-stream"}
     schema["properties"]["files"] = {"type": "array", "items": binary, "minItems": 1, "description": files}
     schema["required"] = [*schema.get("required", ()), "files"]
-    # Definitions are put in place: a reference in here would point to nowhere in the whole document.
+    # Definitions are inlined: a reference would not resolve within the whole document.
     definitions = schema.pop("$defs", {})
     for name, value in schema["properties"].items():
-        if (reference := value.pop("$ref", "")) in {f"#/$defs/{each}" for each in definitions}:
+        if (reference := value.pop("$ref", "")) in {f"#/$defs/{key}" for key in definitions}:
             schema["properties"][name] = {**definitions[reference.rpartition("/")[2]], **value}
     content = {"multipart/form-data": {"schema": schema, "example": dict(example)}}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,1 +1,1 @@
-"""What a service keeps: batches, gradings, reports, events and tokens in a database, notebooks and reports as blobs."""
+"""Persistent storage of the service: tables in SQLite or PostgreSQL, notebooks and reports as blobs."""

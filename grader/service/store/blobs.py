@@ -1,4 +1,4 @@
-"""Blobs: notebooks and reports, addressed by the sha256 of their bytes, in a folder or in an object store."""
+"""Blobs: notebooks and reports by the sha256 of their bytes, in a folder or an object store."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ _PRIVATE = 0o600  # students' work
 
 
 class Blobs:
-    """Keeps bytes; what was put is never changed, so there is nothing to lock."""
+    """Stores bytes. Stored blobs never change, so no locks are needed."""
 
     def __init__(self, url: str) -> None:
-        """Open a place for blobs.
+        """Open a folder or bucket of blobs.
 
         Args:
-            url: of fsspec, e.g. `file:///var/lib/grader`, `s3://bucket/prefix`; a relative `file://` is below the
-                working directory.
+            url: fsspec URL, e.g. `file:///var/lib/grader` or `s3://bucket/prefix`. A relative `file://` path starts at
+                the working directory.
 
         Raises:
-            InputError: the URL is none, or what reads it is not installed.
+            InputError: the URL is not valid, or the package for its scheme is not installed.
         """
         try:
             self._files, self._root = url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise InputError(f"blobs are to be kept at {url}: {error}; give file:///... or s3://...") from error
+            raise InputError(f"blobs cannot be stored at {url}: {error}; give file:///... or s3://...") from error
         self._url = url
 
     def put(self, data: bytes) -> str:
-        """Keep these bytes and return their sha256; they are kept whole or not at all.
+        """Store `data`, completely or not at all, and return its sha256.
 
         Raises:
-            SystemFault: they could not be written.
+            SystemFault: the blob could not be written.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        path = self._path(sha256)
+        path = self._make_path(sha256)
         try:
             if isinstance(self._files, LocalFileSystem):
-                _write_for_good(Path(path), data)
+                _write_durably(Path(path), data)
             else:
-                self._files.pipe_file(path, data)  # an object store shows an object once it is whole
-        except Exception as error:  # each of fsspec's file systems has errors of its own
+                self._files.pipe_file(path, data)  # an object store shows an object only once it is complete
+        except Exception as error:  # each file system of fsspec has its own errors
             raise SystemFault(f"a blob could not be written to {self._url}: {error}") from error
         return sha256
 
     def get(self, sha256: str) -> bytes:
-        """Return the bytes that have this sha256.
+        """Return the blob with this sha256.
 
         Raises:
-            SystemFault: they are missing, cannot be read, or are not what was put.
+            SystemFault: it is missing, damaged, or cannot be read.
         """
         try:
-            data: bytes = self._files.cat_file(self._path(sha256))
+            data: bytes = self._files.cat_file(self._make_path(sha256))
         except FileNotFoundError:
             raise SystemFault(f"blob {sha256} is not in {self._url}") from None
         except Exception as error:  # as above
@@ -70,24 +70,24 @@ class Blobs:
         return data
 
     def check(self) -> None:
-        """Try whether blobs can be written and read.
+        """Check that blobs can be written and read.
 
         Raises:
             SystemFault: they cannot.
         """
         self.get(self.put(b""))
 
-    def _path(self, sha256: str) -> str:
-        # 256 folders: no folder of a file system grows beyond what it lists quickly.
+    def _make_path(self, sha256: str) -> str:
+        # Spread over 256 folders, so that listing one stays fast.
         return f"{self._root.rstrip('/')}/{sha256[:2]}/{sha256}"
 
 
-def _write_for_good(path: Path, data: bytes) -> None:
-    """Write a file that outlives a power cut: its bytes and its name are on the disk when this returns."""
+def _write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that its bytes and its name are on the disk when this returns, even after a power failure."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(path, data, _PRIVATE)
-    for each in (path, path.parent):
-        descriptor = os.open(each, os.O_RDONLY)
+    for written in (path, path.parent):
+        descriptor = os.open(written, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -1,4 +1,4 @@
-"""Types of columns that mean the same on SQLite and PostgreSQL, and the database's own clock."""
+"""Column types that work the same on SQLite and PostgreSQL, and the clock of the database."""
 
 from __future__ import annotations
 
@@ -19,60 +19,60 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 
 class StorableText(TypeDecorator[str]):
-    """Text that others chose: what a database cannot hold (NUL, half a surrogate pair) is replaced."""
+    """Text from outside: characters that a database cannot store (NUL, lone surrogates) are replaced."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return the text as both databases hold it."""
+        """Return the text as both databases can store it."""
         return None if value is None else make_storable(value)
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """A moment, kept as seconds since 1970 (UTC): SQLite has no type for it, and seconds can be added to it."""
+    """A point in time, stored as seconds since 1970 (UTC): SQLite has no such type, and seconds can be added."""
 
     impl = Double
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:
-        """Return the seconds."""
+        """Return the seconds since 1970."""
         return None if value is None else value.timestamp()
 
     def process_result_value(self, value: float | None, dialect: Dialect) -> datetime | None:
-        """Return the moment."""
+        """Return the point in time."""
         return None if value is None else datetime.fromtimestamp(value, UTC)
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Tell what stands on the other side: seconds where they are added, else a moment."""
+        """Return the type of the other operand: seconds if it is added or subtracted, else a point in time."""
         return Double() if op in {add, sub} else self
 
 
 class now(FunctionElement[datetime]):  # noqa: N801 - an SQL function
-    """The time by the database's clock when the statement began; all leases are compared with it and no other clock."""
+    """The database's time at the start of the statement. Leases are compared with this clock and no other."""
 
     type = Timestamp()
     inherit_cache = True
 
 
 @compiles(now, "sqlite")
-def _now_of_sqlite(element: now, compiler: Compiled, **_: Any) -> str:
-    # The Julian day of 1970 began at noon; unixepoch('subsec') is younger than Debian 12's SQLite.
+def _compile_for_sqlite(element: now, compiler: Compiled, **_: Any) -> str:
+    # Julian days begin at noon. unixepoch('subsec') would be simpler, but Debian 12's SQLite does not have it yet.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(now, "postgresql")
-def _now_of_postgresql(element: now, compiler: Compiled, **_: Any) -> str:
-    # now() would be the start of the transaction. A statement that waited for a lock takes its own start: what it
-    # thinks of another's lease is then too kind, and its own lease too short, so two never have one at once.
+def _compile_for_postgresql(element: now, compiler: Compiled, **_: Any) -> str:
+    # now() would be the start of the transaction. A statement that waited for a lock uses its own start, so it errs on
+    # the safe side: it sees another worker's lease as longer and gets a shorter one itself. Two never hold one at once.
     return "extract(epoch FROM statement_timestamp())::double precision"
 
 
 def make_storable(text: str) -> str:
-    """Return a text without what a database cannot hold."""
+    """Replace the characters that a database cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def make_word_type(words: type[_Word]) -> Enum:
-    """Return the type of a column that holds one of these words, as text."""
-    return Enum(words, native_enum=False, length=16, values_callable=lambda kind: [each.value for each in kind])
+    """Return the type of a column that stores one of these words as text."""
+    return Enum(words, native_enum=False, length=16, values_callable=lambda kind: [word.value for word in kind])

@@ -1,4 +1,4 @@
-"""The database behind the store, its migrations, and the blobs beside it."""
+"""The store: its database, the migrations of the database, and the blobs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 _BUSY_SECONDS = 30  # how long a writer waits for the other writer of an SQLite file
 _CONNECT_SECONDS = 5
-# A PostgreSQL that says nothing is away; a process that was frozen, or its machine cut off, in the midst of a
-# transaction keeps a batch to itself no longer than this.
-_BOUNDED = {
+# A PostgreSQL that does not answer counts as away. A process that freezes or loses its network within a transaction
+# holds its locks no longer than this.
+_CONNECT_ARGUMENTS = {
     "connect_timeout": _CONNECT_SECONDS,
     "options": f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout={_BUSY_SECONDS}s",
     "keepalives_idle": 10,
@@ -37,49 +37,53 @@ _BOUNDED = {
     "keepalives_count": 4,
     "tcp_user_timeout": _BUSY_SECONDS * 1000,
 }
-_POOL = {"pool_size": 5, "max_overflow": 35, "pool_timeout": 10}  # an API has 40 threads
+_POOL = {"pool_size": 5, "max_overflow": 35, "pool_timeout": 10}  # the API has 40 threads
 
 
 class Store:
-    """A database and its blobs. Threads may share one; a forked process opens its own."""
+    """A database and its blobs. Threads may share a store; a forked process has to open its own."""
 
     def __init__(self, engine: Engine, blobs: Blobs) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(sqlite_begin="DEFERRED")
+        self._read_engine = engine.execution_options(sqlite_begin="DEFERRED")
         self.blobs = blobs
 
     @classmethod
     def open(cls, settings: Settings) -> Store:
-        """Open the store that the settings name; nothing is connected to yet.
+        """Open the store that the settings name. It connects when it is first used.
 
         Raises:
-            InputError: a URL is none that can be used.
+            InputError: a URL cannot be used.
         """
         return cls(make_engine(settings.database), Blobs(settings.blobs))
 
     @property
     def url(self) -> str:
         """The database's URL without its password."""
-        return _shown(self._engine.url)
+        return _hide_password(self._engine.url)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Give a transaction that may write; it is committed at the end, or rolled back where something is raised.
+        """Open a transaction that may write. It is committed at the end, and rolled back if an exception is raised.
 
         Raises:
             SystemFault: the database cannot be reached, or is too busy.
         """
-        with _faults_named(self._engine.url), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with (
+            _translate_errors(self._engine.url),
+            Session(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """Give a transaction that only reads, and so waits for no writer.
+    def read_session(self) -> Iterator[Session]:
+        """Open a transaction that only reads, and therefore waits for no writer.
 
         Raises:
             SystemFault: the database cannot be reached.
         """
-        with _faults_named(self._engine.url), Session(self._reading) as session:
+        with _translate_errors(self._engine.url), Session(self._read_engine) as session:
             yield session
 
     def close(self) -> None:
@@ -88,10 +92,10 @@ class Store:
 
 
 def make_engine(database: str) -> Engine:
-    """Return SQLAlchemy's engine for this URL, with what transactions of ours rely on.
+    """Return a SQLAlchemy engine for this URL, set up as our transactions need it.
 
     Raises:
-        InputError: the URL is none of SQLite or PostgreSQL.
+        InputError: the URL is not one of SQLite or PostgreSQL.
     """
     try:
         url = make_url(database)
@@ -103,57 +107,56 @@ def make_engine(database: str) -> Engine:
             return engine
         if kind == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-            connect_args = {name: value for name, value in _BOUNDED.items() if name not in url.query}
+            connect_args = {name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query}
             return create_engine(url, connect_args=connect_args, pool_pre_ping=True, **_POOL)
     except (ArgumentError, NoSuchModuleError, ValueError):
-        pass  # its text may hold the password
-    raise InputError("the database's URL is none; give sqlite:///file or postgresql+psycopg://user:password@host/name")
+        pass  # the error's text may contain the password
+    raise InputError(
+        "the URL of the database is not valid; give sqlite:///file or postgresql+psycopg://user:password@host/name"
+    )
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the tables to the version of this code, all of it or nothing.
+    """Migrate the tables to the version of this code, completely or not at all.
 
     Raises:
-        InputError: the URL is none, or the tables are of a later version.
+        InputError: the URL is not valid, or the tables are of a later version.
         SystemFault: the database cannot be reached.
     """
     engine = make_engine(settings.database)
     try:
-        with _faults_named(engine.url), engine.begin() as connection:
-            _known_version(connection)
-            command.upgrade(_alembic(connection), "head")
+        with _translate_errors(engine.url), engine.begin() as connection:
+            _find_version(connection)
+            command.upgrade(_make_alembic_config(connection), "head")
     finally:
         engine.dispose()
 
 
 def check_migrated(store: Store) -> None:
-    """Check that the tables are those of this code.
+    """Check that the tables match this code.
 
     Raises:
         InputError: they are not.
         SystemFault: the database cannot be reached.
     """
-    with store.reading() as session:
-        found = _known_version(session.connection())
-    if found != _head():
-        state = "has no tables yet" if found is None else "has the tables of an earlier version"
+    with store.read_session() as session:
+        version = _find_version(session.connection())
+    if version != ScriptDirectory(str(MIGRATIONS)).get_current_head():
+        state = "has no tables yet" if version is None else "has the tables of an earlier version"
         raise InputError(f"{store.url} {state}; run `grader database upgrade`")
 
 
-def _known_version(connection: Connection) -> str | None:
-    """Return the tables' version, None where there are no tables yet."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    known = {each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    if found is not None and found not in known:
-        raise InputError(f"{_shown(connection.engine.url)} is of version {found}, which this grader does not know yet")
-    return found
+def _find_version(connection: Connection) -> str | None:
+    """Return the version of the tables. Return None if there are no tables yet."""
+    version = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    if version is not None and version not in known:
+        url = _hide_password(connection.engine.url)
+        raise InputError(f"{url} is of version {version}, which this grader does not know yet")
+    return version
 
 
-def _head() -> str | None:
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
-
-
-def _alembic(connection: Connection) -> Config:
+def _make_alembic_config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -161,27 +164,29 @@ def _alembic(connection: Connection) -> Config:
 
 
 @contextmanager
-def _faults_named(url: URL) -> Iterator[None]:
+def _translate_errors(url: URL) -> Iterator[None]:
+    """Turn the database's errors into a SystemFault, except violated constraints."""
     try:
         yield
     except IntegrityError:
-        raise  # a bug, or for the caller to make sense of
+        raise  # a bug, or for the caller to handle
     except (DBAPIError, PoolTimeoutError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise SystemFault(f"the database {_shown(url)}: {reason[0] if reason else type(error).__name__}") from error
+        lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        raise SystemFault(f"the database {_hide_password(url)}: {reason}") from error
 
 
-def _shown(url: URL) -> str:
+def _hide_password(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # Python's module would begin transactions on its own, and too late
-    connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other
-    connection.execute("PRAGMA synchronous = FULL")  # what was committed outlives a power cut
+    connection.isolation_level = None  # Python's sqlite3 would begin transactions by itself, and too late
+    connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
+    connection.execute("PRAGMA synchronous = FULL")  # committed data survives a power failure
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and then writes cannot wait for another writer; one that says so at once can.
+    # A transaction that begins by reading cannot wait for another writer later. One that begins as a writer can.
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'IMMEDIATE')}")

@@ -1,4 +1,4 @@
-"""The tables. A change here needs a migration (`migrations/`), which a test compares with what stands here."""
+"""The database tables. A change here needs a migration in `migrations/`; a test compares the two."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ _SHA256 = String(64)
 
 
 class Role(StrEnum):
-    """Who a token stands for."""
+    """What a token may do."""
 
     INSTRUCTOR = "instructor"  # sees everything
-    STUDENT = "student"  # sees what is theirs, once it is published
-    CI = "ci"  # hands in, and sees what it handed in
+    STUDENT = "student"  # sees their own submissions, and published reports only
+    CI = "ci"  # submits batches, and sees those
 
 
 class Stage(StrEnum):
-    """The part of a grading that one message asks for."""
+    """The part of a job that one message asks for."""
 
     DEFINITIONS = "definitions"
-    TRAININGS = "trainings"  # of mode full only; joined to the first part's report
+    TRAININGS = "trainings"  # in mode full only; its results are joined to the first stage's report
 
 
 class State(StrEnum):
-    """Where a grading stands."""
+    """The state of a job."""
 
-    WAITING = "waiting"  # for a worker to claim it
-    LEASED = "leased"  # a worker has it
-    GRADED = "graded"  # there is a report
+    WAITING = "waiting"  # no worker has claimed it
+    LEASED = "leased"  # a worker holds a lease
+    GRADED = "graded"  # it has a report
     FAILED = "failed"  # a system error, or an input that can never be graded (`refused`)
     CANCELLED = "cancelled"
 
@@ -69,16 +69,16 @@ class AttemptOutcome(StrEnum):
     """How one attempt at a stage ended."""
 
     REPORTED = "reported"
-    PART_KEPT = "part_kept"  # the first stage's report is kept, to be joined
-    EXISTED = "existed"  # there was a report of this revision
+    PART_KEPT = "part_kept"  # the first stage's report was stored, to be joined later
+    EXISTED = "existed"  # the submission already had a report of this revision
     REFUSED = "refused"  # the input can never be graded
-    GIVEN_BACK = "given_back"  # a fault of ours
-    LOST = "lost"  # the lease ran out: its worker went away
+    GIVEN_BACK = "given_back"  # after a system fault, or because the worker was stopped
+    LOST = "lost"  # the lease expired: the worker vanished
     CANCELLED = "cancelled"
 
 
 class EventKind(StrEnum):
-    """What an event tells."""
+    """The kind of an event."""
 
     ACCEPTED = "accepted"
     CLAIMED = "claimed"
@@ -89,11 +89,11 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"
     REGRADE = "regrade"
     PUBLISHED = "published"
-    MARKED = "marked"  # by a person, or a mark was taken back
+    MARKED = "marked"  # a person gave or removed a mark
 
 
 class Row(MappedAsDataclass, DeclarativeBase):
-    """A row of some table."""
+    """The base class of all rows."""
 
     metadata = MetaData(
         naming_convention={
@@ -106,7 +106,7 @@ class Row(MappedAsDataclass, DeclarativeBase):
 
 
 class TokenRow(Row, kw_only=True):
-    """A token; of its secret there is only the sha256."""
+    """A token, with the sha256 of its secret."""
 
     __tablename__ = "token"
 
@@ -120,7 +120,7 @@ class TokenRow(Row, kw_only=True):
 
 
 class BatchRow(Row, kw_only=True):
-    """What somebody handed over at once."""
+    """The submissions of one request: those of a class, or a single one."""
 
     __tablename__ = "batch"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
@@ -131,12 +131,12 @@ class BatchRow(Row, kw_only=True):
     mode: Mapped[Mode] = mapped_column(make_word_type(Mode))
     title: Mapped[str] = mapped_column(StorableText)
     created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
-    idempotency_key: Mapped[str | None] = mapped_column(StorableText)  # None is unlike any other None
-    request: Mapped[str] = mapped_column(_SHA256)  # the sha256 of all that was asked for
+    idempotency_key: Mapped[str | None] = mapped_column(StorableText)  # unique by owner; None never conflicts
+    request: Mapped[str] = mapped_column(_SHA256)  # the sha256 of the whole request
 
 
 class SubmissionRow(Row, kw_only=True):
-    """What one student handed in."""
+    """One student's submission."""
 
     __tablename__ = "submission"
     __table_args__ = (UniqueConstraint("batch", "key"),)
@@ -145,8 +145,8 @@ class SubmissionRow(Row, kw_only=True):
     batch: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     key: Mapped[str] = mapped_column(StorableText)
     name: Mapped[str] = mapped_column(StorableText)
-    identifiers: Mapped[dict[str, str]] = mapped_column(JSON)  # what the learning management system knows it by
-    person: Mapped[str] = mapped_column(StorableText, index=True)  # who may read it as a student, "" for nobody
+    identifiers: Mapped[dict[str, str]] = mapped_column(JSON)  # its ids in the learning management system
+    person: Mapped[str] = mapped_column(StorableText, index=True)  # the student who may read it, "" if none
 
 
 class SubmissionFileRow(Row, kw_only=True):
@@ -161,11 +161,11 @@ class SubmissionFileRow(Row, kw_only=True):
 
 
 class JobRow(Row, kw_only=True):
-    """One job: this submission, under this mode."""
+    """A grading job: grade this submission in this mode."""
 
     __tablename__ = "grading"
     __table_args__ = (
-        # A submission has one newest grading, and only the newest can be alive.
+        # A submission has one newest job, and only the newest one can be unfinished.
         Index(
             "uq_grading_newest",
             "submission",
@@ -188,14 +188,13 @@ class JobRow(Row, kw_only=True):
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
     worker: Mapped[str] = mapped_column(StorableText, default="")
-    published_at: Mapped[datetime | None] = mapped_column(
-        Timestamp, default=None
-    )  # its message, or when it met a fault
-    publications: Mapped[int] = mapped_column(default=0)  # messages that nobody took up, and the last
+    # When its last message was enqueued, or when it met a system fault.
+    published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
+    publications: Mapped[int] = mapped_column(default=0)  # messages sent since it was last due at once
     part: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the first stage's report
-    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of its notebooks as they were run
-    message: Mapped[str] = mapped_column(StorableText, default="")  # why it failed
-    refused: Mapped[bool] = mapped_column(default=False)  # it failed because of its input; the message is the student's
+    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of its executed notebooks
+    message: Mapped[str] = mapped_column(StorableText, default="")  # why it failed or waits again
+    refused: Mapped[bool] = mapped_column(default=False)  # it can never be graded; the message is for the student
     created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
 
@@ -219,7 +218,7 @@ class AttemptRow(Row, kw_only=True):
 
 
 class ReportRow(Row, kw_only=True):
-    """What a grading came to. A submission's ids go up in the order in which its reports were made."""
+    """The report of a job. Within a submission, ids increase in the order in which reports were made."""
 
     __tablename__ = "report"
     __table_args__ = (UniqueConstraint("submission", "revision"),)
@@ -227,18 +226,18 @@ class ReportRow(Row, kw_only=True):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
     grading: Mapped[str] = mapped_column(ForeignKey("grading.id"))
-    revision: Mapped[str] = mapped_column(StorableText)  # of the rubric
+    revision: Mapped[str] = mapped_column(StorableText)  # revision of the rubric
     sha256: Mapped[str] = mapped_column(_SHA256)  # the blob of its JSON
     score: Mapped[float]
     max_score: Mapped[float]
     pending_points: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
-    published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)  # None for a draft
-    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the notebooks as they were run
+    published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)  # None while it is a draft
+    executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the executed notebooks
 
 
 class WaitingItemRow(Row, kw_only=True):
-    """An item of a report that no test judges; it waits until there is a mark for it."""
+    """An item of a report that no test judges and a person has to mark."""
 
     __tablename__ = "waiting_item"
 
@@ -249,7 +248,7 @@ class WaitingItemRow(Row, kw_only=True):
 
 
 class MarkRow(Row, kw_only=True):
-    """What a person gave an item: as staff see it, and as students do since it was last published."""
+    """A person's mark for an item: as staff see it now, and as students see it since it was last published."""
 
     __tablename__ = "mark"
     __table_args__ = (UniqueConstraint("submission", "item"),)
@@ -257,11 +256,11 @@ class MarkRow(Row, kw_only=True):
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"))
     item: Mapped[str] = mapped_column(StorableText)
-    points: Mapped[float | None]  # None where it was taken back, and students still see it
+    points: Mapped[float | None]  # None if it was removed and students still see it
     comment: Mapped[str] = mapped_column(StorableText)
-    token: Mapped[str] = mapped_column(ForeignKey("token.id"))  # who gave it
+    token: Mapped[str] = mapped_column(ForeignKey("token.id"))  # of the person who gave it
     at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
-    draft: Mapped[bool]  # it has changed since it was published
+    draft: Mapped[bool]  # whether it has changed since it was published
     published_points: Mapped[float | None] = mapped_column(default=None)
     published_comment: Mapped[str | None] = mapped_column(StorableText, default=None)
     published_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
@@ -282,6 +281,6 @@ class EventRow(Row, kw_only=True):
 
 
 def select_last_report(published: bool = False) -> ScalarSelect[int | None]:
-    """Return the id of a submission's newest report, or of its newest published one; for a query of submissions."""
+    """Return a subquery for queries of submissions: the id of the newest report, or of the newest published one."""
     last = select(func.max(ReportRow.id)).where(ReportRow.submission == SubmissionRow.id).correlate(SubmissionRow)
     return (last.where(ReportRow.published_at.is_not(None)) if published else last).scalar_subquery()

@@ -1,1 +1,1 @@
-"""The pages of the service: what the API does, for people with a browser."""
+"""The web pages: the same service as the API, for people with a browser."""

@@ -1,4 +1,4 @@
-"""How a page is made: a template, who reads it, and the words that all pages share."""
+"""Rendering of pages: the templates, and the words that all pages share."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from grader.models.recipe import Mode
 from grader.render.templates import make_environment
 from grader.render.text import sanitise_text
 from grader.service.api.formats import choose_format
-from grader.service.api.problems import PROBLEMS, Problem, problem_response
+from grader.service.api.problems import PROBLEMS, Problem, make_problem_response
 from grader.service.store.queries.batches import BatchStatus
 from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.schema import State
 
-__all__ = ["SMALL", "Done", "redirect", "render_page", "render_problem"]
+__all__ = ["FORM_BYTES", "Done", "redirect", "render_page", "render_problem"]
 
-SMALL = 2**17  # bytes of a form without files
-_LONGEST = 50_000  # characters of a text that is shown whole
+FORM_BYTES = 2**17  # the largest form without files
+_LONGEST = 50_000  # characters of a text that is shown in full
 _MODES = {
-    Mode.NONE: "left out",
+    Mode.NONE: "none",
     Mode.QUICK: "short, by the grader",
-    Mode.FULL: "as the notebook has them (hours)",
+    Mode.FULL: "as in the notebook (hours)",
 }
 _STATES = {
     State.WAITING: ("waiting", "quiet"),
@@ -42,7 +42,7 @@ _STATES = {
 }
 _DONE = {
     "cancelled": "Cancelled: {}.",
-    "regraded": "To be graded again: {}.",
+    "regraded": "Regrading: {}.",
     "published": "Published: {}.",
 }
 
@@ -52,29 +52,29 @@ Done = Annotated[Literal["cancelled", "regraded", "published"] | None, Query()]
 def render_page(
     name: str, token: Token | None, status: int = 200, /, headers: dict[str, str] | None = None, **values: Any
 ) -> Response:
-    """Return a page.
+    """Render a page.
 
     Args:
-        name: of the template.
-        token: who reads it, None where that is not known.
-        status: of the response.
-        headers: beside those that all pages have.
-        values: what the template writes.
+        name: name of the template.
+        token: the reader; None if not signed in.
+        status: status of the response.
+        headers: headers in addition to those of all pages.
+        values: variables of the template.
     """
-    text = _environment().get_template(f"{name}.html.jinja").render(reader=token, **values)
-    # A name may hold half of a surrogate pair, which has no UTF-8.
+    text = _make_environment().get_template(f"{name}.html.jinja").render(reader=token, **values)
+    # A name may contain a lone surrogate, which UTF-8 cannot encode.
     return HTMLResponse(text.encode("utf-8", "replace"), status, headers)
 
 
 def render_problem(request: Request, problem: Problem) -> Response:
-    """Return a problem as a page that says what to do next; as problem details to whom no page is of use."""
+    """Render a problem as a page that says what to do next, or as problem details if the client wants no HTML."""
     kind = PROBLEMS[problem.slug]
     try:
         form = choose_format(None, request.headers.get("accept", ""), {"json": "application/json", "html": "text/html"})
     except Problem:
         form = "json"
     if form == "json":
-        return problem_response(problem, request.url.path)
+        return make_problem_response(problem, request.url.path)
     if problem.slug == "unauthorized" and request.method == "GET":
         return redirect("/sign-in", next=request.url.path)
     back = request.url.path if request.method == "GET" else "/"
@@ -82,37 +82,39 @@ def render_problem(request: Request, problem: Problem) -> Response:
 
 
 def redirect(path: str, **query: str) -> Response:
-    """Send the browser to another page of this site, which it gets anew."""
+    """Redirect the browser to another page of this site, with GET."""
     return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
 
 
 @cache
-def _environment() -> Environment:
-    made = make_environment(files("grader.service.web") / "templates")
-    made.filters.update(whole=_whole, moment=_moment, batch_name=_batch_name)
-    made.globals.update(Role=Role, State=State, modes=_MODES, states=_STATES, state_of=_state_of, done_words=_DONE)
-    return made
+def _make_environment() -> Environment:
+    environment = make_environment(files("grader.service.web") / "templates")
+    environment.filters.update(full_text=_escape_full_text, time=_format_time, batch_name=_name_batch)
+    environment.globals.update(
+        Role=Role, State=State, modes=_MODES, states=_STATES, describe_state=_describe_state, done_messages=_DONE
+    )
+    return environment
 
 
-def _whole(text: str) -> Markup:
-    """Escape a text that is not to be cut as messages are."""
+def _escape_full_text(text: str) -> Markup:
+    """Escape a text without shortening it as messages are."""
     return escape(sanitise_text(text, _LONGEST))
 
 
-def _moment(at: datetime) -> Markup:
-    there = at.astimezone(UTC)
+def _format_time(at: datetime) -> Markup:
+    utc = at.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(
-        there.isoformat(timespec="seconds"), f"{there:%Y-%m-%d %H:%M} UTC"
+        utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d %H:%M} UTC"
     )
 
 
-def _batch_name(found: BatchStatus) -> str:
-    return found.title or f"{Path(found.assignment).name}, {found.created_at:%Y-%m-%d %H:%M}"
+def _name_batch(batch: BatchStatus) -> str:
+    return batch.title or f"{Path(batch.assignment).name}, {batch.created_at:%Y-%m-%d %H:%M}"
 
 
-def _state_of(found: SubmissionStatus) -> tuple[str, str]:
-    """Return the word for where a submission stands, and its colour."""
-    word, colour = _STATES[found.state]
-    if found.state is State.FAILED:
-        word = "unreadable" if found.refused else "system error"
-    return word, colour
+def _describe_state(submission: SubmissionStatus) -> tuple[str, str]:
+    """Return the word for a submission's state, and its CSS class."""
+    word, style = _STATES[submission.state]
+    if submission.state is State.FAILED:
+        word = "unreadable" if submission.refused else "system error"
+    return word, style

@@ -1,4 +1,4 @@
-"""The website: all pages as one application, mounted beside the API at whatever is not the API's."""
+"""The website: all pages as one application, mounted at every path that the API does not use."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from grader.service.web.session import SessionMiddleware
 
 __all__ = ["Website"]
 
-_OF_THE_API = {"health", "metrics", "openapi.json", "problems", "v1"}  # the first parts of its paths
-_FOR_A_WHILE = {"Cache-Control": "max-age=300"}  # seconds; a new version's style is seen within
+_API_PREFIXES = {"health", "metrics", "openapi.json", "problems", "v1"}
+_CACHED = {"Cache-Control": "max-age=300"}  # seconds until a new version's style is loaded
 _ROUTES = (sign_in, home, batches, marks, regrades, submissions, notebooks)
 
 
 class Website(Mount):
-    """The pages, at every path that is none of the API's."""
+    """The pages, at every path outside the API."""
 
     def __init__(self, service: Service) -> None:
-        super().__init__("/", _website(service), name="website")
+        super().__init__("/", _make_website(service), name="website")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether a request is for a page."""
+        """Match requests for pages."""
         first = scope.get("path", "/").removeprefix(scope.get("root_path", "")).split("/")[1]
-        return (Match.NONE, {}) if first in _OF_THE_API else super().matches(scope)
+        return (Match.NONE, {}) if first in _API_PREFIXES else super().matches(scope)
 
 
-class _Static(StaticFiles):
-    """Styles and scripts, which hold nothing of anybody's."""
+class _CachedFiles(StaticFiles):
+    """Styles and scripts, which browsers may cache: they contain no personal data."""
 
-    def file_response(self, *arguments: object, **named: object) -> Response:
-        response = super().file_response(*arguments, **named)  # type: ignore[arg-type]
-        response.headers.update(_FOR_A_WHILE)
+    def file_response(self, *arguments: object, **options: object) -> Response:
+        response = super().file_response(*arguments, **options)  # type: ignore[arg-type]
+        response.headers.update(_CACHED)
         return response
 
 
-def _website(service: Service) -> FastAPI:
+def _make_website(service: Service) -> FastAPI:
     website = FastAPI(openapi_url=None, redirect_slashes=False)
     website.state.service = service
-    for each in _ROUTES:
-        website.include_router(each.router)
-    website.add_api_route("/static/page.css", _style, response_class=Response)
-    website.mount("/static", _Static(directory=str(files("grader.service.web") / "static")))
+    for module in _ROUTES:
+        website.include_router(module.router)
+    website.add_api_route("/static/page.css", _send_page_style, response_class=Response)
+    website.mount("/static", _CachedFiles(directory=str(files("grader.service.web") / "static")))
     handle_problems(website, render_problem)
-    website.add_middleware(SessionMiddleware, answer=render_problem)
+    website.add_middleware(SessionMiddleware, make_response=render_problem)
     return website
 
 
-def _style() -> Response:
-    return Response(load_stylesheet(), media_type="text/css", headers=_FOR_A_WHILE)
+def _send_page_style() -> Response:
+    return Response(load_stylesheet(), media_type="text/css", headers=_CACHED)

@@ -1,9 +1,10 @@
-"""A student bundle checks what is visible, holds nothing that is hidden, and needs no grader."""
+"""A student bundle checks visible items, contains nothing hidden, and needs no grader."""
 
 from __future__ import annotations
 
 import base64
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from grader.assignment import Assignment, load_assignment
-from grader.authoring.bundling import Bundled, bundle, write_bundle
+from grader.authoring.bundling import BuiltBundle, bundle, write_bundle
 from grader.authoring.bundling.check.bundle import Bundle
 from grader.authoring.bundling.check.command import main
 from grader.authoring.bundling.check.replay import Replay
@@ -54,14 +55,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
-    """A small assignment: softmax.values and accuracy in sight, softmax.large hidden."""
+    """A small assignment: softmax.values and accuracy visible, softmax.large hidden."""
     folder = tmp_path_factory.mktemp("assignments")
     new_assignment("first", folder)
     return load_assignment(folder / "first")
 
 
 @pytest.fixture(scope="module")
-def bundled(first: Assignment) -> Bundled:
+def bundled(first: Assignment) -> BuiltBundle:
     return bundle(first)
 
 
@@ -79,12 +80,12 @@ def whole(hw2: Assignment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def read(made: Bundled) -> Bundle:
-    return Bundle.of(made.files["check/cases.json"].decode())
+def read(made: BuiltBundle) -> Bundle:
+    return Bundle.from_json(made.files["check/cases.json"].decode())
 
 
 def verdicts(checks: Bundle, names: Mapping[str, Any]) -> dict[str, str]:
-    return {result.item: result.verdict for result in checks.judged(names, *names)}
+    return {result.item: result.verdict for result in checks.judge(names, *names)}
 
 
 def notebook(folder: Path, *cells: str) -> Path:
@@ -99,7 +100,7 @@ def checked(capsys: pytest.CaptureFixture[str], checks: Bundle, *arguments: str 
 
 
 def every_text(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Give all that can be read in a bundle: names, contents, and what stands there as base64."""
+    """Yield all text in a bundle: names, contents, and decoded base64."""
     for name, content in files.items():
         yield name
         yield content.decode()
@@ -108,7 +109,7 @@ def every_text(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def secret_lines(assignment: Assignment) -> set[str]:
-    """Return the lines of the reference and of what stands beside the rubric; imports and short ones say nothing."""
+    """Return the lines of the reference and of the files beside the rubric, without imports and short lines."""
     assert assignment.reference
     folders = [assignment.reference, assignment.folder]
     lines = {
@@ -127,7 +128,7 @@ def hidden_strings(assignment: Assignment) -> set[str]:
 
 
 def test_a_bundle_has_the_visible_items_and_no_string_of_the_hidden_one_or_of_the_reference(
-    first: Assignment, bundled: Bundled
+    first: Assignment, bundled: BuiltBundle
 ) -> None:
     assert [item["id"] for item in read(bundled).items] == ["softmax.values", "accuracy"]
     text = "\n".join(every_text(bundled.files))
@@ -135,9 +136,9 @@ def test_a_bundle_has_the_visible_items_and_no_string_of_the_hidden_one_or_of_th
     assert {secret for secret in secret_lines(first) | hidden_strings(first) if secret in text} == set()
 
 
-def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: Bundled) -> None:
+def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: BuiltBundle) -> None:
     inputs = [
-        Replay({})._value(step["args"])
+        Replay({})._decode(step["args"])
         for item in read(bundled).items
         for case in item["cases"]
         for step in case["steps"]
@@ -146,7 +147,7 @@ def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: Bundled) -> None:
     assert max(float(X.abs().max()) for X, *_ in inputs) < 100  # the hidden cases' are about 1000
 
 
-def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: Bundled, tmp_path: Path) -> None:
+def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "here.zip")
     run = "import sys; from grader.cli import app; app(sys.argv[1:])"
     command = [sys.executable, "-c", run, "assignment", "bundle", str(first.folder), "--out", "there.zip"]
@@ -155,7 +156,7 @@ def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: Bundle
 
 
 @pytest.mark.parametrize("out", ["check.zip", "check"])
-def test_a_bundle_runs_without_grader_and_network(bundled: Bundled, tmp_path: Path, out: str) -> None:
+def test_a_bundle_runs_without_grader_and_network(bundled: BuiltBundle, tmp_path: Path, out: str) -> None:
     write_bundle(bundled, tmp_path / out)
     wrong = "import torch\ndef softmax(X):\n    return X.exp() / X.exp().sum()"
     notebook(tmp_path, wrong, "def accuracy(X, y):\n    return (X.argmax(1) == y).double().mean()")
@@ -169,7 +170,7 @@ def test_a_bundle_runs_without_grader_and_network(bundled: Bundled, tmp_path: Pa
     assert ran.returncode == 1
 
 
-def test_in_a_notebook_it_is_imported_and_asked(bundled: Bundled, tmp_path: Path) -> None:
+def test_it_can_be_imported_in_a_notebook(bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "check.zip")
     program = """
 import sys
@@ -190,10 +191,10 @@ except AttributeError as error:
     lines = ran.stdout.split("\n")
     assert lines[0] == "right    softmax.values"
     assert lines[1].startswith("wrong    softmax.values: in 6 of 6 cases")
-    assert lines[3] == "forward is nothing that this assignment checks"
+    assert lines[3] == "this assignment does not check anything called forward"
 
 
-def test_what_remembers_the_bundle_passes_it_and_fails_the_grader(
+def test_a_table_of_the_bundle_s_answers_passes_it_and_fails_the_grader(
     hw2: Assignment, images: Bundle, zygote: Zygote, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replay = Replay({})
@@ -201,8 +202,8 @@ def test_what_remembers_the_bundle_passes_it_and_fails_the_grader(
     for item in images.items:
         for case in item["cases"] if item["id"] == "corr2d.values" else ():
             (step,) = case["steps"]
-            X, K = replay._value(step["args"])
-            table[str((X.tolist(), K.tolist()))] = replay._value(step["answer"]).tolist()
+            X, K = replay._decode(step["args"])
+            table[str((X.tolist(), K.tolist()))] = replay._decode(step["answer"]).tolist()
     looked_up = "def corr2d(X, K):\n    return torch.tensor(TABLE[str((X.tolist(), K.tolist()))])"
     cell = f"import torch\nTABLE = {table!r}\n{looked_up}"
     path = notebook(tmp_path, cell)
@@ -227,7 +228,17 @@ def test_a_definition_is_judged_as_it_stood(images: Bundle, tmp_path: Path, caps
     assert "note: hw.ipynb, cell 4 raises NameError: name 'undefined' is not defined" in found
 
 
-def test_what_never_ends_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["in the foreground", "in the background"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """SIGINT as a shell leaves it to a job in the foreground, and to one in the background."""
+    handler = signal.signal(signal.SIGINT, request.param)
+    yield
+    left = signal.signal(signal.SIGINT, handler)
+    assert left == request.param
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_an_endless_statement_is_stopped(images: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     endless = "def pool2d(X, pool_size):\n    while True:\n        pass"
     path = notebook(tmp_path, "while True:\n    pass", endless, CORR2D)
     found = checked(
@@ -253,7 +264,7 @@ def test_hints_come_in_steps(images: Bundle, tmp_path: Path, capsys: pytest.Capt
     assert "found:" in shown
 
 
-def test_work_of_another_form_is_unclear_and_not_wrong(images: Bundle) -> None:
+def test_work_with_other_signatures_is_unclear_and_not_wrong(images: Bundle) -> None:
     class Conv2D(nn.Module):
         def __init__(self, size: tuple[int, int], channels: int) -> None:
             super().__init__()
@@ -292,17 +303,17 @@ def solution_of(**names: Callable[..., Any]) -> Student:
     return LocalStudent(names)
 
 
-def test_only_what_a_test_minds_is_minded() -> None:
+def test_only_the_parts_that_a_test_checks_are_checked() -> None:
     def test(student: Any) -> None:
         assert_close(student.double(torch.ones(2)), 2 * torch.ones(2))
         assert_shape(student.double(torch.zeros(3)), (3,))
         student.double(torch.ones(()))
 
     steps = record_steps(test, solution_of(double=lambda X: 2 * X))
-    assert [step.minded for step in steps] == [("values",), ("shape",), ()]
+    assert [step.checked for step in steps] == [("values",), ("shape",), ()]
 
 
-def test_what_is_drawn_at_random_is_not_recorded() -> None:
+def test_random_answers_are_not_recorded() -> None:
     def test(student: Any) -> None:
         drawn = student.draw()
         if not 0 <= float(drawn) < 1:
@@ -312,7 +323,7 @@ def test_what_is_drawn_at_random_is_not_recorded() -> None:
         record_steps(test, solution_of(draw=lambda: torch.rand(())))
 
 
-def test_what_no_recording_can_tell_is_left_out_with_the_reason(hw2: Assignment) -> None:
+def test_items_that_cannot_be_recorded_are_left_out_with_the_reason(hw2: Assignment) -> None:
     made = bundle(hw2, ("corr2d.shape", "edge_detection", "init_cnn", "lenet.training"))
     assert made.left_out == {
         "edge_detection": "it looks at the values that the notebook's cells leave",
@@ -339,7 +350,7 @@ def test_the_command_writes_a_folder_and_overwrites_none(first: Assignment, tmp_
     assert Bundle.read(tmp_path / "checks").names == ("softmax", "accuracy")
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2
-    assert "exists already: take it away, or give another --out" in " ".join(again.output.split())
+    assert "exists already: remove it, or give another --out" in " ".join(again.output.split())
 
 
 def test_wrong_input_to_a_bundle_says_what_to_do(
@@ -347,7 +358,7 @@ def test_wrong_input_to_a_bundle_says_what_to_do(
 ) -> None:
     (tmp_path / "text.ipynb").write_text("text")
     assert main(images, [str(tmp_path / "text.ipynb")]) == 2
-    assert "is no notebook: give an .ipynb file" in capsys.readouterr().out
+    assert "is not a notebook: give an .ipynb file" in capsys.readouterr().out
     assert main(images, [str(tmp_path / "none.ipynb")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().out
     assert main(images, [str(tmp_path / "none.ipynb"), "--item", "softmax"]) == 2
@@ -355,7 +366,7 @@ def test_wrong_input_to_a_bundle_says_what_to_do(
 
 
 @pytest.mark.slow
-def test_the_whole_homework_is_small_and_keeps_its_secrets(hw2: Assignment, whole: Path) -> None:
+def test_the_bundle_of_hw2_is_small_and_keeps_its_secrets(hw2: Assignment, whole: Path) -> None:
     assert whole.stat().st_size < 2 * 2**20
     with zipfile.ZipFile(whole) as archive:
         text = "\n".join(every_text({name: archive.read(name) for name in archive.namelist()}))
@@ -375,7 +386,7 @@ def test_the_solution_is_right_and_no_alternative_is_called_wrong(hw2: Assignmen
 
 
 @pytest.mark.slow
-def test_the_example_is_told_what_the_grader_tells_it(whole: Path, tmp_path: Path) -> None:
+def test_the_example_gets_the_verdicts_of_the_grader(whole: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-c", ALONE, str(whole), str(ROOT / "examples" / "hw2.ipynb")]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
     found = dict(line.split()[1::-1] for line in ran.stdout.split("\n") if re.match("right|wrong|absent|unclear", line))

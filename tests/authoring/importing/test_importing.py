@@ -1,4 +1,4 @@
-"""Imported assignments grade real submissions, and give the points that the grader they come from gives."""
+"""Imported assignments give real submissions the same points as the original grader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grader.results.report import Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.notebook_json import DEFAULT_BOUNDS, parse
 from grader.submission.submission import Submission, read_notebook
-from tests.support.import_samples import ASSIGNMENTS, answer, code, judging, notebook, provided, written
+from tests.support.foreign_assignments import ASSIGNMENTS, answer, code, judging, notebook, provided, written
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "importing.md"
@@ -76,7 +76,7 @@ def points(report: Report) -> dict[str, float]:
     return {item.id: item.points for item in report.items}
 
 
-# What nbgrader 0.9.6 gives for the visible tests of the same notebooks, asked once by hand.
+# What nbgrader 0.9.6 gives for the visible tests of the same notebooks, run once by hand.
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
@@ -93,7 +93,7 @@ def test_an_assignment_of_nbgrader_gives_its_points(
     assert {item.id for item in report.items if item.verdict is Verdict.PENDING} == {"plot", "kelvin"}
 
 
-# What otter-grader 7.0.0 gives for all cases of the same notebooks, asked once by hand.
+# What otter-grader 7.0.0 gives for all cases of the same notebooks, run once by hand.
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
@@ -156,6 +156,7 @@ def test_each_definition_counts_as_it_stood(temperatures: Assignment, zygote: Zy
     assert grade(submitted(*sample(), rebound), temperatures, zygote).score == 6.5
 
 
+@pytest.mark.slow
 def test_the_command_does_what_the_page_shows(tmp_path: Path) -> None:
     source = str(ASSIGNMENTS / "temperatures.ipynb")
     first, again = (

@@ -1,4 +1,4 @@
-"""What is taken of a notebook of nbgrader's, and what is not."""
+"""What is imported from nbgrader, and what is not."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from typing import Any
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.authoring.importing import Imported, import_assignment
+from grader.authoring.importing import ImportedAssignment, import_assignment
 from grader.errors import InputError
-from tests.support.import_samples import ASSIGNMENTS, Cell, answer, code, judging, notebook, provided, text, written
+from tests.support.foreign_assignments import (
+    ASSIGNMENTS,
+    Cell,
+    answer,
+    code,
+    judging,
+    notebook,
+    provided,
+    text,
+    written,
+)
 
 SQUARE = answer("def square(x):\n    ### BEGIN SOLUTION\n    return x * x\n    ### END SOLUTION")
 RIGHT = judging("assert square(2) == 4")
 
 
-def imported(folder: Path, *cells: Cell, **options: Any) -> Imported:
+def imported(folder: Path, *cells: Cell, **options: Any) -> ImportedAssignment:
     path = written(folder / "hw.ipynb", notebook(*cells))
     return import_assignment(path, "first", folder / "first", **options)
 
@@ -39,7 +49,7 @@ def test_the_sample_becomes_an_assignment(tmp_path: Path) -> None:
     assert made.by_tests == ("celsius", "celsius_errors", "week_tests", "thermometer_tests")
     assert made.by_person == ("plot", "kelvin")
     assert made.gaps == ("temperatures.ipynb, cell 11: plot imports matplotlib.pyplot: it is about plots",)
-    assert made.left == (
+    assert made.skipped == (
         "temperatures.ipynb, cell 4: the hidden tests of celsius (1 statement)",
         "temperatures.ipynb, cell 13: warm_up earns no points",
     )
@@ -64,10 +74,10 @@ def test_hidden_tests_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> 
     )
     (tmp_path / "hidden").mkdir()
     made = imported(tmp_path, *cells)
-    assert made.left == ("hw.ipynb, cell 1: the hidden tests of tests (1 statement)",)
+    assert made.skipped == ("hw.ipynb, cell 1: the hidden tests of tests (1 statement)",)
     assert "square(3)" not in functions_in(tmp_path)
     taken = imported(tmp_path / "hidden", *cells, hidden=True)
-    assert taken.left == ()
+    assert taken.skipped == ()
     assert "square(3) == 9" in functions_in(tmp_path / "hidden")
     assert [item.visible for item in load_assignment(tmp_path / "hidden" / "first").items] == [False]
 
@@ -76,7 +86,7 @@ def test_tests_that_are_all_hidden_keep_their_points_for_a_person(tmp_path: Path
     hidden = judging("# more\n### BEGIN HIDDEN TESTS\nassert square(3) == 9\n### END HIDDEN TESTS", "more", 3)
     made = imported(tmp_path, SQUARE, RIGHT, hidden)
     assert (made.by_tests, made.by_person, made.points) == (("tests",), ("more",), 4)
-    assert made.gaps == ("hw.ipynb, cell 2: more all of its tests are hidden: --hidden takes them",)
+    assert made.gaps == ("hw.ipynb, cell 2: more has hidden tests only: --hidden imports them",)
 
 
 @pytest.mark.parametrize("version", [1, 2, None])
@@ -92,28 +102,28 @@ def test_older_metadata_is_refused_and_the_command_that_updates_it_is_named(
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "message"),
     [
         ([code("x = 1")], "has no tests"),
-        ([SQUARE], "has no tests: no cell and no file of it earns points"),
+        ([SQUARE], "has no tests: no cell and no file in it earns points"),
         ([judging("assert True", points="two")], "has points = 'two': give a number"),
         ([judging("assert True", points=True)], "has points = True: give a number"),
         ([judging("assert True", points=-1)], "has points = -1: give a number"),
         ([judging("assert True", points=float("nan"))], "has points = nan: give a number"),
         ([judging("assert True", identifier="")], "has no grade_id: give it one"),
-        ([judging("assert True", schema_version=4)], "has version 4, and only 3 is read"),
+        ([judging("assert True", schema_version=4)], "has version 4, but only 3 is supported"),
         ([judging("### BEGIN HIDDEN TESTS\nassert True")], "hidden tests begin and never end"),
         ([judging("### BEGIN HIDDEN TESTS\n### BEGIN HIDDEN TESTS")], "hidden tests begin inside hidden tests"),
         ([SQUARE, judging("open('a')")], r"no tests that can be run apart .*cell 1: tests uses open"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, cells: list[Cell], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_errors_are_reported_with_their_location(tmp_path: Path, cells: list[Cell], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         imported(tmp_path, *cells)
     assert not (tmp_path / "first").exists()
 
 
-def test_strict_writes_nothing_where_a_test_is_not_translated(tmp_path: Path) -> None:
+def test_strict_writes_nothing_if_a_test_is_not_translated(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cell 2: other imports os: .* leave --strict out to have a person mark it"):
         imported(tmp_path, SQUARE, RIGHT, judging("import os\nassert os.path.exists('a')", "other"), strict=True)
     assert not (tmp_path / "first").exists()
@@ -143,7 +153,7 @@ def test_nothing_of_the_source_is_run(tmp_path: Path) -> None:
     assert not touched.exists()
 
 
-def test_the_note_says_what_became_of_everything(tmp_path: Path) -> None:
+def test_the_note_lists_every_item_and_what_was_skipped(tmp_path: Path) -> None:
     imported(tmp_path, SQUARE, RIGHT, judging("assert square(2)\nsquare", "partial", 2), judging("pass", "nothing", 0))
     note = note_in(tmp_path)
     assert "2 items with 3 points." in note
@@ -152,9 +162,9 @@ def test_the_note_says_what_became_of_everything(tmp_path: Path) -> None:
     assert "- hw.ipynb, cell 3: nothing earns no points" in note
 
 
-def test_an_assignment_is_called_as_its_folder_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_an_assignment_has_the_name_of_its_folder_and_nothing_is_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path / "hw.ipynb", notebook(SQUARE, RIGHT))
-    with pytest.raises(InputError, match=r"an assignment is called as its folder: give --out .../first"):
+    with pytest.raises(InputError, match=r"an assignment has the name of its folder: give --out .../first"):
         import_assignment(path, "first", tmp_path / "second")
     with pytest.raises(InputError, match="is a Python module"):
         import_assignment(path, "json", tmp_path / "json")
@@ -164,7 +174,7 @@ def test_an_assignment_is_called_as_its_folder_and_nothing_is_overwritten(tmp_pa
     assert [each.name for each in (tmp_path / "first").iterdir()] == ["mine"]
 
 
-def test_what_was_imported_is_loaded_again_as_any_assignment(tmp_path: Path) -> None:
+def test_an_imported_assignment_can_be_loaded_like_any_other(tmp_path: Path) -> None:
     imported(tmp_path, text("# Squares"), SQUARE, RIGHT)
     assignment: Assignment = load_assignment(tmp_path / "first")
     assert assignment.packages == ("torch", "numpy")
@@ -175,5 +185,5 @@ def test_code_that_is_nested_too_deeply_is_refused_and_odd_escapes_are_not(tmp_p
     (tmp_path / "odd").mkdir()
     imported(tmp_path / "odd", SQUARE, judging("assert square(2) == 4, '\\d'"))
     for deep in ("(" * 5000, "-" * 50_000 + "1", "+".join("1" * 20_000)):
-        with pytest.raises(InputError, match=r"nested too deeply|is no plain Python"):
+        with pytest.raises(InputError, match=r"nested too deeply|is not plain Python"):
             imported(tmp_path, SQUARE, judging(f"assert square({deep}) == 4"))

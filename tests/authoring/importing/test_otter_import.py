@@ -1,4 +1,4 @@
-"""What is taken of otter-grader's assignments, and what is not."""
+"""What is imported from otter-grader, and what is not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from grader.assignment import load_assignment
-from grader.authoring.importing import Imported, import_assignment
+from grader.authoring.importing import ImportedAssignment, import_assignment
 from grader.errors import InputError
-from tests.support.import_samples import ASSIGNMENTS, code, notebook, text, written
+from tests.support.foreign_assignments import ASSIGNMENTS, code, notebook, text, written
 
 LOOPS = ASSIGNMENTS / "loops"
-LEFT = (
+SKIPPED = (
     "tests/q1.py: case 3 of q1, hidden; it keeps its points",
     "tests/q2.py: case 4 of q2, hidden, with 1 points",
     "tests/q3.py: case 3 of q3, hidden, with 1 points",
@@ -29,7 +29,7 @@ def specification(*cases: dict[str, Any] | str, **more: Any) -> dict[str, Any]:
     return {"name": "q1", "points": 2, "suites": [{"cases": made, "type": "doctest"}], **more}
 
 
-def imported(folder: Path, spec: Any, **options: Any) -> Imported:
+def imported(folder: Path, spec: Any, **options: Any) -> ImportedAssignment:
     written(folder / "hw" / "tests" / "q1.py", spec if isinstance(spec, str) else f"test = {spec!r}\n")
     return import_assignment(folder / "hw", "first", folder / "first", **options)
 
@@ -49,7 +49,7 @@ def test_the_sample_becomes_an_assignment(tmp_path: Path) -> None:
         "q3.1": (1, ("steps",)),
         "q3.2": (1, ("steps",)),
     }
-    assert (made.by_person, made.gaps, made.left) == ((), (), LEFT)
+    assert (made.by_person, made.gaps, made.skipped) == ((), (), SKIPPED)
     assert assignment.sections == {"s1": "Sums", "s2": "Squares", "s3": "Steps"}
 
 
@@ -95,15 +95,15 @@ def test_tests_may_stand_in_the_notebook_s_metadata(tmp_path: Path) -> None:
 def test_points_are_shared_as_otter_shares_them(
     tmp_path: Path, cases: list[Any], more: dict[str, Any], points: dict[str, float]
 ) -> None:
-    told = {"code": EXAMPLES, "hidden": False}
-    made = [{**told, "points": each[1]} if isinstance(each, tuple) else told for each in cases]
+    visible = {"code": EXAMPLES, "hidden": False}
+    made = [{**visible, "points": each[1]} if isinstance(each, tuple) else visible for each in cases]
     imported(tmp_path, specification(*made, **more))
     assert points_of(tmp_path) == pytest.approx(points)
 
 
-def test_a_case_that_does_not_say_so_is_hidden(tmp_path: Path) -> None:
+def test_a_case_is_hidden_by_default(tmp_path: Path) -> None:
     made = imported(tmp_path, specification({"code": EXAMPLES}, EXAMPLES))
-    assert made.left == ("tests/q1.py: case 1 of q1, hidden; it keeps its points",)
+    assert made.skipped == ("tests/q1.py: case 1 of q1, hidden; it keeps its points",)
 
 
 def test_hidden_cases_become_items_that_show_no_inputs(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ def test_cases_do_not_see_what_others_bind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
-        ("x = ", "tests/q1.py: it is no Python"),
-        ("x = 1", "has neither `test = ...` nor a name and @test_case functions"),
-        ("test = make()", "its test is computed, and nothing is run to import it: write it out"),
-        ("test = {}", "otter takes tests with a name and one suite, and this is none"),
-        (specification(EXAMPLES, suites=[]), "otter takes tests with a name and one suite"),
+        ("x = ", "tests/q1.py: it is not Python"),
+        ("x = 1", "otter's tests have `test = ...`, or a name and @test_case functions; this has neither"),
+        ("test = make()", "its test is computed, but no code is run to import it: write the value out"),
+        ("test = {}", "otter's tests have a name and one suite, and this has not"),
+        (specification(EXAMPLES, suites=[]), "otter's tests have a name and one suite"),
         (specification(EXAMPLES, suites=[{"cases": [], "setup": "x = 1"}]), "without setup and teardown"),
         (specification(EXAMPLES, suites=[{"cases": [{}]}]), "its cases have no code"),
         (specification(EXAMPLES, points=[1, 2]), "it has 2 points for 1 cases: give as many"),
@@ -133,8 +133,8 @@ def test_cases_do_not_see_what_others_bind(tmp_path: Path) -> None:
         (specification({"code": EXAMPLES, "points": 3}), "its cases have 3 points, and it has 2: make them agree"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, spec: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_errors_are_reported_with_their_location(tmp_path: Path, spec: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         imported(tmp_path, spec)
     assert not (tmp_path / "first").exists()
 
@@ -145,7 +145,7 @@ def test_nothing_of_a_test_file_is_run(tmp_path: Path) -> None:
     assert not touched.exists()
 
 
-def test_a_master_a_zip_that_is_none_and_nothing_are_told_apart(tmp_path: Path) -> None:
+def test_a_master_a_broken_zip_and_a_missing_file_are_distinguished(tmp_path: Path) -> None:
     master = written(tmp_path / "master.ipynb", notebook({**code("# BEGIN QUESTION\nname: q1"), "cell_type": "raw"}))
     with pytest.raises(InputError, match=r"it is a master: run `otter assign`"):
         import_assignment(master, "first", tmp_path / "first")
@@ -159,7 +159,7 @@ def test_a_master_a_zip_that_is_none_and_nothing_are_told_apart(tmp_path: Path) 
         import_assignment(tmp_path / "nowhere", "first", tmp_path / "first")
     written(tmp_path / "hw" / "tests" / "q1.py", json.dumps(1))
     alone = written(tmp_path / "hw" / "hw.ipynb", notebook(code("x = 1")))
-    with pytest.raises(InputError, match=r"beside it is a folder tests: give the folder that both are in"):
+    with pytest.raises(InputError, match=r"there is a folder tests beside it: give the folder that holds both"):
         import_assignment(alone, "first", tmp_path / "first")
 
 

@@ -1,4 +1,4 @@
-"""How a test is translated, and which are refused because more than data and calls would have to cross."""
+"""How tests are translated, and which are refused because they need more than data and calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from grader.authoring.importing.names import Bindings
 from grader.authoring.importing.questions import Question, QuestionKind
 from grader.authoring.importing.refusal import Untranslatable
-from grader.authoring.importing.translation import Translated
+from grader.authoring.importing.translation import TranslatedTest
 from grader.authoring.importing.translation import translate as translate_part
 
 NOTEBOOK = """
@@ -30,16 +30,16 @@ class Wrong(Exception): pass
 """
 
 
-def translate(code: str, *before: str, form: QuestionKind = QuestionKind.STATEMENTS) -> Translated:
-    question = Question("q", "", 1, "here", form, (code,), before)
+def translate(code: str, *before: str, kind: QuestionKind = QuestionKind.STATEMENTS) -> TranslatedTest:
+    question = Question("q", "", 1, "here", kind, (code,), before)
     return translate_part(code, question, Bindings([NOTEBOOK]))
 
 
-def session(code: str) -> Translated:
-    return translate(code, form=QuestionKind.EXAMPLES)
+def session(code: str) -> TranslatedTest:
+    return translate(code, kind=QuestionKind.EXAMPLES)
 
 
-def statements(made: Translated) -> list[str]:
+def statements(made: TranslatedTest) -> list[str]:
     return [
         line for each in (*made.copied, *made.body) for line in ast.unparse(ast.fix_missing_locations(each)).split("\n")
     ]
@@ -67,13 +67,13 @@ def test_names_of_the_notebook_are_the_student_s(code: str, names: tuple[str, ..
     assert (set(made.names), made.variables) == (set(names), variables)
 
 
-def test_an_import_is_made_again_and_brings_nothing_else() -> None:
+def test_imports_are_repeated_one_name_at_a_time() -> None:
     made = translate("assert math.isclose(square(2), np.pi) or Counter()")
     assert set(statements(made)[:3]) == {"import math", "import numpy as np", "from collections import Counter"}
     assert made.names == ("square",)
 
 
-def test_what_the_author_defined_before_comes_along() -> None:
+def test_earlier_definitions_of_the_author_are_copied() -> None:
     before = (
         "import numpy as np\nTOLERANCE = 1e-6\nwanted = [TOLERANCE]",
         "def near(a, b):\n    return abs(a - b) < TOLERANCE",
@@ -83,7 +83,7 @@ def test_what_the_author_defined_before_comes_along() -> None:
     assert statements(made)[:3] == ["TOLERANCE = 1e-06", "def near(a, b):", "    return abs(a - b) < TOLERANCE"]
 
 
-def test_what_the_author_made_of_the_student_s_work_is_the_student_s() -> None:
+def test_values_that_the_author_made_from_the_student_s_work_are_the_student_s() -> None:
     before = ("result = square(3)\ngrown = []\ngrown.append(1)\ncount = 0\ncount += 1",)
     made = translate("assert (result, grown, count) == (9, [1], 1)", *before)
     assert made.copied == ()
@@ -130,10 +130,10 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
-        ("%timeit square(2)", "is no plain Python"),
-        ("assert square(", "is no plain Python"),
+        ("%timeit square(2)", "is not plain Python"),
+        ("assert square(", "is not plain Python"),
         ("x = 1\nx", "ends in a value, which nbgrader takes for a partial score"),
         ("assert open('a')", "uses open"),
         ("assert 'square' in globals()", "uses globals"),
@@ -142,45 +142,45 @@ def test_attributes_are_read_of_objects_of_the_student_s_classes(code: str, read
         ("assert os.path.exists('a')", "imports os: it is about the student's files"),
         ("import inspect\nassert inspect.getsource(square)", "it is about the student's source"),
         ("from unittest.mock import patch\nassert square(2)", "imports unittest.mock"),
-        ("from contextlib import redirect_stdout\nassert square(2)", "looks at what is printed"),
-        ("from math import *\nassert square(2)", "is no plain Python"),
+        ("from contextlib import redirect_stdout\nassert square(2)", "reads printed output"),
+        ("from math import *\nassert square(2)", "is not plain Python"),
         ("import no_such_package\nassert square(2)", "imports no_such_package, which is not installed here"),
-        ("from .mine import x\nassert square(x)", "of which nobody knows what it brings"),
-        ("assert table.shape == (0, 0)", "looks at table, which is made with pandas"),
+        ("from .mine import x\nassert square(x)", "has the relative import `from .mine import x`"),
+        ("assert table.shape == (0, 0)", "uses table, which is made with pandas"),
         ("assert pd.DataFrame(many()).empty", "imports pandas"),
         ("assert many().columns == []", r"reads `many\(\).columns`, which no plain value has"),
         ("x = many()\nassert x.columns == []", "reads `x.columns`, which no plain value has"),
-        ("assert Model(1)[0] == 1", r"looks up `Model\(1\)\[0\]` in an object"),
+        ("assert Model(1)[0] == 1", r"indexes an object of the student: `Model\(1\)\[0\]`"),
         ("a = Model(1)\na.size = 2\nassert a", "changes `a.size`"),
         ("assert square(lambda x: x)", "gives `lambda x: x` to `square`, and functions do not cross"),
         ("assert square(np.sin)", "gives `np.sin` to `square`"),
         ("assert square(x=[len])", "gives `len` to `square`"),
         ("def f(): pass\nassert square(f)", "gives `f` to `square`"),
         ("np.random.seed(1)\nassert noisy(1) == 2", "seeds random numbers that noisy draws"),
-        ("try:\n    square(2)\nexcept Wrong:\n    pass", "catches Wrong, an exception of the student's own"),
+        ("try:\n    square(2)\nexcept Wrong:\n    pass", "catches Wrong, an exception of the student"),
     ],
 )
-def test_what_does_not_cross_is_refused(code: str, said: str) -> None:
-    with pytest.raises(Untranslatable, match=said):
+def test_tests_that_cannot_cross_are_refused(code: str, message: str) -> None:
+    with pytest.raises(Untranslatable, match=message):
         translate(code)
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (">>> says(1)\n1", "may compare what says prints"),
-        (">>> show(1)\n1", "it has a name 'show' of its own"),
-        (">>>square(1)\n1", "is no plain Python"),
-        (">>> square(\n1", "is no plain Python"),
+        (">>> show(1)\n1", "it uses the name 'show'"),
+        (">>>square(1)\n1", "is not plain Python"),
+        (">>> square(\n1", "is not plain Python"),
     ],
 )
-def test_a_session_that_does_not_cross_is_refused(code: str, said: str) -> None:
-    with pytest.raises(Untranslatable, match=said):
+def test_sessions_that_cannot_cross_are_refused(code: str, message: str) -> None:
+    with pytest.raises(Untranslatable, match=message):
         session(code)
 
 
 @pytest.mark.parametrize(
     "code", ["assert square(np.pi)", "np.random.seed(1)\nassert square(2)", "assert square(square)"]
 )
-def test_what_looks_alike_and_does_cross_is_not_refused(code: str) -> None:
+def test_similar_tests_that_can_cross_are_accepted(code: str) -> None:
     assert "square" in translate(code).names

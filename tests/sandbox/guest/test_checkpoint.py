@@ -1,4 +1,4 @@
-"""Tests of grader.sandbox.guest.checkpoint."""
+"""Checkpoints: what they restore, and when they are exact."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def ran(source: str, namespace: Namespace | None = None) -> Namespace:
     return namespace
 
 
-def test_a_function_that_was_rebound_is_put_back() -> None:
+def test_a_rebound_function_is_restored() -> None:
     namespace = ran("def f(): return 1")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("def f(): return 2", namespace)
-    assert moment.same()
-    moment.put_back(namespace)
+    assert checkpoint.is_exact()
+    checkpoint.restore(namespace)
     assert namespace["f"]() == 1
 
 
@@ -46,47 +46,47 @@ def test_a_function_that_was_rebound_is_put_back() -> None:
         "row = (lambda: g(),)\nf = lambda: row[0]()",
     ],
 )
-def test_what_a_function_calls_is_put_back_too(before: str) -> None:
+def test_the_functions_it_calls_are_restored_too(before: str) -> None:
     namespace = ran(f"def g(): return 1\n{before}")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("def g(): return 2", namespace)
     assert namespace["f"]() == 2
-    moment.put_back(namespace)
+    checkpoint.restore(namespace)
     assert namespace["f"]() == 1
 
 
-def test_a_number_that_a_function_uses_is_put_back() -> None:
+def test_a_number_that_a_function_uses_is_restored() -> None:
     namespace = ran("size = 1\ndef f(): return size")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("size = 2", namespace)
-    assert moment.same()
-    moment.put_back(namespace)
+    assert checkpoint.is_exact()
+    checkpoint.restore(namespace)
     assert namespace["f"]() == 1
 
 
-def test_what_was_written_further_down_is_not_there() -> None:
+def test_later_definitions_are_removed() -> None:
     namespace = ran("def f(): return g()")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("def g(): return 1", namespace)
-    moment.put_back(namespace)
+    checkpoint.restore(namespace)
     with pytest.raises(NameError):
         namespace["f"]()
 
 
-def test_a_builtin_that_was_shadowed_later_is_itself_again() -> None:
+def test_a_builtin_that_was_shadowed_later_is_restored() -> None:
     namespace = ran("def f(): return sum([1, 2])")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("sum = 3", namespace)
-    assert moment.same()
-    moment.put_back(namespace)
+    assert checkpoint.is_exact()
+    checkpoint.restore(namespace)
     assert namespace["f"]() == 3
 
 
-def test_names_out_of_reach_stay_as_they_are() -> None:
+def test_unreachable_names_stay_as_they_are() -> None:
     namespace = ran("def f(): return 1\nother = 1")
-    moment = Checkpoint(["f"], namespace)
+    checkpoint = Checkpoint(["f"], namespace)
     ran("other = 2", namespace)
-    moment.put_back(namespace)
+    checkpoint.restore(namespace)
     assert namespace["other"] == 2
 
 
@@ -105,13 +105,13 @@ IN_PLACE = {
 
 
 @pytest.mark.parametrize("case", sorted(IN_PLACE))
-def test_what_was_changed_in_place_is_not_the_same(case: str) -> None:
+def test_a_change_in_place_makes_it_inexact(case: str) -> None:
     before, change = IN_PLACE[case]
     namespace = ran(before)
-    moment = Checkpoint(["f"], namespace)
-    assert moment.same()
+    checkpoint = Checkpoint(["f"], namespace)
+    assert checkpoint.is_exact()
     ran(change, namespace)
-    assert not moment.same()
+    assert not checkpoint.is_exact()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_what_was_changed_in_place_is_not_the_same(case: str) -> None:
         "f = iter([1])",
     ],
 )
-def test_what_cannot_be_followed_is_not_surely_the_same(unsure: str) -> None:
-    assert not Checkpoint(["f"], ran(unsure)).same()
+def test_objects_that_cannot_be_followed_make_it_inexact(unsure: str) -> None:
+    assert not Checkpoint(["f"], ran(unsure)).is_exact()
 
 
 @pytest.mark.parametrize(
@@ -137,14 +137,14 @@ def test_what_cannot_be_followed_is_not_surely_the_same(unsure: str) -> None:
     ],
     ids=["default dtype", "gradients"],
 )
-def test_other_settings_of_torch_are_not_the_same(change: Callable[[], object], undo: Callable[[], object]) -> None:
-    moment = Checkpoint(["f"], ran("def f(): return torch.ones(1)"))
+def test_changed_settings_make_it_inexact(change: Callable[[], object], undo: Callable[[], object]) -> None:
+    checkpoint = Checkpoint(["f"], ran("def f(): return torch.ones(1)"))
     change()
     try:
-        assert not moment.same()
+        assert not checkpoint.is_exact()
     finally:
         undo()
-    assert moment.same()
+    assert checkpoint.is_exact()
 
 
 @pytest.mark.parametrize(
@@ -152,25 +152,25 @@ def test_other_settings_of_torch_are_not_the_same(change: Callable[[], object], 
     [(torch, "relu"), (torch.nn.functional, "relu"), (torch.nn, "ReLU"), (torch.Tensor, "sum"), (builtins, "range")],
     ids=["torch", "a module in a module", "a layer", "a method of tensors", "a builtin"],
 )
-def test_what_was_put_in_a_package_s_place_is_not_the_same(
+def test_a_replaced_function_of_a_package_makes_it_inexact(
     holder: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uses = "torch.relu(X), torch.nn.functional.relu(X), torch.nn.ReLU()(X), X.sum(), range(2)"
-    moment = Checkpoint(["f"], ran(f"def f(X): return {uses}"))
-    assert moment.same()
+    checkpoint = Checkpoint(["f"], ran(f"def f(X): return {uses}"))
+    assert checkpoint.is_exact()
     with monkeypatch.context() as patch:
         patch.setattr(holder, name, functools.partial(getattr(holder, name)))
-        assert not moment.same()
-    assert moment.same()
+        assert not checkpoint.is_exact()
+    assert checkpoint.is_exact()
 
 
-def test_a_package_s_functions_are_not_looked_into() -> None:
+def test_functions_of_packages_are_not_followed() -> None:
     namespace = ran(
         "from statistics import mean\ndef f(): return mean([1, 2]), torch.nn.functional.relu(torch.ones(1))"
     )
-    assert Checkpoint(["f"], namespace).same()
+    assert Checkpoint(["f"], namespace).is_exact()
 
 
-def test_a_chain_without_end_is_not_followed_to_its_end() -> None:
+def test_an_endless_chain_is_not_followed_to_its_end() -> None:
     namespace = ran("chain = ()\nfor _ in range(100_000): chain = (chain,)\ndef f(): return chain")
-    assert not Checkpoint(["f"], namespace).same()
+    assert not Checkpoint(["f"], namespace).is_exact()

@@ -1,4 +1,4 @@
-"""Data sets that are offered are found wherever notebooks look for them; all others are withheld, without a wait."""
+"""Offered data sets are found wherever notebooks look for them. All others are withheld, without a wait."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 from grader.errors import SandboxFault
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 WITHHELD = {
     "d2l": "data = d2l.FashionMNIST(batch_size=128)\n"
@@ -59,7 +58,7 @@ OFFERED = {
     "into a new folder": "test = FashionMNIST('elsewhere/data', train=False, download=True)\n"
     "assert len(test) == 5_000\nassert os.path.exists('elsewhere/data/FashionMNIST/raw/t10k-images-idx3-ubyte')",
     "without downloading": "assert len(FashionMNIST('nowhere', transform=torchvision.transforms.ToTensor())) == 60_000",
-    "where nobody may write": "assert len(FashionMNIST('/content/data', download=True)) == 60_000",
+    "a folder that is not writable": "assert len(FashionMNIST('/content/data', download=True)) == 60_000",
     "at home": "from pathlib import Path\nassert len(FashionMNIST('~/mine')) == len(FashionMNIST(Path('/tmp')))",
     "the folder is there": "os.makedirs('kept/FashionMNIST/raw')\nassert len(FashionMNIST('kept')) == 60_000",
     "a broken link": "os.makedirs('old/FashionMNIST/raw')\n"
@@ -84,7 +83,9 @@ def test_training_that_asks_for_withheld_data_ends_at_once_and_says_so(run: Run,
 
 
 @pytest.mark.parametrize("asking", WITHHELD_ANYHOW.values(), ids=WITHHELD_ANYHOW.keys())
-def test_what_is_not_offered_is_withheld_beside_what_is(run: Run, asking: str, fashion_mnist: dict[str, Path]) -> None:
+def test_other_data_sets_are_withheld_while_one_is_offered(
+    run: Run, asking: str, fashion_mnist: dict[str, Path]
+) -> None:
     limits = dataclasses.replace(LIMITS, cell_seconds=8)
     made = run(_IMPORTS, asking, limits=limits, mode=Mode.FULL, data_sets=fashion_mnist)
     assert made.statuses() == ["ok", "training withheld"]
@@ -92,7 +93,7 @@ def test_what_is_not_offered_is_withheld_beside_what_is(run: Run, asking: str, f
 
 
 @pytest.mark.parametrize("asking", NOT_THERE.values(), ids=NOT_THERE.keys())
-def test_data_cannot_be_had_from_elsewhere_and_the_cell_does_not_wait(run: Run, asking: str) -> None:
+def test_data_cannot_be_downloaded_and_the_cell_does_not_wait(run: Run, asking: str) -> None:
     limits = dataclasses.replace(LIMITS, cell_seconds=8)
     made = run(_IMPORTS, f"def f(): return 1\n{asking}", "x = f()", limits=limits, hidden=[DEBIAN])
     assert made.statuses()[1] in ("raised", "training withheld")
@@ -102,13 +103,13 @@ def test_data_cannot_be_had_from_elsewhere_and_the_cell_does_not_wait(run: Run, 
 
 @pytest.fixture(scope="module")
 def results(zygote: Zygote, fashion_mnist: dict[str, Path]) -> Iterator[dict[str, tuple[str, str]]]:
-    """How each cell of one notebook ended."""
+    """Return how each cell of one notebook ended."""
     with ran(zygote, _IMPORTS, *OFFERED.values(), mode=Mode.QUICK, data_sets=fashion_mnist) as run:
         yield dict(zip(OFFERED, list(zip(run.statuses(), run.messages(), strict=True))[1:], strict=True))
 
 
 @pytest.mark.parametrize("name", OFFERED)
-def test_what_is_offered_is_found(results: dict[str, tuple[str, str]], name: str) -> None:
+def test_an_offered_data_set_is_found(results: dict[str, tuple[str, str]], name: str) -> None:
     assert results[name] == ("ok", "")
 
 
@@ -136,8 +137,8 @@ def test_a_folder_with_spaces_behind_a_link_can_be_shown(
     assert run(_IMPORTS, OFFERED["downloading"], mode=Mode.FULL, data_sets={"FashionMNIST": link}).statuses()[1] == "ok"
 
 
-def test_a_folder_to_show_that_is_not_there_is_our_fault_and_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_fault_of_the_grader(run: Run, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    with pytest.raises(SandboxFault, match=f"{gone} is to be shown in the sandbox and is not there"):
+    with pytest.raises(SandboxFault, match=f"{gone} should be shown in the sandbox, but is missing"):
         run("1", mode=Mode.QUICK, data_sets={"FashionMNIST": gone})
     assert not os.path.lexists(gone)

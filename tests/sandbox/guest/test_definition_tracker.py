@@ -1,4 +1,4 @@
-"""The watcher in the kernel: which cells get a snapshot, and which values are noted."""
+"""The definition tracker: which cells get a snapshot, and which values are noted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, StudentFault
-from tests.sandbox.conftest import Run
-from tests.support.running import Ran, fault_of, ran
+from tests.support.sandbox_runs import Ran, Run, fault_of, ran
 
 DEFINITIONS = (
     "import functools, torch\nfrom torch import nn\nfrom d2l import torch as d2l\nfrom IPython import get_ipython",
@@ -89,11 +88,11 @@ def test_a_name_is_defined_where_it_is_bound_or_changed(watched: Ran, name: str,
     ("name", "package"),
     [("corr2d", "d2l.torch"), ("pool2d", "torch.nn.modules.pooling"), ("plain", None), ("missing", None)],
 )
-def test_a_name_merely_imported_is_no_definition(watched: Ran, name: str, package: str | None) -> None:
+def test_an_imported_name_is_not_a_definition(watched: Ran, name: str, package: str | None) -> None:
     assert watched.work.imported_from(name) == package
 
 
-def test_each_definition_is_kept_as_it_stood(watched: Ran) -> None:
+def test_each_definition_is_kept_as_it_was(watched: Ran) -> None:
     assert [watched.call("plain", number=number) for number in (0, 1)] == [1, 2]
     assert watched.call("tiny", 3) == 3
     assert [watched.call("twice", number=number) for number in (0, 1)] == [1, 2]
@@ -103,7 +102,7 @@ def test_each_definition_is_kept_as_it_stood(watched: Ran) -> None:
         assert student.Net()(1) == 1
 
 
-def test_what_was_deleted_is_gone_at_the_end(watched: Ran) -> None:
+def test_a_deleted_name_is_gone_at_the_end(watched: Ran) -> None:
     at_end = {name for each in watched.work.definitions(NAMES) if each.at_end for name in each.names}
     assert "tiny" not in at_end
     assert {"plain", "Net", "LeNet", "early", "nested"} <= at_end
@@ -128,13 +127,13 @@ def test_what_a_statement_defined_before_the_cell_broke_is_kept(run: Run) -> Non
     assert made.call("f") == 1
 
 
-def test_a_definition_stays_as_it_stood_when_a_helper_is_redefined(run: Run) -> None:
+def test_a_definition_keeps_its_helper_when_that_is_redefined(run: Run) -> None:
     made = run("def helper(X): return X\ndef f(X): return helper(X)", "def helper(X): return None", "x = 1")
     assert made.call("f", 3) == 3
     assert made.call("f", 3, at_end=True) is None
 
 
-def test_a_notebook_that_breaks_the_watcher_still_runs(run: Run) -> None:
+def test_a_notebook_that_breaks_the_tracker_still_runs(run: Run) -> None:
     made = run("def f(): return 1", "get_ipython().events.callbacks['post_run_cell'].clear()", "def f(): return 2")
     assert made.statuses() == ["ok", "ok", "ok"]
     assert made.defined("f") == [0, 2]

@@ -9,8 +9,7 @@ import torch
 
 from grader.sandbox.guest.devices import NOTICE
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import FILE, Ran, ran
+from tests.support.sandbox_runs import FILE, Ran, Run, ran
 
 START = """
 import torch
@@ -46,7 +45,7 @@ def served(zygote: Zygote) -> Iterator[Ran]:
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_it_is_served_on_the_cpu(served: Ran, name: str) -> None:
+def test_a_request_for_a_gpu_is_served_on_the_cpu(served: Ran, name: str) -> None:
     cell = 1 + list(SERVED).index(name)
     assert (served.statuses()[cell], served.messages()[cell]) == ("ok", "")
 
@@ -74,5 +73,5 @@ def test_a_notebook_that_asks_whether_there_is_one_gets_no_notice(run: Run) -> N
     assert made.execution.notices == []
 
 
-def test_a_notebook_that_does_not_speak_of_one_is_not_touched(run: Run) -> None:
+def test_nothing_is_replaced_for_a_notebook_that_mentions_no_gpu(run: Run) -> None:
     assert run(START, "assert (torch.zeros, torch.Tensor.to) == stock").messages() == ["", ""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 COUNTING = """
 %matplotlib inline
@@ -47,7 +47,7 @@ def test_a_training_is_drawn_once_when_its_cell_ends(run: Run) -> None:
     assert statuses_and_messages(run, *cells) == [("ok", "")] * 5
 
 
-def test_points_that_are_still_gathered_are_neither_drawn_nor_lost(run: Run) -> None:
+def test_points_not_yet_averaged_are_neither_drawn_nor_lost(run: Run) -> None:
     draw = "board = d2l.ProgressBoard('x')\nfor n in range(5): board.draw(n, n ** 2, 'square', every_n=2)"
     more = "board.draw(5, 25, 'square', every_n=2)"
     look = """
@@ -58,7 +58,7 @@ def test_points_that_are_still_gathered_are_neither_drawn_nor_lost(run: Run) -> 
     assert statuses_and_messages(run, COUNTING, draw, gathering + more, look) == [("ok", "")] * 4
 
 
-def test_a_board_that_is_not_to_be_shown_is_not(run: Run) -> None:
+def test_a_board_with_display_off_is_not_shown(run: Run) -> None:
     draw = "board = d2l.ProgressBoard('x', display=False)\nfor n in range(5): board.draw(n, n, 'line')"
     look = "assert shown == [] and board.fig is None and len(board.data['line']) == 5"
     assert statuses_and_messages(run, COUNTING, draw, look) == [("ok", "")] * 3
@@ -70,7 +70,7 @@ def test_what_a_cell_drew_before_it_raised_is_shown(run: Run) -> None:
     assert statuses_and_messages(run, COUNTING, draw, look) == [("ok", ""), ("raised", "ValueError: no"), ("ok", "")]
 
 
-def test_a_students_own_drawing_is_theirs(run: Run) -> None:
+def test_a_student_s_own_drawing_is_left_alone(run: Run) -> None:
     own = """
     drawn = []
     @d2l.add_to_class(d2l.ProgressBoard)

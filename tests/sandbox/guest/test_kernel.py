@@ -1,12 +1,12 @@
-"""What the kernel leaves out of Jupyter's work changes nothing for a cell."""
+"""The shortcuts of the kernel change nothing for a cell."""
 
 from __future__ import annotations
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grader.sandbox.guest.kernel import _LIKE_A_MAGIC
-from tests.sandbox.conftest import Run
+from grader.sandbox.guest.internals.ipython import LIKE_A_MAGIC
+from tests.support.sandbox_runs import Run
 
 COMMANDS = [
     "%matplotlib inline", "if True:\n    %matplotlib inline", "now = %time 1", "now = \\\n  %time 1",
@@ -19,12 +19,12 @@ COMMANDS = [
 def test_a_cell_with_a_command_is_read_token_by_token(cell: str) -> None:
     lines = f"{cell}\n".splitlines(keepends=True)
     assert TransformerManager().do_token_transforms(lines) != lines
-    assert _LIKE_A_MAGIC.search("".join(lines))
+    assert LIKE_A_MAGIC.search("".join(lines))
 
 
 @pytest.mark.parametrize("cell", ["x = 7 % 2\nassert x != 2", "print(f'{1:%}')", "def f(x): return x"])
-def test_a_cell_without_a_command_is_not(cell: str) -> None:
-    assert not _LIKE_A_MAGIC.search(cell)
+def test_a_cell_without_a_command_is_not_read_token_by_token(cell: str) -> None:
+    assert not LIKE_A_MAGIC.search(cell)
 
 
 def test_a_transformer_of_the_notebook_s_own_is_asked(run: Run) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from grader.sandbox.guest.messages import TOO_LARGE, MessageLine
-from tests.sandbox.conftest import Run
+from tests.support.sandbox_runs import Run
 
 _Ends = tuple[MessageLine, MessageLine, socket.socket]
 
 
 @pytest.fixture
 def ends() -> Iterator[_Ends]:
-    """A sending and a receiving end, and the socket of the sending one."""
+    """Make a sending and a receiving end. Return them and the socket of the sending one."""
     sending, receiving = MessageLine.pair()
     with sending, receiving:
         yield MessageLine(sending), MessageLine(receiving), sending
@@ -56,7 +56,7 @@ def test_messages_of_several_threads_at_once_arrive_whole(ends: _Ends) -> None:
         sender.join()
 
 
-def test_of_a_message_that_is_too_large_only_a_word_arrives(ends: _Ends) -> None:
+def test_a_message_that_is_too_large_is_replaced_by_a_short_one(ends: _Ends) -> None:
     sending, receiving, _ = ends
     sending.send("iopub", "display_data", 7, {"data": "x" * 2**23})
     assert _received(receiving, 1) == [("iopub", TOO_LARGE, 7, {})]
@@ -69,7 +69,7 @@ def test_a_message_that_was_interrupted_does_not_spoil_the_next(ends: _Ends) -> 
     assert _received(receiving, 1) == [("iopub", "stream", 7, {"text": "x" * 200_000})]
 
 
-def test_of_messages_that_never_end_only_so_much_is_kept(ends: _Ends) -> None:
+def test_messages_that_never_end_are_bounded_in_memory(ends: _Ends) -> None:
     _, receiving, connection = ends
 
     def flood() -> None:
@@ -81,14 +81,14 @@ def test_of_messages_that_never_end_only_so_much_is_kept(ends: _Ends) -> None:
     flooding = threading.Thread(target=flood)
     flooding.start()
     assert _received(receiving, 1) == [("iopub", "stream", 7, {})]
-    assert sum(map(len, receiving._begun.values())) < 2**25
+    assert sum(map(len, receiving._unfinished.values())) < 2**25
     flooding.join()
 
 
 @pytest.mark.parametrize(
     "garbage", [b"x", bytes(range(255, -1, -1)), b"[1]", b'["iopub", "stream", 7, 5]', b"[" * 50_000]
 )
-def test_what_is_no_message_is_passed_over(ends: _Ends, garbage: bytes) -> None:
+def test_packets_without_a_message_are_ignored(ends: _Ends, garbage: bytes) -> None:
     sending, receiving, connection = ends
     connection.send(garbage)
     connection.send(struct.pack("<I??", 1, True, True) + garbage)
@@ -112,7 +112,7 @@ print("after")"""
     assert texts[1] == "thread\n"
 
 
-def test_a_forked_child_that_falls_out_of_its_cell_is_not_taken_for_the_kernel(run: Run) -> None:
+def test_a_forked_child_that_returns_from_its_cell_does_not_act_as_the_kernel(run: Run) -> None:
     forking = "import os\nif os.fork() == 0: raise RuntimeError('child')\nos.wait()"
     leaving = "child = os.fork() == 0\nif not child: os.wait()"
     made = run(forking, leaving, "def f(): return child", names=("f",))

@@ -17,7 +17,7 @@ from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 
 
 class Hostile(torch.Tensor):
-    """A tensor that lies about everything that can be asked through torch."""
+    """A tensor that lies about everything that torch can ask."""
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -63,8 +63,8 @@ TENSORS = {
 
 
 @pytest.mark.parametrize(("tensor", "values"), TENSORS.values(), ids=TENSORS.keys())
-def test_a_tensor_goes_out_with_its_values_whatever_its_layout(tensor: torch.Tensor, values: Any) -> None:
-    array = Objects().outgoing(tensor)
+def test_a_tensor_is_packed_with_its_values_whatever_its_layout(tensor: torch.Tensor, values: Any) -> None:
+    array = Objects().pack(tensor)
     assert isinstance(array, Array)
     back = array_to_tensor(decode(encode(array)))
     expected = torch.arange(8.0).reshape(1, 2, 2, 2) if values is None else torch.tensor(values)
@@ -84,7 +84,7 @@ def test_a_tensor_of_another_dtype_is_a_named_failure() -> None:
     )
 
 
-def test_a_tensor_that_came_in_shares_no_memory_with_its_array() -> None:
+def test_an_unpacked_tensor_shares_no_memory_with_its_array() -> None:
     array = Array("uint8", (3,), b"abc")
     array_to_tensor(array).zero_()
     assert array_to_tensor(array).tolist() == [97, 98, 99]
@@ -104,10 +104,10 @@ NUMPY = {
 
 
 @pytest.mark.parametrize(("array", "expected"), NUMPY.values(), ids=NUMPY.keys())
-def test_a_numpy_array_goes_out_like_a_tensor(array: Any, expected: torch.Tensor) -> None:
-    outgoing = Objects().outgoing(array)
-    assert isinstance(outgoing, Array)
-    back = array_to_tensor(outgoing)
+def test_a_numpy_array_is_packed_like_a_tensor(array: Any, expected: torch.Tensor) -> None:
+    packed = Objects().pack(array)
+    assert isinstance(packed, Array)
+    back = array_to_tensor(packed)
     assert (back.shape, back.dtype) == (expected.shape, expected.dtype)
     assert torch.equal(back, expected)
 
@@ -117,43 +117,43 @@ def test_a_numpy_array_goes_out_like_a_tensor(array: Any, expected: torch.Tensor
     [(numpy.float32(0.5), 0.5), (numpy.int64(-3), -3), (numpy.bool_(True), True), (numpy.float64(2.5), 2.5)],
     ids=["float32", "int64", "bool", "float64"],
 )
-def test_a_numpy_scalar_goes_out_as_a_number(scalar: Any, value: Any) -> None:
-    outgoing = Objects().outgoing(scalar)
-    assert (outgoing, type(outgoing)) == (value, type(value))
+def test_a_numpy_scalar_is_packed_as_a_number(scalar: Any, value: Any) -> None:
+    packed = Objects().pack(scalar)
+    assert (packed, type(packed)) == (value, type(value))
 
 
 Pair = namedtuple("Pair", "first second")
 
 
-def test_containers_go_out_as_tuples_and_dicts() -> None:
+def test_containers_are_packed_as_tuples_and_dicts() -> None:
     objects = Objects()
-    assert objects.outgoing([1, (2.0, "three"), None, True]) == (1, (2.0, "three"), None, True)
-    assert objects.outgoing(Pair(1, [2])) == (1, (2,))
-    assert objects.outgoing(torch.Size([2, 3])) == (2, 3)
-    assert objects.outgoing(OrderedDict(a=1, b={2: 3})) == {"a": 1, "b": {"2": 3}}
+    assert objects.pack([1, (2.0, "three"), None, True]) == (1, (2.0, "three"), None, True)
+    assert objects.pack(Pair(1, [2])) == (1, (2,))
+    assert objects.pack(torch.Size([2, 3])) == (2, 3)
+    assert objects.pack(OrderedDict(a=1, b={2: 3})) == {"a": 1, "b": {"2": 3}}
 
 
-def test_what_is_no_data_goes_out_as_a_handle_that_leads_back_to_it() -> None:
+def test_an_object_is_packed_as_a_handle_that_leads_back_to_it() -> None:
     objects = Objects()
     things = [nn.Linear(1, 1), nn.Linear, len, {1}, object(), 2**5000, list(range(10_001)), 1j]
-    handles = [objects.outgoing(thing) for thing in things]
+    handles = [objects.pack(thing) for thing in things]
     assert [handle.kind for handle in handles] == ["module", "class", "function", *["object"] * 5]
     assert [handle.type_name for handle in handles[:4]] == ["Linear", "type", "builtin_function_or_method", "set"]
-    assert all(objects.incoming(handle) is thing for handle, thing in zip(handles, things, strict=True))
+    assert all(objects.unpack(handle) is thing for handle, thing in zip(handles, things, strict=True))
 
 
-def test_what_contains_itself_goes_out_in_bounded_depth() -> None:
+def test_a_container_of_itself_is_packed_in_bounded_depth() -> None:
     endless: list[Any] = [1]
     endless.append(endless)
-    encode(Objects().outgoing(endless))
+    encode(Objects().pack(endless))
 
 
-def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
+def test_handles_and_data_can_be_mixed() -> None:
     objects = Objects()
     layer = nn.Linear(1, 1)
     kept = objects.keep(layer)
     assert isinstance(kept, Handle)
-    came = objects.incoming({"args": (kept, Array("uint8", (1,), b"\2")), "x": 1})
+    came = objects.unpack({"args": (kept, Array("uint8", (1,), b"\2")), "x": 1})
     assert came["args"][0] is layer
     assert came["args"][1].tolist() == [2]
     assert came["x"] == 1
@@ -162,7 +162,7 @@ def test_what_goes_out_and_comes_in_can_be_mixed() -> None:
 def _sent_and_kept() -> tuple[Any, Any]:
     array = tensor_to_array(torch.tensor([1.0, 2.0, float("nan")]))
     sent = ((array, 3, (array, {"deep": array})), {"K": array})
-    return sent, Objects().incoming(sent)
+    return sent, Objects().unpack(sent)
 
 
 def test_arguments_that_were_only_read_are_unchanged() -> None:
@@ -232,7 +232,7 @@ def test_small_layers_are_noted_by_their_parameters() -> None:
     assert read_small_value(nn.LazyLinear(3)) is None
 
 
-def test_looking_at_a_hostile_object_does_nothing_worse_than_finding_nothing() -> None:
+def test_reading_a_hostile_object_finds_nothing() -> None:
     class Liar:
         @property  # type: ignore[misc]
         def __class__(self) -> Any:

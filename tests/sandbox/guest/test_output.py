@@ -6,8 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS
+from tests.support.sandbox_runs import LIMITS, Run
 
 TIGHT = dataclasses.replace(LIMITS, cell_seconds=3, cell_output_bytes=2_000, notebook_output_bytes=20_000)
 FLOODS = {
@@ -42,13 +41,13 @@ def test_one_large_output_is_cut_and_the_cell_goes_on_to_its_end(run: Run, large
     assert [made.call("f"), made.call("g")] == [1, 2]
 
 
-def test_cells_after_the_notebook_s_bound_still_define(run: Run) -> None:
+def test_cells_after_the_notebook_s_bound_still_define_names(run: Run) -> None:
     talkative = ["print('x' * 1_500)\nkept = 1"] * 20
     made = run(*talkative, "print('x' * 1_500)\nimport time; time.sleep(0.3)\ndef f(): return kept", limits=TIGHT)
     assert "timed out" not in made.statuses()
     assert made.call("f") == 1
 
 
-def test_output_within_the_bounds_is_no_flood(run: Run) -> None:
+def test_output_within_the_bounds_is_kept(run: Run) -> None:
     made = run(*["print('x' * 1_500)"] * 5, limits=TIGHT)
     assert made.statuses() == ["ok"] * 5

@@ -1,4 +1,4 @@
-"""What a notebook finds around it: a keyboard that is not there, Colab, plots, shells, worker processes."""
+"""What a notebook finds around it: a missing keyboard, Colab, plots, shells, worker processes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
 WITHHELD = {
     "keras": "import keras",
@@ -74,7 +73,7 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def results(zygote: Zygote) -> Iterator[dict[str, tuple[str, str]]]:
-    """How each cell of one notebook ended."""
+    """Return how each cell of one notebook ended."""
     with ran(zygote, *CELLS.values()) as run:
         yield dict(zip(CELLS, zip(run.statuses(), run.messages(), strict=True), strict=True))
 
@@ -84,7 +83,7 @@ def test_what_homework_uses_works(results: dict[str, tuple[str, str]], name: str
     assert results[name] == ("ok", "")
 
 
-def test_where_training_is_not_asked_for_other_packages_that_are_missing_just_are(run: Run) -> None:
+def test_other_missing_packages_raise_the_usual_error(run: Run) -> None:
     made = run("import kerasnot", "import sklearn_nothing.model")
     assert made.statuses() == ["raised", "raised"]
     assert made.messages()[0] == "ModuleNotFoundError: No module named 'kerasnot'"

@@ -1,4 +1,4 @@
-"""Running cells: what a cell that breaks something costs, and what it does not."""
+"""Running cells: what a cell costs that breaks its kernel, and what is kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import read_notebook
-from tests.sandbox.conftest import Run
 from tests.support.notebooks import notebook_bytes
-from tests.support.running import LIMITS, ran_notebooks
+from tests.support.sandbox_runs import LIMITS, Run, ran_notebooks
 
 SHORT = dataclasses.replace(LIMITS, cell_seconds=2)
 

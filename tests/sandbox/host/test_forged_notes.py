@@ -1,4 +1,4 @@
-"""A notebook that speaks in the watcher's name gains nothing and breaks nothing on our side."""
+"""A notebook that forges notes of the definition tracker gains nothing and breaks nothing on our side."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import resource
 import pytest
 
 from grader.sandbox.host.sandbox import Zygote
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, ran
+from tests.support.hostile_cells import TRACKER_CLASS, attacked
+from tests.support.sandbox_runs import LIMITS, Run, ran
 
-LINE = """
+LINE = f"""
 import os, socket, struct
 from grader.sandbox.protocol.encoding import Array, Failure, Handle, encode
 line = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
-            and type(c.__self__).__name__ == "Agent")._packets
+            and type(c.__self__).__name__ == "{TRACKER_CLASS}")._packets
 pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 """
-SNAPSHOT = "{'note': 'snapshot', 'cell': 1, 'names': ('f',), 'moments': (), 'at_end': {}, 'pid': 1"
+SNAPSHOT = "{'note': 'snapshot', 'cell': 1, 'names': ('f',), 'checkpoints': (), 'at_end': {}, 'pid': 1"
 FORGED = {
     "no dict": "line.send(5)",
     "a tuple": "line.send((1, 2))",
@@ -52,11 +52,11 @@ FORGED = {
     "an end of arrays": f"line.send({SNAPSHOT.replace('{}', '''{'f': Array('uint8', (1,), b'x')}''')}}}, "
     "(pair[0].fileno(),))",
     "an endless end": f"line.send({SNAPSHOT.replace('{}', '''{'f': float('-inf')}''')}}}, (pair[0].fileno(),))",
-    "moments that are a number": f"line.send({SNAPSHOT.replace('()', '5', 1)}}}, (pair[0].fileno(),))",
-    "a moment of too few parts": f"line.send({SNAPSHOT.replace('()', '((1, 1),)', 1)}}}, (pair[0].fileno(),))",
-    "a moment of another cell": f"line.send({SNAPSHOT.replace('()', '((9, 1, (), True),)', 1)}}}, (pair[0].fileno(),))",
-    "a moment of words": f"line.send({SNAPSHOT.replace('()', '((1, [], (), True),)', 1)}}}, (pair[0].fileno(),))",
-    "a huge moment": f"line.send({SNAPSHOT.replace('()', '((1, 2**2000, (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "checkpoints that are a number": f"line.send({SNAPSHOT.replace('()', '5', 1)}}}, (pair[0].fileno(),))",
+    "a checkpoint of too few parts": f"line.send({SNAPSHOT.replace('()', '((1, 1),)', 1)}}}, (pair[0].fileno(),))",
+    "a foreign checkpoint": f"line.send({SNAPSHOT.replace('()', '((9, 1, (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "a checkpoint of words": f"line.send({SNAPSHOT.replace('()', '((1, [], (), True),)', 1)}}}, (pair[0].fileno(),))",
+    "a huge checkpoint": f"line.send({SNAPSHOT.replace('()', '((1, 2**2000, (), True),)', 1)}}}, (pair[0].fileno(),))",
     "a process of words": f"line.send({SNAPSHOT.replace('1}', 'x')[:-1]}'x'}}, (pair[0].fileno(),))",
     "a huge process number": f"line.send({SNAPSHOT[:-1]}2**2000}}, (pair[0].fileno(),))",
     "a negative process number": f"line.send({SNAPSHOT[:-1]}-1}}, (pair[0].fileno(),))",
@@ -73,6 +73,7 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with ran(zygote, "def g(): return 1", LINE + forged, "x = 1", names=("f", "g")) as made:
         assert made.statuses()[0] == "ok"
+        assert attacked(made.messages()[1])
         assert made.statuses()[2] == "ok"
         assert made.call("g") == 1
         made.work.candidates(())
@@ -81,11 +82,14 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.slow
 def test_a_flood_of_large_notes_is_bounded_in_our_memory(run: Run) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     note = "{'note': 'value', 'cell': 1, 'name': 'x', 'value': str(n) + 'x' * 100_000}"
     flood = f"for n in range(1_600):\n    line.send({note})"
-    limits = dataclasses.replace(LIMITS, cell_seconds=3)  # nobody reads on, and the cell waits until it is ended
+    limits = dataclasses.replace(
+        LIMITS, cell_seconds=3
+    )  # the line is not read any more, and the cell waits until it is ended
     made = run("def f(): return 1", LINE + flood, "x = 1", limits=limits)
     assert made.call("f") == 1
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -1,4 +1,4 @@
-"""Names are read, and what they stand for is called, with Python's own values."""
+"""Reading names, and calling their values, with Python's own types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.student import Fault, StudentFault
-from tests.support.running import ran
+from tests.support.sandbox_runs import ran
 
 CELL = """
 import numpy as np

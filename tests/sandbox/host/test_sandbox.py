@@ -1,4 +1,4 @@
-"""A sandbox leaves nothing behind, whatever ends it, and sees nothing of whoever started it."""
+"""A sandbox leaves nothing behind, however it ends, and sees nothing of the process that started it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from grader.sandbox.jail.isolation import LAYERS
 from grader.sandbox.protocol.limits import Limits
 from tests.support.notebooks import submission
 from tests.support.paths import ROOT
-from tests.support.running import LIMITS, ran
+from tests.support.sandbox_runs import LIMITS, ran
 
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Zygote]:
-    """A warm process of our own, without the course's packages: it is quick to start and may be broken."""
+    """A warm process of our own, without the course's packages: which is quick to start and may be broken."""
     with Zygote(()) as warm:
         assert warm.missing == {}
         yield warm
@@ -196,7 +196,7 @@ def test_several_processes_fork_from_one_and_one_that_hangs_up_harms_nobody() ->
 
 def test_memory_kills_are_counted(zygote: Zygote) -> None:
     with zygote.sandbox(LIMITS) as sandbox:
-        assert sandbox.memory_kills() == 0
+        assert sandbox.count_memory_kills() == 0
 
 
 def test_a_package_that_cannot_be_imported_is_listed_with_the_reason() -> None:
@@ -204,6 +204,7 @@ def test_a_package_that_cannot_be_imported_is_listed_with_the_reason() -> None:
         assert warm.missing == {"no_such_package": "ModuleNotFoundError: No module named 'no_such_package'"}
 
 
+@pytest.mark.slow
 def test_a_warm_process_that_was_killed_is_a_clear_fault() -> None:
     with Zygote(()) as warm:
         assert warm.missing == {}
@@ -222,6 +223,7 @@ def test_a_warm_process_that_never_started_is_a_clear_fault() -> None:
             _ = warm.missing
 
 
+@pytest.mark.slow
 def test_sandboxes_end_with_the_warm_process() -> None:
     def gone(pid: int) -> bool:
         return not Path(f"/proc/{pid}").exists() or _state(pid) == "Z"
@@ -293,10 +295,11 @@ def _python(script: str, *before: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_variables_of_the_caller_are_not_seen_inside() -> None:
     script = """
     from grader.sandbox.host.sandbox import Zygote, ZygoteLine
-    from tests.support.running import ran
+    from tests.support.sandbox_runs import ran
     cell = '''
     import os, glob
     found = [v for v in os.environ.items() if "swordfish" in str(v)]
@@ -313,6 +316,7 @@ def test_variables_of_the_caller_are_not_seen_inside() -> None:
     assert _python(script, GRADER_SECRET="swordfish", AWS_SECRET_ACCESS_KEY="swordfish") == "(0, True)\n"
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_has_all_layers_but_those_that_only_root_can_give() -> None:
     script = """
     from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Processes that tests share: what they see of each other, and when one is shared no more; what a state offers."""
+"""Processes that tests share: what tests see of each other, when sharing ends, and what a state offers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.student import Definition, Fault, Student
-from tests.support.running import LIMITS, Ran, fault_of, ran
+from tests.support.sandbox_runs import LIMITS, Ran, fault_of, ran
 
 HOMEWORK = """
 import os
@@ -170,7 +170,7 @@ def test_what_earlier_tests_left_behind_costs_an_item_nothing(homework: Ran, tmp
 
 
 class Noting:
-    """A submission's work that notes which states are opened: whether each is the notebook's end."""
+    """A submission's work that records for each opened state whether it is the end of the notebook."""
 
     def __init__(self, work: SnapshotWork) -> None:
         self._work = work
@@ -200,7 +200,7 @@ TOGETHER = TESTS.replace("@given(numbers)", '@given(numbers, ahead=lambda case: 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The operations that students' processes are asked for."""
+    """Record the operations that are sent to students' processes."""
     operations: list[str] = []
     ask = SnapshotStudent.ask
 
@@ -307,8 +307,11 @@ def test_what_a_state_has_to_offer_is_asked_once_whatever_can_be_filled_in(run: 
 @pytest.mark.parametrize("answer", ["5", "None", "((1, 2, 3),)", "('name',)", "(('make', 5),)", "{'make': ()}"])
 def test_forged_names_offer_nothing(run: Any, answer: str) -> None:
     forging = f"""
-    from grader.sandbox import snapshot
-    snapshot._Test._do_names = lambda self, request: {answer}
+    from grader.sandbox.guest import snapshot
+    assert hasattr(snapshot._TestProcess, "_do_names")
+    snapshot._TestProcess._do_names = lambda self, request: {answer}
     def make(): pass
     """
-    assert run(forging, names=("LeNet",)).work.candidates(()) == []
+    made = run(forging, names=("LeNet",))
+    assert made.statuses() == ["ok"]
+    assert made.work.candidates(()) == []

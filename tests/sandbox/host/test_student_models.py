@@ -13,7 +13,7 @@ from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.student import Fault, Operation
-from tests.support.running import LIMITS, SEED, Ran, fault_of, ran
+from tests.support.sandbox_runs import LIMITS, SEED, Ran, fault_of, ran
 
 LAYERS_IN_A_ROW = """
 from torch import nn
@@ -211,7 +211,7 @@ def test_layers_are_torch_s_own(student: SnapshotStudent) -> None:
 
 @pytest.mark.slow
 def test_the_first_backward_pass_of_a_fork_does_not_end_the_process(zygote: Zygote) -> None:
-    """Without what `zygote.py` does for every fork, one in twenty ends with "Invalid thread pool!"."""
+    """Without the step that `zygote.py` adds to every fork, one fork in twenty ends with "Invalid thread pool!"."""
     names, images = ["0.weight", "0.bias", "3.weight", "3.bias"], torch.ones(4, 1, 28, 28)
     with ran(zygote, LAYERS_IN_A_ROW) as found:
         for _ in range(100):

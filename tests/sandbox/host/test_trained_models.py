@@ -1,4 +1,4 @@
-"""The model that a student's own loop trained, asked for its answers."""
+"""Predictions of the model that a student's own loop trained."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Fault, OwnTraining, StudentFault
-from tests.sandbox.conftest import Run
-from tests.support.running import Ran, fault_of, ran
+from tests.support.sandbox_runs import Ran, Run, fault_of, ran
 
 START = """
 import torch

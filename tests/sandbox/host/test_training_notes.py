@@ -1,4 +1,4 @@
-"""What the kernel says about trainings: a note of the right form is kept within bounds, any other is refused."""
+"""The kernel's notes on trainings: a note of the right form is kept within limits, and any other is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from grader.models.recipe import Mode
 from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.encoding import Array
-from tests.sandbox.conftest import Run
+from tests.support.hostile_cells import TRACKER_CLASS
+from tests.support.sandbox_runs import Run
 
 NOTE: dict[str, Any] = {
     "note": "training",
@@ -81,7 +82,7 @@ def test_what_is_too_long_is_cut_and_what_is_no_number_is_left_out() -> None:
 def test_a_flood_of_notes_is_bounded(run: Run) -> None:
     line = (
         "line = next(c.__self__ for c in get_ipython().events.callbacks['post_run_cell'] if hasattr(c, '__self__')\n"
-        "            and type(c.__self__).__name__ == 'Agent')._packets\n"
+        f"            and type(c.__self__).__name__ == '{TRACKER_CLASS}')._packets\n"
     )
     made = run("def f(): return 1", f"{line}for _ in range(500): line.send({NOTE!r})", mode=Mode.QUICK)
     assert made.statuses() == ["ok", "ok"]

@@ -1,4 +1,4 @@
-"""Control groups: made with their bounds where the machine allows it, and never left behind."""
+"""Control groups are made with their limits if the machine allows it, and never left behind."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from grader.sandbox.jail.control_groups import make_control_groups
-from tests.support.running import LIMITS
+from tests.support.sandbox_runs import LIMITS
 
 BOTH = frozenset({"memory", "pids"})
 
 
-def _made() -> dict[str, Path]:
-    """Return where groups can be made on this machine; skips where they cannot."""
+def _find_parents() -> dict[str, Path]:
+    """Return the folders in which groups can be made on this machine, or skip the test."""
     with make_control_groups(LIMITS, BOTH) as places:
         missing = [reason for reason in places.values() if not reason.startswith("/")]
         if missing:
@@ -25,7 +25,7 @@ def _made() -> dict[str, Path]:
 
 
 def test_groups_have_their_bounds_and_are_removed() -> None:
-    _made()
+    _find_parents()
     with make_control_groups(LIMITS, BOTH) as places:
         folder = Path(places["memory"])
         bound = next(folder / name for name in ("memory.max", "memory.limit_in_bytes") if (folder / name).exists())
@@ -34,8 +34,8 @@ def test_groups_have_their_bounds_and_are_removed() -> None:
     assert [place for place in places.values() if Path(place).exists()] == []
 
 
-def test_groups_are_removed_with_whoever_is_left_in_them() -> None:
-    _made()
+def test_groups_are_removed_with_the_processes_left_in_them() -> None:
+    _find_parents()
     with make_control_groups(LIMITS, BOTH) as places:
         sleeper = subprocess.Popen(["sleep", "1000"])
         for place in places.values():
@@ -45,14 +45,14 @@ def test_groups_are_removed_with_whoever_is_left_in_them() -> None:
 
 
 def test_groups_are_removed_when_the_body_raises() -> None:
-    _made()
+    _find_parents()
     with pytest.raises(KeyError), make_control_groups(LIMITS, BOTH) as places:
         raise KeyError
     assert [place for place in places.values() if Path(place).exists()] == []
 
 
 def test_groups_of_graders_that_were_killed_are_removed_by_the_next() -> None:
-    parents = _made()
+    parents = _find_parents()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     orphans = [parent / f"grader-{ended.pid}-0123456789ab" for parent in parents.values()]
@@ -69,6 +69,6 @@ def test_groups_of_graders_that_were_killed_are_removed_by_the_next() -> None:
                 folder.rmdir()
 
 
-def test_only_the_kinds_that_are_wanted_are_made() -> None:
+def test_only_the_kinds_that_are_wanted_are_find_parents() -> None:
     with make_control_groups(LIMITS, frozenset()) as places:
         assert places == {}

@@ -1,4 +1,4 @@
-"""Frames of plain data: what goes in comes out, and nothing else gets in."""
+"""Frames of plain data: values survive a round trip, and invalid frames are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames and packets over real sockets: bounds on size and time, closed ends, descriptors."""
+"""Frames and packets over real sockets: limits on size and time, closed ends, descriptors."""
 
 from __future__ import annotations
 

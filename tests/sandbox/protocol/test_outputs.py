@@ -1,4 +1,4 @@
-"""What cells showed comes out as plain data within bounds, and whatever else arrives is left out."""
+"""Outputs of cells arrive as plain data within limits, and anything else is dropped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 
 from grader.sandbox.protocol.encoding import Array, Failure, Handle, decode, encode
 from grader.sandbox.protocol.outputs import CUT, KeptOutputs
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS
+from tests.support.sandbox_runs import LIMITS, Run
 
 TIGHT = dataclasses.replace(LIMITS, cell_output_bytes=5_000, notebook_output_bytes=30_000)
 PICTURE = "iVBORw0KGgo="

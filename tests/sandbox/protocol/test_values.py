@@ -1,4 +1,4 @@
-"""Python's own values cross the wire and are what they were."""
+"""Python's own values are the same after they have been packed, sent and unpacked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.sandbox.protocol.values import pack_value, unpack_value
 
 
 class Refused(Exception):
-    """A thing that is no value."""
+    """The object is not a value."""
 
 
 class Colour(enum.IntEnum):
@@ -27,7 +27,7 @@ class Colour(enum.IntEnum):
 
 
 class Word(str):
-    """A text that says something else than it is."""
+    """A text whose `str()` is another text."""
 
     __slots__ = ()
 

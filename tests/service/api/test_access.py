@@ -1,4 +1,4 @@
-"""Who may see and do what: each role, and what somebody else's answers."""
+"""What each role may see and do, and that hidden resources look like missing ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from grader.service.store.queries.leases import give_back_lease, refuse_job
 from grader.service.store.queries.tokens import revoke_token
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, hand_in_own
+from tests.support.api_batches import claimed, graded, hand_in, hand_in_own
+from tests.support.api_server import Api
 
 MISSING = "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55"
 OF_BATCHES = ("", "/submissions", "/events", "/overview", "/gradebook", "/regrade")
@@ -26,7 +26,7 @@ def submissions_of(client: httpx.Client, batch: str) -> dict[str, str]:
 
 
 def told(answer: httpx.Response) -> dict[str, Any]:
-    """Return a problem without the path that was asked for."""
+    """Return a problem without the path of the request."""
     problem: dict[str, Any] = answer.json()
     del problem["instance"]
     return problem
@@ -118,7 +118,7 @@ def test_a_system_error_is_told_to_staff_in_full_and_to_others_in_brief(api: Api
     give_back_lease(api.store, lease, "no space left on /var/lib/secret", attempts=1)
     for path in ("", "/report"):
         told_to_kim = api["kim"].get(f"/v1/submissions/{own}{path}").text
-        assert "a system error; staff are told" in told_to_kim
+        assert "a system error; course staff can see the details" in told_to_kim
         assert "secret" not in told_to_kim
         assert "no space left on /var/lib/secret" in api["staff"].get(f"/v1/submissions/{own}{path}").text
     events: Callable[[str], str] = lambda who: api[who].get(f"/v1/batches/{batch_of(api, own)}/events").text  # noqa: E731

@@ -1,4 +1,4 @@
-"""Notebooks as they were run are sent to whoever may see the report, and when they may."""
+"""Executed notebooks are sent to those who may see the report, once they may."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from grader.service.store.queries.leases import finish_job
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in_own, report
+from tests.support.api_batches import claimed, graded, hand_in_own, report
+from tests.support.api_server import Api
 
 
 def executed(text: str) -> ExecutedNotebook:
@@ -21,7 +21,7 @@ def executed(text: str) -> ExecutedNotebook:
 
 @pytest.fixture
 def own(api: Api) -> str:
-    """A submission of kim's that was graded."""
+    """A graded submission of kim."""
     submission: str = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
     finish_job(api.store, lease, report(lease), [executed("<script> 가")])

@@ -1,4 +1,4 @@
-"""The format that is sent is the one that was asked for."""
+"""The response has the format that the client asked for."""
 
 from __future__ import annotations
 

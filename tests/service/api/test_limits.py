@@ -1,4 +1,4 @@
-"""Callers are counted one by one, by all processes together in Redis, and without Redis all the same."""
+"""Requests are counted for each caller, by all processes together in Redis, and locally without Redis."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from grader.errors import InputError
 from grader.service.api.limits import RequestLimits, find_network
 from grader.service.application import make_application
 from grader.service.settings import Settings
-from tests.service.api.conftest import Api
+from tests.support.api_server import Api
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and never answers."""
+    """A server that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -28,22 +28,22 @@ def silent() -> Iterator[socket.socket]:
 
 def test_each_caller_has_a_limit_of_their_own() -> None:
     limits = RequestLimits(NOWHERE, 2)
-    assert [limits.wait("kim"), limits.wait("kim"), limits.wait("lee")] == [0, 0, 0]
-    assert 0 < limits.wait("kim") <= 60
+    assert [limits.count_request("kim"), limits.count_request("kim"), limits.count_request("lee")] == [0, 0, 0]
+    assert 0 < limits.count_request("kim") <= 60
 
 
 def test_processes_count_together_where_there_is_redis(redis_url: str) -> None:
     one, other = RequestLimits(redis_url, 2), RequestLimits(redis_url, 2)
-    assert [one.wait("kim"), other.wait("kim")] == [0, 0]
-    assert one.wait("kim") > 0
-    assert other.wait("kim") > 0
-    assert other.wait("lee") == 0
+    assert [one.count_request("kim"), other.count_request("kim")] == [0, 0]
+    assert one.count_request("kim") > 0
+    assert other.count_request("kim") > 0
+    assert other.count_request("lee") == 0
 
 
 def test_without_redis_each_process_counts_alone() -> None:
     limits = RequestLimits(NOWHERE, 1)
-    assert limits.wait("kim") == 0
-    assert limits.wait("kim") > 0
+    assert limits.count_request("kim") == 0
+    assert limits.count_request("kim") > 0
 
 
 @pytest.mark.parametrize("broker", ["amqp://user:secret@elsewhere", "nonsense", "redis://host:port/0"])
@@ -55,11 +55,11 @@ def test_a_broker_that_is_no_redis_is_refused_at_the_start(settings: Settings, b
 
 def test_a_redis_that_does_not_answer_is_left_alone_for_a_while(silent: socket.socket) -> None:
     limits = RequestLimits(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 1)
-    assert limits.wait("kim") == 0
+    assert limits.count_request("kim") == 0
     silent.accept()[0].close()
-    assert limits.wait("kim") > 0
+    assert limits.count_request("kim") > 0
     silent.setblocking(False)
-    with pytest.raises(BlockingIOError):  # nobody connected for the second request
+    with pytest.raises(BlockingIOError):  # no connection was made for the second request
         silent.accept()
 
 

@@ -1,4 +1,4 @@
-"""The API keeps to its description, whatever its description allows, whoever asks: no 5xx, no undocumented answer."""
+"""The API follows its OpenAPI description for every role: no 5xx, no undocumented response."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
 
 from grader.service.settings import Settings
 from grader.service.store.database import migrate
-from tests.service.api.conftest import Api
-from tests.support.api_work import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_batches import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_server import Api
 from tests.support.postgresql import Server, server
 
 EXAMPLES = 8  # of each operation, role, and kind of request
@@ -40,13 +40,13 @@ CHECKS = [
     status_code_conformance,
     unsupported_method,
 ]
-# Who asks is ours to say; where a body ends is between the client and uvicorn, which answers nonsense itself.
+# The tests set the token. The end of a body is between the client and uvicorn, which rejects nonsense itself.
 NOT_DRAWN = {"authorization", "content-length", "transfer-encoding"}
 NAMES = {"name": ["hw2.ipynb", "hw2"], "slug": ["not-found"], "item": [WRITTEN]}
 
 
 def places(api: Api) -> dict[str, list[str]]:
-    """Return what exists, by the names of the paths' parameters: a class's batch, and a student's own."""
+    """Return existing ids by the names of path parameters: of a class's batch, and of a student's own."""
     batch = hand_in(api["staff"]).json()["batch"]
     own = hand_in_own(api["kim"]).json()
     graded(api.store, written=True)
@@ -78,13 +78,13 @@ def test_whatever_is_asked_is_answered_as_described(
         migrate(settings)
     api = started(settings)
     description = schemathesis.openapi.from_dict(api["nobody"].get("/openapi.json").json())
-    still = places(api)  # what is streamed must have ended, so nobody changes it
+    still = places(api)  # what is streamed must have ended, so no test changes it
     changing = places(api)
     for found in description.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
         known = still if operation.path.endswith("/events") else changing
-        with suppress(Unsatisfiable):  # where all is allowed, nothing can be asked wrongly
+        with suppress(Unsatisfiable):  # if everything is allowed, no request can be wrong
             _ask(api, who, operation, mode, known)
 
 

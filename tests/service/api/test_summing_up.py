@@ -1,4 +1,4 @@
-"""Overviews, gradebooks and regrading: a class's points, as published, as tables, and after the rubric has changed."""
+"""Overviews, gradebooks and regrading: published points, as tables, and after a change of the rubric."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.service.store.queries.leases import give_back_lease, refuse_job
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, notebook, zipped
+from tests.support.api_batches import claimed, graded, hand_in, notebook, zipped
+from tests.support.api_server import Api
 
 CANVAS = "Student,ID,SIS User ID,SIS Login ID,Section,HW2 (7)\n    Points Possible,,,,,6\n{rows}"
 MOODLE = "Identifier,Full name,Status,Grade,Maximum Grade,Feedback comments\nParticipant 11,Kim,Submitted,-,6,\n"
@@ -19,7 +19,7 @@ MOODLE = "Identifier,Full name,Status,Grade,Maximum Grade,Feedback comments\nPar
 
 @pytest.fixture
 def batch(api: Api) -> str:
-    """A batch of kim, who was graded, lee, whose file is no notebook, and park, whom we failed."""
+    """A batch of kim, who was graded, lee, whose file is not a notebook, and park, who got a system error."""
     batch: str = hand_in(api["staff"]).json()["batch"]
     for lease in claimed(api.store):
         key = key_of(api, lease.submission)

@@ -1,4 +1,4 @@
-"""Bodies are received within bounds, and only from those who may send them."""
+"""Bodies are received within limits, and only from callers who may send them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from grader.service.api.service import UPLOADS, UPLOADS_OF_ONE
-from tests.service.api.conftest import Api
-from tests.support.api_work import hand_in, hand_in_own, notebook
+from grader.service.api.service import UPLOADS, UPLOADS_PER_TOKEN
+from tests.support.api_batches import hand_in, hand_in_own, notebook
+from tests.support.api_server import Api
 from tests.support.running_service import until
 
 BOUNDARY = "the-boundary"
@@ -34,7 +34,7 @@ def in_chunks(whole: bytes, size: int = 2**16) -> Iterator[bytes]:
 
 
 def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches", *headers: str) -> socket.socket:
-    """Begin a request and send only a part of the body that it announces."""
+    """Begin a request and send only part of the announced body."""
     url = urlsplit(api.url)
     assert url.hostname
     assert url.port
@@ -53,7 +53,7 @@ def begun(api: Api, who: str, length: int, sent: bytes, path: str = "/v1/batches
 
 
 def held(api: Api, who: str, path: str) -> socket.socket:
-    """Begin an upload and wait until the server takes its body, so that it has one of the places."""
+    """Begin an upload and wait until the server reads its body, so that it occupies a slot."""
     connection = begun(api, who, 10_000, b"", path, "Expect: 100-continue")
     answer = connection.recv(1000)
     assert answer.startswith(b"HTTP/1.1 100"), answer
@@ -116,7 +116,7 @@ def test_one_token_leaves_others_room_to_upload(api: Api) -> None:
     with ExitStack() as waiting:
         slow = [
             waiting.enter_context(begun(api, "kim", 10_000, START, "/v1/submissions"))
-            for _ in range(UPLOADS_OF_ONE + 1)
+            for _ in range(UPLOADS_PER_TOKEN + 1)
         ]
         (refused,), _, _ = select.select(slow, [], [], 30)
         assert refused.recv(1000).startswith(b"HTTP/1.1 429")

@@ -1,57 +1,41 @@
-"""One store for each test, on SQLite and on PostgreSQL: what is said of the store holds on both."""
+"""One store for each test, on SQLite and on PostgreSQL: every test runs on both."""
 
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
 
-from grader.models.recipe import Mode
-from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, make_engine, migrate
-from grader.service.store.queries.dispatch import mark_dispatched
-from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
-from grader.service.store.queries.leases import Lease, claim_lease
-from grader.service.store.queries.tokens import Role, Token, create_token, find_token
+from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import Row
 from tests.support.postgresql import Server, server
-
-Answer = TypeVar("Answer")
+from tests.support.store_content import token
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """A server for all tests of this process."""
+    """A PostgreSQL server for all tests of this process."""
     with server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql: Server) -> str:
-    """The URL of a database with all tables, which tests use one after the other."""
+    """The URL of a database with all tables, used by one test after the other."""
     url = postgresql.create()
     migrate(Settings(database=url))
     return url
 
 
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "grader.sqlite"
-    migrate(Settings(database=f"sqlite:///{path}"))
-    return path
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which database it is."""
+    """The kind of database."""
     name: str = request.param
     return name
 
@@ -71,7 +55,7 @@ def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Setti
     """Settings with a database that has all tables, and nothing in them."""
     settings = Settings(database=f"sqlite:///{tmp_path}/grader.sqlite", blobs=f"file://{tmp_path}/blobs")
     if kind == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "grader.sqlite")
+        shutil.copy(request.getfixturevalue("migrated"), tmp_path / "grader.sqlite")
         return settings
     url: str = request.getfixturevalue("migrated_postgresql")
     engine = make_engine(url)
@@ -84,7 +68,7 @@ def settings(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Setti
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    """A store in which there is nothing yet."""
+    """An empty store."""
     opened = Store.open(settings)
     yield opened
     opened.close()
@@ -92,73 +76,5 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture
 def instructor(store: Store) -> Token:
-    """Who hands in."""
+    """The token of the submitter."""
     return token(store, "Kim's class")
-
-
-def token(store: Store, name: str, role: Role = Role.INSTRUCTOR, person: str = "") -> Token:
-    found = find_token(store, create_token(store, name, role, person))
-    assert found
-    return found
-
-
-def hand_in(store: Store, owner: Token, count: int = 1, mode: Mode = Mode.NONE, person: str = "") -> str:
-    """Hand in a batch of so many submissions (s0, s1, ...) and return its id."""
-    submissions = [
-        NewSubmission(f"s{number}", f"Student {number}", {"id": str(number)}, [("a.ipynb", b"%d" % number)], person)
-        for number in range(count)
-    ]
-    return accept_batch(store, owner, "hw2", mode, "Homework 2", submissions).batch
-
-
-def gradings(store: Store, count: int) -> list[str]:
-    """Return the ids of so many gradings in the order in which they are to be graded."""
-    published = [each.grading for each in mark_dispatched(store, share=count, republish_seconds=1000)]
-    assert len(published) == count
-    return published
-
-
-def leased(store: Store, owner: Token, mode: Mode = Mode.NONE, seconds: float = 60) -> Lease:
-    """Hand in a submission and claim its grading."""
-    hand_in(store, owner, mode=mode)
-    (grading,) = gradings(store, 1)
-    return claimed(store, grading, seconds)
-
-
-def claimed(store: Store, grading: str, seconds: float = 60) -> Lease:
-    lease = claim_lease(store, grading, "worker-1", seconds, "cpu") or claim_lease(
-        store, grading, "worker-1", seconds, "gpu"
-    )
-    assert lease
-    return lease
-
-
-def report(points: float = 1, revision: str = "revision-1") -> Report:
-    item = ItemResult("relu", "7.1", "ReLU", points, 2, Verdict.PARTIAL, "right in some cases")
-    return Report("hw2", "Homework 2", revision, (), (item,))
-
-
-def somebody_waits(store: Store) -> bool:
-    """Tell whether a transaction waits for another (PostgreSQL only)."""
-    with store.reading() as session:
-        return bool(session.scalars(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).one())
-
-
-def at_once(count: int, do: Callable[[], Answer]) -> list[Answer]:
-    """Do the same in so many threads that start together, and return what each came to."""
-    start, answers, errors = threading.Barrier(count), [], []
-
-    def one() -> None:
-        start.wait()
-        try:
-            answers.append(do())
-        except Exception as error:  # for the test to see
-            errors.append(error)
-
-    threads = [threading.Thread(target=one) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    return answers

@@ -1,4 +1,4 @@
-"""Blobs come back as they were put, or not at all."""
+"""Blobs come back unchanged or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from grader.errors import InputError, SystemFault
 from grader.service.store.blobs import Blobs
-from tests.service.store.conftest import at_once
+from tests.support.threads import at_once
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -1,4 +1,4 @@
-"""The database: transactions that wait for each other, faults that are named, migrations that can be undone."""
+"""The database: waiting transactions, clear errors, reversible migrations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from grader.service.settings import Settings
 from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
 from grader.service.store.queries.tokens import Role
 from grader.service.store.schema import Row, TokenRow
-from tests.service.store.conftest import at_once, token
+from tests.support.store_content import token
+from tests.support.threads import at_once
 
 
 def test_the_migrations_make_the_tables_of_the_code(empty: Settings) -> None:
@@ -34,7 +35,7 @@ def test_migrating_again_changes_nothing(settings: Settings, store: Store) -> No
     token(store, "Kim's class")
     migrate(settings)
     check_migrated(store)
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(TokenRow.name)).all() == ["Kim's class"]
 
 
@@ -79,7 +80,7 @@ def test_a_transaction_that_raises_leaves_nothing(store: Store) -> None:
 
     with pytest.raises(KeyError):
         half()
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(func.count()).select_from(TokenRow)).one() == 0
 
 
@@ -93,7 +94,7 @@ def test_writers_wait_for_each_other(store: Store) -> None:
                 session.execute(update(TokenRow).values(person=str(int(row.person or 0) + 1)))
 
     at_once(8, count)
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(TokenRow.person)).one() == "80"
 
 
@@ -103,7 +104,7 @@ def test_who_falls_silent_within_a_transaction_keeps_others_waiting_for_a_while_
     silent = Store.open(replace(settings, database=settings.database + shortened))
     store = Store.open(settings)
     bounds = ("lock_timeout", "idle_in_transaction_session_timeout")
-    with store.reading() as session:
+    with store.read_session() as session:
         assert [session.scalar(text(f"SHOW {bound}")) for bound in bounds] == ["30s", "30s"]
     token(store, "held")
 
@@ -115,7 +116,7 @@ def test_who_falls_silent_within_a_transaction_keeps_others_waiting_for_a_while_
 
     with pytest.raises(SystemFault, match="idle-in-transaction"):
         fall_silent()
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(TokenRow.person)).one() == "somebody"
     silent.close()
     store.close()
@@ -123,13 +124,13 @@ def test_who_falls_silent_within_a_transaction_keeps_others_waiting_for_a_while_
 
 def test_who_reads_waits_for_no_writer_and_keeps_none_waiting(store: Store) -> None:
     token(store, "before")
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(TokenRow.name)).one() == "before"
         with store.session() as writing:
             writing.execute(update(TokenRow).values(name="after"))
-            with store.reading() as other:
+            with store.read_session() as other:
                 assert other.scalars(select(TokenRow.name)).one() == "before"
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(TokenRow.name)).one() == "after"
 
 

@@ -1,57 +1,19 @@
-"""A real Chromium before a real service; what the pages say, ask for and run is looked at from inside it."""
+"""A real Chromium before a real service; tests look from inside it at what the pages say, ask for and run."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, expect, sync_playwright
 
-from grader.results.report import Report
-from grader.service.store.queries.leases import Lease, finish_job
-from grader.service.store.queries.submissions import find_submissions
-from tests.service.api.conftest import Api, migrated, running, settings_in  # noqa: F401 - a fixture
-from tests.support.api_work import claimed, hand_in, report
+from tests.support.web_pages import Class, Visitor, taught
 
-__all__ = ["TITLE", "Class", "Visitor", "as_written", "taught"]
+# Assignments are run by the grader's own pytest, inside a job.
 
-# An assignment is run by the grader's own pytest, inside a grading.
-
-TITLE = "과제 2 <b>"
 SECONDS = 30  # after which a test gives up; nothing is decided by how long it takes
 CHROMIUM = "/usr/bin/chromium"  # Debian's; nothing is downloaded
-
-
-@dataclass
-class Visitor:
-    """Somebody in a browser of their own, and what their pages asked for, complained of, and popped up."""
-
-    page: Page
-    url: str
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    dialogs: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> Page:
-        """Go to a page of the site."""
-        self.page.goto(f"{self.url}{path}")
-        return self.page
-
-    def sign_in(self, secret: str, path: str = "/") -> Page:
-        """Sign in as anybody does, on the way to a page."""
-        self.open(path)
-        self.page.get_by_label("Token").fill(secret)
-        with self.page.expect_navigation():
-            self.page.get_by_role("button", name="Sign in").click()
-        return self.page
-
-    def strangers(self) -> list[str]:
-        """Return what was asked of anybody but the site."""
-        return [each for each in self.asked if not each.startswith((f"{self.url}/", "data:"))]
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Open a browser of somebody's own before a site."""
+    """Open a new browser on a site."""
     contexts: list[BrowserContext] = []
 
     def opened(url: str, **options: object) -> Visitor:
@@ -92,48 +54,15 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         context.close()
 
 
-@dataclass(frozen=True)
-class Class:
-    """A class of kim, lee and park that was graded, each with an item that waits for a person."""
-
-    api: Api
-    batch: str
-    ids: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        """Of the site."""
-        return self.api.url
-
-    def secret(self, who: str) -> str:
-        """Return somebody's token."""
-        return str(self.api[who].headers["Authorization"]).removeprefix("Bearer ")
-
-
 @pytest.fixture(scope="module")
-def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:  # noqa: F811 - the fixture
+def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
     """A class that tests only look at."""
     with taught(migrated, tmp_path_factory.mktemp("course")) as made:
         yield made
 
 
 @pytest.fixture
-def own_course(migrated: Path, tmp_path: Path) -> Iterator[Class]:  # noqa: F811 - the fixture
+def own_course(migrated: Path, tmp_path: Path) -> Iterator[Class]:
     """A class that a test may change."""
     with taught(migrated, tmp_path) as made:
         yield made
-
-
-def as_written(lease: Lease) -> Report:
-    return report(lease, written=True)
-
-
-@contextmanager
-def taught(migrated: Path, folder: Path, made: Callable[[Lease], Report] = as_written) -> Iterator[Class]:  # noqa: F811
-    """Serve a class that was graded, with the reports that are made of it."""
-    shutil.copy(migrated, folder / "grader.sqlite")
-    with running(settings_in(folder)) as api:
-        batch = hand_in(api["staff"], title=TITLE).json()["batch"]
-        for lease in claimed(api.store):
-            finish_job(api.store, lease, made(lease))
-        yield Class(api, batch, {each.key: each.id for each in find_submissions(api.store, batch)})

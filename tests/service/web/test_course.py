@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import expect
 
 from grader.service.store.queries.tokens import Role, create_token
-from tests.service.web.conftest import Visitor
-from tests.support.api_work import zipped
+from tests.support.api_batches import zipped
 from tests.support.paths import ASSIGNMENTS
 from tests.support.running_service import Service, until
+from tests.support.web_pages import Visitor
 
 REFLECTED = str(ASSIGNMENTS / "reflected")
 SECONDS = 90_000  # milliseconds after which a test gives up; nothing is decided by how long it takes
@@ -67,11 +67,11 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     expect(page.get_by_role("status")).to_contain_text("All 2 done", timeout=SECONDS)
     expect(page.get_by_role("row", name="lee")).to_contain_text("3 of 6 (3 open)")
     page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("img", name="How many submissions have which score")).to_be_visible()
+    expect(page.get_by_role("img", name="Number of submissions by score")).to_be_visible()
 
     # What was written is marked.
     page.get_by_role("link", name="Marking").click()
-    page.get_by_role("link", name="Mark the next").click()
+    page.get_by_role("link", name="Mark next answer").click()
     expect(page.get_by_text("제곱은 곱셈이다.")).to_be_visible()
     page.wait_for_load_state()  # of the script that hears keys
     page.keyboard.press("2")
@@ -90,7 +90,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     expect(own.get_by_text("0 of 6 points", exact=True)).to_be_visible()
     assert "좋다" not in own.content()
     assert "test_square" not in own.content()
-    page.get_by_role("link", name="To publishing").click()
+    page.get_by_role("link", name="Review and publish").click()
     expect(page.get_by_role("row", name="kim")).to_have_text("kim02+2")
     page.get_by_role("button", name="Publish 2 submissions").click()
     expect(page.get_by_text("There is nothing to publish")).to_be_visible()

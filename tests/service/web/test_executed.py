@@ -1,4 +1,4 @@
-"""The page of a notebook shows it as it ran, and whatever it showed, nothing of it runs."""
+"""The page of a notebook shows the executed notebook, and nothing of its outputs runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import finish_job
 from grader.service.store.queries.tokens import find_token
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.render.test_html_in_browser import MARK, hostile
-from tests.service.web.conftest import Class, Visitor, as_written, taught
-from tests.support.api_work import claimed
+from tests.support.api_batches import claimed
+from tests.support.html_pages import MARK, hostile
+from tests.support.web_pages import Class, Visitor, as_written, taught
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ FORGED: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class in which one student's notebook showed text and a picture, and another's what would run."""
+    """A class in which one notebook displayed text and an image, and another one active content."""
     with taught(migrated, tmp_path_factory.mktemp("executed")) as made:
         store = made.api.store
         token = find_token(store, made.secret("staff"))

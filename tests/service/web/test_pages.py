@@ -1,4 +1,4 @@
-"""The pages as people meet them: readable by everyone, at any width, in Korean, and inert whatever students write."""
+"""The pages in a browser: accessible, at any width, in Korean, and inert whatever students write."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import Lease, finish_job
 from grader.service.store.queries.regrades import create_regrade
 from grader.service.store.queries.tokens import find_token
-from tests.render.test_html import EVIDENCE, FULL
-from tests.render.test_html_in_browser import MARK, TRAINING, hostile, report_of
-from tests.service.web.conftest import TITLE, Class, Visitor, as_written, taught
-from tests.support.api_work import claimed, graded, hand_in, zipped
+from tests.support.api_batches import claimed, graded, hand_in, zipped
+from tests.support.html_pages import EVIDENCE, FULL, MARK, TRAINING, hostile, hostile_report
 from tests.support.notebooks import notebook_bytes
+from tests.support.web_pages import TITLE, Class, Visitor, as_written, taught
 
 pytestmark = pytest.mark.slow
 
-STRANGER = "http://127.0.0.1:9"  # nobody listens there; whoever asks is noticed
+STRANGER = "http://127.0.0.1:9"  # no server listens there; requests to it are noticed
 NARROW = {"width": 320, "height": 800}  # 1,280 pixels at 400 %
 
 
@@ -88,7 +87,7 @@ def test_korean_is_whole_and_a_title_is_text(course: Class, visit: Callable[...,
     assert page.title() == f"{TITLE} · Grader"
 
 
-def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
+def test_submissions_are_searched_by_name_and_state(course: Class, visit: Callable[..., Visitor]) -> None:
     page = visit(course.url).sign_in(course.secret("staff"), f"/batches/{course.batch}")
     page.get_by_label("Name").fill("E")
     page.keyboard.press("Enter")
@@ -96,7 +95,7 @@ def test_submissions_are_sought_by_name_and_state(course: Class, visit: Callable
     assert page.get_by_role("rowheader").all_inner_texts() == ["lee"]
     page.get_by_label("State").select_option("failed")
     page.get_by_role("button", name="Filter").click()
-    page.get_by_role("link", name="show all").click()
+    page.get_by_role("link", name="Show all").click()
     assert page.get_by_role("rowheader").all_inner_texts() == ["kim", "lee", "park"]
 
 
@@ -157,7 +156,7 @@ def test_a_class_is_dropped_onto_the_page(own_course: Class, visit: Callable[...
     page.get_by_role("button", name="Hand in").click()
     expect(page.get_by_role("heading", name="Accepted")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="notes.txt")).to_be_visible()
-    page.get_by_role("link", name="Go on").click()
+    page.get_by_role("link", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("가을")
 
 
@@ -213,7 +212,7 @@ def test_a_submission_shows_what_the_report_does(rich_course: Class, visit: Call
 
 @pytest.fixture(scope="module")
 def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class whose reports have all that a report can show."""
+    """A class whose reports use every feature of a report."""
 
     def made(lease: Lease) -> Report:
         plain = as_written(lease)
@@ -226,7 +225,7 @@ def rich_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """A class of one that writes into everything it can what would run in a page that is not careful."""
+    """A class of one student who writes active content into every field."""
     text = hostile(STRANGER)
     cells: list[dict[str, object]] = [
         {"cell_type": kind, "source": text, "metadata": {}} for kind in ("markdown", "code", "raw")
@@ -242,5 +241,5 @@ def hostile_course(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         (lease,) = claimed(store)
         evidence = {"kind": "discussion", "text": text, "cells": [0], "words": 3}
         written = replace(as_written(lease).items[1], title=text, message=text, evidence=evidence)
-        finish_job(store, lease, replace(report_of(text), items=(*report_of(text).items, written)))
+        finish_job(store, lease, replace(hostile_report(text), items=(*hostile_report(text).items, written)))
         yield Class(course.api, batch, {"kim": lease.submission})

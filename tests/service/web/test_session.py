@@ -1,4 +1,4 @@
-"""Who reads a page: signing in, what the cookie is, and what other sites cannot do with it."""
+"""Signing in, the cookie, and what other sites cannot do with it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.service.api.conftest import client
-from tests.service.web.conftest import Class
+from tests.support.api_server import client
+from tests.support.web_pages import Class
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
@@ -134,7 +134,7 @@ def test_a_student_sees_what_is_theirs_and_nothing_else(course: Class) -> None:
         ]
         answers = [kim.get(path) for path in others]
         assert {answer.status_code for answer in answers} == {404}
-        assert len({answer.text for answer in answers}) == 1  # what is not theirs is as what is not there
+        assert len({answer.text for answer in answers}) == 1  # pages that are hidden look like pages that do not exist
         for part in ("overview", "marking", "regrade", "export", "gradebook"):
             assert kim.get(f"/batches/{course.batch}/{part}").status_code in {403, 404}
         for part in ("regrade", "publish", f"marking/{course.ids['kim']}/discussion.7.2"):

@@ -1,12 +1,12 @@
-"""Checks a notebook against recorded answers: no network and no grader, only PyTorch.
+"""Check a notebook against recorded answers. This needs PyTorch only, no network and no grader.
 
 In a notebook:
 
     import check
     check.corr2d(corr2d)            # right, or where it goes wrong
-    check.corr2d(corr2d, hint=2)    # what goes wrong; 3 shows the inputs
+    check.corr2d(corr2d, hint=2)    # what goes wrong; hint=3 shows the inputs
 
-What it says is advice: the course grades with other inputs, and more than these items.
+The result is advice: the course grades with other inputs, and more than these items.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ __all__ = ["read_own_bundle"]
 
 @cache
 def read_own_bundle() -> Bundle:
-    return Bundle.of(files(__name__).joinpath(CASES).read_text(encoding="utf-8"))
+    """Return the bundle that this package is part of."""
+    return Bundle.from_json(files(__name__).joinpath(CASES).read_text(encoding="utf-8"))
 
 
 def __getattr__(name: str) -> Callable[..., None]:
-    """Return what checks the function, class or model that the assignment asks for under this name."""
+    """Return the check of a function, class or model by the name that the assignment gives it."""
     if name.startswith("_") or name not in read_own_bundle().names:
-        raise AttributeError(f"{name} is nothing that this assignment checks")
+        raise AttributeError(f"this assignment does not check anything called {name}")
 
-    def checked(thing: Any, hint: int = 1) -> None:
-        """Check one definition, and print what is found."""
-        around = getattr(thing, "__globals__", None) or vars(sys.modules["__main__"])
-        for result in read_own_bundle().judged({**around, name: thing}, name):
+    def check(definition: Any, hint: int = 1) -> None:
+        """Check one definition, and print the result."""
+        namespace = getattr(definition, "__globals__", None) or vars(sys.modules["__main__"])
+        for result in read_own_bundle().judge({**namespace, name: definition}, name):
             print("\n".join(describe_item(result, hint)))
 
-    return checked
+    return check

@@ -1,4 +1,4 @@
-"""Reads a bundle, and judges what a notebook defines by its recorded cases."""
+"""Read a bundle, and judge a notebook's definitions with its recorded cases."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ __all__ = ["CASES", "Bundle", "ItemCheck", "WrongCase", "fingerprint_mistake", "
 
 CASES = "cases.json"
 
-_ROUNDING = 1e-4  # between two ways to make the same mistake
+_ROUNDING = 1e-4  # two implementations of the same mistake differ by less
 
 
 @dataclass(frozen=True)
 class ItemCheck:
-    """What was found of one item.
+    """The result for one item.
 
     Attributes:
-        verdict: "right", "wrong", "unclear" (it cannot be asked here) or "absent".
-        where: in how many cases it goes wrong, and in which first.
-        why: what goes wrong, or why nothing can be said.
-        shown: the inputs that go wrong first, and what was found.
-        cell: where the definition stands.
+        item: the item's id.
+        section: the section of the book.
+        verdict: "right", "wrong", "unclear" (it cannot be judged here) or "absent".
+        where: in how many cases it goes wrong, and the first of them.
+        why: what goes wrong, or why there is no verdict.
+        shown: the inputs of the first case that goes wrong, and the student's result.
+        cell: the cell with the definition.
     """
 
     item: str
@@ -45,7 +47,7 @@ class ItemCheck:
 
 @dataclass(frozen=True)
 class WrongCase:
-    """A case that goes wrong: its number, the inputs of the question that is not answered right, and what was found."""
+    """A case that goes wrong: its number, the inputs of the question that failed, and the student's result."""
 
     number: int
     description: str
@@ -59,9 +61,9 @@ class Bundle:
     """The recorded cases of an assignment.
 
     Attributes:
-        title: the assignment's.
-        items: as they are stored.
-        left_out: items that only the course's grader can judge, each with the reason.
+        title: the assignment's title.
+        items: the items, as they are stored.
+        left_out: the items that only the course's grader can judge, each with the reason.
     """
 
     title: str
@@ -70,49 +72,49 @@ class Bundle:
 
     @classmethod
     def read(cls, path: Path) -> Bundle:
-        """Read a bundle's zip, or its folder."""
+        """Read a bundle from its zip or its folder."""
         name = f"check/{CASES}"
         if path.is_dir():
-            return cls.of((path / name).read_text(encoding="utf-8"))
+            return cls.from_json((path / name).read_text(encoding="utf-8"))
         with zipfile.ZipFile(path) as archive:
-            return cls.of(archive.read(name).decode("utf-8"))
+            return cls.from_json(archive.read(name).decode("utf-8"))
 
     @classmethod
-    def of(cls, text: str) -> Bundle:
-        """Return what a bundle's JSON says."""
+    def from_json(cls, text: str) -> Bundle:
+        """Return the bundle stored as JSON in `text`."""
         content = json.loads(text)
         return cls(content["title"], content["items"], content["left_out"])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names under which something can be checked."""
+        """The names of the definitions that can be checked."""
         return tuple(dict.fromkeys(item["names"][0] for item in self.items))
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Every name that some item looks at."""
+        """All names that the items use."""
         return tuple(dict.fromkeys(name for item in self.items for name in item["names"]))
 
-    def judged(self, names: Mapping[str, Any], *changed: str, seconds: float = 60) -> Iterator[ItemCheck]:
-        """Judge the items that ask for something of what changed.
+    def judge(self, names: Mapping[str, Any], *changed: str, seconds: float = 60) -> Iterator[ItemCheck]:
+        """Judge the items that use one of the changed names.
 
         Args:
-            names: what the notebook defines.
-            changed: names.
-            seconds: how long each item may take.
+            names: the notebook's definitions by name.
+            changed: the names that changed.
+            seconds: the time limit for each case.
         """
         for item in self.items:
             if item["names"][0] in names and set(item["names"]) & set(changed):
-                yield _judged(item, names, seconds)
+                yield _judge_item(item, names, seconds)
 
 
 def judge_change(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> tuple[list[WrongCase], str]:
-    """Ask an item's cases, and return those that go wrong, and why nothing can be said, "" where it can.
+    """Run an item's cases. Return those that go wrong, and why there is no verdict ("" if there is one).
 
     Args:
-        item: as it is stored.
-        names: what the notebook defines.
-        seconds: how long each case may take.
+        item: the item, as it is stored.
+        names: the notebook's definitions by name.
+        seconds: the time limit for each case.
     """
     wrong = []
     for number, case in enumerate(item["cases"]):
@@ -126,17 +128,17 @@ def judge_change(item: Mapping[str, Any], names: Mapping[str, Any], seconds: flo
         except TimeUp:
             slow = f"takes more than {seconds:g} seconds"
             return [*wrong, WrongCase(number, case["description"], replay.inputs, slow)], ""
-        except Unclear as why:
-            return wrong, str(why)
+        except Unclear as reason:
+            return wrong, str(reason)
     return wrong, ""
 
 
 def fingerprint_mistake(wrong: Sequence[WrongCase]) -> list[Any]:
-    """Return what tells one mistake from another: of each wrong case its number, and two sums over what was found."""
-    return [[case.number, _mark(case)] for case in wrong]
+    """Return what distinguishes one mistake from another: the number of each wrong case, and two sums of its result."""
+    return [[case.number, _fingerprint_case(case)] for case in wrong]
 
 
-def _mark(case: WrongCase) -> Any:
+def _fingerprint_case(case: WrongCase) -> Any:
     found = case.found
     if isinstance(found, Tensor) and not found.is_complex() and bool(found.isfinite().all()):
         flat = found.double().flatten()
@@ -145,24 +147,25 @@ def _mark(case: WrongCase) -> Any:
     return case.why.partition(": ")[0] if case.why.startswith("raises ") else case.why
 
 
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(_alike(*pair) for pair in zip(one, other, strict=True))
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= _ROUNDING * max(1.0, abs(one))
-    return bool(one == other)
+def _are_alike(a: Any, b: Any) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(_are_alike(*pair) for pair in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= _ROUNDING * max(1.0, abs(a))
+    return bool(a == b)
 
 
-def _judged(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> ItemCheck:
+def _judge_item(item: Mapping[str, Any], names: Mapping[str, Any], seconds: float) -> ItemCheck:
     result = ItemCheck(item["id"], item["section"], "right")
     wrong, unclear = judge_change(item, names, seconds)
     if unclear:
-        return replace(result, verdict="unclear", why=f"{unclear}; the course's grader may know what to do with it")
+        return replace(result, verdict="unclear", why=f"{unclear}; the course's grader may be able to judge it")
     if not wrong:
         return result
     case = wrong[0]
     first = f", first with {case.description}" if case.description else ""
     where = f"in {len(wrong)} of {len(item['cases'])} cases{first}" if len(item["cases"]) > 1 else ""
-    known = [mistake["says"] for mistake in item["mistakes"] if _alike(mistake["marks"], fingerprint_mistake(wrong))]
+    fingerprint = fingerprint_mistake(wrong)
+    known = [mistake["says"] for mistake in item["mistakes"] if _are_alike(mistake["marks"], fingerprint)]
     shown = [*((f"input {number}", value) for number, value in enumerate(case.inputs, start=1)), ("found", case.found)]
     return replace(result, verdict="wrong", where=where, why=". ".join([*known[:1], case.why]), shown=shown)

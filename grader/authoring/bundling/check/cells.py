@@ -1,4 +1,4 @@
-"""Runs a notebook's cells one statement after the other, and tells of each that defines something."""
+"""Run a notebook's cells statement by statement, and report each statement that changes a definition."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,30 +30,33 @@ _MAGIC = re.compile(r"^(\s*)[%!]")
 
 
 class TimeUp(Exception):
-    """Something ran for longer than it may."""
+    """The time limit was exceeded."""
 
 
 def read_notebook_cells(path: Path) -> list[Cell]:
     """Return a notebook's code cells.
 
     Raises:
-        ValueError: it is no notebook; the message says what to do.
+        ValueError: it is not a notebook; the message says what to do.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
-        sources = [(number, cell["source"]) for number, cell in enumerate(found) if cell["cell_type"] == "code"]
-        return [(number, _without_magics("".join(source))) for number, source in sources]
+        cells = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
+        sources = [(number, cell["source"]) for number, cell in enumerate(cells) if cell["cell_type"] == "code"]
+        return [(number, _remove_magics("".join(source))) for number, source in sources]
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError):
-        raise ValueError(f"{path} is no notebook: give an .ipynb file, or save it again in Jupyter") from None
+        raise ValueError(f"{path} is not a notebook: give an .ipynb file, or save it again in Jupyter") from None
 
 
 @dataclass(frozen=True)
 class CellState:
-    """What a statement changed: its cell, and what is defined of the names that are looked for.
+    """The definitions after a statement that changed some of them.
 
-    The last moment of a notebook has no cell: there everything counts as changed.
+    Attributes:
+        cell: the cell, None for the state at the end of the notebook, in which every definition counts as changed.
+        changed: the names whose definitions changed.
+        names: the definitions by name.
     """
 
     cell: int | None
@@ -61,15 +65,15 @@ class CellState:
 
 
 def run_notebook_cells(cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
-    """Run cells, and give each moment at which a name was bound or changed, and a sentence for what ends a cell early.
+    """Run cells. Yield the state after each change of a definition, and a sentence for each cell that ends early.
 
     Args:
-        cells: in order.
-        names: those that are looked for.
-        seconds: how long a statement may take.
+        cells: the cells, in order.
+        names: the names of the definitions to follow.
+        seconds: the time limit for each statement.
     """
     module, before = ModuleType("__main__"), sys.modules["__main__"]
-    sys.modules["__main__"] = module  # where dataclasses and pickles look for what a notebook defines
+    sys.modules["__main__"] = module  # dataclasses and pickle look up a notebook's definitions there
     try:
         yield from _run(module, cells, names, seconds)
     finally:
@@ -77,41 +81,45 @@ def run_notebook_cells(cells: Sequence[Cell], names: Sequence[str], seconds: flo
 
 
 def _run(module: ModuleType, cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
-    marks: dict[str, Any] = {}
+    fingerprints: dict[str, Any] = {}
     for number, source in cells:
         try:
             for statement in ast.parse(source).body:
                 code = compile(ast.Module([statement], []), f"<cell {number}>", "exec", dont_inherit=True)
                 with limit_time_and_output(seconds):
                     exec(code, vars(module))
-                now = {name: _mark(vars(module).get(name)) for name in names}
-                changed = tuple(name for name, mark in now.items() if mark and mark != marks.get(name))
-                marks = now
+                now = {name: _fingerprint(vars(module).get(name)) for name in names}
+                changed = tuple(name for name, mark in now.items() if mark and mark != fingerprints.get(name))
+                fingerprints = now
                 if changed:
-                    yield CellState(number, changed, _defined(module, marks))
+                    yield CellState(number, changed, _get_definitions(module, fingerprints))
         except TimeUp:
             yield f"cell {number} was stopped after {seconds:g} seconds"
         except (Exception, SystemExit) as error:
             yield f"cell {number} raises {type(error).__name__}: {error}"
-    last = _defined(module, marks)
+    last = _get_definitions(module, fingerprints)
     yield CellState(None, tuple(last), last)
 
 
-def _defined(module: ModuleType, marks: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: vars(module)[name] for name, mark in marks.items() if mark}
+def _get_definitions(module: ModuleType, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: vars(module)[name] for name, fingerprint in fingerprints.items() if fingerprint}
 
 
 @contextlib.contextmanager
 def limit_time_and_output(seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer, and let nothing be printed.
+    """Interrupt code that takes longer than `seconds`, and discard what it prints.
+
+    The interrupt is a SIGINT. Python's own handler is installed meanwhile, because a job that a shell starts in the
+    background inherits SIGINT as ignored, and nothing would be interrupted.
 
     Raises:
-        TimeUp: it took longer.
+        TimeUp: the block took longer.
     """
-    over = threading.Event()
+    is_over = threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
-        over.set()
+        is_over.set()
         _thread.interrupt_main()
 
     timer = threading.Timer(seconds, interrupt)
@@ -121,24 +129,26 @@ def limit_time_and_output(seconds: float) -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     except KeyboardInterrupt:
-        if not over.is_set():
+        if not is_over.is_set():
             raise
         raise TimeUp from None
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)  # None if it was not installed from Python
 
 
-def _without_magics(source: str) -> str:
-    """Take IPython's commands out of a cell: they install and show things, and define nothing."""
+def _remove_magics(source: str) -> str:
+    """Remove IPython's magics and shell commands from a cell: they define nothing."""
     source = _CELL_MAGIC.sub("", source, count=1) if _CELL_MAGIC.match(source) else source
     if source.lstrip().startswith("%%"):
         return ""
     return "\n".join(_MAGIC.sub(r"\1pass  # \g<0>", line) for line in source.split("\n"))
 
 
-def _mark(thing: Any) -> Any:
-    """Return what changes when a name is bound anew or its class is patched; None for what is not written here."""
-    if not callable(thing) or _PACKAGES.match(modules.find_module_name(thing)):
+def _fingerprint(value: Any) -> Any:
+    """Return what changes if a name is rebound or its class is patched; None if the notebook does not define it."""
+    if not callable(value) or _PACKAGES.match(modules.find_module_name(value)):
         return None
-    classes = [each for each in getattr(thing, "__mro__", ()) if each.__module__ == "__main__"]
-    return (id(thing), *((name, id(value)) for each in classes for name, value in list(vars(each).items())))
+    classes = [cls for cls in getattr(value, "__mro__", ()) if cls.__module__ == "__main__"]
+    attributes = ((name, id(attribute)) for cls in classes for name, attribute in list(vars(cls).items()))
+    return (id(value), *attributes)

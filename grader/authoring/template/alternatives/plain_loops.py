@@ -1,4 +1,4 @@
-"""Right in another way: loops over plain numbers."""
+"""A correct solution that loops over plain numbers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What goes wrong with softmax and accuracy: each a mistake that students make, and the items that it costs."""
+"""Mistakes that students make with softmax and accuracy, each with the items that it breaks."""
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""What follows a student's training loop while it runs."""
+"""The training hooks: what follows a student's training loop while it runs."""

@@ -1,7 +1,7 @@
-"""What is wrong with a training loop, told from its numbers and not from its source.
+"""What is wrong with a training loop, judged by its numbers and not by its source.
 
-Each rule knows one mistake. Where the numbers leave a doubt it says nothing: clipped gradients, schedules, weight
-decay, label smoothing, gradients gathered over several batches and losses of one's own are no mistakes.
+Each rule knows one mistake and says nothing if the numbers leave a doubt: clipped gradients, schedules, weight decay,
+label smoothing, gradients accumulated over several batches and custom losses are not mistakes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from grader.sandbox.guest.trainings.trajectory import BY_HAND, OptimiserStep, Tr
 
 __all__ = ["diagnose"]
 
-_ENOUGH = 3  # steps or backward passes, before something that never happened is missed
-_USUAL_BATCH = 64  # images; `quick` cuts batches, and a student's own may be smaller
-# From a tenth of what somebody might sensibly choose to ten times of it.
+_ENOUGH = 3  # steps or backward passes, before something that never happened counts as missing
+_USUAL_BATCH = 64  # images; `quick` cuts batches, and a student's batches may be smaller
+# From a tenth of the sensible choices to ten times of them.
 _RATES = {
     "SGD": (0.005, 1.0),
     "SGD with momentum": (0.0005, 0.5),
@@ -33,8 +33,8 @@ _ACTIVATIONS = {"SigmoidBackward": "a sigmoid", "ReluBackward": "a ReLU", "TanhB
 
 def diagnose(seen: Trajectory) -> tuple[tuple[str, str], ...]:
     """Return the mistakes in a training loop: a stable name, and a sentence that says what was seen and what to do."""
-    found = ((name, rule(seen)) for name, rule in _RULES.items())
-    return tuple((name, text) for name, text in found if text)
+    findings = ((name, rule(seen)) for name, rule in _RULES.items())
+    return tuple((name, text) for name, text in findings if text)
 
 
 def _no_backward(seen: Trajectory) -> str:
@@ -127,7 +127,7 @@ def _labels_not_of_images(seen: Trajectory) -> str:
     wrong = sum(true != used for true, used in pairs)
     if len(pairs) < 8 or wrong < len(pairs) / 2:
         return ""
-    # Classes that were merely numbered anew are learned as well.
+    # Classes that are only numbered differently can be learned as well.
     used_for: dict[int, Counter[int]] = defaultdict(Counter)
     for true, used in pairs:
         used_for[true][used] += 1
@@ -143,29 +143,29 @@ def _parameters_left_out(seen: Trajectory) -> str:
     if not seen.left_out:
         return ""
     return (
-        f"{seen.optimizer} does not have {_names(seen.left_out)} of {seen.model}: "
+        f"{seen.optimizer} does not have {_join(seen.left_out)} of {seen.model}: "
         "give it model.parameters() of the model that you train"
     )
 
 
 def _frozen_parameters(seen: Trajectory) -> str:
     if seen.frozen:
-        return f"{_names(seen.frozen)} of {seen.model} cannot be trained: leave requires_grad at True"
+        return f"{_join(seen.frozen)} of {seen.model} cannot be trained: leave requires_grad at True"
     unreached = {step.unreached for step in seen.recorded if step.gradient == "there"}
     if not seen.steps or seen.optimizer == BY_HAND or len(unreached) != 1 or not (names := unreached.pop()):
         return ""
-    return f"no gradient reaches {_names(names)} of {seen.model}: leave out no_grad() and detach() in the forward pass"
+    return f"no gradient reaches {_join(names)} of {seen.model}: leave out no_grad() and detach() in the forward pass"
 
 
 def _learning_rate(seen: Trajectory) -> str:
     name = "SGD with momentum" if seen.optimizer == "SGD" and seen.momentum else seen.optimizer
-    if name not in _RATES or not seen.steps or _any(seen, lambda s: not _one(s.loss, s.expected)):
+    if name not in _RATES or not seen.steps or _any(seen, lambda s: not _is_usual_loss(s.loss, s.expected)):
         return ""
     low, high = _RATES[name]
     if seen.highest_lr < low:
-        return f"a learning rate of {seen.highest_lr:g} is far too small for {name}: try {_usual(name)}"
+        return f"a learning rate of {seen.highest_lr:g} is far too small for {name}: try {_usual_rate(name)}"
     if seen.lowest_lr > high:
-        return f"a learning rate of {seen.lowest_lr:g} is far too large for {name}: try {_usual(name)}"
+        return f"a learning rate of {seen.lowest_lr:g} is far too large for {name}: try {_usual_rate(name)}"
     return ""
 
 
@@ -222,18 +222,18 @@ def _any(seen: Trajectory, holds: Callable[[OptimiserStep], bool]) -> bool:
     return any(holds(step) for step in seen.recorded)
 
 
-def _near(found: float, expected: float) -> bool:
-    return math.isclose(found, expected, rel_tol=1e-3)
+def _near(value: float, expected: float) -> bool:
+    return math.isclose(value, expected, rel_tol=1e-3)
 
 
-def _one(loss: float, expected: float) -> bool:
-    """Tell whether a loss is of the size of a mean cross-entropy, or nothing is known about it."""
+def _is_usual_loss(loss: float, expected: float) -> bool:
+    """Return whether a loss has the size of a mean cross-entropy, or is not known."""
     return not loss > 4 * expected + 4
 
 
-def _usual(name: str) -> str:
+def _usual_rate(name: str) -> str:
     return {"SGD": "0.1", "SGD with momentum": "0.02"}.get(name, "0.001")
 
 
-def _names(names: tuple[str, ...]) -> str:
+def _join(names: tuple[str, ...]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

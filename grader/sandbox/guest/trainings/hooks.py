@@ -1,14 +1,13 @@
-"""Looks over the shoulder of a training loop: the hooks that note its first steps, and end it where it is cut.
+"""The training hooks: they note the first steps of a training loop, and end a training that is to be cut.
 
-Runs in the student's process, so it is advisory: a student can break or fool it. It changes no number of the training,
-and where it breaks it falls silent. Its hooks are in place only while a statement runs, in a kernel that has made an
-optimiser for a model of some size or a data set of images.
+They run in the student's process, so they are advisory: a student can break or fool them. They change no number of the
+training, and stop noting anything if they fail. They are in place only while a statement runs, in a kernel that has
+made a data set of images or an optimiser for a model that is not tiny.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,26 +19,23 @@ from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
 
 from grader.models.recipe import Mode
+from grader.sandbox.guest.internals.replacement import call_after_init, replace_attribute
+from grader.sandbox.guest.internals.torch import LOSS_FUNCTIONS
+from grader.sandbox.guest.internals.torchvision import call_after_data_set
 from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
 from grader.sandbox.guest.trainings.loop import TrainingBatch, TrainingLoop, recognise_batch
 from grader.sandbox.guest.trainings.trajectory import ForwardPass, LossCall
 
 __all__ = ["TrainingHooks"]
 
-_SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are let alone
-# What the functions of torch.nn.functional call, whichever way a student imported those.
-_LOSSES: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (torch._C._nn, ("cross_entropy_loss", "nll_loss_nd", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")),
-    (torch._C._nn, ("multi_margin_loss", "binary_cross_entropy")),
-    (torch, ("binary_cross_entropy_with_logits", "kl_div")),
-)
+_SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are not followed
 
 P = ParamSpec("P")
 
 
 @dataclass
 class _Statement:
-    """What runs now: the models it trains, its last forward pass and losses, and how deep in modules it is."""
+    """A running statement: the models it trains, its last forward pass and losses, and how deep in modules it is."""
 
     cutoff: Cutoff
     loops: dict[int, TrainingLoop] = field(default_factory=dict)
@@ -47,13 +43,13 @@ class _Statement:
     forward: ForwardPass | None = None
     calls: list[LossCall] = field(default_factory=list)
     depth: int = 0
-    ran: set[int] = field(default_factory=set)  # modules, in the outermost one that runs now
+    ran: set[int] = field(default_factory=set)  # ids of modules, in the outermost one that runs now
     steps: int = 0
-    passes: int = 0  # backward
+    backward_passes: int = 0
 
 
 def _silent(method: Callable[Concatenate[TrainingHooks, P], None]) -> Callable[Concatenate[TrainingHooks, P], None]:
-    """Let a method do nothing inside itself, and nothing ever again once it broke: the cell must not notice."""
+    """Let a method do nothing inside itself, and nothing any more once it failed: the cell must not notice."""
 
     @functools.wraps(method)
     def quietly(self: TrainingHooks, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -63,7 +59,7 @@ def _silent(method: Callable[Concatenate[TrainingHooks, P], None]) -> Callable[C
         try:
             with torch.no_grad():
                 method(self, *args, **kwargs)
-        except Exception:  # of whatever a student's objects do when they are looked at
+        except Exception:  # whatever a student's objects do when they are looked at
             self._broken = True
         finally:
             self._busy = False
@@ -75,8 +71,8 @@ class TrainingHooks:
     """Follows the trainings of a kernel.
 
     Args:
-        mode: what is done with trainings, not `none`.
-        latest: gives the last training batch that a loader gave out, None where there was none.
+        mode: `quick` or `full`.
+        latest: returns the last training batch that a loader gave out, or None.
     """
 
     def __init__(self, mode: Mode, latest: Callable[[], TrainingBatch | None]) -> None:
@@ -92,21 +88,19 @@ class TrainingHooks:
 
     def install(self) -> None:
         """Notice optimisers and data sets from now on."""
-        vision = sys.modules.get("torchvision.datasets.vision")
-        if vision is not None:
-            _after(vision.VisionDataset, self._made_data_set)
-        _after(torch.optim.Optimizer, self._made_optimizer)
+        call_after_data_set(self._note_data_set)
+        call_after_init(torch.optim.Optimizer, self._note_optimizer)
 
     @property
     def follows(self) -> bool:
-        """Tell whether a statement runs now."""
+        """Whether a statement is running."""
         return bool(self._statements)
 
     @contextmanager
     def statement(self, cell_started: float, cell_seconds: float) -> Iterator[list[TrainingLoop]]:
-        """Follow a statement; the list has the models that it trained when it is over.
+        """Follow a statement. The list has the models that it trained once it has ended.
 
-        In it a training that is cut raises TrainingCut.
+        A training that is cut raises TrainingCut in the statement.
 
         Args:
             cell_started: when the cell began (monotonic seconds).
@@ -114,30 +108,30 @@ class TrainingHooks:
         """
         running = _Statement(Cutoff(self._mode, cell_started, cell_seconds))
         self._statements.append(running)
-        found: list[TrainingLoop] = []
+        trained: list[TrainingLoop] = []
         try:
             if self._armed:
                 self._hook()
-            yield found
+            yield trained
         finally:
-            self._finish(running, found)
+            self._finish(running, trained)
             self._statements.pop()
             if not self._statements:
                 self._hooks.close()
                 self._hooked = False
 
     @_silent
-    def _finish(self, running: _Statement, found: list[TrainingLoop]) -> None:
+    def _finish(self, running: _Statement, trained: list[TrainingLoop]) -> None:
         for loop in running.loops.values():
             loop.finish()
-            found.append(loop)
+            trained.append(loop)
 
-    def _made_data_set(self, _: Any) -> None:
+    def _note_data_set(self, _: Any) -> None:
         self._images = True
         self._arm()
 
-    def _made_optimizer(self, made: Any) -> None:
-        if _size(made) > _SMALL:
+    def _note_optimizer(self, optimizer: Any) -> None:
+        if _count_parameters(optimizer) > _SMALL:
             self._arm()
 
     def _arm(self) -> None:
@@ -146,7 +140,7 @@ class TrainingHooks:
             self._hook()
 
     def _hook(self) -> None:
-        """Put the hooks in place; they go when no statement runs any more."""
+        """Put the hooks in place until no statement runs any more."""
         if self._hooked:
             return
         self._hooked = True
@@ -157,14 +151,14 @@ class TrainingHooks:
             optimizers.register_optimizer_step_post_hook(self._after_step),
         ):
             self._hooks.callback(handle.remove)
-        for owner, names in _LOSSES:
+        for owner, names in LOSS_FUNCTIONS:
             for name in names:
                 self._replace(owner, name, functools.partial(self._loss, name))
         self._replace(torch.autograd, "backward", self._backward)
 
     def _replace(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
         stock = getattr(owner, name)
-        setattr(owner, name, functools.update_wrapper(functools.partial(replacement, stock), stock))
+        replace_attribute(owner, name, functools.update_wrapper(functools.partial(replacement, stock), stock))
         self._hooks.callback(setattr, owner, name, stock)
 
     @_silent
@@ -182,7 +176,7 @@ class TrainingHooks:
         if running.depth or not isinstance(output, Tensor) or not output.requires_grad:
             return
         if next(module.parameters(), None) is not None:
-            # Losses of older passes would keep their whole graphs in memory.
+            # Losses of earlier passes would keep their whole graphs in memory.
             running.calls = [call for call in running.calls if call.forward is running.forward]
             running.forward = ForwardPass(module, inputs, output, running.ran)
 
@@ -196,7 +190,7 @@ class TrainingHooks:
         running = self._statements[-1]
         if running.forward is None or not isinstance(args[0], Tensor) or not args[0].requires_grad:
             return
-        plain = all(given is None for given in args[2:3]) and not any(args[5:6]) and not kwargs
+        plain = all(weight is None for weight in args[2:3]) and not any(args[5:6]) and not kwargs
         running.calls.append(LossCall(name, args[0], args[1], plain, result, running.forward))
 
     def _backward(self, stock: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> None:
@@ -205,19 +199,19 @@ class TrainingHooks:
         self._after_backward()
         running = self._statements[-1] if self._statements else None
         if running is not None and running.steps == 0 and running.current is not None:
-            self._cut_where_due(running, running.passes)
+            self._cut_if_due(running, running.backward_passes)
 
     @_silent
     def _before_backward(self, tensors: Any) -> None:
         running = self._statements[-1]
         loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors))
-        call = next((call for call in running.calls if call.result is loss), None) or _most_telling(running.calls)
+        call = next((call for call in running.calls if call.result is loss), None) or _choose_loss(running.calls)
         forward = call.forward if call is not None else running.forward
         running.calls, running.forward = [], None
         if forward is None:
             return
-        running.passes += 1
-        running.current = self._loop_of(running, forward, call)
+        running.backward_passes += 1
+        running.current = self._find_loop(running, forward, call)
         if running.current is not None:
             running.current.before_backward(loss, forward, call, self._latest())
 
@@ -233,8 +227,8 @@ class TrainingHooks:
     @_silent
     def _note_step(self, optimizer: Any, closure: bool) -> None:
         running = self._statements[-1]
-        if running.forward is not None and running.current is None:  # no backward pass led here
-            running.current = self._loop_of(running, running.forward, _most_telling(running.calls))
+        if running.forward is not None and running.current is None:  # there was no backward pass
+            running.current = self._find_loop(running, running.forward, _choose_loss(running.calls))
         if running.current is not None:
             running.current.before_step(optimizer, closure)
 
@@ -243,8 +237,8 @@ class TrainingHooks:
             running = self._statements[-1]
             running.steps += 1
             self._note_step_done()
-            if _size(optimizer) > _SMALL:
-                self._cut_where_due(running, running.steps)
+            if _count_parameters(optimizer) > _SMALL:
+                self._cut_if_due(running, running.steps)
 
     @_silent
     def _note_step_done(self) -> None:
@@ -252,8 +246,8 @@ class TrainingHooks:
         if current is not None:
             current.after_step()
 
-    def _loop_of(self, running: _Statement, forward: ForwardPass, call: LossCall | None) -> TrainingLoop | None:
-        """Return the loop of a model that learns to classify images or the like, None for any other."""
+    def _find_loop(self, running: _Statement, forward: ForwardPass, call: LossCall | None) -> TrainingLoop | None:
+        """Return the loop of a model that learns to classify, or None for any other model."""
         known = running.loops.get(id(forward.module))
         if known is not None:
             return known
@@ -262,47 +256,36 @@ class TrainingHooks:
             return None
         return running.loops.setdefault(id(forward.module), TrainingLoop(forward.module))
 
-    def _cut_where_due(self, running: _Statement, steps: int) -> None:
-        """End the statement where its training is to end here.
+    def _cut_if_due(self, running: _Statement, steps: int) -> None:
+        """End the statement if its training is to end here.
 
-        Raises TrainingCut.
+        Raises:
+            TrainingCut: it is.
         """
-        why = running.cutoff.reached(steps)
-        if not why and self._mode is Mode.FULL and running.current is not None:
-            why = running.current.nothing_more
-        if why and self._images:
+        reason = running.cutoff.find_reason(steps)
+        if not reason and self._mode is Mode.FULL and running.current is not None:
+            reason = running.current.end_reason
+        if reason and self._images:
             if running.current is not None:
-                running.current.trajectory.ended = why
-            raise TrainingCut(why)
+                running.current.trajectory.ended = reason
+            raise TrainingCut(reason)
 
 
-def _most_telling(calls: list[LossCall]) -> LossCall | None:
-    """Return the last cross-entropy, or the last loss where there is none."""
+def _choose_loss(calls: list[LossCall]) -> LossCall | None:
+    """Return the last call of the cross-entropy, or the last call if there is none."""
     return next((call for call in reversed(calls) if call.of_classes), calls[-1] if calls else None)
 
 
 def _has_labels(call: LossCall | None) -> bool:
-    """Tell whether a loss function was given several different class numbers."""
+    """Return whether the loss function got more than one class number."""
     if call is None or not call.of_classes or call.target.is_floating_point():
         return False
     return bool((call.target != call.target.flatten()[0]).any())
 
 
-def _size(optimizer: Any) -> float:
-    """Return how many parameters an optimiser has; those of lazy layers may be any number."""
+def _count_parameters(optimizer: Any) -> float:
+    """Return how many parameters an optimiser has, infinity if some belong to lazy layers."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if any(isinstance(p, nn.UninitializedParameter) for p in parameters):
         return float("inf")
     return float(sum(p.numel() for p in parameters))
-
-
-def _after(made: Any, notice: Callable[[Any], None]) -> None:
-    """Have a class tell of each object that was initialised."""
-    initialise = made.__init__
-
-    @functools.wraps(initialise)
-    def initialise_and_tell(self: Any, *args: Any, **kwargs: Any) -> None:
-        initialise(self, *args, **kwargs)
-        notice(self)
-
-    made.__init__ = initialise_and_tell

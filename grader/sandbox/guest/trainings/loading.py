@@ -1,19 +1,16 @@
-"""What happens underneath torch's DataLoader: trainings as written but fast, and in `quick` cut to a few batches.
+"""Trainings as written but fast, and cut to a few batches in mode `quick`: what happens underneath torch's DataLoader.
 
-It runs in the student's kernel. A loader over Fashion-MNIST or MNIST gives the batches that it would give anyway, made
-by whole-batch operations in this process. Everything that torch's generators give out is drawn in the stock order, so
-trained weights are the same, bit for bit. What is not recognised is left to torch.
+A loader over Fashion-MNIST or MNIST gives the batches that it would give anyway, made by whole-batch operations in this
+process. All random numbers are drawn from torch's generators in torch's own order, so trained weights are the same, bit
+for bit. What is not recognised is left to torch.
 
-What the student changes in a data set is seen at the next batch; torch's own worker processes would see it in the next
-pass only.
+A change to a data set shows at the next batch; with torch's own worker processes it would show in the next pass.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,10 +18,9 @@ from typing import Any, NamedTuple
 import numpy
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
-from torch.utils.data import _utils as torch_data
-from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
 from grader.models.recipe import Mode
+from grader.sandbox.guest.internals.torch import LoaderPass, replace_loader_passes, replace_sampler
 from grader.sandbox.guest.trainings.image_batches import (
     find_side,
     find_torchvision_data_set,
@@ -35,16 +31,16 @@ from grader.sandbox.guest.trainings.image_batches import (
 __all__ = ["NOTICE", "LatestBatch", "LoadedBatch", "install_fast_loading"]
 
 NOTICE = "graded with --training quick: this training sees a few batches only"
-# In quick, of training images: how many batches a cell gets before each of its passes gives one batch only.
+# In quick mode, of training images: how many batches a cell gets before each of its passes gives one batch only.
 _BATCHES = 4
 # The most images of those batches and of the later ones, by the images' longer side. A VGG takes 70 ms for one of 224
-# and 1 ms for one of 28; cells that show images ask for more than a training needs.
+# and 1 ms for one of 28. Cells that show images need more of them than a training does.
 _MOST_IMAGES = {32: (64, 64), 128: (8, 4)}
 _FEWEST_IMAGES = (4, 2)  # batch normalisation needs two
 
 
 class LoadedBatch(NamedTuple):
-    """A batch as a loader gave it out: images (B, C, H, W), labels (B,), and their places in torchvision's data set."""
+    """A batch as a loader gave it out: images (B, C, H, W), labels (B,), their indices in torchvision's data set."""
 
     images: Tensor
     labels: Tensor
@@ -53,136 +49,98 @@ class LoadedBatch(NamedTuple):
 
 
 class LatestBatch:
-    """The last batch of training images that a loader of this kernel gave out, where its places are known."""
+    """The last batch of training images that a loader of this kernel gave out, if its indices are known."""
 
     _latest: LoadedBatch | None = None
 
     @classmethod
     def latest(cls) -> LoadedBatch | None:
-        """Return it; None where there was none, or where the last one came from what is not recognised."""
+        """Return the batch, or None if there was none or the last one came from an unknown data set."""
         return cls._latest
 
     @classmethod
     def note(cls, data_set: Any, indices: Any, batch: Any) -> None:
-        """Take note of what a loader over a data set gives out; batches of test images are passed over."""
+        """Take note of what a loader over a data set gives out. Batches of test images are ignored."""
         source = find_torchvision_data_set(data_set)
         if source is None or not source.train:
             return
         cls._latest = None
         try:
-            found, places = resolve_subset(data_set, indices)
+            resolved, positions = resolve_subset(data_set, indices)
         except (IndexError, TypeError, ValueError):
             return
         match batch:
-            case [Tensor() as images, Tensor() as labels] if found is source:
-                cls._latest = LoadedBatch(images, labels, tuple(places), source)
+            case [Tensor() as images, Tensor() as labels] if resolved is source:
+                cls._latest = LoadedBatch(images, labels, tuple(positions), source)
 
 
 def install_fast_loading(shell: Any, mode: str) -> None:
-    """Have every loader over torchvision's data sets take the fast way from now on, and cut it where `mode` is quick.
+    """Make every loader over torchvision's data sets fast from now on, and short if `mode` is quick.
 
     Args:
-        shell: IPython's, which tells when a cell begins.
-        mode: a `Mode` in which there is data.
+        shell: IPython's.
+        mode: a `Mode` with training data.
     """
-    stock = DataLoader._get_iterator
     cut = _Cut() if mode == Mode.QUICK else None
     if cut:
-        shell.events.register("pre_run_cell", cut.renew)
+        shell.events.register("pre_run_cell", cut.begin_cell)
 
-    def get_iterator(loader: DataLoader[Any]) -> _BaseDataLoaderIter:
+    def choose(loader: DataLoader[Any]) -> _FastPass | None:
         source = find_torchvision_data_set(loader.dataset)
         if source is not None and cut:
-            return _BatchIterator(cut.shortened(loader, source))
+            return _FastPass(cut.shorten(loader, source))
         if _is_plain(loader):
-            return _BatchIterator(loader)
+            return _FastPass(loader)
         if source is not None:
             LatestBatch.note(source, (), None)
-        return stock(loader)
+        return None
 
-    DataLoader._get_iterator = get_iterator  # type: ignore[assignment]
+    replace_loader_passes(choose)
 
 
 def _is_plain(loader: DataLoader[Any]) -> bool:
-    """Tell whether a loader collates images of a recognised data set as torch does by default."""
+    """Return whether a loader collates images of a recognised data set as torch does by default."""
     collates = loader.batch_sampler is not None and loader.collate_fn is default_collate
     return collates and loader.worker_init_fn is None and find_side(loader.dataset) is not None
 
 
-class _BatchIterator(_BaseDataLoaderIter):
-    """One pass over a loader, in this process, drawing from torch's generators what the stock pass would draw.
-
-    With workers, torch asks the sampler for as many batches ahead as the workers hold; a sampler may draw from the
-    generator that the model draws from.
-    """
+class _FastPass(LoaderPass):
+    """One pass over a loader, with whole-batch operations if the loader is plain."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
         self._plain = _is_plain(loader)
-        self._fetcher = _DatasetKind.create_fetcher(
-            self._dataset_kind, self._dataset, self._auto_collation, self._collate_fn, self._drop_last
-        )
-        self._ahead = loader.num_workers * (loader.prefetch_factor or 0)
-        self._waiting: deque[Any] = deque()
-        if self._ahead:
-            self._reset(loader, first_iter=True)  # torch asks for the sampler's iterator a second time, too
 
-    def _reset(self, loader: Any, first_iter: bool = False) -> None:
-        super()._reset(loader, first_iter)
-        self._waiting.clear()
-        self._draw(self._ahead)
+    def make_batch(self, data_set: Any, indices: Any) -> Any:
+        return read_batch(data_set, indices) if self._plain else None
 
-    def _draw(self, number: int) -> None:
-        for _ in range(number):
-            try:
-                self._waiting.append(next(self._sampler_iter))
-            except StopIteration:
-                return
-
-    def _next_data(self) -> Any:
-        if not self._ahead:
-            self._draw(1)
-        if not self._waiting:
-            raise StopIteration
-        indices = self._waiting.popleft()
-        batch: Any = read_batch(self._dataset, indices) if self._plain else None
-        if batch is None:
-            batch = self._fetcher.fetch(indices)
-        if self._ahead:
-            self._draw(1)
-        if self._pin_memory:
-            batch = torch_data.pin_memory.pin_memory(batch, self._pin_memory_device)
-        LatestBatch.note(self._dataset, indices, batch)
-        return batch
+    def note_batch(self, data_set: Any, indices: Any, batch: Any) -> None:
+        LatestBatch.note(data_set, indices, batch)
 
 
 class _Cut:
-    """How much the loaders of a cell still give in `quick`."""
+    """How much the loaders of a cell still give in quick mode."""
 
     def __init__(self) -> None:
         self._left = _BATCHES
-        self._said = False
+        self._announced = False
 
-    def renew(self, *_: object) -> None:
-        """Begin a cell."""
+    def begin_cell(self, *_: object) -> None:
+        """Start anew for a cell."""
         self._left = _BATCHES
-        self._said = False
+        self._announced = False
 
-    def shortened(self, loader: DataLoader[Any], source: Any) -> DataLoader[Any]:
-        """Return a loader that gives the beginning of what this one gives, without processes of its own."""
+    def shorten(self, loader: DataLoader[Any], source: Any) -> DataLoader[Any]:
+        """Return a loader that gives the beginning of what `loader` gives, without worker processes."""
         side = find_side(loader.dataset)
         sizes = (size for most, size in _MOST_IMAGES.items() if side is not None and side <= most)
-        short = copy.copy(loader)
-        sampler = "sampler" if loader.batch_sampler is None else "batch_sampler"
-        # Past DataLoader.__setattr__, which forbids it.
-        vars(short)[sampler] = _FewBatches(getattr(loader, sampler), self, source.train, *next(sizes, _FEWEST_IMAGES))
-        vars(short).update(num_workers=0, prefetch_factor=None, timeout=0)
-        return short
+        images = next(sizes, _FEWEST_IMAGES)
+        return replace_sampler(loader, lambda sampler: _FewBatches(sampler, self, source.train, *images))
 
-    def few(self, batches: Iterable[Any], training: bool, images: int, images_later: int) -> Iterator[Any]:
-        """Give the beginning of one pass over batches of indices."""
-        if not self._said:
-            self._said = True
+    def take_few(self, batches: Iterable[Any], training: bool, images: int, images_later: int) -> Iterator[Any]:
+        """Return the beginning of one pass over batches of indices."""
+        if not self._announced:
+            self._announced = True
             sys.stdout.write(f"{NOTICE}\n")
         number = self._left if training else 0
         most = images if number else images_later
@@ -193,7 +151,7 @@ class _Cut:
 
 @dataclass(frozen=True)
 class _FewBatches:
-    """A sampler cut short; its length stays what it was, because students divide by it."""
+    """A sampler cut short. Its length stays as it was, because students divide by it."""
 
     sampler: Any
     cut: _Cut
@@ -205,4 +163,4 @@ class _FewBatches:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        return self.cut.few(self.sampler, self.training, self.images, self.images_later)
+        return self.cut.take_few(self.sampler, self.training, self.images, self.images_later)

@@ -1,4 +1,4 @@
-"""What can be handed in: assignments, their items and points; nothing that tells how they are judged."""
+"""Routes of assignments: their items and points, but nothing about how they are judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grader.assignment import Assignment
 from grader.models.recipe import Mode
 from grader.service.api.access import Anyone
 from grader.service.api.problems import document_problems, not_found
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 
 __all__ = ["router"]
 
@@ -21,7 +21,7 @@ router = APIRouter(
 
 
 class ItemView(BaseModel):
-    """One thing that earns points."""
+    """An item of an assignment, which earns points."""
 
     id: str = Field(examples=["corr2d.values"])
     section: str = Field(examples=["7.2.1"])
@@ -30,46 +30,47 @@ class ItemView(BaseModel):
 
 
 class AssignmentView(BaseModel):
-    """One assignment."""
+    """An assignment."""
 
     name: str = Field(examples=["hw2"])
     title: str
-    revision: str = Field(description="A hash of all that decides a verdict.")
+    revision: str = Field(description="A hash of everything that affects a verdict.")
     points: float
-    modes: list[Mode] = Field(description="What can be done with trainings.")
-    sections: dict[str, str] = Field(description="Each section's title.")
+    modes: list[Mode] = Field(description="The available modes of handling trainings.")
+    sections: dict[str, str] = Field(description="Title of each section.")
     items: list[ItemView]
 
 
 class Assignments(BaseModel):
-    """All assignments that are offered."""
+    """All assignments on offer."""
 
     items: list[AssignmentView]
 
 
-@router.get("", summary="The assignments that are offered")
-def list_assignments(_: Anyone, service: Given) -> Assignments:
-    """List what can be handed in; the first is what is meant where a batch names none."""
-    return Assignments(items=[_view(service.catalog.find(name)) for name in service.catalog.names])
+@router.get("", summary="List assignments")
+def list_assignments(_: Anyone, service: ServiceDep) -> Assignments:
+    """List the assignments on offer. The first one is the default for batches that name none."""
+    return Assignments(items=[_make_view(service.catalog.find(name)) for name in service.catalog.names])
 
 
-@router.get("/{name}", summary="One assignment", responses=document_problems("not-found"))
-def show_assignment(_: Anyone, service: Given, name: str) -> AssignmentView:
-    """Show one assignment."""
+@router.get("/{name}", summary="Show an assignment", responses=document_problems("not-found"))
+def show_assignment(_: Anyone, service: ServiceDep, name: str) -> AssignmentView:
+    """Show an assignment with its sections and items."""
     if name not in service.catalog.names:
         raise not_found()
-    return _view(service.catalog.find(name))
+    return _make_view(service.catalog.find(name))
 
 
-def _view(found: Assignment) -> AssignmentView:
+def _make_view(assignment: Assignment) -> AssignmentView:
     return AssignmentView(
-        name=found.name,
-        title=found.title,
-        revision=found.revision,
-        points=found.points,
-        modes=[mode for mode in Mode if mode is Mode.NONE or any(mode in item.recipes for item in found.trained)],
-        sections=found.sections,
+        name=assignment.name,
+        title=assignment.title,
+        revision=assignment.revision,
+        points=assignment.points,
+        modes=[mode for mode in Mode if mode is Mode.NONE or any(mode in item.recipes for item in assignment.trained)],
+        sections=assignment.sections,
         items=[
-            ItemView(id=item.id, section=item.section, title=item.title, points=item.points) for item in found.items
+            ItemView(id=item.id, section=item.section, title=item.title, points=item.points)
+            for item in assignment.items
         ],
     )

@@ -1,4 +1,4 @@
-"""What happens in a batch, as it happens: server-sent events that a client can go on with after the last it saw."""
+"""Server-sent events of a batch, as they happen. A client can resume after the last event it saw."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from grader.errors import SystemFault
 from grader.service.api.access import Anyone, Id, get_batch, hold_share
 from grader.service.api.problems import document_problems
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.store.database import Store
-from grader.service.store.queries.batches import find_batch as batch_status
+from grader.service.store.queries.batches import find_batch
 from grader.service.store.queries.events import Event, find_events
 
 __all__ = ["router"]
 
-_POLLED = 0.5  # seconds between two looks into the database
-_HEARTBEAT = 15  # seconds; proxies end connections that are silent for a minute
-_SEND_SECONDS = 60  # a client that takes nothing for so long is gone
-_GRACE = 5  # seconds for a stream to end when the server stops
-_AT_ONCE = 500
-_HIGHEST = 2**31 - 1  # of an event's id
+_POLL_SECONDS = 0.5  # between two queries of the database
+_HEARTBEAT_SECONDS = 15  # proxies close connections that are silent for a minute
+_SEND_SECONDS = 60  # a client that receives nothing for this long counts as gone
+_GRACE_SECONDS = 5  # for a stream to end when the server stops
+_EVENTS_PER_QUERY = 500
+_HIGHEST_ID = 2**31 - 1
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 log = logging.getLogger("grader.service.api")
 
-# As OpenAPI 3.2 describes streams: the schema is that of one event.
+# The schema is that of one event, as OpenAPI 3.2 describes streams.
 _EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
 _EXAMPLE = """\
 id: 17
@@ -42,15 +42,15 @@ data: {"submission": "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55", "at": "2026-11-25T1
 """
 
 
-async def _one_more(token: Anyone, service: Given) -> AsyncIterator[None]:
-    """Count a stream until it has ended."""
-    with hold_share(service.streams, token, "streams of events"):
+async def _count_stream(token: Anyone, service: ServiceDep) -> AsyncIterator[None]:
+    """Count a stream towards the token's limit until it ends."""
+    with hold_share(service.streams, token, "event streams"):
         yield
 
 
 @router.get(
     "/{batch}/events",
-    dependencies=[Depends(_one_more)],
+    dependencies=[Depends(_count_stream)],
     summary="Watch a batch",
     response_class=EventSourceResponse,
     responses={
@@ -60,52 +60,53 @@ async def _one_more(token: Anyone, service: Given) -> AsyncIterator[None]:
 )
 async def stream_events(
     token: Anyone,
-    service: Given,
+    service: ServiceDep,
     batch: Id,
-    after: Annotated[int, Query(ge=0, le=_HIGHEST, description="Leave out events up to this id.")] = 0,
+    after: Annotated[int, Query(ge=0, le=_HIGHEST_ID, description="Send only events after this id.")] = 0,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=_HIGHEST, description="What a client that reconnects sends; comes before `after`.")
+        int | None,
+        Header(ge=0, le=_HIGHEST_ID, description="Sent by a client that reconnects; takes precedence over `after`."),
     ] = None,
 ) -> EventSourceResponse:
-    """Send all events of a batch, past ones first; ends with an event `done` once every grading has ended."""
+    """Stream all events of a batch, past ones first. The stream ends with an event `done` once the batch is done."""
     await run_in_threadpool(get_batch, service, token, batch)
     start = after if last_event_id is None else last_event_id
     stopping = anyio.Event()
     return EventSourceResponse(
         _stream(service.store, batch, start, stopping),
-        ping=_HEARTBEAT,
+        ping=_HEARTBEAT_SECONDS,
         send_timeout=_SEND_SECONDS,
         shutdown_event=stopping,
-        shutdown_grace_period=_GRACE,
+        shutdown_grace_period=_GRACE_SECONDS,
     )
 
 
 async def _stream(store: Store, batch: str, after: int, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
-    """Give events until all has ended. No thread is held between two looks, however many clients watch."""
+    """Yield events until the batch is done. Between two queries no thread is occupied, however many clients watch."""
     try:
         while not stopping.is_set():
-            # Asked for first: what ends after this look still has its event after it.
-            ended = await run_in_threadpool(_ended, store, batch)
-            found = await run_in_threadpool(find_events, store, batch, after, _AT_ONCE)
-            for event in found:
+            # Checked before the events are read: a job that ends in between still has its event read.
+            done = await run_in_threadpool(_is_done, store, batch)
+            events = await run_in_threadpool(find_events, store, batch, after, _EVENTS_PER_QUERY)
+            for event in events:
                 after = event.id
-                yield _told(event)
-            if not found:
-                if ended:
+                yield _encode(event)
+            if not events:
+                if done:
                     yield ServerSentEvent(event="done", id=str(after), data="{}")
                     return
-                with anyio.move_on_after(_POLLED):
+                with anyio.move_on_after(_POLL_SECONDS):
                     await stopping.wait()
     except SystemFault as error:
-        # The client connects again and goes on after the last event it saw.
-        log.error("a stream of events ends early: %s", error)
+        # The client reconnects and resumes after the last event it saw.
+        log.error("an event stream ends early: %s", error)
 
 
-def _told(event: Event) -> ServerSentEvent:
+def _encode(event: Event) -> ServerSentEvent:
     data = {"submission": event.submission, "at": event.at.isoformat(), "detail": dict(event.detail)}
     return ServerSentEvent(event=event.kind.value, id=str(event.id), data=json.dumps(data))
 
 
-def _ended(store: Store, batch: str) -> bool:
-    found = batch_status(store, batch)
-    return found is None or found.done
+def _is_done(store: Store, batch: str) -> bool:
+    status = find_batch(store, batch)
+    return status is None or status.done

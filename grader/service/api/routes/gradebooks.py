@@ -1,4 +1,4 @@
-"""Routes of gradebooks: points as a table, or filled into what a learning management system gave."""
+"""Routes of gradebooks: points as a table, or filled into the file of a learning management system."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from grader.gradebook import FilledSheet, GradebookEntry, fill_canvas, fill_mood
 from grader.service.api.access import Id, Submitter, get_batch
 from grader.service.api.formats import choose_format
 from grader.service.api.problems import document_problems
-from grader.service.api.service import Given, Service
+from grader.service.api.service import Service, ServiceDep
 from grader.service.api.summaries import choose_message, iterate_results
-from grader.service.api.uploads import Uploaded, describe_multipart
+from grader.service.api.uploads import UploadDep, describe_multipart
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import State
 
@@ -36,44 +36,46 @@ router = APIRouter(
 
 
 class GradebookFormat(BaseModel):
-    """What kind of file it is."""
+    """The kind of gradebook file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    form: Literal["canvas", "moodle"] = Field(description="Canvas' exported gradebook, or Moodle's worksheet.")
-    title: str = Field("", max_length=200, description="Canvas: the assignment's column, else as the rubric says.")
+    form: Literal["canvas", "moodle"] = Field(description="An exported Canvas gradebook or a Moodle grading worksheet.")
+    title: str = Field(
+        "", max_length=200, description="For Canvas: column of the assignment; by default the rubric's title."
+    )
 
 
 class FilledGradebook(BaseModel):
-    """A file for an LMS to import, and what to know before."""
+    """A file to import into an LMS, and what to know before."""
 
     text: str = Field(description="The CSV file.")
-    without_grade: list[str] = Field(description="Who gets no grade, and why.")
-    not_found: list[str] = Field(description="Whose row is not there.")
+    without_grade: list[str] = Field(description="Students who get no grade, and why.")
+    not_found: list[str] = Field(description="Students without a row in the file.")
     notices: list[str]
 
 
 @router.get(
     "/{batch}/gradebook",
-    summary="Points as a table",
+    summary="Export points as a table",
     response_class=Response,
     responses={200: {"content": {_CSV: {"schema": {"type": "string"}}}}},
 )
-def export_gradebook(token: Submitter, service: Given, batch: Id) -> Response:
-    """Send a CSV file with a row for each submission and a column for each item, of what is published."""
-    text = write_plain_csv(_entries(service, token, get_batch(service, token, batch).id))
-    return _csv(text)
+def export_gradebook(token: Submitter, service: ServiceDep, batch: Id) -> Response:
+    """Send the published points as a CSV file with a row for each submission and a column for each item."""
+    text = write_plain_csv(_collect_entries(service, token, get_batch(service, token, batch).id))
+    return _make_csv_response(text)
 
 
 @router.post(
     "/{batch}/gradebook",
-    summary="Fill in a learning management system's file",
+    summary="Fill points into a gradebook file",
     response_class=Response,
     responses={
         200: {
             "content": {
                 _CSV: {"schema": {"type": "string"}},
-                "application/json": {"schema": {"$ref": "#/components/schemas/Filled"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/FilledGradebook"}},
             }
         },
         **document_problems(
@@ -87,44 +89,44 @@ def export_gradebook(token: Submitter, service: Given, batch: Id) -> Response:
         ),
     },
     openapi_extra=describe_multipart(
-        GradebookFormat, "One CSV file, unchanged as it was downloaded.", {"form": "canvas", "title": "HW2 (1234)"}
+        GradebookFormat, "One CSV file, exactly as downloaded.", {"form": "canvas", "title": "HW2 (1234)"}
     ),
 )
-def fill_gradebook(token: Submitter, service: Given, batch: Id, request: Request, upload: Uploaded) -> Response:
-    """Send the file back with points filled in; as JSON it tells also who has none and who was not found."""
-    found = get_batch(service, token, batch)
-    form = upload.form(GradebookFormat)
+def fill_gradebook(token: Submitter, service: ServiceDep, batch: Id, request: Request, upload: UploadDep) -> Response:
+    """Send the file back with points filled in. JSON also lists students without a grade and without a row."""
+    status = get_batch(service, token, batch)
+    form = upload.parse_form(GradebookFormat)
     chosen = choose_format(None, request.headers.get("accept", ""), _FORMATS)
     with service.unpacking:
-        given = _text(upload.read())
-        entries = list(_entries(service, token, found.id))
+        text = _decode(upload.read())
+        entries = list(_collect_entries(service, token, status.id))
         if form.form == "moodle":
-            filled = fill_moodle(given, entries)
+            filled = fill_moodle(text, entries)
         else:
-            filled = fill_canvas(given, entries, form.title or service.catalog.at(found.assignment).title)
+            filled = fill_canvas(text, entries, form.title or service.catalog.load(status.assignment).title)
     if chosen == "csv":
-        return _csv(filled.text)
-    return JSONResponse(_told(filled).model_dump(), headers={"Vary": "Accept"})
+        return _make_csv_response(filled.text)
+    return JSONResponse(_make_view(filled).model_dump(), headers={"Vary": "Accept"})
 
 
-def _entries(service: Service, token: Token, batch: str) -> Iterator[GradebookEntry]:
-    for found, report in iterate_results(service.store, token, batch):
-        problem = "" if report else choose_message(token, found) or f"the grading is {found.state.value}"
-        ours = report is None and found.state is State.FAILED and not found.refused
-        yield GradebookEntry(found.key, found.name, found.identifiers, report, problem, ours)
+def _collect_entries(service: Service, token: Token, batch: str) -> Iterator[GradebookEntry]:
+    for submission, report in iterate_results(service.store, token, batch):
+        problem = "" if report else choose_message(token, submission) or f"the job is {submission.state.value}"
+        is_system_error = report is None and submission.state is State.FAILED and not submission.refused
+        yield GradebookEntry(submission.key, submission.name, submission.identifiers, report, problem, is_system_error)
 
 
-def _text(files: list[tuple[str, bytes]]) -> str:
+def _decode(files: list[tuple[str, bytes]]) -> str:
     if len(files) != 1:
         raise InputError(f"{len(files)} files were sent; send one CSV file in the field `files`")
     ((name, data),) = files
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{name}: this is not UTF-8; send it as it was downloaded, or save it as UTF-8") from None
+        raise InputError(f"{name}: this is not UTF-8; send the file as downloaded, or save it as UTF-8") from None
 
 
-def _told(filled: FilledSheet) -> FilledGradebook:
+def _make_view(filled: FilledSheet) -> FilledGradebook:
     return FilledGradebook(
         text=filled.text,
         without_grade=list(filled.without_grade),
@@ -133,5 +135,5 @@ def _told(filled: FilledSheet) -> FilledGradebook:
     )
 
 
-def _csv(text: str) -> Response:
+def _make_csv_response(text: str) -> Response:
     return Response(text.encode("utf-8", "replace"), media_type=_CSV, headers={**_DOWNLOAD, "Vary": "Accept"})

@@ -1,4 +1,4 @@
-"""Routes by which work is handed in: a class's batch, or one student's submission."""
+"""Routes for handing in: the batch of a class, or the submission of one student."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from grader.collection import CollectedSubmission, Collection
 from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
 from grader.service.api.problems import document_problems
-from grader.service.api.service import Given
-from grader.service.api.uploads import Uploaded, collect_upload, describe_multipart
+from grader.service.api.service import ServiceDep
+from grader.service.api.uploads import UploadDep, collect_upload, describe_multipart
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.submissions import find_submissions
 
@@ -32,7 +32,7 @@ _REFUSALS = document_problems(
     "too-many-requests",
     "unavailable",
 )
-_LOCATION = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"description": "Path of what was accepted.", "schema": {"type": "string"}}}
 _SHOWN_NOTICES = 200
 
 router = APIRouter(prefix="/v1", responses=_REFUSALS)
@@ -42,38 +42,40 @@ IdempotencyKey = Annotated[
     Header(
         max_length=200,
         pattern=r"^[\x21-\x7e]*$",
-        description="Any text of your choice: the same request with the same key is accepted once.",
+        description="A text of your choice: the same request with the same key is accepted only once.",
         examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
     ),
 ]
 
 
 class HandInForm(BaseModel):
-    """What is to be done with the files."""
+    """The fields beside the files."""
 
     model_config = ConfigDict(extra="forbid")
 
-    assignment: str = Field("", max_length=200, description="Its name, see /v1/assignments; the first where empty.")
-    training: Mode = Field(Mode.QUICK, description="What is done with trainings.")
-    title: str = Field("", max_length=200, description="What the batch is called.")
+    assignment: str = Field(
+        "", max_length=200, description="Name of the assignment, see /v1/assignments; by default the first one."
+    )
+    training: Mode = Field(Mode.QUICK, description="How to handle trainings.")
+    title: str = Field("", max_length=200, description="Title of the batch.")
 
 
 class AcceptedBatch(BaseModel):
-    """What was accepted: nothing of it can be lost any more."""
+    """An accepted batch, stored durably."""
 
-    batch: str = Field(description="The batch's id.")
-    new: bool = Field(description="False where this is the answer to a request that was accepted before.")
+    batch: str = Field(description="Id of the batch.")
+    new: bool = Field(description="False if the same request was accepted before.")
     submissions: int
-    notices: list[str] = Field(description="What was left aside, and why.")
+    notices: list[str] = Field(description="Skipped files, and why.")
 
 
 class AcceptedSubmission(BaseModel):
-    """What was accepted: it cannot be lost any more."""
+    """An accepted submission, stored durably."""
 
-    submission: str = Field(description="The submission's id.")
+    submission: str = Field(description="Id of the submission.")
     batch: str
-    new: bool = Field(description="False where this is the answer to a request that was accepted before.")
-    notices: list[str] = Field(description="What was left aside, and why.")
+    new: bool = Field(description="False if the same request was accepted before.")
+    notices: list[str] = Field(description="Skipped files, and why.")
 
 
 @router.post(
@@ -84,27 +86,29 @@ class AcceptedSubmission(BaseModel):
     responses={202: {"headers": _LOCATION}},
     openapi_extra=describe_multipart(
         HandInForm,
-        "One zip file (folders of students, or a download of Canvas, Moodle or GitHub Classroom), or notebooks.",
+        "One zip file (a folder for each student, or a download of Canvas, Moodle or GitHub Classroom), or notebooks.",
         {"assignment": "hw2", "training": "none", "title": "HW2, autumn"},
     ),
 )
 def hand_in_batch(
-    token: Submitter, service: Given, upload: Uploaded, response: Response, idempotency_key: IdempotencyKey = ""
+    token: Submitter, service: ServiceDep, upload: UploadDep, response: Response, idempotency_key: IdempotencyKey = ""
 ) -> AcceptedBatch:
-    """Take a class's submissions: a student's are those of a folder, or as the LMS names them."""
-    form = upload.form(HandInForm)
-    place = service.catalog.place(form.assignment)
+    """Accept the submissions of a class. The notebooks of a student are in one folder, or named as by the LMS."""
+    form = upload.parse_form(HandInForm)
+    location = service.catalog.locate(form.assignment)
     with service.unpacking:
-        found = collect_upload(upload, service.settings)
+        collection = collect_upload(upload, service.settings)
         new = [
-            # A student reads what has the person of their token: the login, where the LMS gave one.
-            NewSubmission(each.key, each.name, each.identifiers, each.files, each.identifiers.get("login", each.key))
-            for each in found.handed_in
+            # A student token names its person by login if the LMS gave one, else by key.
+            NewSubmission(item.key, item.name, item.identifiers, item.files, item.identifiers.get("login", item.key))
+            for item in collection.submissions
         ]
-        accepted = accept_batch(service.store, token, place, form.training, form.title, new, idempotency_key)
-    service.dispatch()
+        accepted = accept_batch(service.store, token, location, form.training, form.title, new, idempotency_key)
+    service.enqueue()
     response.headers["Location"] = f"/v1/batches/{accepted.batch}"
-    return AcceptedBatch(batch=accepted.batch, new=accepted.new, submissions=len(new), notices=_notices(found))
+    return AcceptedBatch(
+        batch=accepted.batch, new=accepted.new, submissions=len(new), notices=_list_notices(collection)
+    )
 
 
 @router.post(
@@ -120,32 +124,34 @@ def hand_in_batch(
     ),
 )
 def hand_in_submission(
-    token: Anyone, service: Given, upload: Uploaded, response: Response, idempotency_key: IdempotencyKey = ""
+    token: Anyone, service: ServiceDep, upload: UploadDep, response: Response, idempotency_key: IdempotencyKey = ""
 ) -> AcceptedSubmission:
-    """Take all notebooks together as one submission, which is the token's own person's."""
-    form = upload.form(HandInForm)
-    place = service.catalog.place(form.assignment)
+    """Accept all notebooks together as one submission of the token's person."""
+    form = upload.parse_form(HandInForm)
+    location = service.catalog.locate(form.assignment)
     with service.unpacking:
-        found = collect_upload(upload, service.settings)
-        who = token.person or token.name
-        new = NewSubmission("submission", who, {}, _together(found.handed_in), token.person)
-        accepted = accept_batch(service.store, token, place, form.training, form.title, [new], idempotency_key)
-    service.dispatch()
-    (kept,) = find_submissions(service.store, accepted.batch)
-    response.headers["Location"] = f"/v1/submissions/{kept.id}"
-    return AcceptedSubmission(submission=kept.id, batch=accepted.batch, new=accepted.new, notices=_notices(found))
+        collection = collect_upload(upload, service.settings)
+        name = token.person or token.name
+        new = NewSubmission("submission", name, {}, _merge_files(collection.submissions), token.person)
+        accepted = accept_batch(service.store, token, location, form.training, form.title, [new], idempotency_key)
+    service.enqueue()
+    (stored,) = find_submissions(service.store, accepted.batch)
+    response.headers["Location"] = f"/v1/submissions/{stored.id}"
+    notices = _list_notices(collection)
+    return AcceptedSubmission(submission=stored.id, batch=accepted.batch, new=accepted.new, notices=notices)
 
 
-def _together(handed_in: tuple[CollectedSubmission, ...]) -> list[tuple[str, bytes]]:
-    """Return the notebooks of all folders, named so that each can be told apart."""
-    times = Counter(name.casefold() for each in handed_in for name, _ in each.files)
+def _merge_files(submissions: tuple[CollectedSubmission, ...]) -> list[tuple[str, bytes]]:
+    """Return the notebooks of all folders under distinct names."""
+    counts = Counter(name.casefold() for submission in submissions for name, _ in submission.files)
     return [
-        (name if times[name.casefold()] == 1 else f"{each.key}/{name}", data)
-        for each in handed_in
-        for name, data in each.files
+        (name if counts[name.casefold()] == 1 else f"{submission.key}/{name}", data)
+        for submission in submissions
+        for name, data in submission.files
     ]
 
 
-def _notices(found: Collection) -> list[str]:
-    notices = [*found.notices, *(f"{each.key}: {notice}" for each in found.handed_in for notice in each.notices)]
+def _list_notices(collection: Collection) -> list[str]:
+    own = (f"{item.key}: {notice}" for item in collection.submissions for notice in item.notices)
+    notices = [*collection.notices, *own]
     return notices[:_SHOWN_NOTICES]

@@ -1,4 +1,4 @@
-"""Whether this process lives, whether it can do its work, and what there is to watch."""
+"""Routes of health checks and metrics."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from grader.errors import GraderError
-from grader.service.api.access import Unnamed
+from grader.service.api.access import AnonymousLimit
 from grader.service.api.problems import document_problems
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.broker import broker_is_up
 from grader.service.store.database import check_migrated
 
@@ -25,64 +25,64 @@ router = APIRouter(tags=["health"])
 
 
 class Liveness(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["alive"] = "alive"
     version: str
 
 
 class Readiness(BaseModel):
-    """What works, and what does not."""
+    """Which parts of the service work."""
 
     status: Literal["ready", "degraded", "unready"] = Field(
-        description="degraded: all is accepted and nothing is lost, but gradings start late"
+        description="degraded: everything is accepted and nothing is lost, but grading starts late"
     )
     checks: dict[str, Literal["ok", "down"]] = Field(examples=[{"database": "ok", "blobs": "ok", "broker": "ok"}])
 
 
-@router.get("/health/live", summary="Whether the process answers")
+@router.get("/health/live", summary="Check that the process is alive")
 def show_liveness() -> Liveness:
-    """Answer; nothing else is looked at, so that a database that is away gets nobody restarted."""
+    """Check nothing but that the process answers: a database that is away is no reason to restart it."""
     return Liveness(version=version(DISTRIBUTION))
 
 
 @router.get(
     "/health/ready",
-    summary="Whether requests can be served",
-    dependencies=[Unnamed],
+    summary="Check that requests can be served",
+    dependencies=[AnonymousLimit],
     responses={503: {"model": Readiness, "description": "Not ready"}, **document_problems("too-many-requests")},
 )
-def show_readiness(service: Given, response: Response) -> Readiness:
-    """Look at the database, its migrations, the blobs and the broker; without a broker all but grading goes on."""
-    needed = {
-        "database": _works(lambda: check_migrated(service.store)),
-        "blobs": _works(service.store.blobs.check),
+def show_readiness(service: ServiceDep, response: Response) -> Readiness:
+    """Check the database, its migrations, the blobs and the broker. Without the broker, all but grading works."""
+    required = {
+        "database": _passes(lambda: check_migrated(service.store)),
+        "blobs": _passes(service.store.blobs.check),
     }
     broker = broker_is_up(service.settings)
     status: Literal["ready", "degraded", "unready"] = "ready" if broker else "degraded"
-    if not all(needed.values()):
+    if not all(required.values()):
         status = "unready"
         response.status_code = 503
-    works = {**needed, "broker": broker}
+    works = {**required, "broker": broker}
     return Readiness(status=status, checks={name: "ok" if up else "down" for name, up in works.items()})
 
 
 @router.get(
     "/metrics",
     summary="Metrics for Prometheus",
-    dependencies=[Unnamed],
+    dependencies=[AnonymousLimit],
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
         **document_problems("too-many-requests"),
     },
 )
-def show_metrics(service: Given) -> Response:
-    """Return counts and times; nobody's name is in them. Keep the path from the outside at the proxy."""
-    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+def show_metrics(service: ServiceDep) -> Response:
+    """Return counts and times, without personal data. Block this path at the proxy."""
+    return Response(service.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _works(check: Callable[[], object]) -> bool:
+def _passes(check: Callable[[], object]) -> bool:
     try:
         check()
     except GraderError:

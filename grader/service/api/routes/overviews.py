@@ -1,4 +1,4 @@
-"""The overview of a batch: a class at one look, of what is published."""
+"""Routes of overviews: the published results of a batch at a glance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grader.service.api.access import Id, Submitter, get_batch
 from grader.service.api.formats import choose_format
 from grader.service.api.problems import document_problems
 from grader.service.api.routes.submissions import PAGE_POLICY
-from grader.service.api.service import Given, Service
+from grader.service.api.service import Service, ServiceDep
 from grader.service.api.summaries import choose_message, iterate_results
 from grader.service.store.queries.submissions import SubmissionStatus
 from grader.service.store.queries.tokens import Token
@@ -42,7 +42,7 @@ router = APIRouter(
 
 @router.get(
     "/{batch}/overview",
-    summary="A batch at one look",
+    summary="Show the overview of a batch",
     response_class=Response,
     responses={
         200: {
@@ -55,51 +55,51 @@ router = APIRouter(
 )
 def show_overview(
     token: Submitter,
-    service: Given,
+    service: ServiceDep,
     request: Request,
     batch: Id,
     format_: Annotated[
-        Literal["json", "html"] | None, Query(alias="format", description="Comes before Accept.")
+        Literal["json", "html"] | None, Query(alias="format", description="Takes precedence over the header Accept.")
     ] = None,
 ) -> Response:
-    """Sum up what has ended: scores, items, misconceptions, and who needs somebody to look."""
-    found = get_batch(service, token, batch)
+    """Sum up the graded submissions: scores, items, misconceptions, and students to look after."""
+    status = get_batch(service, token, batch)
     chosen = choose_format(format_, request.headers.get("accept", ""), _FORMATS)
-    summed_up = summarise_batch(service, token, found.id)
+    overview = summarise_batch(service, token, status.id)
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
-    text = render_overview(summed_up) if chosen == "html" else summed_up.to_json()
+    text = render_overview(overview) if chosen == "html" else overview.to_json()
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
 def summarise_batch(service: Service, token: Token, batch: str) -> Overview:
     """Sum up a batch as this token may see it."""
-    return summarise(_entries(service, token, batch))
+    return summarise(_collect_records(service, token, batch))
 
 
-def _entries(service: Service, token: Token, batch: str) -> Iterator[tuple[JournalRecord, Report | None]]:
-    """Give what has ended."""
-    for found, report in iterate_results(service.store, token, batch):
+def _collect_records(service: Service, token: Token, batch: str) -> Iterator[tuple[JournalRecord, Report | None]]:
+    """Yield the submissions that have ended."""
+    for submission, report in iterate_results(service.store, token, batch):
         if report is not None:
-            yield _record(found, Status.GRADED, choose_message(token, found), report), report
-        elif found.state is State.FAILED:
-            status = Status.UNREADABLE if found.refused else Status.FAILED
-            yield _record(found, status, choose_message(token, found), None), None
+            yield _make_record(submission, Status.GRADED, choose_message(token, submission), report), report
+        elif submission.state is State.FAILED:
+            status = Status.UNREADABLE if submission.refused else Status.FAILED
+            yield _make_record(submission, status, choose_message(token, submission), None), None
 
 
-def _record(found: SubmissionStatus, status: Status, message: str, report: Report | None) -> JournalRecord:
+def _make_record(submission: SubmissionStatus, status: Status, message: str, report: Report | None) -> JournalRecord:
     seconds: Any = report.timing.get("total_seconds", 0.0) if report else 0.0
     return JournalRecord(
-        key=found.key,
-        name=found.name,
-        files=dict(found.files),
-        revision=found.revision or "",
-        mode=found.mode.value,
+        key=submission.key,
+        name=submission.name,
+        files=dict(submission.files),
+        revision=submission.revision or "",
+        mode=submission.mode.value,
         status=status,
         message=message,
-        # Where `grader fetch` puts it beside the overview.
-        report=f"reports/{found.key}.json" if report else "",
+        # The path to which `grader fetch` saves it, beside the overview.
+        report=f"reports/{submission.key}.json" if report else "",
         seconds=seconds,
-        identifiers=found.identifiers,
+        identifiers=submission.identifiers,
     )

@@ -1,4 +1,4 @@
-"""Routes of submissions: what one student handed in, where it stands, and its report."""
+"""Routes of submissions: their state, reports, attempts and notebooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grader.results.report import Report
 from grader.service.api.access import Anyone, Id, Staff, get_submission
 from grader.service.api.formats import choose_format
 from grader.service.api.problems import Problem, document_problems, not_found
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.attempts import PastAttempt, find_attempts
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
@@ -30,15 +30,15 @@ from grader.service.store.schema import AttemptOutcome, Stage, State
 
 __all__ = ["PAGE_POLICY", "CancelledSubmission", "SubmissionView", "make_submission_view", "router"]
 
-# A report runs no script and loads nothing; its style and drawings are its own.
+# A report runs no scripts and loads nothing; its style and its drawings are inline.
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
 _FORMATS = {"json": "application/json", "html": "text/html", "text": "text/plain"}
-_BYTES = "application/octet-stream"  # what a student calls a notebook may be no JSON
+_BYTES = "application/octet-stream"  # a student's file may not be JSON
 _NOTEBOOK = "application/x-ipynb+json"
-_WIDTH = 100  # columns of a report as text
+_WIDTH = 100  # columns of a text report
 
 router = APIRouter(
     prefix="/v1/submissions",
@@ -48,7 +48,7 @@ router = APIRouter(
 
 
 class NotebookView(BaseModel):
-    """One notebook of a submission."""
+    """A notebook of a submission."""
 
     name: str
     sha256: str
@@ -56,42 +56,42 @@ class NotebookView(BaseModel):
 
 
 class PointsView(BaseModel):
-    """What the published report says."""
+    """The points of the published report."""
 
-    revision: str = Field(description="Of the rubric.")
+    revision: str = Field(description="Revision of the rubric.")
     score: float
     max_score: float
     pending_points: float
     published_at: datetime
-    marks: str = Field(description="Changes whenever the marks in the report do; empty where it has none.")
+    marks: str = Field(description="Changes whenever a mark in the report changes; empty if it has none.")
 
 
 class SubmissionView(BaseModel):
-    """A submission, and where it stands."""
+    """A submission and its state."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     id: str
     batch: str
-    key: str = Field(description="Its name in the batch; safe as a file name.")
-    name: str = Field(description="As the learning management system shows it.")
-    identifiers: dict[str, str] = Field(description="What that system knows it by.")
+    key: str = Field(description="Unique name within the batch; safe as a file name.")
+    name: str = Field(description="The name shown in the learning management system.")
+    identifiers: dict[str, str] = Field(description="Ids in that system.")
     assignment: str
     training: Mode
     state: State
     stage: Stage
-    message: str = Field(description="Why it failed, or why it waits again; empty where all is well.")
-    refused: bool = Field(description="It can never be graded; the message says why.")
+    message: str = Field(description="Why grading failed or waits again; empty if all is well.")
+    refused: bool = Field(description="Whether it can never be graded; `message` says why.")
     created_at: datetime
     ended_at: datetime | None
-    points: PointsView | None = Field(description="None before a report is published.")
-    draft: bool = Field(description="There is a newer report that is not published; always false for students.")
+    points: PointsView | None = Field(description="Null until a report is published.")
+    draft: bool = Field(description="Whether there is a newer report that is not published; always false for students.")
     notebooks: list[NotebookView]
-    report: str = Field(description="Where the report is.")
+    report: str = Field(description="Path of the report.")
 
 
 class AttemptView(BaseModel):
-    """One attempt of a worker at one stage."""
+    """An attempt of a worker at a stage."""
 
     grading: str
     stage: Stage
@@ -99,7 +99,7 @@ class AttemptView(BaseModel):
     worker: str
     started_at: datetime
     ended_at: datetime | None
-    outcome: AttemptOutcome | None = Field(description="None while it lasts.")
+    outcome: AttemptOutcome | None = Field(description="Null while it runs.")
     message: str
 
 
@@ -110,29 +110,29 @@ class AttemptPage(BaseModel):
 
 
 class CancelledSubmission(BaseModel):
-    """What was cancelled."""
+    """The result of a cancellation."""
 
-    cancelled: int = Field(description="How many gradings; those that have ended stay as they are.")
+    cancelled: int = Field(description="Number of submissions whose grading was cancelled; others stay as they are.")
 
 
-@router.get("/{submission}", summary="One submission")
-def show_submission(token: Anyone, service: Given, submission: Id) -> SubmissionView:
-    """Show a submission and where it stands."""
+@router.get("/{submission}", summary="Show a submission")
+def show_submission(token: Anyone, service: ServiceDep, submission: Id) -> SubmissionView:
+    """Show a submission and its state."""
     return make_submission_view(token, get_submission(service, token, submission))
 
 
 @router.post("/{submission}/cancel", summary="Cancel a submission", responses=document_problems("forbidden"))
-def cancel_submission(token: Anyone, service: Given, submission: Id) -> CancelledSubmission:
-    """End its grading if it has not ended; only for staff and for whoever handed it in."""
-    found = get_submission(service, token, submission)
-    if token.role is not Role.INSTRUCTOR and found.owner != token.id:
-        raise Problem("forbidden", "this was handed in by somebody else; ask them or staff to cancel it")
-    return CancelledSubmission(cancelled=cancel_jobs(service.store, found.id))
+def cancel_submission(token: Anyone, service: ServiceDep, submission: Id) -> CancelledSubmission:
+    """Cancel grading if it has not ended. Only for instructors and for the token that handed it in."""
+    status = get_submission(service, token, submission)
+    if token.role is not Role.INSTRUCTOR and status.owner != token.id:
+        raise Problem("forbidden", "this was handed in with another token; ask course staff to cancel it")
+    return CancelledSubmission(cancelled=cancel_jobs(service.store, status.id))
 
 
 @router.get(
     "/{submission}/report",
-    summary="The report of a submission",
+    summary="Fetch the report of a submission",
     response_class=Response,
     responses={
         200: {
@@ -147,57 +147,58 @@ def cancel_submission(token: Anyone, service: Given, submission: Id) -> Cancelle
 )
 def send_report(
     token: Anyone,
-    service: Given,
+    service: ServiceDep,
     request: Request,
     submission: Id,
     format_: Annotated[
-        Literal["json", "html", "text"] | None, Query(alias="format", description="Comes before the header Accept.")
+        Literal["json", "html", "text"] | None,
+        Query(alias="format", description="Takes precedence over the header Accept."),
     ] = None,
-    draft: Annotated[bool, Query(description="The newest report, published or not; for staff.")] = False,
+    draft: Annotated[bool, Query(description="The newest report, published or not; for instructors.")] = False,
 ) -> Response:
-    """Send the published report as JSON, as a page, or as text."""
-    found = get_submission(service, token, submission)
+    """Send the published report as JSON, as a page or as text."""
+    status = get_submission(service, token, submission)
     if draft and token.role is not Role.INSTRUCTOR:
         raise Problem("forbidden", "drafts are for instructors")
     chosen = choose_format(format_, request.headers.get("accept", ""), _FORMATS)
-    text = load_report_text(service.store, found.id, draft, all_marks=token.role is Role.INSTRUCTOR)
+    text = load_report_text(service.store, status.id, draft, all_marks=token.role is Role.INSTRUCTOR)
     if text is None:
-        raise Problem("no-report", _where(token, found))
+        raise Problem("no-report", _explain_missing_report(token, status))
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
         text = render_html(Report.from_json(text))
     elif chosen == "text":
-        text = _as_text(Report.from_json(text))
-    # A report may quote half of a surrogate pair, which has no UTF-8.
+        text = _render_text(Report.from_json(text))
+    # A report may quote a lone surrogate, which UTF-8 cannot encode.
     return Response(text.encode("utf-8", "replace"), media_type=_FORMATS[chosen], headers=headers)
 
 
-@router.get("/{submission}/attempts", summary="What workers tried", responses=document_problems("forbidden"))
-def list_attempts(token: Staff, service: Given, submission: Id) -> AttemptPage:
-    """List all attempts at grading it, with what went wrong; for staff."""
-    found = get_submission(service, token, submission)
-    return AttemptPage(items=[_attempt(each) for each in find_attempts(service.store, found.id)])
+@router.get("/{submission}/attempts", summary="List the attempts of workers", responses=document_problems("forbidden"))
+def list_attempts(token: Staff, service: ServiceDep, submission: Id) -> AttemptPage:
+    """List all attempts at grading a submission, with what went wrong."""
+    status = get_submission(service, token, submission)
+    return AttemptPage(items=[_make_attempt_view(attempt) for attempt in find_attempts(service.store, status.id)])
 
 
 @router.get(
     "/{submission}/notebooks/{name:path}",
-    summary="A notebook that was handed in",
+    summary="Fetch a notebook as handed in",
     response_class=Response,
     responses={200: {"content": {_BYTES: {"schema": {"type": "string", "contentMediaType": _BYTES}}}}},
 )
-def send_notebook(token: Anyone, service: Given, submission: Id, name: str) -> Response:
+def send_notebook(token: Anyone, service: ServiceDep, submission: Id, name: str) -> Response:
     """Send a notebook as it was handed in, byte for byte."""
-    found = get_submission(service, token, submission)
-    sha256 = dict(found.files).get(name)
+    status = get_submission(service, token, submission)
+    sha256 = dict(status.files).get(name)
     if sha256 is None:
         raise not_found()
-    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_attached(name))
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
 
 
 @router.get(
     "/{submission}/executed/{name:path}",
-    summary="A notebook as it was run",
+    summary="Fetch an executed notebook",
     response_class=Response,
     responses={
         200: {"content": {_NOTEBOOK: {"schema": {"type": "object"}}}},
@@ -206,79 +207,80 @@ def send_notebook(token: Anyone, service: Given, submission: Id, name: str) -> R
 )
 def send_executed_notebook(
     token: Anyone,
-    service: Given,
+    service: ServiceDep,
     submission: Id,
     name: str,
-    draft: Annotated[bool, Query(description="Of the newest report, published or not; for staff.")] = False,
+    draft: Annotated[bool, Query(description="That of the newest report, published or not; for instructors.")] = False,
 ) -> Response:
-    """Send a notebook with what its cells showed when the published report was made."""
-    found = get_submission(service, token, submission)
+    """Send a notebook with the outputs of the run that the published report is about."""
+    status = get_submission(service, token, submission)
     if draft and token.role is not Role.INSTRUCTOR:
         raise Problem("forbidden", "drafts are for instructors")
-    if name not in dict(found.files):
+    if name not in dict(status.files):
         raise not_found()
-    notebook = find_executed_notebook(service.store, found.id, name, draft)
+    notebook = find_executed_notebook(service.store, status.id, name, draft)
     if notebook is None:
-        raise Problem("no-report", _nothing_kept(token, found))
-    return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_attached(name))
+        raise Problem("no-report", _explain_missing_notebook(token, status))
+    return Response(notebook.to_json(), media_type=_NOTEBOOK, headers=_make_attachment_headers(name))
 
 
-def make_submission_view(token: Token, found: SubmissionStatus) -> SubmissionView:
+def make_submission_view(token: Token, submission: SubmissionStatus) -> SubmissionView:
     """Return a submission as this token may see it."""
-    place = f"/v1/submissions/{found.id}"
+    path = f"/v1/submissions/{submission.id}"
     points = None
-    if found.published_at is not None:
-        points = PointsView.model_validate(found, from_attributes=True)
+    if submission.published_at is not None:
+        points = PointsView.model_validate(submission, from_attributes=True)
     return SubmissionView(
-        id=found.id,
-        batch=found.batch,
-        key=found.key,
-        name=found.name,
-        identifiers=dict(found.identifiers),
-        assignment=Path(found.assignment).name,
-        training=found.mode,
-        state=found.state,
-        stage=found.stage,
-        message=choose_message(token, found),
-        refused=found.refused,
-        created_at=found.created_at,
-        ended_at=found.ended_at,
+        id=submission.id,
+        batch=submission.batch,
+        key=submission.key,
+        name=submission.name,
+        identifiers=dict(submission.identifiers),
+        assignment=Path(submission.assignment).name,
+        training=submission.mode,
+        state=submission.state,
+        stage=submission.stage,
+        message=choose_message(token, submission),
+        refused=submission.refused,
+        created_at=submission.created_at,
+        ended_at=submission.ended_at,
         points=points,
-        draft=found.draft and token.role is Role.INSTRUCTOR,
+        draft=submission.draft and token.role is Role.INSTRUCTOR,
         notebooks=[
-            NotebookView(name=name, sha256=sha256, url=f"{place}/notebooks/{quote(name)}")
-            for name, sha256 in found.files
+            NotebookView(name=name, sha256=sha256, url=f"{path}/notebooks/{quote(name)}")
+            for name, sha256 in submission.files
         ],
-        report=f"{place}/report",
+        report=f"{path}/report",
     )
 
 
-def _attached(name: str) -> dict[str, str]:
+def _make_attachment_headers(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(Path(name).name, safe='')}"}
 
 
-def _nothing_kept(token: Token, found: SubmissionStatus) -> str:
-    """Say why there is no notebook as it was run."""
-    if found.revision is None:
-        return _where(token, found)
-    return "this report was made without keeping the notebooks as they were run"
+def _explain_missing_notebook(token: Token, submission: SubmissionStatus) -> str:
+    """Return why there is no executed notebook."""
+    if submission.revision is None:
+        return _explain_missing_report(token, submission)
+    return "the executed notebooks of this report were not kept"
 
 
-def _where(token: Token, found: SubmissionStatus) -> str:
-    match found.state:
+def _explain_missing_report(token: Token, submission: SubmissionStatus) -> str:
+    """Return why there is no report."""
+    match submission.state:
         case State.FAILED:
-            return f"there is no report: {choose_message(token, found)}"
+            return f"there is no report: {choose_message(token, submission)}"
         case State.CANCELLED:
-            return "there is no report: the grading was cancelled"
+            return "there is no report: grading was cancelled"
         case _:
-            return f"there is no report yet: the grading is {found.state.value}, stage {found.stage.value}"
+            return f"there is no report yet: the job is {submission.state.value}, stage {submission.stage.value}"
 
 
-def _as_text(report: Report) -> str:
-    written = io.StringIO()
-    render_terminal(report, Console(file=written, width=_WIDTH, color_system=None, force_terminal=False))
-    return written.getvalue()
+def _render_text(report: Report) -> str:
+    output = io.StringIO()
+    render_terminal(report, Console(file=output, width=_WIDTH, color_system=None, force_terminal=False))
+    return output.getvalue()
 
 
-def _attempt(found: PastAttempt) -> AttemptView:
-    return AttemptView.model_validate(found, from_attributes=True)
+def _make_attempt_view(attempt: PastAttempt) -> AttemptView:
+    return AttemptView.model_validate(attempt, from_attributes=True)

@@ -1,12 +1,12 @@
-"""What Alembic runs: `grader.service.store.database.migrate` passes it a connection and owns the transaction.
+"""Alembic's environment. `grader.service.store.database.migrate` passes a connection and owns the transaction.
 
-After `schema.py` has changed, the next version is written by comparing it with a database of the version before:
+After a change of `schema.py`, generate the next version by comparing it with a database of the previous version:
 
     export GRADER_DATABASE=sqlite:////tmp/before.sqlite      # made by `grader database upgrade`
     .venv/bin/alembic -c grader/service/store/migrations/alembic.ini \\
         revision --autogenerate --rev-id 2 -m "What changes"
 
-and then read and made tidy by hand.
+Then review it and tidy it by hand.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Row.metadata,
         render_as_batch=True,  # SQLite changes a column by copying its table
-        render_item=_type,
+        render_item=_render_type,
     )
     context.run_migrations()
 
 
-def _type(kind: str, item: Any, _: object) -> str | Literal[False]:
-    """Write our types into migrations as what a database has: a migration must not change when our code does."""
+def _render_type(kind: str, item: Any, _: object) -> str | Literal[False]:
+    """Write our types into migrations as database types: a migration must not change when our code does."""
     if kind != "type":
         return False
     if isinstance(item, Enum):

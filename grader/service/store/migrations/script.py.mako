@@ -12,10 +12,10 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """Go on from the version before."""
+    """Migrate from the previous version."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Go back to the version before."""
+    """Go back to the previous version."""
     ${downgrades if downgrades else "pass"}

@@ -1,1 +1,1 @@
-"""What is read from and written to the database, a module for each kind of thing."""
+"""Queries and changes, one module for each kind of record. They return plain values, never rows of an open session."""

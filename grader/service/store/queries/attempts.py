@@ -1,4 +1,4 @@
-"""The attempts at grading a submission."""
+"""The attempts at the jobs of a submission."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from datetime import datetime
 from sqlalchemy import select
 
 from grader.service.store.database import Store
-from grader.service.store.schema import (
-    AttemptOutcome,
-    AttemptRow,
-    JobRow,
-    Stage,
-)
+from grader.service.store.schema import AttemptOutcome, AttemptRow, JobRow, Stage
 
 __all__ = ["PastAttempt", "find_attempts"]
 
 
 @dataclass(frozen=True)
 class PastAttempt:
-    """One claim of a stage; `outcome` and `ended_at` are None while it lasts."""
+    """One claim of a stage of the job `grading`. `outcome` and `ended_at` are None while it runs."""
 
     grading: str
     stage: Stage
@@ -33,14 +28,14 @@ class PastAttempt:
 
 
 def find_attempts(store: Store, submission_id: str) -> list[PastAttempt]:
-    """Return all attempts at all gradings of a submission, oldest first."""
+    """Return all attempts at all jobs of a submission, oldest first."""
     query = (
         select(AttemptRow)
         .join(JobRow, JobRow.id == AttemptRow.grading)
         .where(JobRow.submission == submission_id)
         .order_by(AttemptRow.id)
     )
-    with store.reading() as session:
+    with store.read_session() as session:
         return [
             PastAttempt(
                 grading=row.grading,

@@ -1,4 +1,4 @@
-"""The notebooks of a submission as they were run, kept beside its report."""
+"""Executed notebooks: what each cell printed and showed during grading, kept beside the report."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["find_executed_notebook"]
 
 
 def find_executed_notebook(store: Store, submission_id: str, name: str, draft: bool = False) -> ExecutedNotebook | None:
-    """Return a notebook as it was run for a submission's report, None where there is none.
+    """Return an executed notebook of a submission's report. Return None if it was not kept.
 
     Args:
-        store: where it is.
-        submission_id: whose.
-        name: the notebook's.
-        draft: for the newest report, published or not; else for the published one.
+        store: the store.
+        submission_id: the submission.
+        name: name of the notebook.
+        draft: whether to use the newest report, published or not, instead of the published one.
 
     Raises:
         SystemFault: its blob is missing or damaged.
     """
-    wanted = ReportRow.submission == submission_id
+    condition = ReportRow.submission == submission_id
     if not draft:
-        wanted &= ReportRow.published_at.is_not(None)
-    with store.reading() as session:
-        sha256 = session.scalar(select(ReportRow.executed).where(wanted).order_by(ReportRow.id.desc()).limit(1))
+        condition &= ReportRow.published_at.is_not(None)
+    with store.read_session() as session:
+        sha256 = session.scalar(select(ReportRow.executed).where(condition).order_by(ReportRow.id.desc()).limit(1))
     if sha256 is None:
         return None
     try:
         notebooks = decode_executed_notebooks(store.blobs.get(sha256).decode())
-    except InputError:  # another version's
+    except InputError:  # written by another version
         return None
-    return next((each for each in notebooks if each.name == name), None)
+    return next((notebook for notebook in notebooks if notebook.name == name), None)

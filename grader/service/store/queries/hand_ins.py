@@ -1,4 +1,4 @@
-"""Accepting a batch: once this returns, nothing of it can be lost."""
+"""Accept a batch: once `accept_batch` returns, the batch is stored durably."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from grader.service.store.schema import BatchRow, EventKind, JobRow, SubmissionF
 
 __all__ = ["IdempotencyConflict", "NewSubmission", "StoredBatch", "accept_batch"]
 
-_WRITERS = 16  # of blobs at once: a disk and an object store take as long for many as for one
+_WRITERS = 16  # of blobs at once: a disk or an object store takes as long for many as for one
 
 
 class IdempotencyConflict(InputError):
-    """An idempotency key was used before, for another request."""
+    """An idempotency key was already used for another request."""
 
 
 @dataclass(frozen=True)
 class NewSubmission:
-    """What one student hands in.
+    """One student's submission, not stored yet.
 
     Attributes:
-        key: unlike all others of the batch.
-        name: as the learning management system shows it.
-        identifiers: what that system knows it by, e.g. `canvas_id`.
-        files: the notebooks' names and bytes; with none, the grading fails and says so.
-        person: who may read it as a student, "" for nobody.
+        key: unique within the batch.
+        name: the name shown in the learning management system.
+        identifiers: ids in that system, e.g. `canvas_id`.
+        files: name and bytes of each notebook. Without any, the job fails and says so.
+        person: the student who may read it; "" if none.
     """
 
     key: str
@@ -51,7 +51,7 @@ class NewSubmission:
 
 @dataclass(frozen=True)
 class StoredBatch:
-    """The batch that was made, or, where it is not `new`, the one that the same request made before."""
+    """The id of the stored batch. If it is not `new`, an earlier identical request stored it."""
 
     batch: str
     new: bool
@@ -66,34 +66,33 @@ def accept_batch(
     submissions: Sequence[NewSubmission],
     idempotency_key: str = "",
 ) -> StoredBatch:
-    """Keep a batch, with a grading that waits for each of its submissions.
+    """Store a batch, with a waiting job for each of its submissions.
 
     Args:
-        store: where to.
-        owner: who hands it over.
-        assignment: its name.
-        mode: what is to be done with trainings.
-        title: what the batch is called.
-        submissions: one or more.
-        idempotency_key: makes no second batch of a request that is sent again; "" for none.
+        store: the store.
+        owner: the token of the submitter.
+        assignment: name or path of the assignment.
+        mode: what to do with trainings.
+        title: title of the batch.
+        submissions: at least one.
+        idempotency_key: the same request with the same key is stored once; "" for no key.
 
     Raises:
         IdempotencyConflict: the key was used for another request.
-        InputError: there are no submissions, or two have one key.
+        InputError: there are no submissions, or two have the same key.
         SystemFault: the database or the blobs cannot be reached; nothing was accepted.
     """
-    twice = [key for key, count in Counter(make_storable(each.key) for each in submissions).items() if count > 1]
-    if not submissions or twice:
-        found = f"two submissions have the key {twice[0]!r}" if twice else "the batch has no submissions"
-        raise InputError(f"{found}; give one or more, each with a key of its own")
+    counts = Counter(make_storable(submission.key) for submission in submissions)
+    duplicates = [key for key, count in counts.items() if count > 1]
+    if not submissions or duplicates:
+        reason = f"two submissions have the key {duplicates[0]!r}" if duplicates else "the batch has no submissions"
+        raise InputError(f"{reason}; give one or more, each with a key of its own")
     request = _digest(assignment, mode, title, submissions)
-    if earlier := _earlier(store, owner, idempotency_key, request):
+    if earlier := _find_earlier(store, owner, idempotency_key, request):
         return earlier
-    # Blobs come first: a batch never names one that is not there. One that no batch names does no harm.
+    # Blobs are written first, so that a batch never names a missing one. A blob that no batch names does no harm.
     with ThreadPoolExecutor(_WRITERS) as writers:
-        blobs = list(
-            writers.map(lambda each: [(name, store.blobs.put(data)) for name, data in each.files], submissions)
-        )
+        blobs = list(writers.map(lambda new: [(name, store.blobs.put(data)) for name, data in new.files], submissions))
     batch = BatchRow(
         owner=owner.id,
         assignment=assignment,
@@ -106,17 +105,17 @@ def accept_batch(
         with store.session() as session:
             session.add(batch)
             session.flush()
-            _add(session, batch, submissions, blobs)
+            _add_rows(session, batch, submissions, blobs)
             record_event(session, batch.id, None, EventKind.ACCEPTED, {"submissions": len(submissions)})
     except IntegrityError:
-        # The same key, at the same time: the other transaction was first, and has been committed.
-        if earlier := _earlier(store, owner, idempotency_key, request):
+        # The same key at the same time: the other transaction was faster and has been committed.
+        if earlier := _find_earlier(store, owner, idempotency_key, request):
             return earlier
         raise
     return StoredBatch(batch.id, new=True)
 
 
-def _add(
+def _add_rows(
     session: Session,
     batch: BatchRow,
     submissions: Sequence[NewSubmission],
@@ -125,12 +124,12 @@ def _add(
     rows = [
         SubmissionRow(
             batch=batch.id,
-            key=each.key,
-            name=each.name,
-            identifiers={make_storable(known): make_storable(value) for known, value in each.identifiers.items()},
-            person=each.person,
+            key=new.key,
+            name=new.name,
+            identifiers={make_storable(name): make_storable(value) for name, value in new.identifiers.items()},
+            person=new.person,
         )
-        for each in submissions
+        for new in submissions
     ]
     session.add_all(rows)
     session.flush()
@@ -143,11 +142,11 @@ def _add(
     session.flush()
 
 
-def _earlier(store: Store, owner: Token, key: str, request: str) -> StoredBatch | None:
+def _find_earlier(store: Store, owner: Token, key: str, request: str) -> StoredBatch | None:
     if not key:
         return None
     query = select(BatchRow).where(BatchRow.owner == owner.id, BatchRow.idempotency_key == key)
-    with store.reading() as session:
+    with store.read_session() as session:
         batch = session.scalar(query)
     if batch is None:
         return None
@@ -157,15 +156,15 @@ def _earlier(store: Store, owner: Token, key: str, request: str) -> StoredBatch 
 
 
 def _digest(assignment: str, mode: Mode, title: str, submissions: Sequence[NewSubmission]) -> str:
-    """Return a hash of all that was asked for."""
-    asked = [
+    """Return a hash of the whole request."""
+    content = [
         [
-            each.key,
-            each.name,
-            dict(each.identifiers),
-            each.person,
-            [[name, hashlib.sha256(data).hexdigest()] for name, data in each.files],
+            new.key,
+            new.name,
+            dict(new.identifiers),
+            new.person,
+            [[name, hashlib.sha256(data).hexdigest()] for name, data in new.files],
         ]
-        for each in submissions
+        for new in submissions
     ]
-    return hashlib.sha256(json.dumps([assignment, mode, title, asked], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([assignment, mode, title, content], sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,8 @@
-"""Marks: what a person gives the items that no test judges, for staff at once, for students once it is published.
+"""Marks: points that a person gives for items that no test judges.
 
-A mark belongs to a submission and an item, not to a report: it outlives a regrade. It joins the report whenever that is
-read (`grader.results.marks.marked`), and sums of points are joined here, by the same rule.
+Staff see a mark at once, students once it is published. A mark belongs to a submission and an item, not to a report, so
+it survives a regrade. Reports get their marks whenever they are read (`grader.results.marks.add_marks`); this module
+adds them to sums of points by the same rule.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ __all__ = [
     "count_marked_items",
     "find_marks",
     "find_unmarked",
-    "note_waiting",
     "publish_marks",
+    "record_waiting_items",
     "set_mark",
     "sum_marked_points",
 ]
 
-_PLACES = 4  # of points, as reports have
+_DECIMALS = 4  # of points, as in reports
 
 
 @dataclass(frozen=True)
 class Unmarked:
-    """An item of a submission that waits for a person; `name` is the submission's."""
+    """An item of a submission without a mark. `key` and `name` are those of the submission."""
 
     submission: str
     key: str
@@ -62,77 +63,77 @@ class MarkedPoints:
     """What marks add to a report.
 
     Attributes:
-        points: that they give.
-        decided: the points that they decide, given or not.
-        version: changes whenever one of the marks does, "" where there is none.
+        points: sum of the points given.
+        decided: sum of the points that the marked items can give.
+        version: changes whenever one of the marks does; "" if there is none.
     """
 
     points: float = 0.0
     decided: float = 0.0
     version: str = ""
 
-    def added_to(self, score: float) -> float:
-        """Return a report's score with the marks."""
-        return round(score + self.points, _PLACES)
+    def add_to(self, score: float) -> float:
+        """Return a report's score including the marks."""
+        return round(score + self.points, _DECIMALS)
 
-    def taken_from(self, pending_points: float) -> float:
-        """Return a report's points that are still to be decided."""
-        return round(pending_points - self.decided, _PLACES)
+    def subtract_from(self, pending_points: float) -> float:
+        """Return the points of a report that are still pending."""
+        return round(pending_points - self.decided, _DECIMALS)
 
 
 def set_mark(store: Store, submission_id: str, item: str, points: float, comment: str, token_id: str) -> Mark:
-    """Give an item of a submission a mark, in place of the one it has.
+    """Mark an item of a submission, replacing its mark if it has one.
 
     Args:
-        store: where it is.
-        submission_id: whose.
-        item: its id.
-        points: from 0 to what the item gives.
-        comment: for the student.
-        token_id: who gives it.
+        store: the store.
+        submission_id: the submission.
+        item: id of the item.
+        points: from 0 to the item's points.
+        comment: comment for the student.
+        token_id: id of the token of the person who marks.
 
     Raises:
-        InputError: the submission's newest report has no such item that a person marks, or the points do not fit.
+        InputError: the submission's newest report has no such item to mark by hand, or the points are out of range.
     """
     with store.session() as session:
-        batch = _held_batch(session, submission_id)
+        batch = _lock_batch(session, submission_id)
         query = select(WaitingItemRow.max_points).join(SubmissionRow, WaitingItemRow.report == select_last_report())
-        wanted = query.where(SubmissionRow.id == submission_id, WaitingItemRow.item == item)
-        check_mark(item, points, comment, session.scalar(wanted))
-        _put(session, submission_id, item, round(points, _PLACES), comment, token_id)
-        (mark,) = (each for each in _marks(session, submission_id) if each.item == item)
+        max_points = session.scalar(query.where(SubmissionRow.id == submission_id, WaitingItemRow.item == item))
+        check_mark(item, points, comment, max_points)
+        _upsert(session, submission_id, item, round(points, _DECIMALS), comment, token_id)
+        (mark,) = (mark for mark in _load_marks(session, submission_id) if mark.item == item)
         record_event(session, batch, submission_id, EventKind.MARKED, {"item": item})
     return mark
 
 
 def clear_mark(store: Store, submission_id: str, item: str) -> bool:
-    """Take a mark back, and tell whether there was one; students see what is published until the next publishing."""
-    mine = (MarkRow.submission == submission_id) & (MarkRow.item == item) & MarkRow.points.is_not(None)
+    """Remove a mark and return whether there was one. Students see the published mark until the next publishing."""
+    existing = (MarkRow.submission == submission_id) & (MarkRow.item == item) & MarkRow.points.is_not(None)
     with store.session() as session:
-        batch = _held_batch(session, submission_id)
-        taken_back = session.execute(
-            update(MarkRow).where(mine).values(points=None, comment="", draft=True, at=now()).returning(MarkRow.id)
+        batch = _lock_batch(session, submission_id)
+        removed = session.execute(
+            update(MarkRow).where(existing).values(points=None, comment="", draft=True, at=now()).returning(MarkRow.id)
         ).all()
-        _forget(session, MarkRow.submission == submission_id)
-        if taken_back:
+        _delete_empty(session, MarkRow.submission == submission_id)
+        if removed:
             record_event(session, batch, submission_id, EventKind.MARKED, {"item": item, "cleared": True})
-    return bool(taken_back)
+    return bool(removed)
 
 
 def find_marks(store: Store, submission_id: str, published_only: bool = False) -> list[Mark]:
     """Return a submission's marks by item.
 
     Args:
-        store: where they are.
-        submission_id: whose.
-        published_only: leave out what is not published, as students see it; else as staff do.
+        store: the store.
+        submission_id: the submission.
+        published_only: whether to return marks as students see them, without unpublished changes.
     """
-    with store.reading() as session:
-        return _marks(session, submission_id, published_only)
+    with store.read_session() as session:
+        return _load_marks(session, submission_id, published_only)
 
 
 def find_unmarked(store: Store, batch_id: str) -> list[Unmarked]:
-    """Return what a batch's newest reports have that waits for a person, item by item, and within an item by key."""
+    """Return the unmarked items of a batch's newest reports, ordered by item and then by key."""
     its_mark = (MarkRow.submission == SubmissionRow.id) & (MarkRow.item == WaitingItemRow.item) & _fits(MarkRow.points)
     query = (
         select(SubmissionRow.id, SubmissionRow.key, SubmissionRow.name, WaitingItemRow.item)
@@ -141,12 +142,12 @@ def find_unmarked(store: Store, batch_id: str) -> list[Unmarked]:
         .where(SubmissionRow.batch == batch_id, MarkRow.id.is_(None))
         .order_by(WaitingItemRow.position, WaitingItemRow.item, SubmissionRow.key)
     )
-    with store.reading() as session:
+    with store.read_session() as session:
         return [Unmarked(*row) for row in session.execute(query)]
 
 
 def count_marked_items(store: Store, batch_id: str) -> dict[str, int]:
-    """Return how many a person marks in a batch's newest reports, marked or not, by item in the rubric's order."""
+    """Return how often each item is to be marked by hand in a batch's newest reports, in the rubric's order."""
     query = (
         select(WaitingItemRow.item, func.count())
         .join(SubmissionRow, WaitingItemRow.report == select_last_report())
@@ -154,13 +155,13 @@ def count_marked_items(store: Store, batch_id: str) -> dict[str, int]:
         .group_by(WaitingItemRow.item)
         .order_by(func.min(WaitingItemRow.position), WaitingItemRow.item)
     )
-    with store.reading() as session:
+    with store.read_session() as session:
         return dict(session.execute(query).all())
 
 
 def sum_marked_points(session: Session, reports: Collection[int], published_only: bool) -> Mapping[int, MarkedPoints]:
-    """Return what marks add to each of these reports, by its id: nothing to those that have none."""
-    points, _, at = _seen(published_only)
+    """Return what marks add to each of these reports, by its id. Reports without marks get zero."""
+    points, _, at = _choose_columns(published_only)
     query = (
         select(
             WaitingItemRow.report,
@@ -174,14 +175,14 @@ def sum_marked_points(session: Session, reports: Collection[int], published_only
         .where(WaitingItemRow.report.in_(reports), _fits(points))
         .group_by(WaitingItemRow.report)
     )
-    found = dict.fromkeys(reports, MarkedPoints())
+    sums = dict.fromkeys(reports, MarkedPoints())
     for report, given, decided, count, last in session.execute(query):
-        found[report] = MarkedPoints(given, decided, f"{count} until {last.isoformat()}")
-    return found
+        sums[report] = MarkedPoints(given, decided, f"{count} until {last.isoformat()}")
+    return sums
 
 
-def note_waiting(session: Session, report_id: int, report: Report) -> None:
-    """Note which items of a report that is being kept wait for a person."""
+def record_waiting_items(session: Session, report_id: int, report: Report) -> None:
+    """Record which items of a new report have to be marked by hand."""
     waiting = [
         {"report": report_id, "item": item.id, "position": position, "max_points": item.max_points}
         for position, item in enumerate(report.items)
@@ -192,11 +193,11 @@ def note_waiting(session: Session, report_id: int, report: Report) -> None:
 
 
 def publish_marks(session: Session, batch_id: str) -> dict[str, int]:
-    """Let students see a batch's marks as they are now; return how many have changed of each submission."""
-    mine = MarkRow.submission.in_(select(SubmissionRow.id).where(SubmissionRow.batch == batch_id))
+    """Let students see a batch's current marks. Return the number of changed marks by submission."""
+    of_batch = MarkRow.submission.in_(select(SubmissionRow.id).where(SubmissionRow.batch == batch_id))
     changed = session.scalars(
         update(MarkRow)
-        .where(mine, MarkRow.draft)
+        .where(of_batch, MarkRow.draft)
         .values(
             draft=False,
             published_points=MarkRow.points,
@@ -205,21 +206,21 @@ def publish_marks(session: Session, batch_id: str) -> dict[str, int]:
         )
         .returning(MarkRow.submission)
     ).all()
-    _forget(session, mine)
+    _delete_empty(session, of_batch)
     return dict(Counter(changed))
 
 
-def _held_batch(session: Session, submission_id: str) -> str:
-    """Return a submission's batch, held: publishing holds it first and takes its marks then, so this does as well."""
+def _lock_batch(session: Session, submission_id: str) -> str:
+    """Lock a submission's batch and return its id. Publishing also locks the batch first and its marks second."""
     batch = session.scalar(select(SubmissionRow.batch).where(SubmissionRow.id == submission_id))
     if batch is None:
-        raise InputError(f"there is no submission {submission_id[:100]!r}; check its id")
+        raise InputError(f"there is no submission {submission_id[:100]!r}; check the id")
     lock_events(session, batch)
     return batch
 
 
-def _marks(session: Session, submission_id: str, published_only: bool = False) -> list[Mark]:
-    points, comment, at = _seen(published_only)
+def _load_marks(session: Session, submission_id: str, published_only: bool = False) -> list[Mark]:
+    points, comment, at = _choose_columns(published_only)
     query = (
         select(MarkRow.item, points, comment, TokenRow.name, at)
         .join(TokenRow, TokenRow.id == MarkRow.token)
@@ -229,7 +230,7 @@ def _marks(session: Session, submission_id: str, published_only: bool = False) -
     return [Mark(*row) for row in session.execute(query)]
 
 
-def _put(session: Session, submission_id: str, item: str, points: float, comment: str, token_id: str) -> None:
+def _upsert(session: Session, submission_id: str, item: str, points: float, comment: str, token_id: str) -> None:
     values = {"points": points, "comment": comment, "token": token_id, "draft": True}
     insert_or_not: Any = sqlite.insert if session.connection().dialect.name == "sqlite" else postgresql.insert
     session.execute(
@@ -239,19 +240,19 @@ def _put(session: Session, submission_id: str, item: str, points: float, comment
     )
 
 
-def _seen(published_only: bool) -> tuple[Any, Any, Any]:
-    """Return the columns of a mark's points, comment and time, as students or as staff see them."""
+def _choose_columns(published_only: bool) -> tuple[Any, Any, Any]:
+    """Return the columns with points, comment and time of a mark, as students or as staff see it."""
     if published_only:
         return MarkRow.published_points, MarkRow.published_comment, MarkRow.published_at
     return MarkRow.points, MarkRow.comment, MarkRow.at
 
 
-def _forget(session: Session, which: ColumnElement[bool]) -> None:
-    """Delete rows that hold nothing any more, neither for staff nor for students."""
+def _delete_empty(session: Session, which: ColumnElement[bool]) -> None:
+    """Delete rows that hold no mark any more, neither for staff nor for students."""
     session.execute(delete(MarkRow).where(which, MarkRow.points.is_(None), MarkRow.published_points.is_(None)))
 
 
 def _fits(points: Any) -> ColumnElement[bool]:
-    """Tell whether there is a mark, and the item it is joined with gives as many points."""
+    """Return the condition that there is a mark and that its item can give as many points."""
     fits: ColumnElement[bool] = points.is_not(None) & (points <= WaitingItemRow.max_points)
     return fits

@@ -1,4 +1,4 @@
-"""Regrading: new reports beside those that are published, looked at first and published together."""
+"""Regrading: new reports are drafts beside the published ones, to be reviewed and published together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RegradeChange", "create_regrade", "find_changes", "publish_drafts"]
 
 @dataclass(frozen=True)
 class RegradeChange:
-    """What publishing would do to one submission: its points as published, and in the newest draft."""
+    """What publishing would change for one submission: its published points, and those of its newest draft."""
 
     submission: str
     key: str
@@ -29,10 +29,13 @@ class RegradeChange:
 
 
 def create_regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> int:
-    """Grade again what has no report of this revision and is not being graded; return how many gradings wait now.
+    """Create a job for each submission that has no report of this revision and no unfinished job.
 
-    Those that failed or were cancelled are graded again as well. Reports of submissions that have one stay drafts until
-    `publish`.
+    That includes submissions whose job failed or was cancelled. If a submission already has a report, the new one stays
+    a draft until `publish_drafts`.
+
+    Returns:
+        The number of jobs created.
     """
     reported = select(ReportRow.id).where(ReportRow.submission == SubmissionRow.id, ReportRow.revision == revision)
     query = (
@@ -41,42 +44,40 @@ def create_regrade(store: Store, batch_id: str, revision: str, mode: Mode) -> in
         .where(SubmissionRow.batch == batch_id, JobRow.newest, JobRow.state.not_in(ALIVE), ~reported.exists())
     )
     with store.session() as session:
-        lock_events(session, batch_id)  # two that regrade at once would make two gradings
+        lock_events(session, batch_id)  # two regrades at once would create two jobs
         earlier = session.scalars(query).all()
-        session.execute(update(JobRow).where(JobRow.id.in_([grading.id for grading in earlier])).values(newest=False))
-        session.add_all(
-            JobRow(submission=grading.submission, assignment=grading.assignment, mode=mode) for grading in earlier
-        )
+        session.execute(update(JobRow).where(JobRow.id.in_([job.id for job in earlier])).values(newest=False))
+        session.add_all(JobRow(submission=job.submission, assignment=job.assignment, mode=mode) for job in earlier)
         session.flush()
-        regraded = [grading.submission for grading in earlier]
+        regraded = [job.submission for job in earlier]
         record_event_each(session, batch_id, regraded, EventKind.REGRADE, {"revision": revision})
     return len(earlier)
 
 
 def find_changes(store: Store, batch_id: str) -> list[RegradeChange]:
-    """Return what `publish` would change, by key; drafts that give the same points are there too."""
+    """Return what `publish_drafts` would change, by key, including drafts that give the same points."""
     shown, newest = aliased(ReportRow), aliased(ReportRow)
-    marked_anew = select(MarkRow.id).where(MarkRow.submission == SubmissionRow.id, MarkRow.draft).exists()
+    has_new_marks = select(MarkRow.id).where(MarkRow.submission == SubmissionRow.id, MarkRow.draft).exists()
     query = (
         select(SubmissionRow, shown, newest)
         .select_from(SubmissionRow)
         .join(shown, shown.id == select_last_report(published=True))
         .join(newest, newest.id == select_last_report())
-        .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None) | marked_anew)
+        .where(SubmissionRow.batch == batch_id, newest.published_at.is_(None) | has_new_marks)
         .order_by(SubmissionRow.key)
     )
-    with store.reading() as session:
+    with store.read_session() as session:
         rows = session.execute(query).all()
         before = sum_marked_points(session, [old.id for _, old, _ in rows], published_only=True)
         after = sum_marked_points(session, [new.id for _, _, new in rows], published_only=False)
     return [
-        RegradeChange(row.id, row.key, row.name, before[old.id].added_to(old.score), after[new.id].added_to(new.score))
+        RegradeChange(row.id, row.key, row.name, before[old.id].add_to(old.score), after[new.id].add_to(new.score))
         for row, old, new in rows
     ]
 
 
 def publish_drafts(store: Store, batch_id: str) -> int:
-    """Publish the newest draft and the marks of each of a batch's submissions; return how many had something new."""
+    """Publish the newest draft and the marks of each submission of a batch. Return how many had something new."""
     newest = select(select_last_report()).where(SubmissionRow.batch == batch_id)
     drafts = (
         update(ReportRow)

@@ -1,4 +1,4 @@
-"""What is known of submissions, as plain values."""
+"""Submissions, and how far their grading is."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ __all__ = ["SubmissionStatus", "find_submission", "find_submissions", "find_subm
 
 @dataclass(frozen=True)
 class SubmissionStatus:
-    """A submission, where its newest grading stands, and the points of its published report.
+    """A submission, the state of its newest job, and the points of its published report.
 
     Attributes:
-        owner: the id of the token that handed it over.
-        files: the notebooks' names and the sha256 of each, in order.
-        attempts: at the stage that the grading is in.
-        message: why it failed, or why it waits again; for staff, unless it was `refused`.
-        refused: the input can never be graded, and the message says why.
-        created_at: when this grading was asked for.
-        revision: of the rubric, of the published report; like all that follows None where there is no report.
-        draft: there is a newer report that is not published.
-        marks: changes whenever a mark that is counted here does, "" where none is.
+        owner: id of the token that submitted it.
+        files: name and sha256 of each notebook, in order.
+        attempts: attempts so far at the job's current stage.
+        message: why the job failed or waits again; for staff, unless `refused` is true.
+        refused: whether the input can never be graded; `message` says why.
+        created_at: when the job was created.
+        revision: revision of the rubric that the published report was made by. Like `score`, `max_score`,
+            `pending_points` and `published_at`, None if there is no published report.
+        draft: whether there is a newer report that is not published.
+        marks: changes whenever a mark that counts here changes; "" if none counts.
     """
 
     id: str
@@ -76,56 +77,56 @@ def find_submissions(
     """Return a batch's submissions by key.
 
     Args:
-        store: where they are.
-        batch_id: whose.
-        after: the key of the submission that a page goes on after, "" for the first page.
-        limit: how many at most.
-        all_marks: count marks that are not published, too; for staff.
+        store: the store.
+        batch_id: the batch.
+        after: key of the last submission of the previous page; "" for the first page.
+        limit: the largest number of submissions to return; None for all.
+        all_marks: whether to count unpublished marks; for staff.
     """
-    wanted = _submissions().where(SubmissionRow.batch == batch_id).order_by(SubmissionRow.key).limit(limit)
-    with store.reading() as session:
-        return _with_files(session, wanted.where(SubmissionRow.key > after) if after else wanted, all_marks)
+    query = _select_submissions().where(SubmissionRow.batch == batch_id).order_by(SubmissionRow.key).limit(limit)
+    with store.read_session() as session:
+        return _load_statuses(session, query.where(SubmissionRow.key > after) if after else query, all_marks)
 
 
 def find_submission(store: Store, submission_id: str, *, all_marks: bool = False) -> SubmissionStatus | None:
-    """Return a submission, None where there is none of this id; with marks that are not published for staff."""
-    wanted = _submissions().where(SubmissionRow.id == submission_id)
-    with store.reading() as session:
-        return next(iter(_with_files(session, wanted, all_marks)), None)
+    """Return the submission with this id. Return None if there is none. `all_marks` counts unpublished marks."""
+    query = _select_submissions().where(SubmissionRow.id == submission_id)
+    with store.read_session() as session:
+        return next(iter(_load_statuses(session, query, all_marks)), None)
 
 
 def find_submissions_of(store: Store, person: str, after: str = "", limit: int | None = None) -> list[SubmissionStatus]:
-    """Return what is one person's, newest first, whoever handed it in; nothing for "".
+    """Return a person's submissions, newest first, regardless of who submitted them. Return none if `person` is "".
 
     Args:
-        store: where they are.
-        person: as submissions name them.
-        after: the id of the submission that a page goes on after, "" for the first page.
-        limit: how many at most.
+        store: the store.
+        person: the student, as submissions name them.
+        after: id of the last submission of the previous page; "" for the first page.
+        limit: the largest number of submissions to return; None for all.
     """
     if not person:
         return []
     order = (BatchRow.created_at, SubmissionRow.id)
-    wanted = _submissions().where(SubmissionRow.person == person).order_by(*(each.desc() for each in order))
+    query = _select_submissions().where(SubmissionRow.person == person).order_by(*(column.desc() for column in order))
     if after:
-        # Among theirs as well: somebody else's id leads as far as one that does not exist.
-        known = select(*order).join(BatchRow, BatchRow.id == SubmissionRow.batch)
-        last = known.where(SubmissionRow.id == after, SubmissionRow.person == person).subquery()
-        wanted = wanted.join(last, tuple_(*order) < tuple_(last.c.created_at, last.c.id))
-    with store.reading() as session:
-        return _with_files(session, wanted.limit(limit))
+        # Restricted to this person too: the id of someone else's submission acts like one that does not exist.
+        position = select(*order).join(BatchRow, BatchRow.id == SubmissionRow.batch)
+        last = position.where(SubmissionRow.id == after, SubmissionRow.person == person).subquery()
+        query = query.join(last, tuple_(*order) < tuple_(last.c.created_at, last.c.id))
+    with store.read_session() as session:
+        return _load_statuses(session, query.limit(limit))
 
 
 def find_visible_submission(store: Store, token: Token, submission_id: str) -> SubmissionStatus | None:
-    """Return a submission, None where there is none that this token may see."""
-    found = find_submission(store, submission_id, all_marks=token.role is Role.INSTRUCTOR)
-    if found is None or token.role is Role.INSTRUCTOR or found.owner == token.id:
-        return found
-    theirs = token.role is Role.STUDENT and token.person != "" and found.person == token.person
-    return found if theirs else None
+    """Return a submission. Return None if it does not exist or this token may not see it."""
+    submission = find_submission(store, submission_id, all_marks=token.role is Role.INSTRUCTOR)
+    if submission is None or token.role is Role.INSTRUCTOR or submission.owner == token.id:
+        return submission
+    is_own = token.role is Role.STUDENT and token.person != "" and submission.person == token.person
+    return submission if is_own else None
 
 
-def _submissions() -> Select[Any, Any, Any, Any, Any]:
+def _select_submissions() -> Select[Any, Any, Any, Any, Any]:
     shown, newest = aliased(ReportRow), aliased(ReportRow)
     return (
         select(SubmissionRow, BatchRow.owner, JobRow, shown, newest)
@@ -137,10 +138,10 @@ def _submissions() -> Select[Any, Any, Any, Any, Any]:
     )
 
 
-def _with_files(
-    session: Session, wanted: Select[Any, Any, Any, Any, Any], all_marks: bool = False
+def _load_statuses(
+    session: Session, submissions: Select[Any, Any, Any, Any, Any], all_marks: bool = False
 ) -> list[SubmissionStatus]:
-    rows = session.execute(wanted).all()
+    rows = session.execute(submissions).all()
     query = select(SubmissionFileRow).where(SubmissionFileRow.submission.in_([row.id for row, *_ in rows]))
     files: dict[str, list[tuple[str, str]]] = {}
     for file in session.scalars(query.order_by(SubmissionFileRow.position)):
@@ -157,22 +158,22 @@ def _with_files(
             identifiers=row.identifiers,
             person=row.person,
             files=tuple(files.get(row.id, ())),
-            assignment=grading.assignment,
-            mode=grading.mode,
-            stage=grading.stage,
-            state=grading.state,
-            attempts=grading.attempts,
-            message=grading.message,
-            refused=grading.refused,
-            created_at=grading.created_at,
-            ended_at=grading.ended_at,
+            assignment=job.assignment,
+            mode=job.mode,
+            stage=job.stage,
+            state=job.state,
+            attempts=job.attempts,
+            message=job.message,
+            refused=job.refused,
+            created_at=job.created_at,
+            ended_at=job.ended_at,
             revision=shown and shown.revision,
-            score=shown and marks[shown.id].added_to(shown.score),
+            score=shown and marks[shown.id].add_to(shown.score),
             max_score=shown and shown.max_score,
-            pending_points=shown and marks[shown.id].taken_from(shown.pending_points),
+            pending_points=shown and marks[shown.id].subtract_from(shown.pending_points),
             published_at=shown and shown.published_at,
             draft=newest is not None and newest.published_at is None,
             marks=marks[shown.id].version if shown else "",
         )
-        for row, owner, grading, shown, newest in rows
+        for row, owner, job, shown, newest in rows
     ]

@@ -1,4 +1,4 @@
-"""What there is in the whole store."""
+"""Totals over the whole store."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from sqlalchemy import func, select
 
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.batches import (
-    count_states,
-)
-from grader.service.store.schema import (
-    JobRow,
-    ReportRow,
-    State,
-)
+from grader.service.store.queries.batches import count_states
+from grader.service.store.schema import JobRow, ReportRow, State
 
 __all__ = ["Totals", "count_totals"]
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Of the whole store: gradings in each state, reports, and since when the oldest grading waits, in seconds."""
+    """Totals over the whole store.
 
-    gradings: Mapping[State, int]
+    Attributes:
+        jobs: number of jobs by state.
+        reports: number of reports, drafts included.
+        oldest_waiting_seconds: how long the oldest waiting job has waited; 0 if none waits.
+    """
+
+    jobs: Mapping[State, int]
     reports: int
     oldest_waiting_seconds: float
 
 
 def count_totals(store: Store) -> Totals:
-    """Return what there is in the whole store, for who watches over it."""
+    """Count jobs and reports, for monitoring."""
     oldest = func.min(JobRow.created_at).filter(JobRow.state == State.WAITING)
-    with store.reading() as session:
+    with store.read_session() as session:
         counts = count_states(session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)))
         reports = session.scalars(select(func.count()).select_from(ReportRow)).one()
         present, since = session.execute(select(now(), oldest)).one()

@@ -1,1 +1,1 @@
-"""The routes of the pages, a module for each page and what is posted from it."""
+"""The routes of the web pages, one module for each page and the forms on it."""

@@ -1,4 +1,4 @@
-"""Pages of a batch: how far it is, its submissions, its overview, and its points as files."""
+"""Pages of a batch: its progress, its submissions, its overview, and its points as files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.results.overview import SubmissionOverview
 from grader.service.api.access import Anyone, Submitter, get_batch
 from grader.service.api.routes import gradebooks
 from grader.service.api.routes.overviews import summarise_batch
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.leases import cancel_jobs
 from grader.service.store.queries.submissions import SubmissionStatus, find_submissions
@@ -21,39 +21,40 @@ from grader.service.web.page import Done, redirect, render_page
 
 __all__ = ["router"]
 
-_AT_ONCE = 200
+_ROWS_PER_PAGE = 200
 
 router = APIRouter(prefix="/batches/{batch}")
 
-Sought = Annotated[str, Query(max_length=200)]
+SearchQuery = Annotated[str, Query(max_length=200)]
 Number = Annotated[int, Query(ge=0, le=10**6)]
 
 
 @router.get("")
 def show_batch(
     token: Anyone,
-    service: Given,
+    service: ServiceDep,
     batch: str,
-    sought: Sought = "",
-    state: State | Literal[""] = "",  # as a form sends it
+    search: SearchQuery = "",
+    state: State | Literal[""] = "",  # an empty value is what a form sends for "any"
     start: Number = 0,
     done: Done = None,
     count: Number = 0,
 ) -> Response:
-    """Show how far a batch is, and its submissions."""
-    found = get_batch(service, token, batch)
-    all_of_them = find_submissions(service.store, found.id, all_marks=token.role is Role.INSTRUCTOR)
-    matching = [each for each in all_of_them if _matches(each, sought, state)]
-    rows = [(each, choose_message(token, each)) for each in matching[start : start + _AT_ONCE]]
-    following = start + _AT_ONCE if len(matching) > start + _AT_ONCE else None
+    """Show the progress of a batch and its submissions."""
+    status = get_batch(service, token, batch)
+    submissions = find_submissions(service.store, status.id, all_marks=token.role is Role.INSTRUCTOR)
+    matches = [submission for submission in submissions if _matches(submission, search, state)]
+    end = start + _ROWS_PER_PAGE
+    rows = [(submission, choose_message(token, submission)) for submission in matches[start:end]]
+    following = end if len(matches) > end else None
     return render_page(
         "batch",
         token,
-        batch=found,
+        batch=status,
         rows=rows,
-        matching=len(matching),
-        sought=sought,
-        wanted=state,
+        matches=len(matches),
+        search=search,
+        chosen_state=state,
         following=following,
         done=done,
         count=count,
@@ -61,24 +62,23 @@ def show_batch(
 
 
 @router.get("/overview")
-def show_overview(token: Submitter, service: Given, batch: str) -> Response:
-    """Show a class at one look."""
-    found = get_batch(service, token, batch)
-    ids = {each.key: each.id for each in find_submissions(service.store, found.id)}
+def show_overview(token: Submitter, service: ServiceDep, batch: str) -> Response:
+    """Show the overview of a batch."""
+    status = get_batch(service, token, batch)
+    ids = {submission.key: submission.id for submission in find_submissions(service.store, status.id)}
 
-    def link(shown: SubmissionOverview) -> str:
-        return f"/submissions/{ids[shown.key]}"
+    def link(submission: SubmissionOverview) -> str:
+        return f"/submissions/{ids[submission.key]}"
 
-    return render_page(
-        "overview", token, batch=found, overview=render_overview_body(summarise_batch(service, token, found.id), link)
-    )
+    overview = render_overview_body(summarise_batch(service, token, status.id), link)
+    return render_page("overview", token, batch=status, overview=overview)
 
 
 @router.get("/export")
-def export_gradebook(token: Submitter, service: Given, batch: str) -> Response:
-    """Offer the points as files."""
-    found = get_batch(service, token, batch)
-    return render_page("export", token, batch=found, title=service.catalog.at(found.assignment).title)
+def show_export(token: Submitter, service: ServiceDep, batch: str) -> Response:
+    """Show the forms to export points as files."""
+    status = get_batch(service, token, batch)
+    return render_page("export", token, batch=status, title=service.catalog.load(status.assignment).title)
 
 
 router.add_api_route("/gradebook", gradebooks.export_gradebook, response_class=Response)
@@ -86,12 +86,12 @@ router.add_api_route("/gradebook", gradebooks.fill_gradebook, methods=["POST"], 
 
 
 @router.post("/cancel")
-def cancel_batch(token: Anyone, service: Given, batch: str) -> Response:
-    """End all gradings that have not ended."""
-    found = get_batch(service, token, batch)
-    return redirect(f"/batches/{found.id}", done="cancelled", count=str(cancel_jobs(service.store, found.id)))
+def cancel_batch(token: Anyone, service: ServiceDep, batch: str) -> Response:
+    """Cancel the grading of all submissions that are not done."""
+    status = get_batch(service, token, batch)
+    return redirect(f"/batches/{status.id}", done="cancelled", count=str(cancel_jobs(service.store, status.id)))
 
 
-def _matches(found: SubmissionStatus, sought: str, state: State | Literal[""]) -> bool:
-    named = sought.casefold() in f"{found.name}\n{found.key}".casefold()
-    return named and (state == "" or found.state == state)
+def _matches(submission: SubmissionStatus, search: str, state: State | Literal[""]) -> bool:
+    contains = search.casefold() in f"{submission.name}\n{submission.key}".casefold()
+    return contains and (state == "" or submission.state == state)

@@ -1,4 +1,4 @@
-"""The first page: hand in, and what was handed in."""
+"""The home page: a form to hand in, and what was handed in before."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from fastapi import APIRouter, Query, Response
 
 from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
-from grader.service.api.pagination import AfterId
-from grader.service.api.pagination import paginate as one_page
+from grader.service.api.pagination import AfterId, paginate
 from grader.service.api.routes.assignments import list_assignments
 from grader.service.api.routes.hand_ins import hand_in_batch, hand_in_submission
-from grader.service.api.service import Given, Service
+from grader.service.api.service import Service, ServiceDep
 from grader.service.api.summaries import choose_message
-from grader.service.api.uploads import Uploaded
+from grader.service.api.uploads import UploadDep
 from grader.service.store.queries.batches import find_batches
 from grader.service.store.queries.submissions import find_submissions_of
 from grader.service.store.queries.tokens import Role, Token
@@ -23,61 +22,66 @@ from grader.service.web.page import redirect, render_page
 
 __all__ = ["router"]
 
-_AT_ONCE = 50
+_ROWS_PER_PAGE = 50
 
 router = APIRouter()
 
-Once = Annotated[str, Query(pattern="^[0-9a-f-]{0,36}$", description="Makes one batch of a form that is sent twice.")]
+Once = Annotated[
+    str, Query(pattern="^[0-9a-f-]{0,36}$", description="Keeps a form sent twice from creating two batches.")
+]
 
 
 @router.get("/")
-def show_home(token: Anyone, service: Given, after: AfterId = "") -> Response:
-    """Show what there is, newest first, and the form to hand in more."""
+def show_home(token: Anyone, service: ServiceDep, after: AfterId = "") -> Response:
+    """Show the batches or the student's submissions, newest first, and the form to hand in more."""
     if token.role is Role.STUDENT:
-        return _students(token, service, after)
+        return _show_student_home(token, service, after)
     owner = None if token.role is Role.INSTRUCTOR else token.id
-    found, following = one_page(find_batches(service.store, owner, after, _AT_ONCE + 1), _AT_ONCE, lambda each: each.id)
-    return render_page("home", token, batches=found, following=following, after=after, form=_form(token, service))
+    batches = find_batches(service.store, owner, after, _ROWS_PER_PAGE + 1)
+    rows, following = paginate(batches, _ROWS_PER_PAGE, lambda batch: batch.id)
+    form = _make_form(token, service)
+    return render_page("home", token, batches=rows, following=following, after=after, form=form)
 
 
 @router.get("/batches")
 @router.get("/submissions")
 def redirect_home() -> Response:
-    """Lead back whoever asks for the address of a form again."""
+    """Redirect a reader who reloads the address that a form was sent to."""
     return redirect("/")
 
 
 @router.post("/batches")
-def hand_in_class(token: Submitter, service: Given, upload: Uploaded, once: Once = "") -> Response:
-    """Take a class's submissions."""
+def hand_in_class(token: Submitter, service: ServiceDep, upload: UploadDep, once: Once = "") -> Response:
+    """Accept the submissions of a class."""
     accepted = hand_in_batch(token, service, upload, Response(), once)
-    place = f"/batches/{accepted.batch}"
+    path = f"/batches/{accepted.batch}"
     if not accepted.notices:
-        return redirect(place)
-    return render_page("accepted", token, notices=accepted.notices, place=place, submissions=accepted.submissions)
+        return redirect(path)
+    return render_page("accepted", token, notices=accepted.notices, path=path, submissions=accepted.submissions)
 
 
 @router.post("/submissions")
-def hand_in_own(token: Anyone, service: Given, upload: Uploaded, once: Once = "") -> Response:
-    """Take one submission."""
+def hand_in_own(token: Anyone, service: ServiceDep, upload: UploadDep, once: Once = "") -> Response:
+    """Accept one submission."""
     accepted = hand_in_submission(token, service, upload, Response(), once)
-    place = f"/submissions/{accepted.submission}"
+    path = f"/submissions/{accepted.submission}"
     if not accepted.notices:
-        return redirect(place)
-    return render_page("accepted", token, notices=accepted.notices, place=place, submissions=1)
+        return redirect(path)
+    return render_page("accepted", token, notices=accepted.notices, path=path, submissions=1)
 
 
-def _students(token: Token, service: Service, after: str) -> Response:
-    wanted = find_submissions_of(service.store, token.person, after, _AT_ONCE + 1)
-    found, following = one_page(wanted, _AT_ONCE, lambda each: each.id)
-    rows = [(each, choose_message(token, each)) for each in found]
-    return render_page("own", token, rows=rows, following=following, after=after, form=_form(token, service))
+def _show_student_home(token: Token, service: Service, after: str) -> Response:
+    submissions = find_submissions_of(service.store, token.person, after, _ROWS_PER_PAGE + 1)
+    page, following = paginate(submissions, _ROWS_PER_PAGE, lambda submission: submission.id)
+    rows = [(submission, choose_message(token, submission)) for submission in page]
+    form = _make_form(token, service)
+    return render_page("own", token, rows=rows, following=following, after=after, form=form)
 
 
-def _form(token: Token, service: Service) -> dict[str, object]:
-    offered = list_assignments(token, service).items
+def _make_form(token: Token, service: Service) -> dict[str, object]:
+    assignments = list_assignments(token, service).items
     return {
-        "assignments": offered,
-        "modes": [mode for mode in Mode if any(mode in each.modes for each in offered)],
+        "assignments": assignments,
+        "modes": [mode for mode in Mode if any(mode in item.modes for item in assignments)],
         "once": str(uuid4()),
     }

@@ -1,4 +1,4 @@
-"""Pages of a submission: where it stands, its report, and what its person handed in before."""
+"""Pages of a submission: its state, its report, and the earlier submissions of its person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from grader.render import render_body
 from grader.service.api.access import Anyone, get_submission
 from grader.service.api.routes import submissions
-from grader.service.api.service import Given
+from grader.service.api.service import ServiceDep
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.attempts import find_attempts
 from grader.service.store.queries.batches import find_batch
@@ -27,32 +27,34 @@ router = APIRouter(prefix="/submissions/{submission}")
 
 @router.get("")
 def show_submission(
-    token: Anyone, service: Given, submission: str, draft: Annotated[bool, Query()] = False
+    token: Anyone, service: ServiceDep, submission: str, draft: Annotated[bool, Query()] = False
 ) -> Response:
     """Show a submission and its report."""
-    found = get_submission(service, token, submission)
+    status = get_submission(service, token, submission)
     is_staff = token.role is Role.INSTRUCTOR
-    draft = draft and is_staff and found.draft
-    report = load_stored_report(service.store, found.id, draft, all_marks=is_staff) if found.revision or draft else None
-    # Whoever may see this one through their name may see all that is theirs; a CI's token only what it handed in.
-    others = [] if token.role is Role.CI else find_submissions_of(service.store, found.person, limit=_SHOWN_HISTORY)
+    draft = draft and is_staff and status.draft
+    report = None
+    if status.revision or draft:
+        report = load_stored_report(service.store, status.id, draft, all_marks=is_staff)
+    # A student who may see this submission may see all of their own; a token of CI only what it handed in.
+    others = [] if token.role is Role.CI else find_submissions_of(service.store, status.person, limit=_SHOWN_HISTORY)
     return render_page(
         "submission",
         token,
-        found=found,
-        batch=find_batch(service.store, found.batch),
-        message=choose_message(token, found),
+        submission=status,
+        batch=find_batch(service.store, status.batch),
+        message=choose_message(token, status),
         report=render_body(report) if report else None,
-        to_mark=[each.id for each in report.items if each.by_person] if report and is_staff else [],
+        to_mark=[item.id for item in report.items if item.by_person] if report and is_staff else [],
         is_draft=draft,
-        history=[each for each in others if each.assignment == found.assignment],
-        attempts=find_attempts(service.store, found.id) if is_staff else [],
-        may_cancel=is_staff or found.owner == token.id,
+        history=[other for other in others if other.assignment == status.assignment],
+        attempts=find_attempts(service.store, status.id) if is_staff else [],
+        may_cancel=is_staff or status.owner == token.id,
     )
 
 
 @router.post("/cancel")
-def cancel_submission(token: Anyone, service: Given, submission: str) -> Response:
-    """End its grading if it has not ended."""
+def cancel_submission(token: Anyone, service: ServiceDep, submission: str) -> Response:
+    """Cancel grading if it has not ended."""
     submissions.cancel_submission(token, service, submission)
     return redirect(f"/submissions/{submission}")

@@ -1,47 +1,47 @@
-// Keeps the parts of a page that are marked `data-live` as the server has them, as long as it says so.
+// Refreshes the parts of a page that are marked `data-live`, as long as the server includes this script.
 "use strict";
 
-const EVERY = 1500; // milliseconds
-const SLOWEST = 30000;
-let pause = EVERY;
+const INTERVAL = 1500; // milliseconds
+const LONGEST_INTERVAL = 30000;
+let interval = INTERVAL;
 
-// As the server had them: what the reader has opened since is no reason to renew a part.
-const seen = new Map();
+// The last state from the server. A part that the reader has opened or closed since then is not a change.
+const received = new Map();
 for (const part of document.querySelectorAll("[data-live]")) {
-  seen.set(part.id, part.innerHTML);
+  received.set(part.id, part.innerHTML);
 }
 
-function renew(page) {
+function update(page) {
   for (const part of document.querySelectorAll("[data-live]")) {
-    const now = page.getElementById(part.id);
-    if (now && now.innerHTML !== seen.get(part.id)) {
-      seen.set(part.id, now.innerHTML);
-      part.replaceChildren(...now.childNodes);
+    const current = page.getElementById(part.id);
+    if (current && current.innerHTML !== received.get(part.id)) {
+      received.set(part.id, current.innerHTML);
+      part.replaceChildren(...current.childNodes);
     }
   }
   return page.querySelector('script[src="/static/live.js"]') !== null;
 }
 
-async function look() {
-  let goesOn = true;
+async function refresh() {
+  let isLive = true;
   if (!document.hidden) {
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.redirected) {
+      const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (response.redirected) {
         location.reload(); // signed out
         return;
       }
-      if (answer.ok) {
-        goesOn = renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (response.ok) {
+        isLive = update(new DOMParser().parseFromString(await response.text(), "text/html"));
       }
-      pause = answer.ok ? EVERY : Math.min(2 * pause, SLOWEST);
+      interval = response.ok ? INTERVAL : Math.min(2 * interval, LONGEST_INTERVAL);
     } catch {
-      pause = Math.min(2 * pause, SLOWEST); // the server is away, and will be back
+      interval = Math.min(2 * interval, LONGEST_INTERVAL); // the server is away
     }
   }
-  if (goesOn) {
-    setTimeout(look, pause);
+  if (isLive) {
+    setTimeout(refresh, interval);
   }
 }
 
-setTimeout(look, pause);
+setTimeout(refresh, interval);

@@ -1,11 +1,11 @@
-// Marks by keyboard: digits choose points, Enter saves, c goes to the comment, n to the next that waits.
+// Keyboard shortcuts for marking: digits choose points, Enter saves, c goes to the comment, n to the next answer.
 "use strict";
 
 const form = document.querySelector("form[data-following]");
 const comment = form.querySelector("textarea");
 const choices = form.querySelectorAll("input[type=radio]");
 
-function inComment(event) {
+function handleKeyInComment(event) {
   if (event.key === "Escape") {
     (form.querySelector("input[type=radio]:checked") || choices[0]).focus();
   } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -16,7 +16,7 @@ function inComment(event) {
 
 document.addEventListener("keydown", (event) => {
   if (event.target === comment) {
-    inComment(event);
+    handleKeyInComment(event);
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -25,7 +25,7 @@ document.addEventListener("keydown", (event) => {
     chosen.checked = true;
     chosen.focus();
   } else if (event.key === "c") {
-    event.preventDefault(); // or the letter would be written into it
+    event.preventDefault(); // or the letter would be typed into the comment
     comment.focus();
   } else if (event.key === "n") {
     location.assign(form.dataset.following);

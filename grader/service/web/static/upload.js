@@ -1,7 +1,7 @@
-// Lets files be dropped onto the form, and tells which were chosen. Without it the form works as forms do.
+// Lets files be dropped onto the form, and shows which ones were chosen. The form also works without this script.
 "use strict";
 
-function told(files) {
+function describe(files) {
   const names = Array.from(files, (file) => file.name);
   const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
   const size = Array.from(files).reduce((sum, file) => sum + file.size, 0);
@@ -11,7 +11,7 @@ function told(files) {
 for (const form of document.querySelectorAll("form[data-drop]")) {
   const input = form.querySelector("input[type=file]");
   const chosen = document.getElementById(input.getAttribute("aria-describedby"));
-  const show = () => { chosen.textContent = told(input.files); };
+  const show = () => { chosen.textContent = describe(input.files); };
   chosen.textContent = "or drop them here";
   input.addEventListener("change", show);
   for (const kind of ["dragenter", "dragover"]) {
@@ -29,11 +29,11 @@ for (const form of document.querySelectorAll("form[data-drop]")) {
     }
   });
   form.addEventListener("submit", () => {
-    chosen.textContent = `sends ${told(input.files)} …`;
+    chosen.textContent = `sending ${describe(input.files)} …`;
     form.querySelector("button").disabled = true;
   });
 }
-// A page that the browser takes from memory is as it was left.
+// A page that the browser restores from memory still has its button disabled.
 addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form[data-drop] button")) button.disabled = false;
 });

@@ -1,4 +1,4 @@
-"""When a training in the kernel is ended, and what its cell and its notebook notice of it."""
+"""When a training in the kernel is cut, and how its cell and its notebook go on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from grader.models.recipe import Mode
 from grader.sandbox.guest.trainings.cutoff import QUICK_STEPS, Cutoff, LossProgress
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import OwnTraining
-from tests.sandbox.conftest import Run
-from tests.support.running import LIMITS, Ran, ran
+from tests.support.sandbox_runs import LIMITS, Ran, Run, ran
 
 START = """
 import torch, torchvision
@@ -62,21 +61,22 @@ def of_cell(made: Ran, cell: int) -> OwnTraining:
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_quick_look_ends_a_loop_that_would_not_end(quick: Ran, name: str) -> None:
+def test_quick_mode_ends_an_endless_loop(quick: Ran, name: str) -> None:
     training = of_cell(quick, 3 + list(ENDLESS).index(name))
     assert (training.steps, training.ended, training.findings) == (QUICK_STEPS, "steps", ())
 
 
-def test_what_follows_in_the_cell_runs(quick: Ran) -> None:
+def test_the_rest_of_the_cell_runs(quick: Ran) -> None:
     noted = [(cell, name) for cell, name, _ in quick.recorded() if name in ("afterwards", "inside")]
     assert noted == [(3, "afterwards"), (3 + list(ENDLESS).index("a cell whose output is captured"), "inside")]
 
 
-def test_where_no_images_are_a_training_is_let_run(quick: Ran) -> None:
+def test_a_training_without_images_is_not_cut(quick: Ran) -> None:
     training = of_cell(quick, 1)
     assert (training.steps, training.ended) == (2 * QUICK_STEPS, "")
 
 
+@pytest.mark.slow
 def test_a_loop_that_catches_everything_is_left_to_the_limit_of_its_cell(
     run: Run, fashion_mnist: dict[str, Path]
 ) -> None:
@@ -97,9 +97,7 @@ class Model(d2l.Classifier):
 """
 
 
-def test_as_written_a_training_ends_where_it_has_nothing_more_to_reach(
-    run: Run, fashion_mnist: dict[str, Path]
-) -> None:
+def test_in_full_mode_a_training_ends_when_it_makes_no_more_progress(run: Run, fashion_mnist: dict[str, Path]) -> None:
     cells = (
         f"{START}\n{DATA}\nimages = train\n{SMALL}",
         "d2l.Trainer(max_epochs=9).fit(Model(1e-9), Small())\nafterwards = torch.ones(1)",
@@ -115,20 +113,20 @@ def test_as_written_a_training_ends_where_it_has_nothing_more_to_reach(
     assert (1, "afterwards") in [(cell, name) for cell, name, _ in made.recorded()]
 
 
-def test_the_time_of_a_cell_is_shared_by_its_trainings_and_all_else() -> None:
+def test_trainings_get_a_share_of_the_cell_s_time() -> None:
     now = time.monotonic()
-    assert Cutoff(Mode.FULL, now - 91, 100).reached(1) == "budget"
-    assert Cutoff(Mode.FULL, now - 80, 100).reached(10**9) == ""
-    assert Cutoff(Mode.QUICK, now - 91, 100).reached(1) == "budget"
+    assert Cutoff(Mode.FULL, now - 91, 100).find_reason(1) == "budget"
+    assert Cutoff(Mode.FULL, now - 80, 100).find_reason(10**9) == ""
+    assert Cutoff(Mode.QUICK, now - 91, 100).find_reason(1) == "budget"
 
 
-def test_a_loss_that_is_no_number_now_and_then_ends_nothing() -> None:
+def test_occasional_losses_of_nan_end_nothing() -> None:
     progress = LossProgress()
     assert progress.add([math.nan, math.nan, 1.0, math.inf, math.nan, math.nan], 0) == ""
     assert progress.add([math.nan, math.nan], 0) == "nan"
 
 
-def test_an_epoch_that_is_a_little_better_is_no_plateau() -> None:
+def test_a_slightly_better_epoch_is_no_plateau() -> None:
     progress = LossProgress()
     assert [progress.add([2.3 * 0.99**epoch], epoch) for epoch in range(10)] == [""] * 10
     flat = LossProgress()

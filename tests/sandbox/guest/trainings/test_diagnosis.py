@@ -1,4 +1,4 @@
-"""Mistakes of training loops: each is named, and the same loop put right gives no finding."""
+"""Mistakes in training loops: each is named, and the corrected loop gives no finding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from grader.models.recipe import Mode
 from grader.sandbox.host.sandbox import Zygote
-from tests.support.running import Ran, ran
+from tests.support.sandbox_runs import Ran, ran
 
 START = """
 import copy, torch, torchvision
@@ -77,7 +77,7 @@ def by_hand(zero: str) -> str:
 
 ONE_HOT = "F.one_hot(y, 10).float()"
 EVAL = "net.eval()\n" + RIGHT
-# A mistake, the loop that makes it, the loop put right.
+# A mistake, the loop that makes it, the corrected loop.
 MISTAKES = {
     "no_zero_grad": ("no_zero_grad", loop("F.cross_entropy(net(X), y).backward(); optimizer.step()"), loop()),
     "no zero_grad and steps by hand": ("no_zero_grad", by_hand(""), by_hand("net.zero_grad(); ")),
@@ -230,7 +230,7 @@ UNLABELLED = {
 
 @pytest.fixture(scope="module")
 def trained(zygote: Zygote, fashion_mnist: dict[str, Path]) -> Iterator[Ran]:
-    """Every loop of this file in one notebook: the mistakes, then the same put right, then the others."""
+    """Run every loop of this file in one notebook: the mistakes, then the corrected loops, then the others."""
     mistakes = [wrong for _, wrong, _ in MISTAKES.values()]
     right = [right for _, _, right in MISTAKES.values()]
     cells = (START, *mistakes, *right, *NO_MISTAKES.values(), *UNLABELLED.values())
@@ -243,6 +243,7 @@ def findings(made: Ran, cell: int) -> list[tuple[str, str]]:
     return [finding for each in made.work.trainings() if each.cell == cell for finding in each.findings]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named(trained: Ran, name: str) -> None:
     cell = 1 + list(MISTAKES).index(name)
@@ -250,7 +251,7 @@ def test_a_mistake_is_named(trained: Ran, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_the_same_loop_put_right_gives_no_finding(trained: Ran, name: str) -> None:
+def test_the_corrected_loop_gives_no_finding(trained: Ran, name: str) -> None:
     cell = 1 + len(MISTAKES) + list(MISTAKES).index(name)
     assert findings(trained, cell) == []
     (training,) = [each for each in trained.work.trainings() if each.cell == cell]
@@ -258,12 +259,12 @@ def test_the_same_loop_put_right_gives_no_finding(trained: Ran, name: str) -> No
 
 
 @pytest.mark.parametrize("name", NO_MISTAKES)
-def test_what_is_no_mistake_is_not_named(trained: Ran, name: str) -> None:
+def test_a_correct_variant_gives_no_finding(trained: Ran, name: str) -> None:
     cell = 1 + 2 * len(MISTAKES) + list(NO_MISTAKES).index(name)
     assert findings(trained, cell) == []
     assert (name != "no loop at all") == any(each.cell == cell for each in trained.work.trainings())
 
 
-def test_what_learns_no_classes_is_let_alone(trained: Ran) -> None:
+def test_models_that_learn_no_classes_are_not_followed(trained: Ran) -> None:
     first = 1 + 2 * len(MISTAKES) + len(NO_MISTAKES)
     assert [each for each in trained.work.trainings() if each.cell >= first] == []

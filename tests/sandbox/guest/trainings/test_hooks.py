@@ -1,22 +1,23 @@
-"""The hooks on a training loop: they change no number, they are gone when nothing runs, and they break nothing."""
+"""The training hooks: they change no number, are gone when nothing runs, and break nothing."""
 
 from __future__ import annotations
 
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
+from tests.support.hostile_cells import TRACKER_CLASS
+from tests.support.sandbox_runs import Run
 
-START = """
+START = f"""
 import random, numpy, torch, torchvision
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules import module
 from torch.optim import optimizer as optimizers
 from d2l import torch as d2l
-agent = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
-             and type(c.__self__).__name__ == "Agent")
-recorder = agent._recorder
+tracker = next(c.__self__ for c in get_ipython().events.callbacks["post_run_cell"] if hasattr(c, "__self__")
+             and type(c.__self__).__name__ == "{TRACKER_CLASS}")
+training_hooks = tracker._hooks
 
 def trained(make, steps=6):
     torch.manual_seed(1); random.seed(1); numpy.random.seed(1)
@@ -45,12 +46,12 @@ def cells_that_train() -> tuple[str, ...]:
     watched = (
         "during = hooks()\na, drawn_a, others_a = trained(sgd)\nb, drawn_b, others_b = trained(adam)\nafter = hooks()"
     )
-    return (START, "agent.watched = True", watched, "agent._recorder = None", watched)
+    return (START, "tracker.watched = True", watched, "tracker._hooks = None", watched)
 
 
-def test_a_training_that_is_watched_is_the_same_bit_for_bit(run: Run) -> None:
+def test_the_hooks_change_no_bit_of_a_training(run: Run) -> None:
     training = "a, drawn_a, others_a = trained(sgd)\nb, drawn_b, others_b = trained(adam)"
-    made = run(START, "pass", training, "agent._recorder = None", training, mode=Mode.QUICK)
+    made = run(START, "pass", training, "tracker._hooks = None", training, mode=Mode.QUICK)
     assert set(made.messages()) == {""}
     values = {(cell, name): value for cell, name, value in made.recorded()}
     assert len([each for each in made.work.trainings() if each.cell == 2]) == 2
@@ -61,7 +62,7 @@ def test_a_training_that_is_watched_is_the_same_bit_for_bit(run: Run) -> None:
         assert (4, name) not in values
 
 
-def test_the_hooks_are_there_only_while_a_statement_runs_in_a_kernel_that_trains(run: Run) -> None:
+def test_the_hooks_are_in_place_only_while_a_statement_runs_in_a_kernel_that_trains(run: Run) -> None:
     made_optimizer = "optimizer = sgd(nn.Linear(784, 10).parameters())\ndef f(): return hooks()"
     made = run(START, "quiet = hooks()", made_optimizer, "armed = hooks()", mode=Mode.QUICK)
     values = {(cell, name): value for cell, name, value in made.recorded()}
@@ -78,7 +79,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
-def test_what_breaks_when_it_is_looked_at_costs_nothing(run: Run, odd: str) -> None:
+def test_objects_that_raise_when_looked_at_cost_nothing(run: Run, odd: str) -> None:
     loop = "net = Odd(784, 10)\noptimizer = torch.optim.SGD(nn.Linear.parameters(nn.Linear(784, 10)), lr=0.1)\n"
     loop += (
         "for i in range(5):\n    F.cross_entropy(net(torch.rand(8, 784)), torch.arange(8)).backward(); optimizer.step()"
@@ -88,7 +89,7 @@ def test_what_breaks_when_it_is_looked_at_costs_nothing(run: Run, odd: str) -> N
     assert {(1, "done"), (2, "x")} <= {(cell, name) for cell, name, _ in made.recorded()}
 
 
-def test_what_a_training_came_to_is_told(run: Run) -> None:
+def test_the_result_of_a_training_is_noted(run: Run) -> None:
     made = run(START, "numbers = trained(sgd, steps=50)", "def f(): return 1", mode=Mode.QUICK)
     (training,) = made.work.trainings()
     assert (training.file, training.cell, training.model, training.optimizer) == (
@@ -109,7 +110,9 @@ def test_a_cell_may_train_several_models(run: Run) -> None:
     assert [(each.number, each.optimizer) for each in made.work.trainings()] == [(0, "SGD"), (1, "Adam")]
 
 
-def test_where_data_is_withheld_nothing_is_watched(run: Run) -> None:
-    made = run(START.replace("recorder = agent._recorder", "assert agent._recorder is None"), "numbers = trained(sgd)")
+def test_without_data_there_are_no_hooks(run: Run) -> None:
+    made = run(
+        START.replace("training_hooks = tracker._hooks", "assert tracker._hooks is None"), "numbers = trained(sgd)"
+    )
     assert set(made.messages()) == {""}
     assert made.work.trainings() == ()

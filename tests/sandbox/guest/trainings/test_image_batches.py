@@ -1,4 +1,4 @@
-"""Whole batches are, bit for bit, what torch collates from single images; what is not recognised is left alone."""
+"""Whole batches are, bit for bit, what torch collates from single images. Unknown transforms are left to torch."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def images(root: Path) -> Any:
-    """The data set with the plainest transform, for each test anew."""
+    """Return a new data set with the plainest transform."""
     return FashionMNIST(root, transform=transforms.ToTensor())
 
 
@@ -79,9 +79,9 @@ def stock(data_set: Any, places: Sequence[Any]) -> list[Tensor]:
 
 def assert_same(found: list[Tensor] | None, expected: list[Tensor]) -> None:
     assert type(found) is list
-    for mine, theirs in zip(found, expected, strict=True):
-        assert torch.equal(mine, theirs)
-        assert (mine.dtype, mine.stride()) == (theirs.dtype, theirs.stride())
+    for part, stock in zip(found, expected, strict=True):
+        assert torch.equal(part, stock)
+        assert (part.dtype, part.stride()) == (stock.dtype, stock.stride())
 
 
 @pytest.mark.parametrize("side", sorted(EXACT_SIDES))
@@ -112,7 +112,7 @@ def test_a_transform_that_is_not_recognised_is_left_to_torch(root: Path, transfo
     assert find_side(data_set) is None
 
 
-def test_subsets_are_seen_through(images: Any) -> None:
+def test_subsets_are_resolved(images: Any) -> None:
     for indices in ([7, 3, 150], range(10, 40), torch.tensor([4, 2, 9]), numpy.array([4, 2, 9])):
         subset = Subset(Subset(images, indices), [2, 0, 1])  # type: ignore[arg-type]
         assert_same(read_batch(subset, [1, 0, -1]), stock(subset, [1, 0, -1]))
@@ -120,20 +120,20 @@ def test_subsets_are_seen_through(images: Any) -> None:
     assert find_side(Subset(images, [1])) == 28
 
 
-def test_places_may_be_any_whole_numbers(images: Any) -> None:
+def test_indices_may_be_any_whole_numbers(images: Any) -> None:
     for places in (range(3), torch.arange(4), numpy.arange(4), [numpy.int64(3), torch.tensor(2)], (1, 2)):
         assert_same(read_batch(images, places), stock(images, places))  # type: ignore[arg-type]
     for nothing in ([], [1.5], ["1"]):
         assert read_batch(images, nothing) is None
 
 
-def test_places_that_are_not_there_are_an_index_error_as_ever(images: Any) -> None:
+def test_missing_indices_are_an_index_error(images: Any) -> None:
     for way in (read_batch, stock):
         with pytest.raises(IndexError):
             way(images, [1, 200])
 
 
-def test_what_the_student_changes_is_seen_at_once(images: Any) -> None:
+def test_changes_by_the_student_are_seen_at_once(images: Any) -> None:
     changes: list[Any] = [
         lambda: images.data.__setitem__(5, 7),
         lambda: setattr(images, "data", images.data.flip(0)),
@@ -153,7 +153,7 @@ def test_what_the_student_changes_is_seen_at_once(images: Any) -> None:
         assert not all(torch.equal(*each) for each in zip(before, found, strict=True))
 
 
-def test_a_batch_is_the_students_to_change(images: Any) -> None:
+def test_changing_a_batch_does_not_change_the_data_set(images: Any) -> None:
     before = images.data.clone(), images.targets.clone()
     found = read_batch(images, PLACES)
     assert found is not None
@@ -163,7 +163,7 @@ def test_a_batch_is_the_students_to_change(images: Any) -> None:
     assert torch.equal(images.targets, before[1])
 
 
-def test_another_default_type_of_floats_is_kept_to(images: Any) -> None:
+def test_the_default_dtype_is_respected(images: Any) -> None:
     torch.set_default_dtype(torch.float64)
     try:
         assert_same(read_batch(images, PLACES), stock(images, PLACES))
@@ -171,7 +171,7 @@ def test_another_default_type_of_floats_is_kept_to(images: Any) -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def test_data_sets_that_do_something_of_their_own_are_left_to_torch(root: Path, images: Any) -> None:
+def test_customised_data_sets_are_left_to_torch(root: Path, images: Any) -> None:
     class Own(FashionMNIST):  # type: ignore[misc]
         def __getitem__(self, index: int) -> Any:
             return torch.zeros(1), 0

@@ -1,4 +1,4 @@
-"""Loaders over the data sets give what torch would give, only faster; in quick they give the beginning of it."""
+"""Loaders over the data sets give what torch would give, only faster. In quick mode they give the beginning of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from grader.models.recipe import Mode
-from tests.sandbox.conftest import Run
 from tests.support.idx_files import write_data_set
+from tests.support.notebook_trainings import TRAININGS
 from tests.support.paths import ROOT
-from tests.support.training_cells import TRAININGS
+from tests.support.sandbox_runs import Run
 
 IMPORTS = """
 import copy, torch, torchvision
@@ -54,13 +54,13 @@ def sizes(loader):
 
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple[str, str]]]:
-    """What each training came to by torch's own path and by ours, each in a process of its own: iterator and digest."""
+    """Run each training by torch's own path and by ours, in processes of their own. Return iterators and digests."""
     root = tmp_path_factory.mktemp("data")
     write_data_set(root / "FashionMNIST" / "raw", 640, 200)
     environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for way in ("stock", "fast"):
-        command = [sys.executable, "-m", "tests.support.training_cells", way, str(root)]
+        command = [sys.executable, "-m", "tests.support.notebook_trainings", way, str(root)]
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         lines = [line.split() for line in done.stdout.splitlines() if line.startswith("trained ")]
         found[way] = {name: (iterator, digest) for _, name, iterator, digest in lines}
@@ -74,10 +74,10 @@ def test_weights_are_those_of_a_stock_training_bit_for_bit(
 ) -> None:
     iterator, expected = digests["stock"][name]
     assert iterator in ("_MultiProcessingDataLoaderIter", "_SingleProcessDataLoaderIter")
-    assert digests["fast"][name] == ("_BatchIterator", expected)
+    assert digests["fast"][name] == ("_FastPass", expected)
 
 
-def test_what_is_recognised_is_made_in_this_process(run: Run, fashion_mnist: dict[str, Path]) -> None:
+def test_batches_of_recognised_data_sets_are_made_in_this_process(run: Run, fashion_mnist: dict[str, Path]) -> None:
     cell = """
     import multiprocessing
     for loader in (
@@ -97,7 +97,7 @@ def test_what_is_recognised_is_made_in_this_process(run: Run, fashion_mnist: dic
     assert run(IMPORTS, cell, mode=Mode.FULL, data_sets=fashion_mnist).statuses() == ["ok", "ok"]
 
 
-def test_what_is_not_recognised_is_torchs_own_in_full(run: Run, fashion_mnist: dict[str, Path]) -> None:
+def test_other_loaders_are_left_to_torch_in_full_mode(run: Run, fashion_mnist: dict[str, Path]) -> None:
     cell = """
     for loader in (
         DataLoader(train, 4, collate_fn=lambda items: items),
@@ -119,7 +119,7 @@ def test_what_is_not_recognised_is_torchs_own_in_full(run: Run, fashion_mnist: d
     assert run(IMPORTS, cell, mode=Mode.FULL, data_sets=fashion_mnist).statuses() == ["ok", "ok"]
 
 
-def test_in_quick_a_cell_gets_a_few_batches_and_is_told_once(run: Run, fashion_mnist: dict[str, Path]) -> None:
+def test_in_quick_mode_a_cell_gets_a_few_batches_and_one_notice(run: Run, fashion_mnist: dict[str, Path]) -> None:
     notice = "graded with --training quick: this training sees a few batches only\n"
     seen = f"assert seen.stdout == {notice!r}\n"
     begin = "with capture_output() as seen:\n"
@@ -155,7 +155,7 @@ def test_in_quick_a_cell_gets_a_few_batches_and_is_told_once(run: Run, fashion_m
     )
 
 
-def test_in_quick_a_training_of_the_book_sees_a_few_batches_and_ends_well(
+def test_in_quick_mode_a_training_of_the_book_sees_a_few_batches_and_succeeds(
     run: Run, fashion_mnist: dict[str, Path]
 ) -> None:
     model = """
@@ -170,40 +170,42 @@ def test_in_quick_a_training_of_the_book_sees_a_few_batches_and_ends_well(
 
 
 @pytest.mark.parametrize("mode", [Mode.QUICK, Mode.FULL])
-def test_the_last_training_batch_is_known_with_its_places(run: Run, fashion_mnist: dict[str, Path], mode: Mode) -> None:
+def test_the_last_training_batch_is_known_with_its_indices(
+    run: Run, fashion_mnist: dict[str, Path], mode: Mode
+) -> None:
     cells = [
         """
-        from grader.sandbox.guest.trainings.loading import Batches
-        assert Batches.latest() is None
+        from grader.sandbox.guest.trainings.loading import LatestBatch
+        assert LatestBatch.latest() is None
         part = Subset(train, range(1000, 2000))
         X, y = next(iter(DataLoader(part, 32, shuffle=True, num_workers=2)))
-        kept = Batches.latest()
+        kept = LatestBatch.latest()
         assert kept.images is X and kept.labels is y and kept.data_set is train
         assert torch.equal(train.targets[list(kept.indices)], y) and min(kept.indices) >= 1000
         assert torch.equal(torch.stack([train[n][0] for n in kept.indices]), X)
         """,
-        "next(iter(DataLoader(test, 32)))\nassert Batches.latest() is kept",
-        "next(iter(DataLoader(toy, 32)))\nassert Batches.latest() is kept",
-        "next(iter(DataLoader(Wrapped(), 32)))\nassert Batches.latest() is None",
+        "next(iter(DataLoader(test, 32)))\nassert LatestBatch.latest() is kept",
+        "next(iter(DataLoader(toy, 32)))\nassert LatestBatch.latest() is kept",
+        "next(iter(DataLoader(Wrapped(), 32)))\nassert LatestBatch.latest() is None",
     ]
     made = run(IMPORTS, *cells, mode=mode, data_sets=fashion_mnist)
     assert list(zip(made.statuses(), made.messages(), strict=True)) == [("ok", "")] * 5
 
 
-def test_the_last_training_batch_is_known_for_other_transforms_too_in_quick(
+def test_in_quick_mode_the_last_training_batch_is_known_for_other_transforms_too(
     run: Run, fashion_mnist: dict[str, Path]
 ) -> None:
     cell = """
-    from grader.sandbox.guest.trainings.loading import Batches
+    from grader.sandbox.guest.trainings.loading import LatestBatch
     X, y = next(iter(DataLoader(flipped, 32, shuffle=True)))
-    kept = Batches.latest()
+    kept = LatestBatch.latest()
     assert kept.images is X and torch.equal(flipped.targets[list(kept.indices)], y)
     """
     made = run(IMPORTS, cell, mode=Mode.QUICK, data_sets=fashion_mnist)
     assert made.statuses() == ["ok", "ok"], made.messages()
 
 
-def test_where_no_data_is_offered_torch_is_left_as_it_is(run: Run, fashion_mnist: dict[str, Path]) -> None:
+def test_without_data_torch_is_left_as_it_is(run: Run, fashion_mnist: dict[str, Path]) -> None:
     cell = "from torch.utils.data import DataLoader\nassert DataLoader._get_iterator.__module__.startswith('torch.')"
     assert run(cell).statuses() == ["ok"]
     assert run(cell, mode=Mode.NONE, data_sets=fashion_mnist).statuses() == ["ok"]

@@ -1,4 +1,4 @@
-"""The numbers that a training loop is judged by, beside the reference rule."""
+"""The numbers that a training loop is judged by, compared with the reference rule."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_without_a_class_for_each_row_there_is_no_reference(target: Tensor | Non
     assert math.isnan(measure_step(scores.sum(), scores, None, target).expected)
 
 
-def test_agreement_tells_length_from_direction() -> None:
+def test_agreement_separates_length_and_direction() -> None:
     first, second = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
     assert measure_agreement([3 * first, None], [first, second]) == pytest.approx((1.0, 3.0))
     assert measure_agreement([-first], [first]) == pytest.approx((-1.0, -1.0))

@@ -1,4 +1,4 @@
-"""What happens in a batch is sent once and in order, also to who was away for a while."""
+"""Events of a batch are sent once and in order, also to clients that were away for a while."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from grader.service.api.service import STREAMS_OF_ONE
-from tests.service.api.conftest import Api, Server
-from tests.support.api_work import claimed, graded, hand_in
+from grader.service.api.service import STREAMS_PER_TOKEN
+from tests.support.api_batches import claimed, graded, hand_in
+from tests.support.api_server import Api, Server
 from tests.support.running_service import until
 
 SECONDS_TO_STOP = 15  # less than the server gives what it has to finish
 
 
 def told(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
-    """Read a stream's events: the id and kind of each."""
+    """Read the id and kind of each event of a stream."""
     fields: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -72,14 +72,14 @@ def test_one_token_has_few_streams(api: Api) -> None:
     batch = hand_in(api["staff"], "kim").json()["batch"]
     place = f"/v1/batches/{batch}/events"
     with ExitStack() as watching:
-        for _ in range(STREAMS_OF_ONE):
+        for _ in range(STREAMS_PER_TOKEN):
             assert watching.enter_context(api["staff"].stream("GET", place)).status_code == 200
         with api["staff"].stream("GET", place) as refused:
             assert refused.status_code == 429
         with api["ci"].stream("GET", place) as others:
             assert others.status_code == 404
         api["staff"].post(f"/v1/batches/{batch}/cancel")
-    until(lambda: api["staff"].get(place).status_code == 200)  # once the server has noticed that nobody watches
+    until(lambda: api["staff"].get(place).status_code == 200)  # once the server has noticed that the client is gone
     assert api["staff"].get(place).text.rstrip().endswith("data: {}")
 
 
@@ -88,6 +88,7 @@ def by_key(api: Api, batch: str) -> dict[str, str]:
     return {item["key"]: item["id"] for item in items}
 
 
+@pytest.mark.slow
 def test_many_who_watch_keep_nobody_waiting(api: Api) -> None:
     batch = hand_in(api["staff"]).json()["batch"]
     with ExitStack() as watching:
@@ -105,6 +106,7 @@ def test_an_id_that_is_none_is_refused(api: Api) -> None:
         assert api["staff"].get(f"/v1/batches/{batch}/events", params={"after": after}).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_ends_its_streams(server: Server) -> None:
     with server.client("staff") as client:
         batch = hand_in(client).json()["batch"]

@@ -1,17 +1,18 @@
-"""What is handed in is accepted whole and once, or refused with a sentence."""
+"""Work handed in is accepted completely and once, or refused with a reason."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from grader.service.api.service import UPLOADS_OF_ONE
+from grader.service.api.service import UPLOADS_PER_TOKEN
 from grader.service.store.queries.leases import claim_lease
-from tests.service.api.conftest import Api
-from tests.support.api_work import CLASS, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_batches import CLASS, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_server import Api
 
 
 def test_a_zip_file_becomes_a_batch(api: Api) -> None:
@@ -85,8 +86,8 @@ def test_another_request_with_the_same_key_is_a_conflict(api: Api) -> None:
 
 
 def test_posts_at_once_make_one_batch(api: Api) -> None:
-    with ThreadPoolExecutor(UPLOADS_OF_ONE) as pool:
-        answers = list(pool.map(lambda _: hand_in(api["staff"], key="k1"), range(UPLOADS_OF_ONE)))
+    with ThreadPoolExecutor(UPLOADS_PER_TOKEN) as pool:
+        answers = list(pool.map(lambda _: hand_in(api["staff"], key="k1"), range(UPLOADS_PER_TOKEN)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["batch"] for answer in answers}) == 1
     assert sum(answer.json()["new"] for answer in answers) == 1
@@ -95,11 +96,11 @@ def test_posts_at_once_make_one_batch(api: Api) -> None:
 
 def test_what_was_accepted_can_be_claimed_though_the_broker_is_down(api: Api) -> None:
     hand_in_own(api["kim"])
-    with api.store.reading() as session:
+    with api.store.read_session() as session:
         ids = session.connection().exec_driver_sql("SELECT id, publications FROM grading").all()
-    ((grading, publications),) = ids
+    ((job, publications),) = ids
     assert publications == 0  # it is due again at once
-    assert claim_lease(api.store, grading, "worker", 60, "cpu")
+    assert claim_lease(api.store, job, "worker", 60, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -141,25 +142,26 @@ def test_an_assignment_that_is_not_offered_is_refused(api: Api) -> None:
     assert "hw2" in problem["detail"]
 
 
-def bomb(megabytes: int) -> bytes:
-    return zipped({"kim/hw2.ipynb": b"\0" * (megabytes << 20)})
+def flat_bomb() -> bytes:
+    return zipped({"kim/hw2.ipynb": b"\0" * (900 << 20)})
 
 
 def nested_bomb() -> bytes:
     return zipped({f"kim/{number}.zip": zipped({"a.ipynb": b" " * (4 << 20)}) for number in range(8)})
 
 
-@pytest.mark.parametrize("data", [bomb(900), nested_bomb()], ids=["flat", "nested"])
-def test_a_zip_bomb_unpacks_to_nothing_large(api: Api, data: bytes) -> None:
+@pytest.mark.parametrize("bomb", [flat_bomb, nested_bomb])
+def test_a_zip_bomb_unpacks_to_nothing_large(api: Api, bomb: Callable[[], bytes]) -> None:
+    data = bomb()
     assert len(data) < api.settings.upload_bytes
     answer = api["staff"].post("/v1/batches", files={"files": ("class.zip", data)})
-    # Refused, or accepted with the one file left aside that is too large; kept is none of it.
+    # Refused, or accepted without the one file that is too large; that file is never stored.
     assert answer.status_code in {202, 422}
     assert sum(len(api.store.blobs.get(sha)) for sha in kept(api)) < 2 * api.settings.upload_bytes
 
 
 def kept(api: Api) -> list[str]:
-    with api.store.reading() as session:
+    with api.store.read_session() as session:
         return [sha for (sha,) in session.connection().exec_driver_sql("SELECT sha256 FROM submission_file").all()]
 
 

@@ -1,4 +1,4 @@
-"""Marking over HTTP: for instructors only; what is not published no student and no machine sees anywhere."""
+"""Marking over HTTP: for instructors only; students and CI see nothing that is not published."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.service.api.conftest import Api
-from tests.support.api_work import WRITTEN, graded, hand_in
+from tests.support.api_batches import WRITTEN, graded, hand_in
+from tests.support.api_server import Api
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
 def batch(api: Api) -> str:
-    """A batch of kim and lee, each with 4 of 6 points and 2 that wait for a person; a machine handed it in."""
+    """A batch of kim and lee, handed in by CI, each with 4 of 6 points and 2 to be marked by hand."""
     made: str = hand_in(api["ci"], "kim", "lee").json()["batch"]
     graded(api.store, written=True)
     return made
@@ -33,7 +33,7 @@ def place(submission: str, item: str = WRITTEN) -> str:
 
 
 def points_everywhere(api: Api, who: str, batch: str, kim: str) -> Iterator[tuple[float, float]]:
-    """Give kim's points, and those that are still to be decided, from everything that this token can ask."""
+    """Return kim's points and pending points, from every resource that this token can read."""
     client = api[who]
     shown = client.get(f"/v1/submissions/{kim}").json()["points"]
     yield shown["score"], shown["pending_points"]
@@ -57,6 +57,7 @@ def points_everywhere(api: Api, who: str, batch: str, kim: str) -> Iterator[tupl
     yield summed_up["points"], summed_up["pending_points"]
 
 
+@pytest.mark.slow
 def test_a_mark_is_everywhere_for_staff_and_nowhere_for_others_until_it_is_published(
     api: Api, batch: str, kim: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Reports are sent in the format that was asked for, and only what is published."""
+"""Reports are sent in the requested format, and only if they are published."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from grader.results.report import load_report_schema
 from grader.service.store.queries.leases import finish_job
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, hand_in_own, report
+from tests.support.api_batches import claimed, graded, hand_in, hand_in_own, report
+from tests.support.api_server import Api
 
 HOSTILE = "<script>alert(1)</script> \x1b[31m \ud800"
 

@@ -1,12 +1,12 @@
-"""Who asks, and the list of what is theirs: whoever handed it in, and nobody else's."""
+"""The caller's token, and the list of the person's own submissions."""
 
 from __future__ import annotations
 
 import pytest
 
 from grader.service.store.queries.leases import give_back_lease
-from tests.service.api.conftest import Api
-from tests.support.api_work import claimed, graded, hand_in, hand_in_own
+from tests.support.api_batches import claimed, graded, hand_in, hand_in_own
+from tests.support.api_server import Api
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_system_error_stays_brief_in_the_list(api: Api) -> None:
     (lease,) = claimed(api.store)
     give_back_lease(api.store, lease, "no space left on /var/lib/secret", attempts=1)
     (item,) = api["kim"].get("/v1/token/submissions").json()["items"]
-    assert (item["state"], item["message"]) == ("failed", "a system error; staff are told")
+    assert (item["state"], item["message"]) == ("failed", "a system error; course staff can see the details")
 
 
 def test_pages_hold_each_submission_once_newest_first(api: Api) -> None:

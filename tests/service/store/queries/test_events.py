@@ -1,4 +1,4 @@
-"""Events: in order, and none is missed by who goes on after the last."""
+"""Events: in order, and none is missed when resuming after the last one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from grader.service.store.database import Store
 from grader.service.store.queries.events import find_events, record_event
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind
-from tests.service.store.conftest import at_once, hand_in, somebody_waits, token
+from tests.support.store_content import hand_in, somebody_waits, token
+from tests.support.threads import at_once
 
 
 def write(store: Store, batch: str, number: int = 0) -> None:

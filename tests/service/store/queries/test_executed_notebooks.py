@@ -1,4 +1,4 @@
-"""Notebooks as they were run are kept beside the report that was made with them."""
+"""Executed notebooks are kept beside their report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.service.store.queries.leases import Finish, finish_job
 from grader.service.store.queries.regrades import create_regrade, publish_drafts
 from grader.service.store.queries.tokens import Token
 from grader.submission.executed_notebook import ExecutedNotebook
-from tests.service.store.conftest import claimed, gradings, leased, report
+from tests.support.store_content import claimed, jobs, leased, report
 
 
 def executed(source: str) -> ExecutedNotebook:
@@ -42,8 +42,8 @@ def test_a_report_without_them_has_none(store: Store, instructor: Token) -> None
 def test_those_of_the_first_stage_stay_when_trainings_are_joined(store: Store, instructor: Token) -> None:
     first = leased(store, instructor, Mode.FULL)
     assert finish_job(store, first, report(), [executed("definitions")]) is Finish.PART_KEPT
-    (grading,) = gradings(store, 1)
-    second = claimed(store, grading)
+    (job,) = jobs(store, 1)
+    second = claimed(store, job)
     assert find_executed_notebook(store, second.submission, "a.ipynb") is None
     assert finish_job(store, second, report()) is Finish.REPORTED
     assert find_executed_notebook(store, second.submission, "a.ipynb") == executed("definitions")
@@ -53,8 +53,8 @@ def test_those_of_a_draft_are_seen_once_it_is_published(store: Store, instructor
     lease = leased(store, instructor)
     finish_job(store, lease, report(revision="1"), [executed("first")])
     assert create_regrade(store, lease.batch, "2", Mode.NONE) == 1
-    (grading,) = gradings(store, 1)
-    finish_job(store, claimed(store, grading), report(revision="2"), [executed("second")])
+    (job,) = jobs(store, 1)
+    finish_job(store, claimed(store, job), report(revision="2"), [executed("second")])
     assert find_executed_notebook(store, lease.submission, "a.ipynb") == executed("first")
     assert find_executed_notebook(store, lease.submission, "a.ipynb", draft=True) == executed("second")
     publish_drafts(store, lease.batch)

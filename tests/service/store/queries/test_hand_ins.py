@@ -1,4 +1,4 @@
-"""Accepting: a batch is there whole, once, or not at all."""
+"""Accepting a batch: completely and once, or not at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from grader.service.store.queries.hand_ins import IdempotencyConflict, NewSubmis
 from grader.service.store.queries.submissions import find_submissions
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind, State
-from tests.service.store.conftest import at_once, token
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import token
+from tests.support.threads import at_once
 
 KIM = NewSubmission("kim", "김민수", {"canvas_id": "17"}, [("b.ipynb", b"two"), ("a.ipynb", b"one")], "kim@uni")
 LEE = NewSubmission("lee", "Lee", {}, [("a.ipynb", b"one")])

@@ -1,4 +1,4 @@
-"""Leases: one worker at a time, one report for every submission, whoever is killed and whenever."""
+"""Leases: one worker at a time, one report for every submission, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import SubmissionStatus, find_submission
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import AttemptOutcome, EventKind, JobRow, ReportRow, Stage, State
-from tests.service.store.conftest import at_once, claimed, gradings, hand_in, leased, report, somebody_waits
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs, leased, report, somebody_waits
+from tests.support.threads import at_once
 
 SHORT = 0.05  # seconds
 
@@ -54,7 +55,7 @@ def kinds(store: Store, lease: Lease) -> list[EventKind]:
 
 
 def reports(store: Store) -> int:
-    with store.reading() as session:
+    with store.read_session() as session:
         return session.scalars(select(func.count()).select_from(ReportRow)).one()
 
 
@@ -69,16 +70,16 @@ def test_a_lease_tells_all_that_grading_needs(store: Store, instructor: Token) -
 
 def test_of_eight_who_claim_one_gets_it(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    answers = at_once(8, lambda: claim_lease(store, grading, "w", 60, "cpu"))
+    (job,) = jobs(store, 1)
+    answers = at_once(8, lambda: claim_lease(store, job, "w", 60, "cpu"))
     (lease,) = [answer for answer in answers if answer]
     assert [(attempt.number, attempt.outcome) for attempt in find_attempts(store, lease.submission)] == [(1, None)]
 
 
 def test_another_queues_message_claims_nothing(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    assert claim_lease(store, grading, "w", 60, "gpu") is None
+    (job,) = jobs(store, 1)
+    assert claim_lease(store, job, "w", 60, "gpu") is None
     assert claim_lease(store, "nothing", "w", 60, "cpu") is None
 
 
@@ -106,7 +107,7 @@ def test_who_finishes_twice_or_at_once_makes_one_report(store: Store, instructor
 def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: Store, instructor: Token) -> None:
     old = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    new = claim_lease(store, old.grading, "worker-2", 60, "cpu")
+    new = claim_lease(store, old.job, "worker-2", 60, "cpu")
     assert new
     assert (new.number, new.fence) == (2, 2)
     assert finish_job(store, old, report(0)) is Finish.REFUSED
@@ -121,7 +122,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: 
 
 def test_a_lease_that_holds_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=60)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu") is None
     assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
@@ -129,7 +130,7 @@ def test_a_lease_that_is_renewed_lasts(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     assert renew_lease(store, lease, 60)
     time.sleep(2 * SHORT)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu") is None
     assert reconcile_leases(store, 3) == Reconciled(0, 0)
 
 
@@ -145,15 +146,15 @@ def test_a_lease_that_ran_out_and_that_nobody_took_may_still_be_finished(store: 
 def test_after_its_last_attempt_a_grading_is_not_taken_over(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor, seconds=SHORT)
     time.sleep(2 * SHORT)
-    assert claim_lease(store, lease.grading, "worker-2", 60, "cpu", attempts=1) is None
+    assert claim_lease(store, lease.job, "worker-2", 60, "cpu", attempts=1) is None
     assert reconcile_leases(store, 1) == Reconciled(0, 1)
 
 
 def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
+    (job,) = jobs(store, 1)
     for number in (1, 2, 3):
-        lease = claimed(store, grading)
+        lease = claimed(store, job)
         assert lease.number == number
         assert give_back_lease(store, lease, f"broke for the {number}. time\0", 3)
         assert not give_back_lease(store, lease, "again", 3)
@@ -161,7 +162,7 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
     assert (found.state, found.refused, found.attempts) == (State.FAILED, False, 3)
     assert found.message.startswith("broke for the 3. time")
     assert found.ended_at is not None
-    assert claim_lease(store, lease.grading, "w", 60, "cpu") is None
+    assert claim_lease(store, lease.job, "w", 60, "cpu") is None
     assert outcomes(store, lease) == [AttemptOutcome.GIVEN_BACK] * 3
     claims = [EventKind.CLAIMED, EventKind.GIVEN_BACK] * 2 + [EventKind.CLAIMED, EventKind.FAILED]
     assert kinds(store, lease) == [EventKind.ACCEPTED, *claims]
@@ -170,8 +171,8 @@ def test_what_is_given_back_waits_and_after_three_attempts_is_a_system_error(sto
 def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
     for _ in range(4):
-        (grading,) = gradings(store, 1)
-        lease = claimed(store, grading)
+        (job,) = jobs(store, 1)
+        lease = claimed(store, job)
         assert lease.number == 1
         assert release_lease(store, lease, "the worker was stopped")
         assert not release_lease(store, lease, "again")
@@ -182,9 +183,9 @@ def test_an_attempt_that_nobody_failed_at_counts_as_none(store: Store, instructo
 
 def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor: Token) -> None:
     hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
+    (job,) = jobs(store, 1)
     for expected in (Reconciled(1, 0), Reconciled(1, 0), Reconciled(0, 1)):
-        lease = claimed(store, grading, SHORT)
+        lease = claimed(store, job, SHORT)
         time.sleep(2 * SHORT)
         assert reconcile_leases(store, 3) == expected
         assert reconcile_leases(store, 3) == Reconciled(0, 0)
@@ -195,7 +196,7 @@ def test_workers_that_went_away_use_up_attempts_as_well(store: Store, instructor
 
 def test_several_reconcile_at_once_and_each_lease_is_given_back_once(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 10)
-    leases = [claimed(store, grading, SHORT) for grading in gradings(store, 10)]
+    leases = [claimed(store, job, SHORT) for job in jobs(store, 10)]
     time.sleep(2 * SHORT)
     answers = at_once(4, lambda: reconcile_leases(store, 3))
     assert sum(answer.given_back for answer in answers) == 10
@@ -232,9 +233,9 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
     first = leased(store, instructor, Mode.FULL)
     assert finish_job(store, first, report(0)) is Finish.PART_KEPT
     assert reports(store) == 0
-    assert claim_lease(store, first.grading, "w", 60, "cpu") is None
-    assert gradings(store, 1) == [first.grading]
-    second = claim_lease(store, first.grading, "w", 60, "gpu")
+    assert claim_lease(store, first.job, "w", 60, "cpu") is None
+    assert jobs(store, 1) == [first.job]
+    second = claim_lease(store, first.job, "w", 60, "gpu")
     assert second
     assert (second.stage, second.number) == (Stage.TRAININGS, 1)
     assert second.part is not None
@@ -247,7 +248,7 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
 
 def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 3)
-    one, two, _ = gradings(store, 3)
+    one, two, _ = jobs(store, 3)
     done, having = claimed(store, one), claimed(store, two)
     finish_job(store, done, report())
     assert cancel_jobs(store, batch) == 2
@@ -262,7 +263,7 @@ def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token
 
 def test_one_submission_is_cancelled_and_the_others_go_on(store: Store, instructor: Token) -> None:
     hand_in(store, instructor, 2)
-    one, two = [claimed(store, grading) for grading in gradings(store, 2)]
+    one, two = [claimed(store, job) for job in jobs(store, 2)]
     assert cancel_jobs(store, one.submission) == 1
     assert finish_job(store, two, report()) is Finish.REPORTED
 
@@ -275,8 +276,8 @@ def test_who_cancels_at_once_cancels_each_once(store: Store, instructor: Token) 
 def test_cancelling_and_finishing_at_once_end_in_one_of_both(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 20)
     leases = queue.SimpleQueue[Lease | None]()
-    for grading in gradings(store, 20):
-        leases.put(claimed(store, grading))
+    for job in jobs(store, 20):
+        leases.put(claimed(store, job))
     for _ in range(2):
         leases.put(None)
 
@@ -303,8 +304,8 @@ def test_a_process_that_is_killed_while_claiming_has_claimed_nothing(
     settings: Settings, store: Store, instructor: Token
 ) -> None:
     batch = hand_in(store, instructor)
-    (grading,) = gradings(store, 1)
-    for _ in killed_before_each_statement(store, settings, lambda other: claim_lease(other, grading, "w", 60, "cpu")):
+    (job,) = jobs(store, 1)
+    for _ in killed_before_each_statement(store, settings, lambda other: claim_lease(other, job, "w", 60, "cpu")):
         assert len(find_events(store, batch)) == 1
     (past,) = past_attempts(store, batch)
     assert past.number == 1

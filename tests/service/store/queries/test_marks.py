@@ -1,4 +1,4 @@
-"""Marks in the store: for staff at once, for students once they are published, and whatever is graded again."""
+"""Marks: visible to staff at once, to students once published, and kept by regrades."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from grader.service.store.queries.reports import load_report_text, load_stored_r
 from grader.service.store.queries.submissions import SubmissionStatus, find_submission, find_submissions
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind, MarkRow
-from tests.service.store.conftest import at_once, claimed, gradings, hand_in
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs
+from tests.support.threads import at_once
 
 
 def written(revision: str = "1", sections: tuple[str, ...] = ("7.2", "7.1"), each: float = 1) -> Report:
-    """Return a report with one point that a test gave, and so many that wait for a person."""
+    """Return a report with one point from a test, and an item to be marked by hand for each section."""
     tested = ItemResult("relu", "7.1", "ReLU", 1, 1, Verdict.PASSED, "right")
     evidence = {"kind": "discussion", "text": "because", "cells": [], "words": 1}
     waiting = [
@@ -45,13 +46,13 @@ def written(revision: str = "1", sections: tuple[str, ...] = ("7.2", "7.1"), eac
 
 
 def grade_all(store: Store, count: int, report: Report) -> None:
-    for grading in gradings(store, count):
-        finish_job(store, claimed(store, grading), report)
+    for job in jobs(store, count):
+        finish_job(store, claimed(store, job), report)
 
 
 @pytest.fixture
 def batch(store: Store, instructor: Token) -> str:
-    """A batch of two submissions, each with one point of three decided."""
+    """A batch of two submissions, each with one of three points decided."""
     made = hand_in(store, instructor, 2)
     grade_all(store, 2, written())
     return made
@@ -59,7 +60,7 @@ def batch(store: Store, instructor: Token) -> str:
 
 @pytest.fixture
 def one(store: Store, batch: str) -> str:
-    """The first of them."""
+    """The first submission of the batch."""
     return find_submissions(store, batch)[0].id
 
 
@@ -69,7 +70,7 @@ def points(found: SubmissionStatus | None) -> tuple[float | None, float | None]:
 
 
 def seen(store: Store, submission_id: str) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
-    """Return points and pending points as students and as staff see them; all that is asked has to agree."""
+    """Return points and pending points as students and as staff see them, after checking that all queries agree."""
     both = []
     for all_marks in (False, True):
         status = points(find_submission(store, submission_id, all_marks=all_marks))
@@ -121,7 +122,7 @@ def test_a_mark_can_be_taken_back_before_and_after_it_is_published(
     assert seen(store, one) == ((1.5, 1), (1, 2))
     assert publish_drafts(store, batch) == 1
     assert seen(store, one) == ((1, 2), (1, 2))
-    with store.reading() as session:
+    with store.read_session() as session:
         assert session.scalars(select(func.count()).select_from(MarkRow)).one() == 0
 
 

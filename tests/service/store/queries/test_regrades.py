@@ -1,4 +1,4 @@
-"""Regrading: drafts beside what is published, until they are published together."""
+"""Regrading: drafts beside published reports, until they are published together."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import pytest
 from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
-from grader.service.store.queries.dispatch import mark_dispatched
 from grader.service.store.queries.events import find_events
 from grader.service.store.queries.leases import Finish, cancel_jobs, claim_lease, finish_job, refuse_job
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.regrades import RegradeChange, create_regrade, find_changes, publish_drafts
 from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import find_submissions
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import EventKind, State
-from tests.service.store.conftest import at_once, claimed, gradings, hand_in, report
-from tests.support.killing import killed_before_each_statement
+from tests.support.killed_transactions import killed_before_each_statement
+from tests.support.store_content import claimed, hand_in, jobs, report
+from tests.support.threads import at_once
 
 
 def grade_all(store: Store, points: float, revision: str) -> list[Finish]:
-    published = mark_dispatched(store, 1000, 1000)
-    return [finish_job(store, claimed(store, each.grading), report(points, revision)) for each in published]
+    published = mark_enqueued(store, 1000, 1000)
+    return [finish_job(store, claimed(store, each.job), report(points, revision)) for each in published]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def scores(store: Store, batch: str) -> list[float | None]:
 def test_a_regrades_reports_are_drafts_until_they_are_published(store: Store, graded: str) -> None:
     assert create_regrade(store, graded, "2", Mode.QUICK) == 2
     assert [each.state for each in find_submissions(store, graded)] == [State.WAITING] * 2
-    assert scores(store, graded) == [1, 1]  # what is published stays to be seen
+    assert scores(store, graded) == [1, 1]  # the published reports stay visible
     assert grade_all(store, 2, "2") == [Finish.REPORTED] * 2
     one, two = find_submissions(store, graded)
     assert (one.score, one.revision, one.draft, one.mode) == (1, "1", True, Mode.QUICK)
@@ -63,20 +64,20 @@ def test_what_has_a_report_of_the_revision_is_not_graded_again(store: Store, gra
 def test_what_is_being_graded_is_not_graded_twice(store: Store, graded: str) -> None:
     assert create_regrade(store, graded, "2", Mode.NONE) == 2
     assert create_regrade(store, graded, "3", Mode.NONE) == 0
-    claimed(store, gradings(store, 2)[0])
+    claimed(store, jobs(store, 2)[0])
     assert create_regrade(store, graded, "3", Mode.NONE) == 0
 
 
 def test_who_regrades_at_once_makes_one_grading_each(store: Store, graded: str) -> None:
     assert sorted(at_once(8, lambda: create_regrade(store, graded, "2", Mode.NONE))) == [0] * 7 + [2]
-    assert len(mark_dispatched(store, 100, 1000)) == 2
+    assert len(mark_enqueued(store, 100, 1000)) == 2
 
 
 def test_what_failed_or_was_cancelled_is_graded_again_and_published_as_its_first(
     store: Store, instructor: Token
 ) -> None:
     batch = hand_in(store, instructor, 2)
-    refuse_job(store, claimed(store, gradings(store, 2)[0]), "no notebook")
+    refuse_job(store, claimed(store, jobs(store, 2)[0]), "no notebook")
     assert cancel_jobs(store, batch) == 1
     assert create_regrade(store, batch, "1", Mode.NONE) == 2
     assert [(each.state, each.refused, each.message) for each in find_submissions(store, batch)] == [
@@ -107,7 +108,7 @@ def test_a_worker_of_the_old_revision_makes_no_second_report_of_it(store: Store,
 
 def test_an_earlier_gradings_message_claims_nothing(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor)
-    (earlier,) = gradings(store, 1)
+    (earlier,) = jobs(store, 1)
     cancel_jobs(store, batch)
     create_regrade(store, batch, "1", Mode.NONE)
     assert claim_lease(store, earlier, "w", 60, "cpu") is None

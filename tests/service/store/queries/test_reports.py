@@ -1,4 +1,4 @@
-"""What is known of batches and submissions, and by whom."""
+"""Status of batches and submissions, and who may see it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from grader.service.store.queries.submissions import find_submission, find_submi
 from grader.service.store.queries.tokens import Role, Token
 from grader.service.store.queries.totals import count_totals
 from grader.service.store.schema import AttemptOutcome, Stage, State
-from tests.service.store.conftest import claimed, gradings, hand_in, leased, report, token
+from tests.support.store_content import claimed, hand_in, jobs, leased, report, token
 
 
 def test_a_batch_counts_its_submissions_by_state(store: Store, instructor: Token) -> None:
     batch_id = hand_in(store, instructor, 3)
-    one, two, _ = gradings(store, 3)
+    one, two, _ = jobs(store, 3)
     finish_job(store, claimed(store, one), report())
     claimed(store, two)
     found = find_batch(store, batch_id)
@@ -94,7 +94,7 @@ def test_a_report_whose_blob_is_gone_is_a_fault_of_ours(store: Store, instructor
 def test_attempts_tell_who_tried_and_how_it_ended(store: Store, instructor: Token) -> None:
     lease = leased(store, instructor)
     give_back_lease(store, lease, "the sandbox broke", 3)
-    claimed(store, lease.grading)
+    claimed(store, lease.job)
     first, second = find_attempts(store, lease.submission)
     assert (first.stage, first.number, first.worker) == (Stage.DEFINITIONS, 1, "worker-1")
     assert (first.outcome, first.message) == (AttemptOutcome.GIVEN_BACK, "the sandbox broke")
@@ -137,9 +137,9 @@ def test_a_submission_of_nobody_is_no_students(store: Store, instructor: Token) 
 
 def test_totals_are_of_the_whole_store(store: Store, instructor: Token) -> None:
     empty = count_totals(store)
-    assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.gradings.values())) == (0, 0, 0)
+    assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.jobs.values())) == (0, 0, 0)
     finish_job(store, leased(store, instructor), report())
     hand_in(store, instructor, 2, Mode.FULL)
     found = count_totals(store)
-    assert (found.reports, found.gradings[State.GRADED], found.gradings[State.WAITING]) == (1, 1, 2)
+    assert (found.reports, found.jobs[State.GRADED], found.jobs[State.WAITING]) == (1, 1, 2)
     assert found.oldest_waiting_seconds >= 0

@@ -9,7 +9,7 @@ from grader.errors import InputError
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import Role, create_token, find_token, list_tokens, revoke_token
 from grader.service.store.schema import TokenRow
-from tests.service.store.conftest import token
+from tests.support.store_content import token
 
 
 def test_a_token_is_found_by_its_secret_and_by_nothing_else(store: Store) -> None:
@@ -23,7 +23,7 @@ def test_a_token_is_found_by_its_secret_and_by_nothing_else(store: Store) -> Non
 
 def test_no_column_holds_the_secret(store: Store) -> None:
     secret = create_token(store, "CI", Role.CI)
-    with store.reading() as session:
+    with store.read_session() as session:
         row = session.execute(select(TokenRow.__table__)).one()
     assert all(secret not in str(value) and secret.removeprefix("grader_") not in str(value) for value in row)
 

@@ -1,4 +1,4 @@
-"""Marking without a mouse: digits, Enter, c, Escape and n are all it takes."""
+"""Marking by keyboard: digits, Enter, c, Escape and n."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from grader.service.store.queries.marks import find_marks, find_unmarked
 from grader.service.web.routes.marks import list_steps
-from tests.service.web.conftest import Class, Visitor
+from tests.support.web_pages import Class, Visitor
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def test_a_class_is_marked_by_keyboard_alone(own_course: Class, visit: Callable[
     staff = visit(own_course.url)
     page = staff.sign_in(own_course.secret("staff"), f"/batches/{own_course.batch}/marking")
     expect(page.get_by_text("0 of 3 marked")).to_be_visible()
-    page.get_by_role("link", name="Mark the next").focus()
+    page.get_by_role("link", name="Mark next answer").focus()
     page.keyboard.press("Enter")
     heading(page, "kim")
     expect(page.get_by_text("because")).to_be_visible()
@@ -65,15 +65,15 @@ def test_a_mark_can_be_changed_and_taken_back(own_course: Class, visit: Callable
     page.goto(own_course.url + place)
     expect(page.get_by_role("radio", name="2 2")).to_be_checked()
     expect(page.get_by_label("Comment")).to_have_value("</textarea><script>1</script>")
-    page.get_by_role("button", name="Take the mark back").click()
-    expect(page.get_by_role("button", name="Take the mark back")).to_have_count(0)
+    page.get_by_role("button", name="Remove the mark").click()
+    expect(page.get_by_role("button", name="Remove the mark")).to_have_count(0)
     assert len(find_unmarked(own_course.api.store, own_course.batch)) == 3
 
 
 def test_marks_work_without_a_script(own_course: Class, visit: Callable[..., Visitor]) -> None:
     staff = visit(own_course.url, java_script_enabled=False)
     page = staff.sign_in(own_course.secret("staff"), f"/batches/{own_course.batch}/marking")
-    page.get_by_role("link", name="Mark the next").click()
+    page.get_by_role("link", name="Mark next answer").click()
     page.get_by_role("radio", name="1 1").check()
     page.get_by_role("button", name="Save and go on").click()
     heading(page, "lee")

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Create the first tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Go on from the version before."""
+    """Migrate from the previous version."""
     op.create_table(
         "token",
         sa.Column("id", sa.Text(), nullable=False),
@@ -145,7 +145,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the version before."""
+    """Go back to the previous version."""
     op.drop_table("report")
     op.drop_table("attempt")
     op.drop_table("submission_file")

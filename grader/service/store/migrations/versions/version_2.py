@@ -1,4 +1,4 @@
-"""Items that a person marks, and the marks."""
+"""Add items marked by hand, and marks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "1"
 
 
 def upgrade() -> None:
-    """Go on from the version before."""
+    """Migrate from the previous version."""
     op.create_table(
         "waiting_item",
         sa.Column("report", sa.Integer(), nullable=False),
@@ -43,6 +43,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the version before."""
+    """Go back to the previous version."""
     op.drop_table("mark")
     op.drop_table("waiting_item")

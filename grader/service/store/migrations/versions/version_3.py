@@ -1,4 +1,4 @@
-"""Notebooks as they were run, beside a report, and beside the first stage's until there is one."""
+"""Add executed notebooks to reports, and to jobs between the two stages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ down_revision = "2"
 
 
 def upgrade() -> None:
-    """Go on from the version before."""
+    """Migrate from the previous version."""
     op.add_column("grading", sa.Column("executed", sa.String(64), nullable=True))
     op.add_column("report", sa.Column("executed", sa.String(64), nullable=True))
 
 
 def downgrade() -> None:
-    """Go back to the version before."""
+    """Go back to the previous version."""
     op.drop_column("report", "executed")
     op.drop_column("grading", "executed")

@@ -1,0 +1,50 @@
+"""Grade one submission from Python, with nothing to set up and nothing kept warm afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from grader.assignment import Assignment
+from grader.grading.session import GradingSession
+from grader.models.recipe import Mode
+from grader.results.report import Report
+from grader.submission.submission import Submission, read_submission
+
+__all__ = ["grade"]
+
+
+def grade(
+    submission: Submission | str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    assignment: Assignment | str | os.PathLike[str],
+    *,
+    mode: Mode | str = Mode.NONE,
+    only: Collection[str] | None = None,
+    data: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Grade one submission and return its report.
+
+    This starts a warm process and ends it again, which takes seconds: for many submissions use `GradingSession`.
+
+    Args:
+        submission: a submission, the path of a notebook, or the paths of all its notebooks.
+        assignment: an assignment, its name, or the path of its folder.
+        mode: "none" trains nothing and leaves training items pending; "quick" and "full" as in docs/training.md.
+        only: ids of the items to judge; None for all.
+        data: the folder with Fashion-MNIST; None to look for it.
+        progress: called with a few words about each step.
+
+    Raises:
+        InputError: a notebook cannot be read, there is no such assignment, its rubric contradicts itself, or the data
+            set is not in `data`.
+        SystemFault: the grader or the machine failed; the submission may be graded again.
+    """
+    if isinstance(submission, str | os.PathLike):
+        submission = read_submission([submission])
+    elif not isinstance(submission, Submission):
+        submission = read_submission(submission)
+    name = str(assignment.folder) if isinstance(assignment, Assignment) else os.fspath(assignment)
+    with GradingSession(data) as session:
+        return session.grade(submission, name, Mode(mode), only, progress)

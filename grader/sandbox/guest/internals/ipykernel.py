@@ -1,0 +1,194 @@
+"""ipykernel without sockets, threads and files: its application, its kernel and its output streams on one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from ipykernel.iostream import IOPubThread, OutStream
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import IPKernelApp
+from IPython.core.application import BaseIPythonApplication
+from tornado.ioloop import IOLoop
+from traitlets import Any as AnyTrait
+from traitlets.config import Config
+
+from grader.sandbox.guest.internals.ipython import set_option
+from grader.sandbox.guest.internals.jupyter_client import LineSession
+from grader.sandbox.guest.internals.replacement import overriding, replace_attribute
+from grader.sandbox.guest.messages import END, MessageLine
+
+__all__ = ["CellStream", "LineKernel", "Outlet", "WarmKernelApp", "make_app", "replace_exit", "replace_keyboard"]
+
+_BUFFERED = 2**16  # characters of printed text that wait for the end of the cell
+
+
+@overriding("schedule")
+class Outlet(IOPubThread):  # type: ignore[misc]
+    """Stand in for the socket, the stream and the thread of one of Jupyter's channels, and send at once."""
+
+    thread = io_loop = None
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+
+    def schedule(self, f: Callable[[], Any]) -> None:
+        """Call `f` now instead of on a thread."""
+        f()
+
+
+@overriding("write", "_flush", "_schedule_flush")
+class CellStream(OutStream):  # type: ignore[misc]
+    """Send what a cell prints with its next other output, at its end, or when there is much of it."""
+
+    _buffered = 0
+
+    def write(self, string: str) -> int | None:
+        """Buffer a text, or send it together with the texts before it."""
+        written: int | None = super().write(string)
+        self._buffered += len(string)
+        if self._buffered > _BUFFERED:
+            self._flush()
+        return written
+
+    def _flush(self) -> None:
+        self._buffered = 0
+        super()._flush()
+
+    def _schedule_flush(self) -> None:
+        """Start no timer: output is not read while a cell runs."""
+
+
+@overriding("start", "shell_stream", "control_stream", "_supports_kernel_subshells")
+@overriding("_publish_status", "_publish_execute_input")
+class LineKernel(IPythonKernel):  # type: ignore[misc]
+    """Serve requests one by one on the main thread.
+
+    `end` is called after the last cell with its index. It returns a function to call once the reply is sent.
+    """
+
+    end: Callable[[int], Callable[[], None]]
+    shell_stream = control_stream = AnyTrait()
+    _supports_kernel_subshells = False
+
+    def start(self) -> None:
+        """Begin to serve requests once the loop runs."""
+        replace_attribute(self.shell, "exit_now", False)
+        self.io_loop = IOLoop.current()
+        # Used by a cell that awaits something, to learn whether it runs on the main thread.
+        parent = SimpleNamespace(parent_thread=threading.main_thread())
+        replace_attribute(self, "shell_channel_thread", parent)
+        self.io_loop.add_callback(self._serve)
+
+    async def _serve(self) -> None:
+        self._publish_status("starting", "shell")
+        while message := await self.session.line.receive():
+            _, kind, number, content = message
+            if kind == END:
+                go_on = self.end(content["cell"])
+                self.session.send(self.shell_stream, END, {}, parent={"header": {"msg_id": number}})
+                go_on()
+                continue
+            header = {"msg_id": number, "msg_type": kind, "session": ""}
+            request = {"header": header, "parent_header": {}, "metadata": content.pop("place"), "content": content}
+            try:
+                await self.dispatch_shell((request, None))
+            except Exception:  # a student's stream may raise when it is flushed; the next cell is served nonetheless
+                self.log.exception("a request was not served")
+            if self.session.in_child():
+                os._exit(0)  # a forked child that returned from its cell must not serve the next one
+
+    def _publish_status(self, status: str, channel: str, parent: Any = None) -> None:
+        if status != "busy":  # the runner does not use it
+            super()._publish_status(status, channel, parent)
+
+    def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
+        """Do not repeat the request: the runner knows it."""
+
+
+@overriding("init_connection_file", "write_connection_file", "load_config_file", "init_config_files")
+@overriding("init_crash_handler")
+class WarmKernelApp(IPKernelApp):  # type: ignore[misc]
+    """ipykernel's application without what needs files, TCP or a parent process, in two halves.
+
+    `prepare` does what needs no sockets, in the warm process. `connect` does the rest in a fork of it. Both follow the
+    order of ipykernel's `initialize`.
+    """
+
+    def prepare(self) -> None:
+        """Make the kernel and its shell, not connected to anything yet."""
+        BaseIPythonApplication.initialize(self, [])
+        self.init_pdb()
+        self.kernel = self.kernel_class.instance(
+            parent=self, session=self.session, log=self.log, profile_dir=self.profile_dir, user_ns=self.user_ns
+        )
+        self.init_path()
+        self.init_shell()
+        self.init_gui_pylab()
+        self.init_code()
+
+    def connect(self, line: MessageLine) -> None:
+        """Give the kernel its line, and send there what is printed."""
+        kernel, shell, outlet = self.kernel, self.kernel.shell, Outlet("iopub")
+        self.session.connect(line)
+        replace_attribute(self, "iopub_thread", outlet)
+        replace_attribute(self, "iopub_socket", outlet)
+        self.init_blackhole()
+        self.init_io()
+        self.init_signal()
+        kernel.shell_stream = Outlet("shell")
+        replace_attribute(kernel, "iopub_thread", outlet)
+        replace_attribute(kernel, "iopub_socket", outlet)
+        replace_attribute(kernel, "_stdout", sys.stdout)
+        replace_attribute(kernel, "_stderr", sys.stderr)
+        replace_attribute(shell.displayhook, "pub_socket", outlet)
+        replace_attribute(shell.display_pub, "pub_socket", outlet)
+        replace_attribute(self.displayhook, "get_execution_count", lambda: kernel.execution_count)
+
+    def init_connection_file(self) -> None:
+        """Make no connection file: the line is handed over in memory."""
+
+    def write_connection_file(self, **_: Any) -> None:
+        """Write no connection file."""
+
+    def load_config_file(self, *_: Any, **__: Any) -> None:
+        """Load no configuration files: a student's home starts empty."""
+
+    def init_config_files(self) -> None:
+        """Do not copy the files of a new profile: the environment may be out of reach."""
+
+    def init_crash_handler(self) -> None:
+        """Install no crash report."""
+
+
+def make_app(config: Config) -> WarmKernelApp:
+    """Return the application, with its kernel and shell prepared."""
+    # The pause is for clients that might miss output. Ours reads everything in order.
+    set_option(config, IPythonKernel, "_execute_sleep", 0)
+    app: WarmKernelApp = WarmKernelApp.instance(
+        config=config,
+        session=LineSession(username="student"),
+        kernel_class=LineKernel,
+        outstream_class=f"{__name__}.{CellStream.__name__}",
+        capture_fd_output=False,
+        log_level=50,
+    )
+    app.prepare()
+    # traitlets sets the level on the handler only, so that each message would be made before it is dropped.
+    app.log.setLevel(app.log_level)
+    return app
+
+
+def replace_exit(shell: Any, instead: Callable[[], None]) -> None:
+    """Call `instead` when a cell calls exit() or quit(). ipykernel would stop in the middle of a later cell."""
+    replace_attribute(shell, "ask_exit", instead)
+
+
+def replace_keyboard(shell: Any, ask: Callable[..., str]) -> None:
+    """Answer what cells ask of the keyboard by `ask`, while cells run and afterwards."""
+    replace_attribute(shell.kernel, "raw_input", ask)
+    replace_attribute(shell.kernel, "getpass", ask)

@@ -1,0 +1,62 @@
+"""What grader/sandbox/guest/internals/ipython.py relies on in IPython."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tests.support.library_contracts import Library
+
+IPYTHON = Library("ipython")
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("IPython.core.interactiveshell:InteractiveShell.run_code", "self code_obj result async_"),
+        ("IPython.core.interactiveshell:InteractiveShell.set_custom_exc", "self exc_tuple handler"),
+        ("IPython.core.inputtransformer2:TransformerManager.do_token_transforms", "self lines"),
+        ("IPython.core.formatters:DisplayFormatter.format", "self obj include exclude"),
+    ],
+)
+def test_a_method_is_there_with_its_parameters(path: str, parameters: str) -> None:
+    IPYTHON.check_parameters(path, parameters)
+
+
+@pytest.mark.parametrize(
+    ("path", "uses"),
+    [
+        # Once for each statement of a cell; what it returns tells whether the statement failed.
+        ("IPython.core.interactiveshell:InteractiveShell.run_ast_nodes", ["if await self.run_code(code, result"]),
+        ("IPython.core.interactiveshell:InteractiveShell.run_code", ["result.error_in_exec ="]),
+        ("IPython.core.inputtransformer2:TransformerManager.transform_cell", ["self.do_token_transforms("]),
+        ("IPython.core.inputtransformer2:TransformerManager.do_one_token_transform", ["self.token_transformers"]),
+        ("IPython.core.displayhook:DisplayHook.compute_format_data", ["self.shell.display_formatter.format("]),
+    ],
+)
+def test_ipython_itself_uses_what_is_replaced(path: str, uses: list[str]) -> None:
+    source = inspect.getsource(IPYTHON.find(path))
+    for use in uses:
+        IPYTHON.check(use in source, f"{path} uses {use}")
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [
+        ("IPython.core.history:HistoryManager", "enabled"),
+        ("IPython.core.interactiveshell:InteractiveShell", "xmode"),
+        ("IPython.core.interactiveshell:InteractiveShell", "colors"),
+        ("IPython.core.application:BaseIPythonApplication", "ipython_dir"),
+    ],
+)
+def test_an_option_is_there(path: str, option: str) -> None:
+    IPYTHON.check(option in IPYTHON.find(path).class_trait_names(config=True), f"{path} has the option {option}")
+
+
+def test_the_transformers_of_tokens_are_those_that_were_looked_at() -> None:
+    known = ["MagicAssign", "SystemAssign", "EscapedCommand", "HelpEnd"]  # what LIKE_A_MAGIC stands for
+    found = [
+        kind.__name__ for kind in IPYTHON.find("IPython.core.inputtransformer2:TransformerManager")().token_transformers
+    ]
+    IPYTHON.check(found == known, f"the token transformers are {', '.join(known)}")
