@@ -1,4 +1,4 @@
-"""Judging: which definition counts, what each outcome comes to, and whose fault a broken test is."""
+"""A submission is judged item by item, with the tests of a rubric."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_two_runs_give_the_same_results(judged: Judge) -> None:
             ("from grader.testing import item\n@item('double')\ndef test_a(student): 1 / 0",),
             "test_0.py, test_a broke, which no submission should make it do: ZeroDivisionError",
         ),
-        (("from grader.testing import item\n@item('double')\ndef test_a(student, nobody): pass",), "nobody"),
+        (("from grader.testing import item\n@item('double')\ndef test_a(student, unknown): pass",), "unknown"),
         (
             ("import pytest\nfrom grader.testing import item\n@item('double')\ndef test_a(student): pytest.skip('x')",),
             "test_a broke",

@@ -16,7 +16,7 @@ from grader.student import Fault, Student, StudentFault
 from grader.testing import Case, Draw, Mismatch, assert_close, image_and_kernel, image_and_window
 from grader.testing.cases import Searchable
 
-NOBODY = cast(Student, None)
+NO_STUDENT = cast(Student, None)
 
 
 def number(draw: Draw) -> Case:
@@ -33,7 +33,7 @@ def above(limit: int) -> Callable[[Any, Any], None]:
 
 @pytest.mark.parametrize("limit", [0, 1, 17, 499])
 def test_the_least_number_that_goes_wrong_is_found(limit: int) -> None:
-    found = find_smallest_failing(above(limit), number, NOBODY)
+    found = find_smallest_failing(above(limit), number, NO_STUDENT)
     assert found is not None
     case, mismatch = found
     assert case.number == limit + 1
@@ -41,7 +41,7 @@ def test_the_least_number_that_goes_wrong_is_found(limit: int) -> None:
 
 
 def test_nothing_is_found_where_nothing_goes_wrong() -> None:
-    assert find_smallest_failing(above(1000), number, NOBODY) is None
+    assert find_smallest_failing(above(1000), number, NO_STUDENT) is None
 
 
 @pytest.mark.parametrize("error", [StudentFault(Fault.RAISED, "raises"), AssertionError("no mismatch")])
@@ -49,14 +49,14 @@ def test_another_fault_is_no_mismatch(error: Exception) -> None:
     def test(student: Any, case: Any) -> None:
         raise error
 
-    assert find_smallest_failing(test, number, NOBODY) is None
+    assert find_smallest_failing(test, number, NO_STUDENT) is None
 
     def mixed(student: Any, case: Any) -> None:
         if case.number < 20:
             raise error
         raise Mismatch("wrong")
 
-    found = find_smallest_failing(mixed, number, NOBODY)
+    found = find_smallest_failing(mixed, number, NO_STUDENT)
     assert found is not None
     assert found[0].number == 20
 
@@ -66,7 +66,7 @@ def test_our_own_mistake_is_no_answer() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        find_smallest_failing(test, number, NOBODY)
+        find_smallest_failing(test, number, NO_STUDENT)
 
 
 def test_the_students_work_is_asked_a_bounded_number_of_times() -> None:
@@ -80,7 +80,7 @@ def test_the_students_work_is_asked_a_bounded_number_of_times() -> None:
         if sum(case.digits) % 3:
             raise Mismatch("wrong")
 
-    found = find_smallest_failing(test, digits, NOBODY)
+    found = find_smallest_failing(test, digits, NO_STUDENT)
     assert found is not None
     assert len(asked) <= 400
     assert tuple(found[0].digits) in asked
@@ -142,7 +142,7 @@ def test_what_is_drawn_keeps_within_its_bounds() -> None:
     def test(student: Any, case: Case) -> None:
         seen.append(case)
 
-    assert find_smallest_failing(test, one, NOBODY) is None
+    assert find_smallest_failing(test, one, NO_STUDENT) is None
     assert len(seen) > 50
     for case in seen:
         assert case.X.shape == (2, 3)

@@ -12,7 +12,7 @@ from grader.student import Fault, Student, StudentFault
 from grader.testing import Case, Draw, Mismatch, given, image_and_kernel, image_and_window
 from grader.testing.cases import WrongCases
 
-NOBODY = cast(Student, None)
+NO_STUDENT = cast(Student, None)
 
 
 def numbers(draw: Draw) -> Iterator[Case]:
@@ -46,7 +46,7 @@ def test_given_runs_every_case_and_keeps_the_first_wrong_one() -> None:
             raise Mismatch(f"{case.number} is odd")
 
     with pytest.raises(WrongCases) as raised:
-        test(NOBODY, Draw("a"))
+        test(NO_STUDENT, Draw("a"))
     assert seen == [0, 1, 2, 3]
     assert (raised.value.right, raised.value.total) == (2, 4)
     assert str(raised.value.first) == "1 is odd"
@@ -62,14 +62,14 @@ def test_given_asks_nothing_more_of_a_process_that_ended() -> None:
         raise StudentFault(Fault.TIMED_OUT if case.number else Fault.RAISED, "no answer")
 
     with pytest.raises(WrongCases) as raised:
-        test(NOBODY, Draw("a"))
+        test(NO_STUDENT, Draw("a"))
     assert seen == [0, 1]
     assert (raised.value.right, raised.value.total) == (0, 4)
 
 
 def test_given_without_cases_is_the_authors_mistake() -> None:
     with pytest.raises(ValueError, match="no cases"):
-        given(lambda draw: [])(lambda student, case: None)(NOBODY, Draw("a"))
+        given(lambda draw: [])(lambda student, case: None)(NO_STUDENT, Draw("a"))
 
 
 @pytest.mark.parametrize("seed", ["a", "b", "c"])
