@@ -65,7 +65,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     page.get_by_role("button", name="Hand in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("가을 과제")
     expect(page.get_by_role("status")).to_contain_text("All 2 done", timeout=SECONDS)
-    expect(page.get_by_role("row", name="lee")).to_contain_text("3 of 6 (3 open)")
+    expect(page.get_by_role("row", name="lee")).to_contain_text("3 of 6 (3 not marked yet)")
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_role("img", name="Number of submissions by score")).to_be_visible()
 
@@ -93,7 +93,7 @@ def test_a_course_from_upload_to_published_grades(service: Service, visit: Calla
     page.get_by_role("link", name="Review and publish").click()
     expect(page.get_by_role("row", name="kim")).to_have_text("kim02+2")
     page.get_by_role("button", name="Publish 2 submissions").click()
-    expect(page.get_by_text("There is nothing to publish")).to_be_visible()
+    expect(page.get_by_text("Nothing to publish")).to_be_visible()
     own.reload()
     expect(own.get_by_text("2 of 6 points", exact=True)).to_be_visible()
     expect(own.get_by_text("좋다")).to_be_attached()

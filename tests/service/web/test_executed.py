@@ -75,14 +75,14 @@ def test_a_notebook_is_shown_as_it_ran(course: Class, visit: Callable[..., Visit
     visitor = visit(course.url)
     place = f"/submissions/{course.ids['kim']}/notebooks/0"
     page = visitor.sign_in(course.secret("kim"), place)
-    expect(page.get_by_text("As it ran when it was graded")).to_be_visible()
+    expect(page.get_by_text("Outputs are from the grading run")).to_be_visible()
     expect(page.get_by_role("heading", name="Mine")).to_be_visible()
     expect(page.get_by_text("shown here")).to_be_visible()
     picture = page.get_by_role("img", name="a plot")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 0
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download as it ran").click()
+        page.get_by_role("link", name="Download as executed").click()
     saved = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert saved["cells"][1]["outputs"] == OUTPUTS
 
@@ -90,7 +90,7 @@ def test_a_notebook_is_shown_as_it_ran(course: Class, visit: Callable[..., Visit
 def test_what_a_notebook_showed_is_inert(course: Class, visit: Callable[..., Visitor]) -> None:
     visitor = visit(course.url)
     page = visitor.sign_in(course.secret("lee"), f"/submissions/{course.ids['lee']}/notebooks/0")
-    expect(page.get_by_text("As it ran when it was graded")).to_be_visible()
+    expect(page.get_by_text("Outputs are from the grading run")).to_be_visible()
     expect(page.get_by_role("img", name="a drawing")).to_be_visible()
     page.wait_for_load_state("networkidle")
     assert not page.evaluate(f"document.documentElement.hasAttribute('{MARK}')")
@@ -104,5 +104,5 @@ def test_where_nothing_was_kept_the_notebook_is_shown_as_it_was_handed_in(
 ) -> None:
     with taught(migrated, tmp_path) as made:
         page = visit(made.url).sign_in(made.secret("kim"), f"/submissions/{made.ids['kim']}/notebooks/0")
-        expect(page.get_by_text("As it was handed in")).to_be_visible()
-        expect(page.get_by_role("link", name="Download as it ran")).to_have_count(0)
+        expect(page.get_by_text("As handed in")).to_be_visible()
+        expect(page.get_by_role("link", name="Download as executed")).to_have_count(0)

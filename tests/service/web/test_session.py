@@ -59,7 +59,7 @@ def test_a_wrong_token_gets_no_cookie_and_is_told_what_to_do(course: Class) -> N
         answer = browser.post("/sign-in", data={"token": "grader_wrong"})
     assert answer.status_code == 401
     assert "Set-Cookie" not in answer.headers
-    assert "ask staff for a new one" in answer.text
+    assert "ask course staff for a new one" in answer.text
     assert "grader_wrong" not in answer.text
 
 
@@ -83,7 +83,7 @@ def test_what_another_site_sends_is_refused(course: Class, headers: dict[str, st
     with signed_in(course, "staff") as staff:
         answer = staff.post(f"/batches/{course.batch}/publish", headers=headers)
     assert answer.status_code == 403
-    assert "sent by another site" in answer.text
+    assert "sent from another site" in answer.text
 
 
 def test_what_says_nothing_of_where_it_is_from_is_refused(course: Class) -> None:
@@ -168,7 +168,7 @@ def test_a_bug_is_a_page_without_its_insides(own_course: Class) -> None:
     with signed_in(own_course, "kim") as kim:
         answer = kim.get("/")
     assert answer.status_code == 500
-    assert "tell staff" in answer.text
+    assert "tell course staff" in answer.text
     assert "nonsense" not in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 

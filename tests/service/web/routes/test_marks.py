@@ -75,7 +75,7 @@ def test_marks_work_without_a_script(own_course: Class, visit: Callable[..., Vis
     page = staff.sign_in(own_course.secret("staff"), f"/batches/{own_course.batch}/marking")
     page.get_by_role("link", name="Mark next answer").click()
     page.get_by_role("radio", name="1 1").check()
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     heading(page, "lee")
 
 
