@@ -193,7 +193,7 @@ def test_a_refused_submission_is_explained_in_a_sentence(run: Run, handed_in: Pa
     for arguments, sentence in (
         ((handed_in, "--assignment", "hw9"), "no assignment 'hw9' is offered"),
         ((tmp_path / "broken.zip",), "zip"),
-        ((tmp_path / "large.zip",), "a body may have 1,048,576 bytes"),
+        ((tmp_path / "large.zip",), "the body is larger than 1,048,576 bytes"),
         ((tmp_path / "gone.zip",), "no such file"),
     ):
         answer = run("submit", *arguments)
