@@ -172,7 +172,7 @@ def test_what_could_not_be_graded_is_told_and_a_files_name_commands_nothing(step
     assert ran.returncode == 2
     assert "no valid JSON" in ran.stdout
     commands = [line for line in ran.stdout.splitlines() if line.lstrip().startswith("::") or "##[" in line]
-    assert commands == ["::error title=Grader::not graded: the log of this step says why"]
+    assert commands == ["::error title=Grader::not graded: see the log of this step"]
     assert ran.stderr == ""
     assert not (step.runner / "GITHUB_OUTPUT").exists()
 
