@@ -75,14 +75,14 @@ class Clock:
     def __init__(self) -> None:
         self.warm = 0.0
 
-    def begins(self, submissions: int, done: int, jobs: int) -> None:
+    def on_start(self, submissions: int, done: int, jobs: int) -> None:
         """Ignore it."""
 
-    def doing(self, process: int, key: str, what: str) -> None:
+    def on_step(self, process: int, key: str, what: str) -> None:
         if what.startswith("running") and not self.warm:
             self.warm = time.perf_counter()
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
         assert report is not None, record.message
 
 

@@ -213,7 +213,7 @@ class Remote(Protocol):
         module's dtype. The module stays in eval mode.
         """
 
-    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+    def predict_classes(self, images: Tensor, like: OwnTraining) -> Tensor:
         """Return the class that a model predicts for each image.
 
         The model is put into eval mode. Images are resized and scaled as they were in its training.

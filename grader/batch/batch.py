@@ -75,7 +75,7 @@ def grade_batch(
         waiting = [item for item in submissions if not _is_done(folder, records[item.key], journal.get(item.key))]
         alike = _group_equal(waiting, records)
         jobs = max(1, min(jobs or _choose_jobs(mode), len(alike)))
-        listener.begins(len(submissions), len(submissions) - len(waiting), jobs)
+        listener.on_start(len(submissions), len(submissions) - len(waiting), jobs)
         settings = BatchSettings(
             assignment=assignment.folder,
             mode=mode,
@@ -235,7 +235,7 @@ def _write(folder: Path, record: JournalRecord, outcome: GradingOutcome, listene
     if report is None:  # an earlier version of the submission may have had one
         for name in (json_name, html_name):
             (folder / name).unlink(missing_ok=True)
-    listener.ended(record, report)
+    listener.on_end(record, report)
 
 
 def _write_report(folder: Path, key: str, report: Report) -> None:

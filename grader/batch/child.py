@@ -151,7 +151,7 @@ def _grade(
     """Grade one submission and return the outcome; `send` sends messages on the way."""
     assignment, mode = str(settings.assignment), settings.mode
     try:
-        send(LongestSilence(2 * session.longest_silence(assignment, mode, len(request.files))))
+        send(LongestSilence(2 * session.compute_longest_silence(assignment, mode, len(request.files))))
         submission = Submission(tuple(read_notebook(file.name, file.content) for file in request.files))
         report = session.grade(submission, assignment, mode, progress=lambda text: send(GradingStep(text)))
         return FinishedReport(report.to_json())

@@ -23,15 +23,15 @@ _TRIES = 3  # of a submission, and of starting a process
 
 
 class ProgressListener(Protocol):
-    """What a batch reports its progress to; several threads call `doing`."""
+    """What a batch reports its progress to; several threads call `on_step`."""
 
-    def begins(self, submissions: int, done: int, jobs: int) -> None:
+    def on_start(self, submissions: int, done: int, jobs: int) -> None:
         """Take the number of submissions, of those graded earlier, and of processes that grade the others."""
 
-    def doing(self, process: int, key: str, what: str) -> None:
+    def on_step(self, process: int, key: str, what: str) -> None:
         """Take what a process, counted from 0, is doing for the submission `key`. If `key` is empty, it is idle."""
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
         """Take the record and the report of a submission that has been graded and written."""
 
 
@@ -112,7 +112,7 @@ class Graders:
             while not self._closed:
                 same = self._waiting.get_nowait()
                 self._ended.put((same, self._grade(number, same[0])))
-                self._listener.doing(number, "", "")
+                self._listener.on_step(number, "", "")
         except queue.Empty:
             pass
         except Exception as error:
@@ -129,7 +129,7 @@ class Graders:
             started = time.monotonic()
             try:
                 answer = process.grade(
-                    submission.files, lambda text: self._listener.doing(number, submission.key, text)
+                    submission.files, lambda text: self._listener.on_step(number, submission.key, text)
                 )
             except SystemFault as error:
                 self._end(number)
@@ -148,7 +148,7 @@ class Graders:
         """
         if number in self._processes:
             return self._processes[number]
-        self._listener.doing(number, key, "starting")
+        self._listener.on_step(number, key, "starting")
         for tries_left in reversed(range(_TRIES)):
             try:
                 process = self._fork(number)

@@ -159,15 +159,15 @@ def _duration(minutes: float) -> str:
 class _LineProgress:
     """Print a line for each submission that ends."""
 
-    def begins(self, submissions: int, done: int, jobs: int) -> None:
+    def on_start(self, submissions: int, done: int, jobs: int) -> None:
         self._pace = _Pace(submissions, done)
         before = f", {done} of them already graded" if done else ""
         _print(f"{submissions} submissions{before}; {jobs} at once")
 
-    def doing(self, process: int, key: str, what: str) -> None:
+    def on_step(self, process: int, key: str, what: str) -> None:
         """Print nothing: a line for each step would be too many."""
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
         self._pace.count(record)
         _print(f"{self._pace}: {_describe_submission(record, report)}")
 
@@ -180,14 +180,14 @@ class _LiveProgress:
         self._pace = _Pace()
         self._doing: dict[int, str] = {}
 
-    def begins(self, submissions: int, done: int, jobs: int) -> None:
+    def on_start(self, submissions: int, done: int, jobs: int) -> None:
         self._pace = _Pace(submissions, done)
         self._doing = dict.fromkeys(range(jobs), "")
 
-    def doing(self, process: int, key: str, what: str) -> None:
+    def on_step(self, process: int, key: str, what: str) -> None:
         self._doing[process] = f"{key}: {what}" if key else ""
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
         self._pace.count(record)
         if report is None:
             self._console.print(_text(_describe_submission(record, report)))

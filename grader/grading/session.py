@@ -58,7 +58,7 @@ class GradingSession:
             self._zygotes.pop(packages).close()
         self._close_trainer()
 
-    def assignment(self, name: str) -> Assignment:
+    def find_assignment(self, name: str) -> Assignment:
         """Return an assignment in its current state, by its name or the path of its folder.
 
         Raises:
@@ -69,15 +69,15 @@ class GradingSession:
             assignment = self._assignments[name] = find_assignment(name)
         return assignment
 
-    def revision(self, assignment_name: str) -> str:
+    def find_revision(self, assignment_name: str) -> str:
         """Return the current revision of an assignment's rubric.
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
         """
-        return self.assignment(assignment_name).revision
+        return self.find_assignment(assignment_name).revision
 
-    def longest_silence(self, assignment_name: str, mode: Mode, notebooks: int) -> float:
+    def compute_longest_silence(self, assignment_name: str, mode: Mode, notebooks: int) -> float:
         """Return the longest time in seconds between two calls of `progress` by `grade`. After twice as long, it hangs.
 
         Args:
@@ -90,7 +90,7 @@ class GradingSession:
         """
         from grader.grading.grade import adapt_limits
 
-        assignment = self.assignment(assignment_name)
+        assignment = self.find_assignment(assignment_name)
         limits = adapt_limits(mode, assignment.limits, notebooks)
         judging = limits.judge_seconds + len(assignment.trained) * limits.training_seconds
         if mode is Mode.NONE or not assignment.trained:
@@ -106,7 +106,7 @@ class GradingSession:
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
         """
-        assignments = [self.assignment(name) for name in assignment_names]
+        assignments = [self.find_assignment(name) for name in assignment_names]
         # Loaded modules are never freed. To scan them for garbage would take a fifth of this time, and the same again
         # in every submission.
         gc.disable()
@@ -127,7 +127,7 @@ class GradingSession:
             SandboxFault: a warm process did not start.
         """
         # Start these first, so that they import torch at the same time as this process.
-        zygotes = [self._get_zygote(self.assignment(name).packages) for name in assignment_names]
+        zygotes = [self._get_zygote(self.find_assignment(name).packages) for name in assignment_names]
         self.load(assignment_names)
         for zygote in zygotes:
             zygote.missing  # noqa: B018 - waits until it has imported its packages
@@ -156,7 +156,7 @@ class GradingSession:
             InputError: the data set is not in the given folder.
             SystemFault: the grader or the machine broke; the submission may be graded again.
         """
-        assignment = self.assignment(assignment_name)
+        assignment = self.find_assignment(assignment_name)
         zygote = self._get_zygote(assignment.packages, progress)
         from grader.grading.grade import grade
 

@@ -197,7 +197,7 @@ class LocalRemote:
         found = self._run(lambda: modules.trace_operations(self.value, inputs))
         return tuple(Operation(*operation) for operation in found)
 
-    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+    def predict_classes(self, images: Tensor, like: OwnTraining) -> Tensor:
         """Return the class that a model predicts for each image."""
         found: Tensor = self._run(lambda: modules.predict_classes(self.value, images, like.size, like.pixels))
         return found

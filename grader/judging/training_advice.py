@@ -76,7 +76,7 @@ def _measure_accuracy(training: OwnTraining, work: Work, data_set: DataSet) -> f
     images = perturb(data_set.withheld_images[:_JUDGED], _SEED)
     try:
         with work.trained(training, _SECONDS) as model:
-            classes = model.answers(images[:, None], training)
+            classes = model.predict_classes(images[:, None], training)
     except StudentFault:
         return None
     return float((classes == data_set.withheld_labels[:_JUDGED]).double().mean())

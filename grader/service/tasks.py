@@ -134,7 +134,7 @@ class JobRunner:
 
     def _compute_patience(self, lease: Lease) -> float:
         """Return after how many seconds without progress a job counts as hung."""
-        return 2 * self.session.longest_silence(lease.assignment, lease.mode, len(lease.files))
+        return 2 * self.session.compute_longest_silence(lease.assignment, lease.mode, len(lease.files))
 
     def _grade(
         self, lease: Lease, submission: Submission, progress: Callable[[str], None], executed: list[ExecutedNotebook]
@@ -150,7 +150,7 @@ class JobRunner:
         part = self._load_part(lease)
         if part is None:
             part = session.grade(submission, name, Mode.NONE, progress=progress, executed=executed.extend)
-        trained = {item.id for item in session.assignment(name).trained}
+        trained = {item.id for item in session.find_assignment(name).trained}
         if lease.stage is Stage.DEFINITIONS or not trained:
             return part
         trainings = session.grade(submission, name, Mode.FULL, only=trained, progress=progress)
@@ -166,7 +166,7 @@ class JobRunner:
             part = Report.from_json(self._store.blobs.get(lease.part).decode())
         except InputError:  # written by an earlier version
             return None
-        return part if part.revision == self.session.revision(lease.assignment) else None
+        return part if part.revision == self.session.find_revision(lease.assignment) else None
 
     def _finish(self, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook]) -> Finish:
         """Store the report. If the database is away, retry for as long as the lease may last."""

@@ -178,8 +178,8 @@ class Looking(Noted):
         self._kills = kills
         self._others = find_zygotes()
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
-        super().ended(record, report)
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
+        super().on_end(record, report)
         found = find_zygotes() - self._others
         if self._kills and not self.zygotes:
             os.kill(min(found), signal.SIGKILL)
@@ -290,7 +290,7 @@ def test_two_batches_do_not_write_to_one_folder(assignment: Assignment, out: Pat
     class Second(Noted):
         message = ""
 
-        def begins(self, submissions: int, done: int, jobs: int) -> None:
+        def on_start(self, submissions: int, done: int, jobs: int) -> None:
             try:
                 graded([], assignment, out)
             except InputError as error:

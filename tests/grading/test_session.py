@@ -75,7 +75,7 @@ def test_a_rubric_that_changes_is_read_again(grading: GradingSession, tmp_path: 
     tests.write_text(tests.read_text().replace("2 * case.X", "3 * case.X"))
     after = grading.grade(RIGHT, str(folder))
     assert (before.score, after.score) == (3, 1)
-    assert after.revision == grading.revision(str(folder)) != before.revision
+    assert after.revision == grading.find_revision(str(folder)) != before.revision
 
 
 def test_neither_importing_nor_making_one_imports_torch() -> None:
@@ -86,9 +86,9 @@ def test_neither_importing_nor_making_one_imports_torch() -> None:
 
 
 def test_how_long_it_may_say_nothing_follows_from_the_assignment_s_limits(grading: GradingSession) -> None:
-    none, full = (grading.longest_silence("hw2", mode, 1) for mode in (Mode.NONE, Mode.FULL))
-    assert grading.longest_silence(DOUBLED, Mode.NONE, 1) == 60
-    assert none < full < grading.longest_silence("hw2", Mode.FULL, 2)
+    none, full = (grading.compute_longest_silence("hw2", mode, 1) for mode in (Mode.NONE, Mode.FULL))
+    assert grading.compute_longest_silence(DOUBLED, Mode.NONE, 1) == 60
+    assert none < full < grading.compute_longest_silence("hw2", Mode.FULL, 2)
 
 
 def result(name: str, verdict: Verdict) -> ItemResult:

@@ -268,7 +268,7 @@ def test_a_rubric_that_changed_between_the_stages_judges_both(
     runner.run(job_of(service, batch).id, "gpu")
     (report,) = service.reports(batch)["one"]
     assert [item.verdict for item in report.items] == [Verdict.ABSENT, Verdict.FAILED]
-    assert report.revision == runner.session.revision(str(learned))
+    assert report.revision == runner.session.find_revision(str(learned))
 
 
 def test_nothing_is_left_for_a_reconciler(service: Service, runner: JobRunner) -> None:

@@ -83,13 +83,13 @@ class Noted:
         self.records: dict[str, JournalRecord] = {}
         self._stop_after = stop_after
 
-    def begins(self, submissions: int, done: int, jobs: int) -> None:
+    def on_start(self, submissions: int, done: int, jobs: int) -> None:
         self.begun = (submissions, done, jobs)
 
-    def doing(self, process: int, key: str, what: str) -> None:
+    def on_step(self, process: int, key: str, what: str) -> None:
         self.steps.append((key, what))
 
-    def ended(self, record: JournalRecord, report: Report | None) -> None:
+    def on_end(self, record: JournalRecord, report: Report | None) -> None:
         self.records[record.key] = record
         if len(self.records) == self._stop_after:
             raise KeyboardInterrupt

@@ -253,7 +253,7 @@ class _TestProcess:
     def _do_trained(self, request: dict[str, Any]) -> Any:
         return self._objects.keep(self._namespace[TRAINED][request["number"]])
 
-    def _do_answers(self, request: dict[str, Any]) -> Any:
+    def _do_predict_classes(self, request: dict[str, Any]) -> Any:
         module, images = self._objects.unpack((request["target"], request["images"]))
         return tensor_to_array(modules.predict_classes(module, images, request["size"], request["pixels"]))
 

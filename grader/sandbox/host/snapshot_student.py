@@ -25,7 +25,7 @@ from grader.student import Fault, Operation, OwnCurve, OwnTraining, Parameter, R
 
 __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
-_LONG = ("train", "answers")  # operations that may take longer than a test
+_LONG = ("train", "predict_classes")  # operations that may take longer than a test
 _CHANGING = ("apply", "trained")  # operations that may change the notebook's own objects
 _READING = ("parameter_shapes", "parameters", "signature", "sketch")  # operations that leave its models as they were
 _SECONDS_AHEAD = 1.0  # for calls ahead; a test that fails makes them again, one by one
@@ -291,11 +291,11 @@ class SnapshotRemote:
                 for name, shape, parameters in response
             )
 
-    def answers(self, images: Tensor, like: OwnTraining) -> Tensor:
+    def predict_classes(self, images: Tensor, like: OwnTraining) -> Tensor:
         """Return the class that a model predicts for each image."""
         classes = [torch.empty(0, dtype=torch.int64)]
         for part in images.split(_IMAGES_AT_ONCE):
-            response = self._ask("answers", images=encode_argument(part), size=like.size, pixels=like.pixels)
+            response = self._ask("predict_classes", images=encode_argument(part), size=like.size, pixels=like.pixels)
             with reject_malformed():
                 if response.shape != (len(part),) or response.dtype != torch.int64:
                     raise ValueError("not one class for each image")

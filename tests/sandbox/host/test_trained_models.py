@@ -68,7 +68,7 @@ def trained(zygote: Zygote) -> Iterator[Ran]:
 def test_images_are_made_what_they_were_in_the_training(trained: Ran, form: str) -> None:
     (training,) = trainings_of(trained, 1 + list(FORMS).index(form))
     with trained.work.trained(training) as model:
-        assert model.answers(bands(), training).tolist() == list(range(10))
+        assert model.predict_classes(bands(), training).tolist() == list(range(10))
 
 
 def test_each_model_of_a_cell_can_be_asked_for_as_it_was_then(trained: Ran) -> None:
@@ -76,15 +76,15 @@ def test_each_model_of_a_cell_can_be_asked_for_as_it_was_then(trained: Ran) -> N
     right = []
     for training in (worse, better):
         with trained.work.trained(training, seconds=60) as model:
-            right.append(int((model.answers(bands(), training) == torch.arange(10)).sum()))
+            right.append(int((model.predict_classes(bands(), training) == torch.arange(10)).sum()))
     assert right[0] < right[1] == 10
 
 
 def test_many_images_cross_in_parts_and_none_is_no_image(trained: Ran) -> None:
     (training,) = trainings_of(trained, 1)
     with trained.work.trained(training, seconds=60) as model:
-        assert model.answers(bands(150), training).tolist() == list(range(10)) * 150
-        assert model.answers(bands()[:0], training).shape == (0,)
+        assert model.predict_classes(bands(150), training).tolist() == list(range(10)) * 150
+        assert model.predict_classes(bands()[:0], training).shape == (0,)
 
 
 def test_a_model_that_was_never_there_is_missing(trained: Ran, run: Run) -> None:
@@ -111,4 +111,4 @@ def test_answers_of_another_kind_are_the_student_s_fault(run: Run, scores: str, 
     made = run(START, f"{odd}\nfit(Odd(), bands)", mode=Mode.FULL)
     (training,) = trainings_of(made, 1)
     with made.work.trained(training, seconds=3) as model:
-        assert fault_of(model.answers, bands(), training)[0] is fault
+        assert fault_of(model.predict_classes, bands(), training)[0] is fault
