@@ -94,9 +94,23 @@ def load_rubric(assignment: Assignment) -> Rubric:
         if compute_revision(assignment.folder, assignment.reference) != assignment.revision:
             raise AssignmentError(f"{assignment.folder} has changed since it was loaded: load the assignment again")
         _forget(assignment.reference)
-        _import_reference(assignment.reference)
-        _loaded[key] = Rubric(assignment, f"_rubric_{key}")
+        with _write_no_bytecode():
+            _import_reference(assignment.reference)
+            _loaded[key] = Rubric(assignment, f"_rubric_{key}")
     return _loaded[key]
+
+
+@contextmanager
+def _write_no_bytecode() -> Iterator[None]:
+    """Import without bytecode files.
+
+    Python compares file times in whole seconds, so a file that changes twice within a second could be loaded as it was.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _load(folder: Path, package: str, pattern: str) -> dict[Path, ModuleType]:

@@ -125,7 +125,8 @@ def test_a_terminal_shows_the_progress(files: dict[str, bytes], tmp_path: Path) 
 @pytest.mark.slow
 def test_a_notebook_s_name_may_contain_terminal_commands(tmp_path: Path) -> None:
     name = "[bold] \x1b[31m[red].ipynb"
-    (tmp_path / name).write_bytes(notebook_bytes(CORR2D))
+    # The step with the name stays long enough for the terminal, which is drawn a few times a second.
+    (tmp_path / name).write_bytes(notebook_bytes(CORR2D, "import time; time.sleep(1)"))
     code, sent = on_a_terminal(tmp_path, "check", name, "--training", "none", "--json", "report.json")
     assert code == 1, sent
     assert "[bold] [red].ipynb" in sent

@@ -55,4 +55,4 @@ def test_where_there_is_none_the_answer_says_why(api: Api) -> None:
     graded(api.store)
     problem = api["kim"].get(path).json()
     assert (problem["status"], problem["type"]) == (404, "/problems/no-report")
-    assert "without keeping" in problem["detail"]
+    assert "were not kept" in problem["detail"]
