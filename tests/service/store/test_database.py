@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,36 @@ def test_a_database_without_tables_says_what_to_run(empty: Settings) -> None:
     store = Store.open(empty)
     with pytest.raises(InputError, match="run `grader database upgrade`"):
         check_migrated(store)
+    store.close()
+
+
+NEXT_VERSION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "next", "3"
+
+
+def upgrade():
+    op.add_column("batch", sa.Column("note", sa.Text(), nullable=True))
+"""
+
+
+def test_a_database_of_an_earlier_version_is_named_and_upgraded(
+    empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(empty)
+    later = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, later)
+    (later / "versions" / "version_next.py").write_text(NEXT_VERSION)
+    monkeypatch.setattr("grader.service.store.database.MIGRATIONS", later)
+    store = Store.open(empty)
+    with pytest.raises(InputError, match="earlier version; run `grader database upgrade`"):
+        check_migrated(store)
+    migrate(empty)
+    check_migrated(store)
+    with store.read_session() as session:
+        assert "note" in {column["name"] for column in inspect(session.connection()).get_columns("batch")}
     store.close()
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, select
 
 from grader.errors import InputError
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.settings import Settings
-from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
+from grader.service.store.database import Store
 from grader.service.store.queries.events import find_events
 from grader.service.store.queries.leases import finish_job
 from grader.service.store.queries.marks import clear_mark, find_marks, find_unmarked, set_mark
@@ -249,21 +247,3 @@ def test_a_process_that_is_killed_while_marking_marks_nothing(
         assert find_marks(store, one) == []
         assert EventKind.MARKED not in [event.kind for event in find_events(store, batch)]
     assert seen(store, one)[1] == (2, 1)
-
-
-def test_a_database_of_the_first_version_is_brought_to_this_one(empty: Settings) -> None:
-    migrate(empty)
-    engine = make_engine(empty.database)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.downgrade(config, "1")
-        assert "mark" not in inspect(connection).get_table_names()
-    engine.dispose()
-    store = Store.open(empty)
-    with pytest.raises(InputError, match="earlier version"):
-        check_migrated(store)
-    migrate(empty)
-    check_migrated(store)
-    store.close()
