@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.random_kills import graded_calmly, graded_under_kills
-from tests.support.running_service import Service, notebooks
+from tests.support.running_service import RunningService, notebooks
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     attempts = given.kills + 3
     with (
         tempfile.TemporaryDirectory(prefix="grader-faults-") as folder,
-        Service(Path(folder), given.processes, attempts=attempts, **changed) as service,
+        RunningService(Path(folder), given.processes, attempts=attempts, **changed) as service,
     ):
         service.worker()
         _say(f"seed {given.seed}, database {service.store.url}")

@@ -25,7 +25,7 @@ from grader.collection import CollectedSubmission
 from grader.results.journal import JournalRecord
 from grader.results.report import Report
 from grader.service.settings import Settings
-from tests.support.running_service import Service
+from tests.support.running_service import RunningService
 
 REAL = Path("/work/shared/acceptance/real")
 _SECONDS_A_SUBMISSION = 30  # at most
@@ -103,7 +103,7 @@ def by_service(submissions: list[CollectedSubmission], jobs: int) -> tuple[float
     first = {f"warm-{each.key}": each.files[0][1] + b" " for each in submissions[: 2 * jobs]}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Service(Path(folder), jobs, assignments=usual.assignments, **changed) as service,
+        RunningService(Path(folder), jobs, assignments=usual.assignments, **changed) as service,
     ):
         started = time.perf_counter()
         service.worker()

@@ -25,7 +25,7 @@ BATCH = 128
 
 
 @dataclass(frozen=True)
-class Training:
+class BookTraining:
     """A training cell of the book: its network, the learning rate, the images' side, and the number of timed steps."""
 
     net: str
@@ -35,9 +35,9 @@ class Training:
 
 
 TRAININGS = {
-    "LeNet": Training("LeNet()", 0.1, 28, 300),  # section 7.6.2
-    "ResNet-18": Training("ResNet18()", 0.01, 96, 6),  # section 8.6.4
-    "VGG-11": Training("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
+    "LeNet": BookTraining("LeNet()", 0.1, 28, 300),  # section 7.6.2
+    "ResNet-18": BookTraining("ResNet18()", 0.01, 96, 6),  # section 8.6.4
+    "VGG-11": BookTraining("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
 }
 FAST = """
 from grader.sandbox.guest import drawing
@@ -103,7 +103,7 @@ def main() -> None:
             print(f"{name:12}{steps:6}{''.join(columns)}  {same}", flush=True)
 
 
-def timed(training: Training, steps: int, folder: Path, *, fast: bool) -> tuple[float, float, str]:
+def timed(training: BookTraining, steps: int, folder: Path, *, fast: bool) -> tuple[float, float, str]:
     """Run a training in a kernel beside `folder`/data; return wall and CPU seconds a step and the weights' digest."""
     prepare = PREPARE.format(
         root=str(ROOT), fast=FAST if fast else "", net=training.net, lr=training.lr, side=training.side,

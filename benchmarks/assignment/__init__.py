@@ -12,15 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.assignment.questions import QUESTIONS, Question
+from benchmarks.assignment.questions import QUESTIONS, BenchmarkQuestion
 
 __all__ = [
     "CHAPTER_7",
     "DEFINITIONS",
     "POINTS",
     "QUESTIONS",
+    "BenchmarkQuestion",
     "Notebook",
-    "Question",
     "a_class",
     "path_of",
     "question_of",
@@ -58,7 +58,7 @@ def a_class(
     return found
 
 
-def question_of(cell: dict[str, Any]) -> Question | None:
+def question_of(cell: dict[str, Any]) -> BenchmarkQuestion | None:
     """Return the question that a cell of the notebook answers."""
     name = cell["metadata"].get("question")
     return next((question for question in QUESTIONS if question.name == name), None)

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["QUESTIONS", "Question"]
+__all__ = ["QUESTIONS", "BenchmarkQuestion"]
 
 # Imports of the functions below.
 _IMPORTS = "from typing import Any\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 
 
 @dataclass(frozen=True)
-class Question:
+class BenchmarkQuestion:
     """One question: its name, which a cell of the notebook has as metadata, its points, and its check."""
 
     name: str
@@ -105,13 +105,13 @@ def check_pool2d(pool2d: Any) -> None:
 
 
 QUESTIONS = (
-    Question("corr2d", 4, check_corr2d),
-    Question("layer", 2, check_layer),
-    Question("edges", 2, check_edges),
-    Question("learned_kernel", 2, check_learned_kernel),
-    Question("comp_conv2d", 2, check_comp_conv2d),
-    Question("corr2d_multi_in", 2, check_corr2d_multi_in),
-    Question("corr2d_multi_in_out", 2, check_corr2d_multi_in_out),
-    Question("corr2d_1x1", 2, check_corr2d_1x1),
-    Question("pool2d", 2, check_pool2d),
+    BenchmarkQuestion("corr2d", 4, check_corr2d),
+    BenchmarkQuestion("layer", 2, check_layer),
+    BenchmarkQuestion("edges", 2, check_edges),
+    BenchmarkQuestion("learned_kernel", 2, check_learned_kernel),
+    BenchmarkQuestion("comp_conv2d", 2, check_comp_conv2d),
+    BenchmarkQuestion("corr2d_multi_in", 2, check_corr2d_multi_in),
+    BenchmarkQuestion("corr2d_multi_in_out", 2, check_corr2d_multi_in_out),
+    BenchmarkQuestion("corr2d_1x1", 2, check_corr2d_1x1),
+    BenchmarkQuestion("pool2d", 2, check_pool2d),
 )

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.assignment import QUESTIONS, Notebook, Question, a_class, question_of
+from benchmarks.assignment import QUESTIONS, BenchmarkQuestion, Notebook, a_class, question_of
 from benchmarks.peers.environments import NBGRADER
 
 __all__ = ["Nbgrader"]
@@ -72,7 +72,7 @@ def with_test_cells(notebook: Notebook) -> Notebook:
     return {**notebook, "cells": cells}
 
 
-def test_cell(question: Question) -> dict[str, Any]:
+def test_cell(question: BenchmarkQuestion) -> dict[str, Any]:
     """Return the locked cell that tests an answer."""
     return {
         "cell_type": "code",

@@ -10,7 +10,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from benchmarks.assignment import QUESTIONS, Notebook, Question, a_class, question_of
+from benchmarks.assignment import QUESTIONS, BenchmarkQuestion, Notebook, a_class, question_of
 from benchmarks.peers.environments import OTTER
 
 __all__ = ["Otter"]
@@ -50,7 +50,7 @@ class Otter:
         assert found == [(possible, possible)] * size, f"points of {size} submissions: {found}"
 
 
-def test_file(question: Question) -> str:
+def test_file(question: BenchmarkQuestion) -> str:
     """Return a test file in otter's format of exceptions."""
     imports, _, function = question.definition.rpartition("\n\n")
     decorator = f"@test_case(points={question.points})"

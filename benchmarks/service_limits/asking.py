@@ -24,7 +24,7 @@ from grader.service.store.queries.queue import QueuedJob
 from grader.service.store.queries.tokens import Role, create_token
 from grader.service.store.schema import JobRow
 from tests.support.postgresql import server
-from tests.support.running_service import RedisServer, Service
+from tests.support.running_service import RedisServer, RunningService
 
 __all__ = ["api", "messages"]
 
@@ -40,7 +40,7 @@ def api() -> Figures:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         database = stack.enter_context(server(DURABLE)).create()
         bounds = {"requests_per_minute": 10**7}
-        service = stack.enter_context(Service(Path(folder), database=database, assignments=ASSIGNMENT, **bounds))
+        service = stack.enter_context(RunningService(Path(folder), database=database, assignments=ASSIGNMENT, **bounds))
         service.serve()
         url = f"http://127.0.0.1:{service.api_port}"
         _wait_for(f"{url}/health/live")
@@ -68,7 +68,7 @@ def api() -> Figures:
 class _Asked:
     """Sends requests from several clients at once, and measures their rate and the CPU of the API and of PostgreSQL."""
 
-    def __init__(self, service: Service, clients: Sequence[httpx.Client]) -> None:
+    def __init__(self, service: RunningService, clients: Sequence[httpx.Client]) -> None:
         assert service.api is not None
         self._process = service.api.pid
         self._clients = clients
@@ -102,7 +102,7 @@ def _hand_in(client: httpx.Client, notebook: bytes) -> httpx.Response:
     return client.post("/v1/submissions", data=form, files={"files": ("homework.ipynb", notebook)})
 
 
-def _graded(service: Service, report: Report) -> None:
+def _graded(service: RunningService, report: Report) -> None:
     """Give every submission this report."""
     with service.store.read_session() as session:
         jobs = list(session.scalars(select(JobRow.id)))

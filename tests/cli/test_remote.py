@@ -39,7 +39,7 @@ Run = Callable[..., Ran]
 
 
 @dataclass(frozen=True)
-class Service:
+class ServiceInProcess:
     """A server without a worker."""
 
     url: str
@@ -59,7 +59,7 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceInProcess]:
     """`grader serve` over SQLite, with no broker and the token of an instructor."""
     folder = tmp_path_factory.mktemp("service")
     variables = {
@@ -78,14 +78,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         started = (re.search(r"http://[\d.]+:\d+", line) for line in iter(process.stderr.readline, ""))
         found = next(filter(None, started), None)
         assert found, process.poll()
-        yield Service(found[0], store, secret)
+        yield ServiceInProcess(found[0], store, secret)
         process.terminate()
         process.stderr.read()
     store.close()
 
 
 @pytest.fixture
-def run(service: Service, tmp_path: Path) -> Run:
+def run(service: ServiceInProcess, tmp_path: Path) -> Run:
     """Run the grader with the server and the token in the environment, and without a terminal."""
     environment = {
         "GRADER_SERVER": service.url,
@@ -108,7 +108,7 @@ def run(service: Service, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def student(run: Run, service: Service, tmp_path: Path) -> Run:
+def student(run: Run, service: ServiceInProcess, tmp_path: Path) -> Run:
     """Run the grader as a student of this test only."""
     secret = create_token(service.store, tmp_path.name, Role.STUDENT, person=tmp_path.name)
     return partial(run, GRADER_TOKEN=secret)
@@ -152,7 +152,9 @@ def in_terminal(found: Report) -> str:
     return console.file.getvalue()
 
 
-def test_login_tries_the_token_and_stores_it_for_its_owner_only(run: Run, service: Service, tmp_path: Path) -> None:
+def test_login_tries_the_token_and_stores_it_for_its_owner_only(
+    run: Run, service: ServiceInProcess, tmp_path: Path
+) -> None:
     kept = tmp_path / "settings" / "grader" / "token"
     wrong = run("login", "--server", service.url, stdin="grader_nonsense\n")
     assert wrong.returncode == 2
@@ -169,7 +171,7 @@ def test_login_tries_the_token_and_stores_it_for_its_owner_only(run: Run, servic
     assert f"chmod 600 {kept}" in refused.stderr
 
 
-def test_missing_settings_are_errors_and_not_questions(run: Run, service: Service) -> None:
+def test_missing_settings_are_errors_and_not_questions(run: Run, service: ServiceInProcess) -> None:
     answer = run("login", "--server", service.url)
     assert (answer.returncode, "this is not a token" in answer.stderr) == (2, True)
     answer = run("status", GRADER_SERVER="")
@@ -203,7 +205,7 @@ def test_a_refused_submission_is_explained_in_a_sentence(run: Run, handed_in: Pa
 
 
 def test_status_shows_every_state_and_its_exit_code_says_whether_all_is_graded(
-    run: Run, service: Service, handed_in: Path
+    run: Run, service: ServiceInProcess, handed_in: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "[red]Week 5", "--json", "-"))
     listed = run("status")
@@ -222,7 +224,7 @@ def test_status_shows_every_state_and_its_exit_code_says_whether_all_is_graded(
 
 
 def test_watching_shows_the_progress_until_everything_has_ended(
-    run: Run, service: Service, handed_in: Path, tmp_path: Path
+    run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
 ) -> None:
     command = [str(GRADER), "submit", str(handed_in), "--title", "watched", "--watch"]
     environment = {"GRADER_SERVER": service.url, "GRADER_TOKEN": service.secret}
@@ -243,7 +245,9 @@ def test_watching_shows_the_progress_until_everything_has_ended(
     assert "2 submissions" in output
 
 
-def test_failed_submissions_give_exit_code_1(run: Run, service: Service, handed_in: Path, tmp_path: Path) -> None:
+def test_failed_submissions_give_exit_code_1(
+    run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
+) -> None:
     batch = id_of(run("submit", handed_in, "--title", "refused", "--json", "-"))
     service.end(refused="hw2.ipynb: this is no notebook")
     watched = run("status", batch, "--watch")
@@ -256,7 +260,7 @@ def test_failed_submissions_give_exit_code_1(run: Run, service: Service, handed_
 
 
 def test_a_batch_is_fetched_completely_and_not_twice(
-    run: Run, service: Service, handed_in: Path, tmp_path: Path
+    run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "fetched", "--json", "-"))
     service.end(points=2)
@@ -276,7 +280,7 @@ def test_a_batch_is_fetched_completely_and_not_twice(
     assert (elsewhere.returncode, "give another folder" in elsewhere.stderr) == (2, True)
 
 
-def test_a_cancelled_batch_is_not_graded(run: Run, service: Service, handed_in: Path) -> None:
+def test_a_cancelled_batch_is_not_graded(run: Run, service: ServiceInProcess, handed_in: Path) -> None:
     batch = id_of(run("submit", handed_in, "--title", "cancelled", "--json", "-"))
     assert "2 jobs cancelled" in run("cancel", batch).stdout
     assert run("status", batch).returncode == 1
@@ -284,7 +288,7 @@ def test_a_cancelled_batch_is_not_graded(run: Run, service: Service, handed_in: 
 
 
 def test_a_regrade_shows_changed_points_before_it_is_published(
-    run: Run, service: Service, handed_in: Path, tmp_path: Path
+    run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
 ) -> None:
     batch = id_of(run("submit", handed_in, "--title", "regraded", "--json", "-"))
     service.end(points=2, revision="an earlier one")
@@ -299,7 +303,7 @@ def test_a_regrade_shows_changed_points_before_it_is_published(
     assert "4 / 4" in run("status", batch).stdout
 
 
-def test_a_fetched_batch_has_a_gradebook(run: Run, service: Service, tmp_path: Path) -> None:
+def test_a_fetched_batch_has_a_gradebook(run: Run, service: ServiceInProcess, tmp_path: Path) -> None:
     (tmp_path / "class").mkdir()
     for name in ("kim_101_2001_hw2.ipynb", "lee_102_2002_hw2.ipynb"):  # as Canvas calls them
         (tmp_path / "class" / name).write_bytes(notebook_bytes(f"# a gradebook {name}"))
@@ -325,7 +329,7 @@ def test_a_student_submits_all_notebooks_as_one_submission_and_once(student: Run
 
 
 def test_a_student_waits_for_the_report_and_sees_it(
-    student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+    student: Run, service: ServiceInProcess, notebooks: list[Path], tmp_path: Path
 ) -> None:
     secret = create_token(service.store, f"{tmp_path.name} at home", Role.STUDENT, person=tmp_path.name)
     environment = {"GRADER_SERVER": service.url, "GRADER_TOKEN": secret, "COLUMNS": "200"}
@@ -353,7 +357,7 @@ def test_a_student_waits_for_the_report_and_sees_it(
 
 @pytest.mark.slow
 def test_a_student_sees_only_their_own_points_and_states(
-    run: Run, student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+    run: Run, student: Run, service: ServiceInProcess, notebooks: list[Path], tmp_path: Path
 ) -> None:
     assert "there are no submissions" in student("status").stdout
     graded = id_of(student("submit", *notebooks, "--json", "-"), "submission")
@@ -384,7 +388,7 @@ def test_a_student_sees_only_their_own_points_and_states(
 
 
 def test_a_student_fetches_reports_side_by_side(
-    student: Run, service: Service, notebooks: list[Path], tmp_path: Path
+    student: Run, service: ServiceInProcess, notebooks: list[Path], tmp_path: Path
 ) -> None:
     first = id_of(student("submit", *notebooks, "--json", "-"), "submission")
     service.end(points=2)
@@ -402,7 +406,9 @@ def test_a_student_fetches_reports_side_by_side(
     assert "<!DOCTYPE html>" in (out / f"{first}.html").read_text("utf-8")
 
 
-def test_a_student_cancels_their_own_submission_only(student: Run, service: Service, notebooks: list[Path]) -> None:
+def test_a_student_cancels_their_own_submission_only(
+    student: Run, service: ServiceInProcess, notebooks: list[Path]
+) -> None:
     accepted = json.loads(student("submit", *notebooks, "--json", "-").stdout)
     assert "1 jobs cancelled" in student("cancel", accepted["submission"]).stdout
     assert student("status", accepted["submission"]).returncode == 1

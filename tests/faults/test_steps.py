@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
-from tests.support.running_service import ROOT, Service, notebooks
+from tests.support.running_service import ROOT, RunningService, notebooks
 from tests.support.worker_process import TAKEN
 
 pytestmark = pytest.mark.slow
@@ -37,14 +37,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service for the module, with a worker of two processes and enough attempts for all kills."""
-    with Service(tmp_path_factory.mktemp("service"), processes=2, attempts=20) as made:
+    with RunningService(tmp_path_factory.mktemp("service"), processes=2, attempts=20) as made:
         made.worker()
         yield made
 
 
-def scores(service: Service, batch: str) -> dict[str, float]:
+def scores(service: RunningService, batch: str) -> dict[str, float]:
     """Return each submission's score. Fail unless each has exactly one report."""
     return {key: own.score for key, (own,) in service.reports(batch).items()}
 
@@ -54,7 +54,7 @@ def scores(service: Service, batch: str) -> dict[str, float]:
     [("received", 3), ("claimed", 4), ("grading", 4), ("graded", 4), ("ended", 3)],
     ids=["before the claim", "after the claim", "while grading", "before the report", "after the report"],
 )
-def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, claims: int) -> None:
+def test_a_process_killed_at_a_step_loses_nothing(service: RunningService, step: str, claims: int) -> None:
     service.set_trap(step)
     batch = service.hand_in(notebooks(3))
     service.wait(batch)
@@ -63,7 +63,7 @@ def test_a_process_killed_at_a_step_loses_nothing(service: Service, step: str, c
     assert service.attempts(batch) >= claims
 
 
-def test_a_worker_killed_between_publishing_and_sending_loses_nothing(service: Service) -> None:
+def test_a_worker_killed_between_publishing_and_sending_loses_nothing(service: RunningService) -> None:
     service.keep_working()
     service.set_trap("enqueued")
     batch = service.accept(notebooks(3))
@@ -72,7 +72,7 @@ def test_a_worker_killed_between_publishing_and_sending_loses_nothing(service: S
     assert scores(service, batch) == SCORES
 
 
-def test_a_worker_killed_with_a_message_in_its_hand_loses_nothing(service: Service) -> None:
+def test_a_worker_killed_with_a_message_in_its_hand_loses_nothing(service: RunningService) -> None:
     service.keep_working()
     service.set_trap(TAKEN)
     batch = service.hand_in(notebooks(3))
@@ -81,7 +81,7 @@ def test_a_worker_killed_with_a_message_in_its_hand_loses_nothing(service: Servi
     assert scores(service, batch) == SCORES
 
 
-def test_a_server_killed_after_it_accepted_loses_nothing(service: Service) -> None:
+def test_a_server_killed_after_it_accepted_loses_nothing(service: RunningService) -> None:
     died = subprocess.run(
         [sys.executable, "-c", ACCEPT_AND_DIE],
         cwd=ROOT,
@@ -96,7 +96,7 @@ def test_a_server_killed_after_it_accepted_loses_nothing(service: Service) -> No
     assert scores(service, batch) == SCORES
 
 
-def test_redis_killed_and_started_empty_loses_nothing(service: Service) -> None:
+def test_redis_killed_and_started_empty_loses_nothing(service: RunningService) -> None:
     batch = service.hand_in(notebooks(12))
     service.redis.kill()
     service.redis.wipe()
@@ -106,7 +106,7 @@ def test_redis_killed_and_started_empty_loses_nothing(service: Service) -> None:
     assert {len(own) for own in service.reports(batch).values()} == {1}
 
 
-def test_a_warm_process_killed_loses_nothing(service: Service) -> None:
+def test_a_warm_process_killed_loses_nothing(service: RunningService) -> None:
     service.keep_working()
     batch = service.hand_in(notebooks(6))
     for zygote in service.zygotes():
@@ -117,7 +117,7 @@ def test_a_warm_process_killed_loses_nothing(service: Service) -> None:
 
 def test_a_submission_that_kills_its_grader_fails_and_the_others_go_on(tmp_path: Path) -> None:
     poisoned = str(ASSIGNMENTS / "poisoned")
-    with Service(tmp_path, processes=2, assignments=poisoned) as service:
+    with RunningService(tmp_path, processes=2, assignments=poisoned) as service:
         service.worker()
         values = {"poison": 13, "first": 1, "second": 2}
         files = {key: notebook_bytes(f"def value(): return {value}") for key, value in values.items()}

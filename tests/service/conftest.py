@@ -15,7 +15,7 @@ import pytest
 
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from tests.support.api_server import Api, Server, free_port, running, settings_in, tokens
+from tests.support.api_server import Api, ApiServer, free_port, running, settings_in, tokens
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def server(settings: Settings) -> Iterator[Server]:
+def server(settings: Settings) -> Iterator[ApiServer]:
     migrate(settings)
     store = Store.open(settings)
     secrets = tokens(store)
@@ -72,5 +72,5 @@ def server(settings: Settings) -> Iterator[Server]:
         lines = iter(process.stderr.readline, "")
         found = next((match for line in lines if (match := re.search(r"http://[\d.]+:\d+", line))), None)
         assert found, process.poll()
-        yield Server(found[0], process, secrets)
+        yield ApiServer(found[0], process, secrets)
         process.kill()

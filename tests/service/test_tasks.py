@@ -28,33 +28,33 @@ from grader.submission.submission import Submission, read_notebook
 from grader.training.datasets import DataSet
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
-from tests.support.running_service import DOUBLED, ROOT, Service, notebooks
+from tests.support.running_service import DOUBLED, ROOT, RunningService, notebooks
 
 RIGHT = notebook_bytes("def double(X): return X + X", "def halve(X): return X / 2")
 SLOW = notebook_bytes("import time\ntime.sleep(1.5)", "def double(X): return X + X", "def halve(X): return X / 2")
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service without workers. Leases are so short that one that is not renewed is lost."""
-    with Service(tmp_path_factory.mktemp("service"), lease_seconds=0.5) as made:
+    with RunningService(tmp_path_factory.mktemp("service"), lease_seconds=0.5) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def runner(service: Service) -> Iterator[JobRunner]:
+def runner(service: RunningService) -> Iterator[JobRunner]:
     """A job runner in this process."""
     with closing(JobRunner(service.settings, service.app)) as made:
         made.session.warm_up([DOUBLED])
         yield made
 
 
-def accepted(service: Service, data: bytes = RIGHT, mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
+def accepted(service: RunningService, data: bytes = RIGHT, mode: Mode = Mode.NONE, assignment: str = DOUBLED) -> str:
     """Return the batch of one submission, whose key is "one"."""
     return service.accept({"one": data}, mode, assignment)
 
 
-def job_of(service: Service, batch: str) -> JobRow:
+def job_of(service: RunningService, batch: str) -> JobRow:
     return service.gradings(batch)["one"]
 
 
@@ -78,7 +78,7 @@ def at(step: str, call: Callable[[], None]) -> Iterator[None]:
         log.setLevel(level)
 
 
-def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Service, runner: JobRunner) -> None:
+def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: RunningService, runner: JobRunner) -> None:
     batch = accepted(service)
     for _ in range(3):
         runner.run(job_of(service, batch).id, "cpu")
@@ -86,7 +86,7 @@ def test_a_grading_ends_in_one_report_however_often_it_is_asked_for(service: Ser
     assert (job_of(service, batch).state, job_of(service, batch).attempts) == (State.GRADED, 1)
 
 
-def test_notebooks_are_kept_as_they_were_run(service: Service, runner: JobRunner) -> None:
+def test_notebooks_are_kept_as_they_were_run(service: RunningService, runner: JobRunner) -> None:
     batch = accepted(service, notebook_bytes("def double(X): return X + X", "print(double(21))"))
     row = job_of(service, batch)
     runner.run(row.id, "cpu")
@@ -95,14 +95,14 @@ def test_notebooks_are_kept_as_they_were_run(service: Service, runner: JobRunner
     assert executed.cells[1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "42\n"}]
 
 
-def test_what_waits_for_another_queue_is_left_alone(service: Service, runner: JobRunner) -> None:
+def test_what_waits_for_another_queue_is_left_alone(service: RunningService, runner: JobRunner) -> None:
     batch = accepted(service)
     runner.run(job_of(service, batch).id, "gpu")
     assert job_of(service, batch).state is State.WAITING
     cancel_jobs(service.store, batch)
 
 
-def test_who_has_graded_asks_for_what_waits(service: Service, runner: JobRunner) -> None:
+def test_who_has_graded_asks_for_what_waits(service: RunningService, runner: JobRunner) -> None:
     first, second = accepted(service), accepted(service)
     runner.run(job_of(service, first).id, "cpu")
     with redis.Redis(port=service.redis.port) as connection:
@@ -116,7 +116,7 @@ def test_who_has_graded_asks_for_what_waits(service: Service, runner: JobRunner)
     ids=["no notebook in the file", "no file"],
 )
 def test_an_input_that_can_never_be_graded_is_refused_with_a_sentence(
-    service: Service, runner: JobRunner, files: list[tuple[str, bytes]], why: str
+    service: RunningService, runner: JobRunner, files: list[tuple[str, bytes]], why: str
 ) -> None:
     batch = service.accept_files({"one": files})
     runner.run(job_of(service, batch).id, "cpu")
@@ -125,7 +125,7 @@ def test_an_input_that_can_never_be_graded_is_refused_with_a_sentence(
     assert why in ended.message
 
 
-def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: Service, runner: JobRunner) -> None:
+def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: RunningService, runner: JobRunner) -> None:
     data = notebook_bytes("# whose blob is lost")
     batch = accepted(service, data)
     for blob in (service.folder / "blobs").rglob("*"):
@@ -140,7 +140,7 @@ def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: Service,
     assert "blob" in ended.message
 
 
-def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, runner: JobRunner, tmp_path: Path) -> None:
+def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: RunningService, runner: JobRunner, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(DOUBLED, broken)
     with open(broken / "test_doubled.py", "a") as file:
@@ -152,7 +152,7 @@ def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: Service, runner: Jo
     cancel_jobs(service.store, batch)
 
 
-def test_a_lease_is_renewed_while_its_holder_grades(service: Service, runner: JobRunner) -> None:
+def test_a_lease_is_renewed_while_its_holder_grades(service: RunningService, runner: JobRunner) -> None:
     batch = accepted(service, SLOW)
     ends: list[datetime | None] = []
 
@@ -167,7 +167,9 @@ def test_a_lease_is_renewed_while_its_holder_grades(service: Service, runner: Jo
     assert last > first
 
 
-def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Service, runner: JobRunner) -> None:
+def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(
+    service: RunningService, runner: JobRunner
+) -> None:
     batch = accepted(service)
     other: list[Lease | None] = []
 
@@ -189,7 +191,7 @@ def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(service: Se
     assert len(service.reports(batch)["one"]) == 1
 
 
-def test_a_database_that_is_away_is_no_exception(service: Service) -> None:
+def test_a_database_that_is_away_is_no_exception(service: RunningService) -> None:
     away = Settings(database="postgresql+psycopg://127.0.0.1:1/none", blobs=service.settings.blobs)
     with closing(JobRunner(away, service.app)) as runner:
         runner.run("a grading", "cpu")
@@ -206,7 +208,7 @@ JobRunner(settings, make_broker_app(settings)).run(sys.argv[1], "cpu")
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Service, tmp_path: Path) -> None:
+def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: RunningService, tmp_path: Path) -> None:
     hanging = tmp_path / "hanging"
     shutil.copytree(ASSIGNMENTS / "poisoned", hanging)
     for file, old, new in (
@@ -230,7 +232,7 @@ def test_a_process_that_hangs_gives_back_what_it_has_and_ends_itself(service: Se
 
 @pytest.mark.slow
 def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_comes_to(
-    service: Service, runner: JobRunner, fashion_mnist: DataSet
+    service: RunningService, runner: JobRunner, fashion_mnist: DataSet
 ) -> None:
     learned = str(ASSIGNMENTS / "learned")
     model = """
@@ -257,7 +259,7 @@ def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_com
 
 
 def test_a_rubric_that_changed_between_the_stages_judges_both(
-    service: Service, runner: JobRunner, tmp_path: Path, fashion_mnist: DataSet
+    service: RunningService, runner: JobRunner, tmp_path: Path, fashion_mnist: DataSet
 ) -> None:
     learned = tmp_path / "learned"
     shutil.copytree(ASSIGNMENTS / "learned", learned)
@@ -271,7 +273,7 @@ def test_a_rubric_that_changed_between_the_stages_judges_both(
     assert report.revision == runner.session.find_revision(str(learned))
 
 
-def test_nothing_is_left_for_a_reconciler(service: Service, runner: JobRunner) -> None:
+def test_nothing_is_left_for_a_reconciler(service: RunningService, runner: JobRunner) -> None:
     batch = service.accept(notebooks(2))
     for row in service.gradings(batch).values():
         runner.run(row.id, "cpu")

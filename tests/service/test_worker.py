@@ -20,7 +20,7 @@ from grader.service.worker import Reconciler
 from grader.training.datasets import DataSet
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
-from tests.support.running_service import DOUBLED, ROOT, Service, descendants, notebooks, processes, until
+from tests.support.running_service import DOUBLED, ROOT, RunningService, descendants, notebooks, processes, until
 
 LEARNED = ASSIGNMENTS / "learned"
 MODEL = """
@@ -40,9 +40,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path) -> Iterator[RunningService]:
     """A service for each test, since tests end its worker."""
-    with Service(tmp_path) as made:
+    with RunningService(tmp_path) as made:
         yield made
 
 
@@ -51,7 +51,7 @@ def sleeping(seconds: float) -> bytes:
     return notebook_bytes(f"import time\ntime.sleep({seconds})", "def double(X): return X + X")
 
 
-def graded_now(service: Service, batch: str) -> bool:
+def graded_now(service: RunningService, batch: str) -> bool:
     """Return whether a student's cells are running: then a worker has a third process below its warm one."""
     leased = State.LEASED in service.states(batch).values()
     return leased and any(len(descendants(pid)) > 2 for worker in service.workers for pid in worker.children())
@@ -75,7 +75,7 @@ def gone(pids: list[int]) -> bool:
     return not set(pids) & {pid for pid, _ in processes()}
 
 
-def test_told_to_stop_it_ends_what_runs_and_takes_nothing_new(service: Service) -> None:
+def test_told_to_stop_it_ends_what_runs_and_takes_nothing_new(service: RunningService) -> None:
     worker = service.worker()
     batch = service.hand_in({"first": sleeping(2), **notebooks(3)})
     until(lambda: graded_now(service, batch), last_words=service.last_words)
@@ -88,7 +88,7 @@ def test_told_to_stop_it_ends_what_runs_and_takes_nothing_new(service: Service) 
     until(lambda: gone(below))
 
 
-def test_told_twice_it_gives_back_what_runs_and_ends_at_once(service: Service) -> None:
+def test_told_twice_it_gives_back_what_runs_and_ends_at_once(service: RunningService) -> None:
     worker = service.worker()
     batch = service.hand_in({"first": sleeping(1000)})
     until(lambda: graded_now(service, batch), last_words=service.last_words)
@@ -103,7 +103,7 @@ def test_told_twice_it_gives_back_what_runs_and_ends_at_once(service: Service) -
     until(lambda: gone(below))
 
 
-def test_a_process_told_to_stop_gives_back_what_it_grades_and_blames_nobody(service: Service) -> None:
+def test_a_process_told_to_stop_gives_back_what_it_grades_and_blames_nobody(service: RunningService) -> None:
     worker = service.worker()
     batch = service.hand_in({"first": sleeping(3)})
     until(lambda: graded_now(service, batch), last_words=service.last_words)
@@ -114,7 +114,7 @@ def test_a_process_told_to_stop_gives_back_what_it_grades_and_blames_nobody(serv
 
 
 @pytest.mark.parametrize("killed", ["the worker", "its process"])
-def test_of_a_worker_that_is_killed_no_process_is_left(service: Service, killed: str) -> None:
+def test_of_a_worker_that_is_killed_no_process_is_left(service: RunningService, killed: str) -> None:
     worker = service.worker()
     batch = service.hand_in({"first": sleeping(1000)})
     until(lambda: graded_now(service, batch), last_words=service.last_words)
@@ -129,7 +129,7 @@ def test_of_a_worker_that_is_killed_no_process_is_left(service: Service, killed:
 
 
 def test_of_a_worker_that_is_killed_no_training_is_left(
-    service: Service, tmp_path: Path, fashion_mnist: DataSet
+    service: RunningService, tmp_path: Path, fashion_mnist: DataSet
 ) -> None:
     endless = tmp_path / "endless"
     shutil.copytree(LEARNED, endless)
@@ -144,7 +144,7 @@ def test_of_a_worker_that_is_killed_no_training_is_left(
     until(lambda: gone(below), 30)
 
 
-def test_no_process_inherits_a_connection_of_the_reconciler(service: Service) -> None:
+def test_no_process_inherits_a_connection_of_the_reconciler(service: RunningService) -> None:
     batch = service.accept(notebooks(1))
     ((key, job),) = service.gradings(batch).items()
     assert claim_lease(service.store, job.id, "gone", -1, "cpu")
@@ -158,7 +158,7 @@ def test_no_process_inherits_a_connection_of_the_reconciler(service: Service) ->
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_both_queues_can_be_one_worker_s(service: Service) -> None:
+def test_both_queues_can_be_one_worker_s(service: RunningService) -> None:
     worker = service.worker(queues=("cpu", "gpu"))
     batch = service.hand_in(notebooks(2))
     service.wait(batch)
@@ -167,7 +167,7 @@ def test_both_queues_can_be_one_worker_s(service: Service) -> None:
     assert worker.wait() == 0
 
 
-def test_it_starts_and_stops_while_redis_is_away(service: Service) -> None:
+def test_it_starts_and_stops_while_redis_is_away(service: RunningService) -> None:
     service.redis.kill()
     worker = service.worker()
     until(lambda: "Connection refused" in service.last_words())
@@ -179,7 +179,7 @@ def test_it_starts_and_stops_while_redis_is_away(service: Service) -> None:
     assert worker.wait() == 0
 
 
-def test_redis_that_was_away_when_a_grading_ended_stops_nothing(service: Service) -> None:
+def test_redis_that_was_away_when_a_grading_ended_stops_nothing(service: RunningService) -> None:
     service.worker()
     first = service.hand_in({"first": sleeping(2)})
     until(lambda: graded_now(service, first), last_words=service.last_words)
@@ -192,7 +192,7 @@ def test_redis_that_was_away_when_a_grading_ended_stops_nothing(service: Service
     assert {len(own) for own in service.reports(second).values()} == {1}
 
 
-def test_the_log_has_a_line_for_each_grading_and_no_name(service: Service) -> None:
+def test_the_log_has_a_line_for_each_grading_and_no_name(service: RunningService) -> None:
     service.worker()
     batch = service.hand_in({"Kim Minji": notebook_bytes("def double(X): return X + X")})
     service.wait(batch)
@@ -213,7 +213,9 @@ def test_the_log_has_a_line_for_each_grading_and_no_name(service: Service) -> No
     ],
     ids=["no tables", "no such assignment", "no number"],
 )
-def test_a_wrong_setting_is_one_line_and_exit_code_2(service: Service, changed: dict[str, str], said: str) -> None:
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    service: RunningService, changed: dict[str, str], said: str
+) -> None:
     variables = {name: value.format(folder=service.folder) for name, value in changed.items()}
     ended = subprocess.run(
         [*GRADER, "worker", "--processes", "1"],
@@ -228,7 +230,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(service: Service, changed: 
     assert "Traceback" not in ended.stderr
 
 
-def test_the_command_grades(service: Service) -> None:
+def test_the_command_grades(service: RunningService) -> None:
     batch = service.hand_in(notebooks(1))
     with open(service.log, "wb") as log:
         command = subprocess.Popen([*GRADER, "worker"], cwd=ROOT, env=service.environment(), stdout=log, stderr=log)

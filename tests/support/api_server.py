@@ -19,7 +19,7 @@ from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.store.queries.tokens import Role, create_token
 
-__all__ = ["Api", "Server", "bearer", "client", "free_port", "running", "served", "settings_in", "tokens"]
+__all__ = ["Api", "ApiServer", "bearer", "client", "free_port", "running", "served", "settings_in", "tokens"]
 
 TLS = ssl.create_default_context()  # nobody here speaks it, and each client would load all certificates again
 PEOPLE = {"staff": Role.INSTRUCTOR, "ci": Role.CI, "kim": Role.STUDENT, "lee": Role.STUDENT}
@@ -39,7 +39,7 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Server:
+class ApiServer:
     """`grader serve` as a process of its own."""
 
     url: str

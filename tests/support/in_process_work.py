@@ -29,7 +29,7 @@ SMALL = 1024
 torch.set_num_threads(1)
 
 
-class State:
+class NotebookState:
     """A namespace after some cells, and the default dtype they left; code of the student runs inside `entered`."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class InProcessWork:
         self.bindings: list[tuple[Definition, dict[str, Any]]] = []
         self.records: list[Recorded] = []
         self.opened = 0
-        self.last: dict[str, State] = {}
+        self.last: dict[str, NotebookState] = {}
         for file, sources in self.files.items():
             self.last[file] = self._run(file, sources)
 
@@ -110,7 +110,7 @@ class InProcessWork:
         shared: bool = False,
     ) -> Iterator[LocalStudent]:
         self.opened += 1
-        state = State()
+        state = NotebookState()
         if definition is None:
             yield LocalStudent({}, state.entered, self.records)
             return
@@ -119,8 +119,8 @@ class InProcessWork:
         renamed = {name: state.namespace[own] for name, own in (aliases or {}).items() if own in state.namespace}
         yield LocalStudent(state.namespace | renamed, state.entered)
 
-    def _run(self, file: str, sources: Sequence[str]) -> State:
-        state = State()
+    def _run(self, file: str, sources: Sequence[str]) -> NotebookState:
+        state = NotebookState()
         for cell, source in enumerate(sources):
             before = dict(state.namespace)
             displayed = state.run(source)

@@ -19,7 +19,7 @@ PROGRAMS = Path("/usr/lib/postgresql")
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
 
 
-class Server:
+class PostgresServer:
     """Gives databases on a server that listens in a folder only."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Server:
 
 
 @contextmanager
-def server(settings: Sequence[str] = FAST) -> Iterator[Server]:
+def server(settings: Sequence[str] = FAST) -> Iterator[PostgresServer]:
     """Run a server in a temporary folder until the end of the block, or of this process.
 
     Args:
@@ -69,7 +69,7 @@ def server(settings: Sequence[str] = FAST) -> Iterator[Server]:
             ready = [f"{programs}/pg_isready", "--quiet", f"--host={folder}"]
             while subprocess.run(ready, check=False).returncode != 0:
                 assert running.poll() is None, (folder / "log").read_text("utf-8")
-            yield Server(folder)
+            yield PostgresServer(folder)
         finally:
             running.send_signal(signal.SIGQUIT)
             running.wait()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from grader.service.store.schema import EventKind, EventRow, State, SubmissionRow
-from tests.support.running_service import Service, until
+from tests.support.running_service import RunningService, until
 
 __all__ = ["Outcome", "graded_calmly", "graded_under_kills"]
 
@@ -61,7 +61,7 @@ class Outcome:
         return "\n".join([graded, f"killed: {kills} ({self.kills.total()})", *lines, *self.different.values()])
 
 
-def graded_calmly(service: Service, files: Mapping[str, bytes]) -> dict[str, str]:
+def graded_calmly(service: RunningService, files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the canonical report of each submission, by its key, when nothing is killed."""
     service.serve()
     batch = service.upload(files, "calm")
@@ -70,7 +70,7 @@ def graded_calmly(service: Service, files: Mapping[str, bytes]) -> dict[str, str
 
 
 def graded_under_kills(
-    service: Service,
+    service: RunningService,
     files: Mapping[str, bytes],
     calm: Mapping[str, str],
     kills: int,
@@ -135,7 +135,7 @@ def _departures(key: str, calm: str, found: str) -> str:
     return "\n".join(difflib.unified_diff(calm_lines, found_lines, f"{key}, calm", f"{key}, under kills", lineterm=""))
 
 
-def _hand_in(service: Service, files: Mapping[str, bytes], seed: int, batches: list[str]) -> None:
+def _hand_in(service: RunningService, files: Mapping[str, bytes], seed: int, batches: list[str]) -> None:
     """Hand in one batch after the other, each when half of what was handed in before is done."""
     keys = list(files)
     size = -(-len(keys) // _BATCHES)
@@ -145,12 +145,12 @@ def _hand_in(service: Service, files: Mapping[str, bytes], seed: int, batches: l
         until(lambda: _half_done(service, batches), _SECONDS_A_SUBMISSION * len(files), service.last_words)
 
 
-def _half_done(service: Service, batches: list[str]) -> bool:
+def _half_done(service: RunningService, batches: list[str]) -> bool:
     states = Counter(service.states(*batches).values())
     return 2 * (states[State.WAITING] + states[State.LEASED]) <= states.total()
 
 
-def _times_graded(service: Service, batches: list[str]) -> Counter[str]:
+def _times_graded(service: RunningService, batches: list[str]) -> Counter[str]:
     """Return how often each submission was told to be graded, by its key."""
     query = (
         select(SubmissionRow.key, func.count())
@@ -162,7 +162,7 @@ def _times_graded(service: Service, batches: list[str]) -> Counter[str]:
         return Counter(dict(session.execute(query).all()))
 
 
-def _kill_worker(service: Service, draw: random.Random) -> bool:
+def _kill_worker(service: RunningService, draw: random.Random) -> bool:
     living = [worker for worker in service.workers if worker.lives]
     draw.choice(living).kill()
     return True
@@ -178,29 +178,29 @@ def _kill_one(pids: list[int], draw: random.Random) -> bool:
     return False
 
 
-def _kill_process(service: Service, draw: random.Random) -> bool:
+def _kill_process(service: RunningService, draw: random.Random) -> bool:
     return _kill_one([pid for worker in service.workers if worker.lives for pid in worker.children()], draw)
 
 
-def _kill_warm_process(service: Service, draw: random.Random) -> bool:
+def _kill_warm_process(service: RunningService, draw: random.Random) -> bool:
     return _kill_one(service.zygotes(), draw)
 
 
-def _kill_redis(service: Service, draw: random.Random) -> bool:
+def _kill_redis(service: RunningService, draw: random.Random) -> bool:
     service.redis.kill()
     time.sleep(draw.uniform(0, _SECONDS_OF_REDIS_AWAY))
     service.redis.start()
     return True
 
 
-def _kill_api(service: Service, draw: random.Random) -> bool:
+def _kill_api(service: RunningService, draw: random.Random) -> bool:
     if service.api is None or not service.api.lives:
         return False
     service.api.kill()
     return True
 
 
-def _wipe(service: Service, draw: random.Random) -> bool:
+def _wipe(service: RunningService, draw: random.Random) -> bool:
     service.redis.kill()
     service.redis.wipe()
     time.sleep(draw.uniform(0, _SECONDS_OF_REDIS_AWAY))
@@ -208,7 +208,7 @@ def _wipe(service: Service, draw: random.Random) -> bool:
     return True
 
 
-_KILLS: Mapping[str, Callable[[Service, random.Random], bool]] = {
+_KILLS: Mapping[str, Callable[[RunningService, random.Random], bool]] = {
     "a worker": _kill_worker,
     "the API": _kill_api,
     "a worker's process": _kill_process,

@@ -36,7 +36,7 @@ __all__ = [
     "DOUBLED",
     "ROOT",
     "RedisServer",
-    "Service",
+    "RunningService",
     "ServiceProcess",
     "descendants",
     "notebooks",
@@ -134,7 +134,7 @@ class ServiceProcess:
         self._process.wait()
 
 
-class Service:
+class RunningService:
     """Everything that a server has; use as a context manager. Workers and the API start when they are asked for.
 
     Args:
@@ -171,7 +171,7 @@ class Service:
         assert token
         self.token: Token = token
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> RunningService:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

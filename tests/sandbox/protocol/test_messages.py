@@ -29,7 +29,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SamplePicture:
     name: str
     pages: int
     shown: bool
@@ -45,7 +45,7 @@ class Stop:
     pass
 
 
-PICTURE = Picture(
+PICTURE = SamplePicture(
     "é", 2**40, True, b"\0\xff", Path("/a b"), Shade.DARK, "up", (Point(0.1), Point(math.inf, "end"), Point(-0.0))
 )
 
@@ -61,7 +61,7 @@ def line() -> Iterator[tuple[Channel, Channel]]:
 @pytest.mark.parametrize("message", [PICTURE, Stop(), Point(1.5)])
 def test_a_message_arrives_as_it_was_sent(line: tuple[Channel, Channel], message: Any) -> None:
     line[0].send(pack_message(message))
-    assert unpack_message(line[1].receive(5), Stop, Picture, Point) == message
+    assert unpack_message(line[1].receive(5), Stop, SamplePicture, Point) == message
 
 
 def test_a_whole_number_may_stand_for_a_float() -> None:
@@ -101,4 +101,4 @@ def changed(**fields: Any) -> tuple[str, dict[str, Any]]:
 )
 def test_anything_else_is_refused(value: Any, reason: str) -> None:
     with pytest.raises(Malformed, match=reason):
-        unpack_message(value, Picture, Stop)
+        unpack_message(value, SamplePicture, Stop)

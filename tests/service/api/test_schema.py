@@ -27,7 +27,7 @@ from grader.service.settings import Settings
 from grader.service.store.database import migrate
 from tests.support.api_batches import WRITTEN, graded, hand_in, hand_in_own, notebook, zipped
 from tests.support.api_server import Api
-from tests.support.postgresql import Server, server
+from tests.support.postgresql import PostgresServer, server
 
 EXAMPLES = 8  # of each operation, role, and kind of request
 # Left out is what asks for more than a description can tell: which files hold notebooks, and who may do what.
@@ -55,7 +55,7 @@ def places(api: Api) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def postgresql() -> Iterator[Server]:
+def postgresql() -> Iterator[PostgresServer]:
     with server() as running:
         yield running
 

@@ -14,19 +14,19 @@ from grader.service.settings import Settings
 from grader.service.store.database import Store, make_engine, migrate
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import Row
-from tests.support.postgresql import Server, server
+from tests.support.postgresql import PostgresServer, server
 from tests.support.store_content import token
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
+def postgresql() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of this process."""
     with server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql: Server) -> str:
+def migrated_postgresql(postgresql: PostgresServer) -> str:
     """The URL of a database with all tables, used by one test after the other."""
     url = postgresql.create()
     migrate(Settings(database=url))
@@ -46,7 +46,7 @@ def empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings
     settings = Settings(database=f"sqlite:///{tmp_path}/grader.sqlite", blobs=f"file://{tmp_path}/blobs")
     if kind == "sqlite":
         return settings
-    postgresql: Server = request.getfixturevalue("postgresql")
+    postgresql: PostgresServer = request.getfixturevalue("postgresql")
     return replace(settings, database=postgresql.create())
 
 

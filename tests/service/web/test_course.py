@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from grader.service.store.queries.tokens import Role, create_token
 from tests.support.api_batches import zipped
 from tests.support.paths import ASSIGNMENTS
-from tests.support.running_service import Service, until
+from tests.support.running_service import RunningService, until
 from tests.support.web_pages import Visitor
 
 REFLECTED = str(ASSIGNMENTS / "reflected")
@@ -33,8 +33,8 @@ def notebook(code: str, written: str) -> bytes:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with Service(tmp_path, assignments=REFLECTED) as made:
+def service(tmp_path: Path) -> Iterator[RunningService]:
+    with RunningService(tmp_path, assignments=REFLECTED) as made:
         made.worker()
         made.serve()
         url = f"http://127.0.0.1:{made.api_port}/health/live"
@@ -50,7 +50,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.slow
-def test_a_course_from_upload_to_published_grades(service: Service, visit: Callable[..., Visitor]) -> None:
+def test_a_course_from_upload_to_published_grades(service: RunningService, visit: Callable[..., Visitor]) -> None:
     kims = create_token(service.store, "kim", Role.STUDENT, "kim")
     staff, kim = (visit(f"http://127.0.0.1:{service.api_port}") for _ in range(2))
 

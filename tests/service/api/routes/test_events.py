@@ -12,7 +12,7 @@ import pytest
 
 from grader.service.api.service import STREAMS_PER_TOKEN
 from tests.support.api_batches import claimed, graded, hand_in
-from tests.support.api_server import Api, Server
+from tests.support.api_server import Api, ApiServer
 from tests.support.running_service import until
 
 SECONDS_TO_STOP = 15  # less than the server gives what it has to finish
@@ -107,7 +107,7 @@ def test_an_id_that_is_none_is_refused(api: Api) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_stops_ends_its_streams(server: Server) -> None:
+def test_a_server_that_stops_ends_its_streams(server: ApiServer) -> None:
     with server.client("staff") as client:
         batch = hand_in(client).json()["batch"]
         with client.stream("GET", f"/v1/batches/{batch}/events") as stream:
