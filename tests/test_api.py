@@ -56,6 +56,7 @@ def test_every_public_name_can_be_imported_and_is_described() -> None:
     assert not hasattr(grader, "grade_everything")
 
 
+@pytest.mark.slow
 def test_a_submission_is_named_by_path_by_paths_or_read_before(tmp_path: Path) -> None:
     path = tmp_path / "work.ipynb"
     path.write_bytes(notebook_bytes("def double(X): return X + X"))

@@ -44,6 +44,7 @@ def test_a_submission_ends_when_its_time_is_used_up(attack: Attack) -> None:
     assert any("the submission ran past" in limit for limit in report.limits_hit)
 
 
+@pytest.mark.slow
 def test_judging_many_slow_definitions_ends_as_well(attack: Attack) -> None:
     """A hundred definitions that each use up a test's time would take it a hundred times for each item."""
     report = attack(

@@ -170,6 +170,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return call
 
 
+@pytest.mark.slow
 def test_what_a_rubric_prints_is_not_a_message(start: Callable[..., Process], write: Callable[[str], Path]) -> None:
     folder = write(
         "os.write(1, b'{not json')\n"

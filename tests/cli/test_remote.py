@@ -259,6 +259,7 @@ def test_failed_submissions_give_exit_code_1(
     assert f"no report: {KOREAN}: hw2.ipynb: this is no notebook" in fetched.stdout
 
 
+@pytest.mark.slow
 def test_a_batch_is_fetched_completely_and_not_twice(
     run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
 ) -> None:
@@ -287,6 +288,7 @@ def test_a_cancelled_batch_is_not_graded(run: Run, service: ServiceInProcess, ha
     assert run("cancel", "no-such-batch").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_regrade_shows_changed_points_before_it_is_published(
     run: Run, service: ServiceInProcess, handed_in: Path, tmp_path: Path
 ) -> None:
@@ -387,6 +389,7 @@ def test_a_student_sees_only_their_own_points_and_states(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_student_fetches_reports_side_by_side(
     student: Run, service: ServiceInProcess, notebooks: list[Path], tmp_path: Path
 ) -> None:
@@ -406,6 +409,7 @@ def test_a_student_fetches_reports_side_by_side(
     assert "<!DOCTYPE html>" in (out / f"{first}.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_student_cancels_their_own_submission_only(
     student: Run, service: ServiceInProcess, notebooks: list[Path]
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_report_shows_no_rubric_no_reference_and_nothing_of_this_machine(zygot
         assert [each for each in secret if each in text] == []
 
 
+@pytest.mark.slow
 def test_where_items_are_hidden_no_expected_value_and_no_input_is_told(zygote: Zygote, hw2: Assignment) -> None:
     hidden = dataclasses.replace(hw2, items=tuple(dataclasses.replace(item, visible=False) for item in hw2.items))
     for made in MADE.values():
@@ -208,6 +209,7 @@ def test_a_broken_rubric_is_an_error_and_never_a_zero(test: str, reason: str, tm
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_warm_process_that_is_killed_while_judging_is_no_mistake_of_the_student_s(hw2: Assignment) -> None:
     def told(what: str) -> None:
         if what == "judging":

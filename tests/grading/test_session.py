@@ -57,6 +57,7 @@ def test_a_warm_process_that_died_is_replaced(grading: GradingSession) -> None:
     assert warm_process(grading) != killed
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_grader_is_raised_and_the_next_submission_has_new_processes(grading: GradingSession) -> None:
     def kill_the_warm_process(what: str) -> None:
         if what.startswith("running"):

@@ -153,6 +153,7 @@ def test_a_right_loop_of_the_student_s_own_is_shown_without_a_word(
     assert "own training loop" not in item.message
 
 
+@pytest.mark.slow
 def test_where_trainings_run_as_written_what_they_reach_is_shown_beside(
     hw2: Assignment, zygote: Zygote, trainer: Trainer
 ) -> None:

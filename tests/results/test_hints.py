@@ -39,6 +39,7 @@ def judged(code: str, name: str, assignment: Assignment, zygote: Zygote) -> tupl
     return report.items[0], next(item for item in assignment.items if item.id == name)
 
 
+@pytest.mark.slow
 def test_the_steps_say_where_what_and_the_smallest_case(hw2: Assignment, zygote: Zygote) -> None:
     where, what, case = make_hints(*judged(FLIPPED, "corr2d.values", hw2, zygote), "The Cross-Correlation Operation")
     assert where.text.startswith("Wrong in ")

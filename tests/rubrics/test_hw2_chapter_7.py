@@ -360,6 +360,7 @@ def test_a_wrong_result_is_shown_where_it_was_made() -> None:
     assert results["edge_detection"].evidence["expected"]["shape"] == [6, 7]
 
 
+@pytest.mark.slow
 def test_the_first_layer_that_departs_is_named() -> None:
     message = graded(lenet=LENET.replace("c1=6", "c1=7"))["lenet.shapes"].message
     assert message.endswith(

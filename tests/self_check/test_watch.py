@@ -94,6 +94,7 @@ def verdicts(report: Report) -> dict[str, Verdict]:
     return {item.id: item.verdict for item in report.items}
 
 
+@pytest.mark.slow
 def test_a_changed_function_is_judged_at_once_and_other_items_keep_their_verdicts(watching: Watching) -> None:
     events = watching.events(quiet=60)
     first = following(events)

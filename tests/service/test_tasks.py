@@ -167,6 +167,7 @@ def test_a_lease_is_renewed_while_its_holder_grades(service: RunningService, run
     assert last > first
 
 
+@pytest.mark.slow
 def test_who_lost_the_lease_is_refused_and_the_other_s_report_counts(
     service: RunningService, runner: JobRunner
 ) -> None:
@@ -258,6 +259,7 @@ def test_definitions_and_trainings_are_graded_apart_and_come_to_what_one_run_com
     assert find_executed_notebook(service.store, between.submission, "homework.ipynb")
 
 
+@pytest.mark.slow
 def test_a_rubric_that_changed_between_the_stages_judges_both(
     service: RunningService, runner: JobRunner, tmp_path: Path, fashion_mnist: DataSet
 ) -> None:

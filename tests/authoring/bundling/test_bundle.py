@@ -147,6 +147,7 @@ def test_the_inputs_of_a_hidden_item_are_in_no_case(bundled: BuiltBundle) -> Non
     assert max(float(X.abs().max()) for X, *_ in inputs) < 100  # the hidden cases' are about 1000
 
 
+@pytest.mark.slow
 def test_the_zip_is_the_same_bytes_every_time(first: Assignment, bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "here.zip")
     run = "import sys; from grader.cli import app; app(sys.argv[1:])"
@@ -170,6 +171,7 @@ def test_a_bundle_runs_without_grader_and_network(bundled: BuiltBundle, tmp_path
     assert ran.returncode == 1
 
 
+@pytest.mark.slow
 def test_it_can_be_imported_in_a_notebook(bundled: BuiltBundle, tmp_path: Path) -> None:
     write_bundle(bundled, tmp_path / "check.zip")
     program = """

@@ -153,6 +153,7 @@ def test_a_cell_that_kills_other_processes_is_blamed_and_snapshots_come_back(run
     assert [made.call("f", number=0), made.call("f", number=1), made.call("g")] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_time_of_the_submission_ends_the_run_and_keeps_what_was_defined(run: Run) -> None:
     limits = dataclasses.replace(LIMITS, submission_seconds=3)
     made = run(

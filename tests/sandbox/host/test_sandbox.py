@@ -175,6 +175,7 @@ def test_two_threads_may_wait_for_a_warm_process_that_is_just_starting() -> None
         assert len(done) == 3
 
 
+@pytest.mark.slow
 def test_several_processes_fork_from_one_and_one_that_hangs_up_harms_nobody() -> None:
     with Zygote((), lines=2) as owner, ZygoteLine(owner.more_lines[0]) as first:
         second = ZygoteLine(owner.more_lines[1])

@@ -349,6 +349,7 @@ def test_all_tests_together_have_a_bound(run: Any) -> None:
     assert caught.value.fault is Fault.TIMED_OUT
 
 
+@pytest.mark.slow
 def test_a_training_may_take_longer_than_a_test_and_takes_no_time_from_the_tests(run: Any) -> None:
     slow = (
         "import time\nfrom torch import nn\nclass Slow(nn.Module):\n    def __init__(self):\n"

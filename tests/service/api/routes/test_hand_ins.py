@@ -150,6 +150,7 @@ def nested_bomb() -> bytes:
     return zipped({f"kim/{number}.zip": zipped({"a.ipynb": b" " * (4 << 20)}) for number in range(8)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", [flat_bomb, nested_bomb])
 def test_a_zip_bomb_unpacks_to_nothing_large(api: Api, bomb: Callable[[], bytes]) -> None:
     data = bomb()
