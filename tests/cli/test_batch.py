@@ -60,6 +60,7 @@ def test_a_class_is_graded(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (0, "")
 
 
+@pytest.mark.slow
 def test_unreadable_submissions_are_reported_and_the_others_graded(tmp_path: Path) -> None:
     class_ = hand_in(tmp_path / "class", 2)
     (class_ / "student-0" / "hw.ipynb").write_bytes(b"{")

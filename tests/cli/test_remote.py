@@ -204,6 +204,7 @@ def test_a_refused_submission_is_explained_in_a_sentence(run: Run, handed_in: Pa
         assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_status_shows_every_state_and_its_exit_code_says_whether_all_is_graded(
     run: Run, service: ServiceInProcess, handed_in: Path
 ) -> None:
@@ -330,6 +331,7 @@ def test_a_student_submits_all_notebooks_as_one_submission_and_once(student: Run
     assert listed == answer
 
 
+@pytest.mark.slow
 def test_a_student_waits_for_the_report_and_sees_it(
     student: Run, service: ServiceInProcess, notebooks: list[Path], tmp_path: Path
 ) -> None:

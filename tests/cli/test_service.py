@@ -47,6 +47,7 @@ def test_upgrading_a_database_again_is_safe(run: Run) -> None:
         assert run("database", "upgrade").stdout == "the database is up to date\n"
 
 
+@pytest.mark.slow
 def test_a_server_does_not_start_on_a_database_that_is_not_upgraded(run: Run) -> None:
     assert "run `grader database upgrade`" in refused(run("serve", "--port", "0"))
 

@@ -130,6 +130,7 @@ def test_the_image_is_given_every_file_that_it_copies() -> None:
     assert all((ROOT / path).exists() for path in paths)
 
 
+@pytest.mark.slow
 def test_every_command_and_file_that_the_operators_page_names_is_there() -> None:
     page = (ROOT / "docs" / "operating.md").read_text("utf-8")
     asked = set(re.findall(r"(?:^    |`| )grader ((?:token |database |rubric )?[a-z]+)", page, re.MULTILINE))

@@ -136,6 +136,7 @@ def test_files_are_named_with_the_hash_of_their_bytes(tmp_path: Path, zygote: Zy
     assert found == [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
 
 
+@pytest.mark.slow
 def test_neither_the_order_nor_the_names_of_notebooks_change_a_verdict(zygote: Zygote, hw2: Assignment) -> None:
     wrong = "import torch\ndef pool2d(X, pool_size, mode='max'): return torch.rand(2, 2)"
     first, second = notebook_bytes(CORR2D), notebook_bytes("def corr2d(X, K): return X", wrong)
@@ -150,6 +151,7 @@ def test_neither_the_order_nor_the_names_of_notebooks_change_a_verdict(zygote: Z
     assert all(result == results[0] for result in results)
 
 
+@pytest.mark.slow
 def test_a_report_shows_no_rubric_no_reference_and_nothing_of_this_machine(zygote: Zygote, hw2: Assignment) -> None:
     """Neither their paths nor any of their lines."""
     texts = [grade(made, hw2, zygote).to_json() for made in MADE.values()]

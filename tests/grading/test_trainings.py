@@ -102,6 +102,7 @@ def test_the_best_of_several_definitions_counts(small: Assignment, zygote: Zygot
     assert (item.verdict, item.cell) == (Verdict.PASSED, 0)
 
 
+@pytest.mark.slow
 def test_a_model_of_another_name_is_found_and_trained(small: Assignment, zygote: Zygote, trainer: Trainer) -> None:
     report = graded(submission(LENET.replace("LeNet", "Network")), small, zygote, trainer, Mode.QUICK)
     assert of(report).verdict is Verdict.PASSED

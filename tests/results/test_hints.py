@@ -53,6 +53,7 @@ def test_the_steps_say_where_what_and_the_smallest_case(hw2: Assignment, zygote:
     assert "expected" in case.text
 
 
+@pytest.mark.slow
 def test_a_mistake_without_a_name_still_has_a_kind_and_the_smallest_input(hw2: Assignment, zygote: Zygote) -> None:
     where, what, case = make_hints(*judged(TWICE, "corr2d.values", hw2, zygote))
     assert "expected" not in where.text + what.text

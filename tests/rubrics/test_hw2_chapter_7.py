@@ -346,6 +346,7 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_mistake_loses_the_items_it_makes_wrong_and_no_other(mistake: str) -> None:
     changed, expected = WRONG[mistake]

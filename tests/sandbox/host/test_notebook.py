@@ -88,6 +88,7 @@ def test_without_the_tracker_s_line_all_is_run_again_and_ends(run: Run) -> None:
     assert made.call("f") == 1
 
 
+@pytest.mark.slow
 def test_as_many_checkpoints_as_snapshots_are_judged(run: Run) -> None:
     made = run(*["def f(): return 1\ndef f(): return 2"] * 51, deferred_snapshots=True)
     assert made.execution.limits_hit == ["more than 100 definitions; later ones are not judged"]

@@ -160,6 +160,7 @@ def test_two_threads_have_a_sandbox_each(bare: Zygote) -> None:
         assert other not in files
 
 
+@pytest.mark.slow
 def test_two_threads_may_wait_for_a_warm_process_that_is_just_starting() -> None:
     done: list[object] = []
     with Zygote(()) as warm:

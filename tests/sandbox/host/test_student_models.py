@@ -164,6 +164,7 @@ def test_a_sketch_has_the_operations_and_shapes_of_the_model_itself(student: Sna
     assert student.makes.sketch(width=5).parameter_shapes()["first.weight"] == (5, 3)
 
 
+@pytest.mark.slow
 def test_a_sketch_of_129_million_parameters_fits_where_the_model_does_not(
     homework: Ran, student: SnapshotStudent
 ) -> None:

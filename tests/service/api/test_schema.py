@@ -108,6 +108,7 @@ def _ask(
     ask()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["staff", "ci", "kim", "nobody"])
 def test_uploads_are_answered_as_described(api: Api, who: str) -> None:
     document = api["nobody"].get("/openapi.json").json()

@@ -229,6 +229,7 @@ def test_an_input_that_can_never_be_graded_fails_at_once(store: Store, instructo
     assert outcomes(store, lease) == [AttemptOutcome.REFUSED]
 
 
+@pytest.mark.slow
 def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store, instructor: Token) -> None:
     first = leased(store, instructor, Mode.FULL)
     assert finish_job(store, first, report(0)) is Finish.PART_KEPT

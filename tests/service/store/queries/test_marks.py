@@ -239,6 +239,7 @@ def test_a_mark_is_an_event_that_tells_no_points(store: Store, batch: str, one: 
     ]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_marking_marks_nothing(
     settings: Settings, store: Store, batch: str, one: str, instructor: Token
 ) -> None:

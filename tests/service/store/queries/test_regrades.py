@@ -125,6 +125,7 @@ def test_another_batch_is_left_alone(store: Store, graded: str, instructor: Toke
     assert create_regrade(store, "nothing", "2", Mode.NONE) == publish_drafts(store, "nothing") == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_publishing_publishes_nothing(
     settings: Settings, store: Store, graded: str
 ) -> None:
