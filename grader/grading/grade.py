@@ -112,7 +112,7 @@ def _make_report(
     execution = result.execution
     order = [notebook.name for notebook in submission.notebooks]
     cells = sorted(execution.cells, key=lambda place: (order.index(place[0]), place[1]))
-    notices = [str(notice) for notebook in submission.notebooks for notice in notebook.notices]
+    notices = [notice for notebook in submission.notebooks for notice in notebook.notices]
     return Report(
         assignment=assignment.name,
         title=assignment.title,
@@ -122,7 +122,7 @@ def _make_report(
         cells=tuple(execution.cells[place] for place in cells),
         layers=result.layers,
         limits_hit=tuple(execution.limits_hit),
-        notices=(*notices, *execution.notices),
+        notices=(*submission.notices, *notices, *execution.notices),
         timing={
             "cells_seconds": round(result.seconds, 4),
             "total_seconds": round(total_seconds, 4),

@@ -54,7 +54,7 @@ def _render_notes(report: Report) -> Iterator[str]:
         [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in failed],
     )
     yield from _render_list("Limits hit", report.limits_hit)
-    yield from _render_list("Notices", report.notices)
+    yield from _render_list("Notices", [str(notice) for notice in report.notices])
 
 
 def _render_list(title: str, entries: Sequence[str]) -> Iterator[str]:

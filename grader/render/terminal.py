@@ -60,7 +60,7 @@ def _render_parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableTyp
     yield from _list("Limits hit", report.limits_hit)
     off = [f"{layer.name} ({layer.reason})" if layer.reason else layer.name for layer in report.layers if not layer.on]
     yield from _list("Inactive sandbox layers", [", ".join(off)] if off else [])
-    yield from _list("Notices", report.notices)
+    yield from _list("Notices", [str(notice) for notice in report.notices])
 
 
 def _render_heading(report: Report) -> Text:

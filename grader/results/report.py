@@ -11,11 +11,12 @@ from importlib.resources import files
 from typing import Any
 
 from grader.errors import InputError
+from grader.results.notice import CellStop, Notice
 from grader.sandbox.protocol.layers import LayerStatus
 
 __all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "load_report_schema"]
 
-_SCHEMA = "1"
+_SCHEMA = "2"
 _PLACES = 4  # decimal places of points
 
 
@@ -68,12 +69,16 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class CellResult:
-    """How one code cell ended. For display only, because the student's process can forge it."""
+    """How one code cell ended. For display only, because the student's process can forge it.
+
+    `stops` are the statements that raised; the statements below each were run all the same.
+    """
 
     file: str
     cell: int
     status: str
     message: str = ""
+    stops: tuple[CellStop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Report:
     cells: tuple[CellResult, ...] = ()
     layers: tuple[LayerStatus, ...] = ()
     limits_hit: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -147,10 +152,10 @@ class Report:
                 revision=values["revision"],
                 files=tuple(File(**file) for file in values["files"]),
                 items=tuple(ItemResult(**{**item, "verdict": Verdict(item["verdict"])}) for item in values["items"]),
-                cells=tuple(CellResult(**cell) for cell in values["cells"]),
+                cells=tuple(map(_read_cell, values["cells"])),
                 layers=tuple(LayerStatus(**layer) for layer in values["layers"]),
                 limits_hit=tuple(values["limits_hit"]),
-                notices=tuple(values["notices"]),
+                notices=tuple(map(Notice.from_dict, values["notices"])),
                 timing=values["timing"],
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -161,6 +166,10 @@ def load_report_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) for `Report.to_json`."""
     schema: dict[str, Any] = json.loads(files("grader.results").joinpath("report.schema.json").read_text("utf-8"))
     return schema
+
+
+def _read_cell(values: Mapping[str, Any]) -> CellResult:
+    return CellResult(**{**values, "stops": tuple(CellStop(**stop) for stop in values["stops"])})
 
 
 def _points(value: float) -> float:

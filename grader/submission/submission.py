@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import SubmissionError
+from grader.results.notice import Notice
 from grader.submission.installs import neutralise_installs
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
 
-__all__ = ["Bounds", "Cell", "Notebook", "Notice", "Submission", "read_notebook", "read_submission"]
+__all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "read_submission"]
 
 CellKind = Literal["code", "markdown", "raw"]
 
@@ -39,19 +40,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Notice:
-    """A remark on a notebook for its student."""
-
-    file: str
-    cell: int | None
-    text: str
-
-    def __str__(self) -> str:
-        place = self.file if self.cell is None else f"{self.file}, cell {self.cell}"
-        return f"{place}: {self.text}"
-
-
-@dataclass(frozen=True)
 class Notebook:
     """A notebook's cells in one format, without stored outputs."""
 
@@ -63,15 +51,32 @@ class Notebook:
 
 
 @dataclass(frozen=True)
+class CompanionFile:
+    """A file that was handed in beside the notebooks, and lies in their working directory when they run.
+
+    `path` is relative to that directory, with "/" between its parts.
+    """
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Submission:
-    """One student's submission: one or more notebooks."""
+    """One student's submission: one or more notebooks, and what was handed in beside them.
+
+    `notices` are remarks on files that were skipped or could not be read.
+    """
 
     notebooks: tuple[Notebook, ...]
+    files: tuple[CompanionFile, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the notebooks' bytes that does not depend on their names and order."""
+        """A hash of the notebooks' and files' bytes that does not depend on the notebooks' names and order."""
         digests = sorted(notebook.sha256 for notebook in self.notebooks)
+        digests += sorted(f"{hashlib.sha256(file.data).hexdigest()} {file.path}" for file in self.files)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
@@ -101,16 +106,17 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
         kind = _KINDS.get(str(stored.get("cell_type")))
         if kind is None:
             kind = "raw"
-            notices.append(Notice(name, index, "its type is unknown, so it was not run"))
+            notices.append(Notice("its type is unknown, so it was not run", file=name, cell=index))
         source = _normalise(stored["source"])
         if kind == "code":
             source, removed = neutralise_installs(source)
             if removed:
-                notices.append(Notice(name, index, _describe_installs(removed)))
+                notices.append(Notice(_describe_installs(removed), file=name, cell=index))
         cells.append(Cell(index, kind, source))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
-        notices.insert(0, Notice(name, None, f"its metadata names the language {language}; it was run as Python"))
+        text = f"its metadata names the language {language}; it was run as Python"
+        notices.insert(0, Notice(text, file=name))
     metadata = {**document.metadata, "kernelspec": _KERNEL}
     return Notebook(name, hashlib.sha256(data).hexdigest(), tuple(cells), metadata, tuple(notices))
 

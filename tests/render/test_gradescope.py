@@ -11,6 +11,7 @@ import pytest
 
 from grader.render import gradescope
 from grader.render.gradescope import Visibility, render_gradescope
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 SCHEMA = json.loads(Path(__file__).with_name("gradescope.schema.json").read_text("utf-8"))
@@ -77,7 +78,7 @@ def test_hidden_items_have_the_chosen_visibility_and_no_total_is_shown() -> None
 
 def test_the_general_output_is_text_and_bounded() -> None:
     cells = tuple(CellResult(HOSTILE, number, "raised", HOSTILE) for number in range(500))
-    text = render_gradescope(report_of(item(Verdict.PENDING, message=HOSTILE), cells=cells, notices=(HOSTILE,)))
+    text = render_gradescope(report_of(item(Verdict.PENDING, message=HOSTILE), cells=cells, notices=(Notice(HOSTILE),)))
     values = read(text)
     assert {values["output_format"], values["test_output_format"], values["test_name_format"]} == {"text"}
     assert values["output"].endswith("and 481 more")

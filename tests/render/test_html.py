@@ -5,6 +5,7 @@ import re
 from grader.render import html, render_html
 from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.protocol.layers import LayerStatus
 from tests.support.html_pages import EVIDENCE, FULL, HOSTILE, SMALL, Page, item, report_of
@@ -192,7 +193,7 @@ def test_a_student_s_text_is_shown_literally() -> None:
         (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),
         (LayerStatus(HOSTILE, False, HOSTILE),),
         (HOSTILE,),
-        (HOSTILE,),
+        (Notice(HOSTILE),),
     )
     text = render_html(hostile)
     page = Page(text)
@@ -263,7 +264,7 @@ def test_a_page_stays_small() -> None:
     loud = report_of(
         item(Verdict.FAILED, evidence={"found": "x" * 5_000_000, "inputs": {"X": [0] * 100_000}}),
         cells=tuple(CellResult("hw2.ipynb", number, "raised", "x" * 10_000) for number in range(1000)),
-        notices=("x" * 1000,) * 5000,
+        notices=(Notice("x" * 1000),) * 5000,
     )
     text = render_html(loud)
     assert len(text) < 1_500_000

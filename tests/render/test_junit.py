@@ -11,6 +11,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from grader.render import junit
 from grader.render.junit import render_junit
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
@@ -90,7 +91,7 @@ def test_counts_add_up() -> None:
 
 def test_a_student_s_text_is_escaped_and_valid_xml() -> None:
     hostile = item(Verdict.FAILED, message=HOSTILE, file=HOSTILE, cell=1)
-    (suite,) = read(report_of(hostile, cells=(CellResult(HOSTILE, 1, "raised", HOSTILE),), notices=(HOSTILE,)))
+    (suite,) = read(report_of(hostile, cells=(CellResult(HOSTILE, 1, "raised", HOSTILE),), notices=(Notice(HOSTILE),)))
     (case,) = suite
     (result,) = case.result
     assert result.text.startswith(']]> <failure message="x"/> &lt; &amp; " \' \u2400\u2408\u27e8U+202E\u27e9')

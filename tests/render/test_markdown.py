@@ -11,6 +11,7 @@ from cmarkgfm.cmark import Options
 
 from grader.render import markdown
 from grader.render.markdown import describe_score, render_markdown
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 
 HOSTILE = (
@@ -83,13 +84,13 @@ def test_a_student_s_text_is_never_markup() -> None:
         item(Verdict.FAILED, 0, HOSTILE, file=HOSTILE, cell=1),
         cells=(CellResult(HOSTILE, 2, "raised", HOSTILE),),
         limits_hit=(HOSTILE,),
-        notices=(HOSTILE,),
+        notices=(Notice(HOSTILE),),
     )
     plain = report_of(
         item(Verdict.FAILED, 0, "a\nb", file="c", cell=1),
         cells=(CellResult("d", 2, "raised", "e"),),
         limits_hit=("f",),
-        notices=("g",),
+        notices=(Notice("g"),),
     )
     page, harmless = Page(render_markdown(hostile)), Page(render_markdown(plain))
     assert page.kinds == harmless.kinds
@@ -110,7 +111,9 @@ def test_a_student_s_text_is_never_markup() -> None:
     "text", ["- a", "+ a", "* a", "1. a", "2) a", "---", "===", "# a", "> a", "| a |", "```", "~~~"]
 )
 def test_a_file_name_never_begins_a_block(text: str) -> None:
-    page, harmless = (Page(render_markdown(report_of(notices=("before", each)))) for each in (text, "a"))
+    page, harmless = (
+        Page(render_markdown(report_of(notices=(Notice("before"), Notice(each))))) for each in (text, "a")
+    )
     assert page.kinds == harmless.kinds
     assert text in page.text
 
@@ -126,7 +129,7 @@ def test_items_that_do_not_fit_are_counted(most: int) -> None:
 
 
 def test_a_report_of_exactly_the_limit_is_complete() -> None:
-    report = report_of(*[item(Verdict.FAILED)] * 50, notices=("a notice",))
+    report = report_of(*[item(Verdict.FAILED)] * 50, notices=(Notice("a notice"),))
     text = render_markdown(report)
     assert render_markdown(report, len(text.encode())) == text
     assert "a notice" in text

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from grader import render
 from grader.render import render_terminal, terminal
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.protocol.layers import LayerStatus
 
@@ -130,7 +131,7 @@ def test_cells_limits_layers_and_notices_are_listed() -> None:
                 LayerStatus("net", False),
             ),
             limits_hit=("cell 3 ran past 60 s",),
-            notices=("an install was not run",),
+            notices=(Notice("an install was not run"),),
         )
     )
     assert "hw2.ipynb, cell 2: raised. ValueError: no" in text
@@ -148,7 +149,7 @@ def test_what_does_not_apply_is_not_mentioned() -> None:
 
 
 def test_long_lists_are_cut() -> None:
-    text = printed(report_of(notices=tuple(f"notice {number}" for number in range(5000))))
+    text = printed(report_of(notices=tuple(Notice(f"notice {number}") for number in range(5000))))
     assert "notice 19" in text
     assert "notice 20" not in text
     assert "and 4,980 more" in text
@@ -158,7 +159,7 @@ def test_long_lists_are_cut() -> None:
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     long = item(Verdict.FAILED, 0, "길다 " * 300, file="긴 이름 " * 50 + ".ipynb", cell=1, evidence=EVIDENCE)
     cells = (CellResult("긴 이름" * 50, 1, "raised", "x" * 5000),)
-    text = printed(report_of(long, item(Verdict.ABSENT), cells=cells, notices=("x" * 300,)), width)
+    text = printed(report_of(long, item(Verdict.ABSENT), cells=cells, notices=(Notice("x" * 300),)), width)
     assert all(cell_len(line) <= width for line in text.splitlines())
 
 
@@ -193,7 +194,7 @@ def test_a_student_s_text_is_shown_literally() -> None:
         (CellResult(HOSTILE, 1, HOSTILE, HOSTILE),),
         (LayerStatus(HOSTILE, False, HOSTILE),),
         (HOSTILE,),
-        (HOSTILE,),
+        (Notice(HOSTILE),),
     )
     text = printed(hostile, 200)
     assert not set(text) & set("\x1b\x07\x00\r\u202e\ud800")

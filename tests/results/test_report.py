@@ -10,6 +10,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.results import report
+from grader.results.notice import CellStop, Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.protocol.layers import LayerStatus
 
@@ -41,10 +42,10 @@ FULL = Report(
             tests={"test_a": Verdict.PASSED, HOSTILE: Verdict.ERROR},
         ),
     ),
-    cells=(CellResult("hw2.ipynb", 3, "ok"), CellResult("hw2.ipynb", 4, "raised", HOSTILE)),
+    cells=(CellResult("hw2.ipynb", 3, "ok"), CellResult("hw2.ipynb", 4, "raised", HOSTILE, (CellStop(3, HOSTILE),))),
     layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
     limits_hit=("cell 4 ran past 60 s",),
-    notices=(HOSTILE,),
+    notices=(Notice(HOSTILE),),
     timing={"seconds": 0.71},
 )
 
@@ -110,7 +111,7 @@ def test_json_is_canonical() -> None:
     assert list(values) == sorted(values)
     assert "과제" in text
     assert values["score"] == 6.1
-    assert values["schema"] == "1"
+    assert values["schema"] == "2"
     other_order = replace(FULL, timing=dict(reversed({**FULL.timing, "a": 1}.items())))
     assert other_order.to_json() == replace(FULL, timing={"a": 1, **FULL.timing}).to_json()
 
@@ -142,7 +143,7 @@ def test_points_that_are_not_finite_are_our_fault(points: float) -> None:
         report_of(item(points, 1, Verdict.PASSED)).to_json()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "2"}', '{"schema": "1"}', "null", FULL.canonical()])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "1"}', '{"schema": "2"}', "null", FULL.canonical()])
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Report.from_json(text)

@@ -12,12 +12,12 @@ import nbformat
 import pytest
 
 from grader.errors import SubmissionError
+from grader.results.notice import Notice
 from grader.submission import notebook_json, submission
 from grader.submission.submission import (
     Bounds,
     Cell,
     Notebook,
-    Notice,
     read_notebook,
     read_submission,
 )
@@ -151,7 +151,7 @@ def test_metadata_stays_and_an_unknown_kernel_becomes_python() -> None:
 def test_a_notebook_in_another_language_is_read_as_python_with_a_notice(metadata: dict[str, Any]) -> None:
     notebook = read(document(code("x <- 1"), metadata=metadata))
     assert notebook.cells == (Cell(0, "code", "x <- 1"),)
-    assert notebook.notices == (Notice("hw2.ipynb", None, "its metadata names the language R; it was run as Python"),)
+    assert notebook.notices == (Notice("its metadata names the language R; it was run as Python", file="hw2.ipynb"),)
 
 
 @pytest.mark.parametrize("kind", ["sql", None, [], 3])

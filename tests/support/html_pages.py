@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
+from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
 from grader.sandbox.protocol.layers import LayerStatus
 
@@ -68,7 +69,7 @@ FULL = report_of(
     cells=(CellResult("hw2.ipynb", 1, "ok"), CellResult("hw2.ipynb", 2, "raised", "ValueError: no")),
     layers=(LayerStatus("seccomp", True), LayerStatus("cgroup", False, "not delegated")),
     limits_hit=("cell 3 ran past 60 s",),
-    notices=("an install was not run",),
+    notices=(Notice("an install was not run"),),
 )
 
 
@@ -133,6 +134,6 @@ def hostile_report(text: str) -> Report:
         cells=(CellResult(text, 1, text, text),),
         layers=(LayerStatus(text, True, text), LayerStatus(text, False, text)),
         limits_hit=(text,),
-        notices=(text,),
+        notices=(Notice(text),),
         timing={text: text},
     )

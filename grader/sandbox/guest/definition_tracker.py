@@ -92,10 +92,11 @@ class DefinitionTracker:
 
         return run_and_look
 
-    def notice(self, text: str) -> None:
-        """Send a text for the report."""
+    def notice(self, text: str, kind: str = "remark", subject: str = "") -> None:
+        """Send a notice for the report; `kind` is one of `results/notice.py`."""
         with suppress(Closed, TimeoutError, KeyError):
-            self._packets.send({"note": "notice", "cell": self._read_place()["cell"], "text": text})
+            note = {"note": "notice", "cell": self._read_place()["cell"], "text": text}
+            self._packets.send({**note, "kind": kind, "subject": subject})
 
     def _follow_trainings(self) -> Any:
         if self._hooks is None:

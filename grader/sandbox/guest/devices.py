@@ -30,19 +30,19 @@ _FACTORIES = (
 )
 
 
-def serve_on_cpu(shell: Any, notify: Callable[[str], None]) -> None:
+def serve_on_cpu(shell: Any, notify: Callable[[str, str], None]) -> None:
     """Prepare for notebooks that ask for a GPU.
 
     Args:
         shell: IPython's.
-        notify: takes the notice, once for each cell that was served.
+        notify: takes the notice and its kind, once for each cell that was served.
     """
     service = _CpuService(notify)
     shell.events.register("pre_run_cell", service.begin_cell)
 
 
 class _CpuService:
-    def __init__(self, notify: Callable[[str], None]) -> None:
+    def __init__(self, notify: Callable[[str, str], None]) -> None:
         self._notify = notify
         self._served = False
         self._ready = False
@@ -97,7 +97,7 @@ class _CpuService:
         if not self._served:
             self._served = True
             sys.stdout.write(f"({NOTICE})\n")
-            self._notify(NOTICE)
+            self._notify(NOTICE, "no GPU")
 
 
 def _is_gpu(value: Any) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from grader.models.recipe import Mode
+from grader.results.notice import Notice
 from grader.results.report import CellResult
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
@@ -88,7 +89,7 @@ class Execution:
     snapshots: list[Snapshot] = field(default_factory=list)
     notes: list[RecordedNote] = field(default_factory=list)
     trainings: list[OwnTraining] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     imported: dict[str, str] = field(default_factory=dict)
     cells: dict[tuple[str, int], CellResult] = field(default_factory=dict)
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -117,10 +118,10 @@ class Execution:
                 snapshot.packets.close()
         self.snapshots = [snapshot for snapshot in self.snapshots if id(snapshot) in running]
 
-    def add_notice(self, text: str) -> None:
+    def add_notice(self, notice: Notice) -> None:
         """Add a notice for the reader of the report, unless it is already there or there are too many."""
-        if text not in self.notices and len(self.notices) < _MAX_NOTICES:
-            self.notices.append(text)
+        if notice not in self.notices and len(self.notices) < _MAX_NOTICES:
+            self.notices.append(notice)
 
     def add_limit(self, limit: str) -> None:
         """Record that a limit was reached, once for each limit."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
+from grader.results.notice import Notice, NoticeKind
 from grader.results.report import CellResult
 from grader.sandbox.host.decoding import estimate_size
 from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, find_running
@@ -205,7 +206,8 @@ class KernelRun:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "notice":
-                    self._execution.add_notice(f"{self._file}: {str(note['text'])[:200]}")
+                    kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
+                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file))
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, tracker)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

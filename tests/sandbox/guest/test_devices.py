@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from grader.results.notice import Notice, NoticeKind
 from grader.sandbox.guest.devices import NOTICE
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.sandbox_runs import FILE, Ran, Run, ran
@@ -51,7 +52,7 @@ def test_a_request_for_a_gpu_is_served_on_the_cpu(served: Ran, name: str) -> Non
 
 
 def test_the_report_says_so_once(served: Ran) -> None:
-    assert served.execution.notices == [f"{FILE}: {NOTICE}"]
+    assert served.execution.notices == [Notice(NOTICE, NoticeKind.NO_GPU, file=FILE)]
 
 
 def test_the_cell_says_so_once(run: Run) -> None:
