@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from grader.errors import SubmissionError
 from grader.results.notice import Notice
+from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
 
@@ -111,7 +112,7 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
         if kind == "code":
             source, removed = neutralise_installs(source)
             if removed:
-                notices.append(Notice(_describe_installs(removed), file=name, cell=index))
+                notices.append(Notice(describe_installs(removed), file=name, cell=index))
         cells.append(Cell(index, kind, source))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
@@ -125,12 +126,6 @@ def _normalise(source: str) -> str:
     # JSON can have lone surrogates, which neither files nor messages to a kernel can have.
     text = source.encode("utf-8", "replace").decode()
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _describe_installs(removed: tuple[str, ...]) -> str:
-    first = removed[0] if len(removed[0]) <= _SHOWN_COMMAND else f"{removed[0][:_SHOWN_COMMAND]}…"
-    what = f"`{first}` was" if len(removed) == 1 else f"`{first}` and {len(removed) - 1} more were"
-    return f"{what} not run: the course's packages are installed already"
 
 
 def _language(metadata: Mapping[str, Any]) -> str:

@@ -254,6 +254,7 @@ class DefinitionTracker:
         return lambda: None
 
     def _become_snapshot(self, connection: socket.socket, trained: Sequence[Any] = ()) -> None:
+        self._packets.close()  # its number may soon be another line's
         try:
             namespace = self._shell.user_ns
             checkpoints = {place: checkpoint for place, (_, checkpoint) in (self._checkpoints or {}).items()}
