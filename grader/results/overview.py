@@ -116,7 +116,7 @@ class Overview:
         misconceptions: the most frequent misconceptions.
         messages: the most frequent messages on lost items without a misconception, if in several reports.
         slowest: the submissions that took longest.
-        unreadable: the submissions without a readable notebook.
+        unreadable: the submissions without a readable notebook; their reports decide nothing, and are not counted.
         failed: the submissions that were not graded because of a system error; that is not a zero.
         submissions: all submissions.
     """
@@ -162,6 +162,8 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
             continue
         titles[report.title] += 1
         revisions[report.revision] += 1
+        if not report.is_readable:
+            continue
         pending += report.pending_points > 0
         if (share := _share(report.items)) is not None:
             shares.append(share)

@@ -18,6 +18,7 @@ _STRING = re.compile(rb'"[^"]*"?')
 _COMMAS_AND_BRACKETS = b"[]{},"
 _OTHER_BYTES = bytes(set(range(256)) - set(_COMMAS_AND_BRACKETS))
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_NO_MARK = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}  # how a notebook begins without a byte order mark
 _QUOTES_PER_VALUE = 4  # of a key and its value in an object
 _SUPPORTED_FORMATS = (3, 4)
 
@@ -82,7 +83,7 @@ def _load(data: bytes, bounds: Bounds) -> Any:
 
 def _decode(data: bytes) -> str:
     marks = (mark for mark in _BYTE_ORDER_MARKS.items() if data.startswith(mark[0]))
-    mark, encoding = next(marks, (b"", "utf-8"))
+    mark, encoding = next(marks, (b"", _NO_MARK.get(data[:2], "utf-8")))
     try:
         return data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
