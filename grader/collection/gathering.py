@@ -246,7 +246,7 @@ def number_name(stem: str, extension: str, taken: Counter[str]) -> str:
 
 
 def _remove_number(name: str, numbered: bool) -> str:
-    """Return the name that a file had before it was numbered, by which a notebook asks for it; "" if it has no number."""
+    """Return the name that a file had before it was numbered, which notebooks use; "" if it has no number."""
     match = _NUMBERED.fullmatch(name)
     if match is None or (match["number"].startswith("-") and not numbered):
         return ""

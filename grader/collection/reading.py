@@ -143,5 +143,5 @@ def _find_missing(notebook: Notebook, root: Path, named: set[str]) -> Iterator[N
         path = folder / f"{module}.py"
         relative = str(PurePosixPath(notebook.name).parent / f"{module}.py")
         if relative not in named and path.is_file():
-            text = f"{path.name} lies beside {notebook.name}, which uses it, but was not given; name it too, or give the folder"
+            text = f"{path.name} lies beside {notebook.name}, which uses it; name it too, or give the folder"
             yield Notice(text, NoticeKind.SKIPPED_FILE, subject=path.name)

@@ -140,7 +140,7 @@ def describe_content(name: str, data: bytes) -> str:
         return "this is a pointer of Git LFS, not the file itself; run `git lfs pull`, and hand it in again"
     if conflict := _CONFLICT.search(data[:_SEARCHED]):
         line = data.count(b"\n", 0, conflict.start()) + 1
-        return f"it has Git's conflict markers (line {line}); resolve the conflict, save it in Jupyter, and hand it in again"
+        return f"it has Git's conflict markers (line {line}); resolve it, save it in Jupyter, and hand that in"
     if _PAGE.match(data[:_HEAD]):
         return _describe_page(data[:_SEARCHED], notebook)
     kind = next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), "")
@@ -155,7 +155,7 @@ def _describe_page(data: bytes, notebook: str) -> str:
         return f"this is a web page made from a notebook; hand in the notebook itself, {notebook}"
     if _PAGE_TO_SIGN_IN.search(data):
         return (
-            f"this is the page of a website that asks to sign in; sign in, download {notebook} again, and hand that in"
+            f"this is a web page that asks to sign in; sign in, download {notebook} again, and hand that in"
         )
     return f"this is a web page, not a notebook; hand in the notebook itself, {notebook}"
 

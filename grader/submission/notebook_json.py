@@ -76,7 +76,8 @@ def _load(data: bytes, bounds: Bounds) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
-        raise SubmissionError(f"no valid JSON: {reason}; {_AGAIN}") from error
+        cut = " (the file is cut off)" if text.lstrip()[0] == "{" and text.rstrip()[-1] != "}" else ""
+        raise SubmissionError(f"no valid JSON{cut}: {reason}; {_AGAIN}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError("its JSON is past what can be read; clear its outputs and save it again") from error
 

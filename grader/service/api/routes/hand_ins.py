@@ -85,8 +85,8 @@ class AcceptedSubmission(BaseModel):
     responses={202: {"headers": _LOCATION}},
     openapi_extra=describe_multipart(
         HandInForm,
-        "One zip file (a folder for each student, or a download of Canvas, Moodle or GitHub Classroom), or files, which "
-        "may be named as by the LMS.",
+        "One zip file (a folder for each student, or a download of Canvas, Moodle or GitHub Classroom), or files, "
+        "which may be named as by the LMS.",
         {"assignment": "hw2", "training": "none", "title": "HW2, autumn"},
     ),
 )
