@@ -92,6 +92,8 @@ def batch(
                 raise typer.Exit(_INTERRUPTED) from None
         if json_file:
             write_text(json_file, overview.to_json())
+        for alarm in overview.alarms:
+            _print(f"look at this first: {alarm}")
         _print(_describe_result(overview, out))
     complete = overview.counts["graded"] == len(overview.submissions)
     raise typer.Exit(PASSED if complete else NOT_PASSED)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from grader.results.alarms import Alarm, AlarmCounter
 from grader.results.journal import JournalRecord, Status
 from grader.results.report import ItemResult, Report, Verdict
 
@@ -112,6 +113,7 @@ class Overview:
         counts: the number of submissions by status.
         pending: the number of submissions with points that are still to be decided.
         scores: the scores; None if no points were decided.
+        alarms: what many submissions share that is no mistake of the students.
         items: the items in the rubric's order.
         misconceptions: the most frequent misconceptions.
         messages: the most frequent messages on lost items without a misconception, if in several reports.
@@ -127,6 +129,7 @@ class Overview:
     counts: dict[str, int]
     pending: int
     scores: Scores | None
+    alarms: tuple[Alarm, ...] = ()
     items: tuple[ItemOverview, ...] = ()
     misconceptions: tuple[Lost, ...] = ()
     messages: tuple[Lost, ...] = ()
@@ -156,6 +159,7 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
     shares: list[float] = []
     pending = 0
     items: dict[str, _ItemStatistics] = {}
+    alarms = AlarmCounter()
     for record, report in entries:
         submissions.append(_summarise_submission(record, report))
         if report is None:
@@ -165,6 +169,7 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
         if not report.is_readable:
             continue
         pending += report.pending_points > 0
+        alarms.add(report)
         if (share := _share(report.items)) is not None:
             shares.append(share)
         for item in report.items:
@@ -179,6 +184,7 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
         counts={status.value: statuses[status] for status in Status},
         pending=pending,
         scores=_summarise_scores(shares) if shares else None,
+        alarms=alarms.alarms(),
         items=tuple(item.summarise() for item in items.values()),
         misconceptions=_most_frequent(
             (item.first.id, reason, n) for item in items.values() for reason, n in item.named.items()

@@ -24,6 +24,7 @@ from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
+from grader.sandbox.guest.surroundings.stand_in import find_missing_package
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
@@ -168,7 +169,9 @@ class DefinitionTracker:
                 written += [name] if value is not _NOTHING else []
                 continue
             module = find_module_name(value)
-            if self._packages.match(module):
+            if missing := find_missing_package(value):
+                imported[name] = missing
+            elif self._packages.match(module):
                 imported[name] = module
             elif callable(value):
                 written.append(name)

@@ -23,7 +23,6 @@ __all__ = ["run_cells"]
 
 _STATUS_OF = {
     "TrainingDataWithheld": "training withheld",
-    "FrameworkMissing": "training withheld",
     "OutputFlood": "flooded",
     "MemoryError": "out of memory",
     "_ArrayMemoryError": "out of memory",

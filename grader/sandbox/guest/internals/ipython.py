@@ -6,13 +6,24 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import IPython.core.display
+import IPython.display
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib_inline.backend_inline import set_matplotlib_close, set_matplotlib_formats
 from traitlets.config import Config
 
 from grader.sandbox.guest.internals.replacement import replace_attribute
 
-__all__ = ["LIKE_A_MAGIC", "configure", "set_option", "show_nothing", "transform_magics_only", "wrap_statements"]
+__all__ = [
+    "LIKE_A_MAGIC",
+    "configure",
+    "offer_removed_names",
+    "set_option",
+    "show_nothing",
+    "transform_magics_only",
+    "wrap_statements",
+]
 
 # A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
@@ -65,3 +76,13 @@ def wrap_statements(shell: Any, wrap: Callable[[Callable[..., Awaitable[Any]]], 
 def show_nothing(shell: Any) -> None:
     """Make neither text nor pictures of what cells display."""
     replace_attribute(shell.display_formatter, "format", lambda *_, **__: ({}, {}))
+
+
+def offer_removed_names() -> None:
+    """Offer the names of `IPython.display` also where older versions had them: notebooks begin with such an import."""
+    moved = {"set_matplotlib_close": set_matplotlib_close, "set_matplotlib_formats": set_matplotlib_formats}
+    for name, value in moved.items():
+        vars(IPython.display).setdefault(name, value)
+    for name, value in vars(IPython.display).items():
+        if not name.startswith("_"):
+            vars(IPython.core.display).setdefault(name, value)
