@@ -123,10 +123,14 @@ class Report:
         return bool(self.files)
 
     @property
+    def unused_files(self) -> tuple[str, ...]:
+        """The notices on files that were left out or could not be read."""
+        return tuple(str(notice) for notice in self.notices if notice.kind in _ABOUT_FILES)
+
+    @property
     def obstacle(self) -> str:
         """Why nothing could be graded, in one line; "" if a notebook could be read."""
-        named = [notice for notice in self.notices if notice.kind in _ABOUT_FILES]
-        return "" if self.is_readable else "; ".join(map(str, named or self.notices)) or "there is no notebook in it"
+        return "" if self.is_readable else "; ".join(self.unused_files) or "there is no notebook in it"
 
     @property
     def passed(self) -> bool:

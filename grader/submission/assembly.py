@@ -78,9 +78,8 @@ def explain_left_out(left_out: Sequence[str], bounds: CompanionBounds = DEFAULT_
     most = f"{bounds.files:,} files and {bounds.bytes >> 20} MB"
     why = f"it was left out, because more than {most} lie beside the notebooks; hand in only what they need"
     notices = [make_skipped_notice(path, why) for path in left_out[:_NAMED]]
-    if more := len(left_out) - _NAMED:
-        text = f"{more:,} more files were left out for the same reason"
-        notices += [Notice(text, NoticeKind.SKIPPED_FILE)] if more > 0 else []
+    if (more := len(left_out) - _NAMED) > 0:
+        notices.append(Notice(f"{more:,} more files were left out for the same reason"))
     return notices
 
 

@@ -154,9 +154,7 @@ def _describe_page(data: bytes, notebook: str) -> str:
     if any(mark in data for mark in _PAGE_OF_A_NOTEBOOK):
         return f"this is a web page made from a notebook; hand in the notebook itself, {notebook}"
     if _PAGE_TO_SIGN_IN.search(data):
-        return (
-            f"this is a web page that asks to sign in; sign in, download {notebook} again, and hand that in"
-        )
+        return f"this is a web page that asks to sign in; sign in, download {notebook} again, and hand that in"
     return f"this is a web page, not a notebook; hand in the notebook itself, {notebook}"
 
 
