@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from grader.assignment import Assignment, list_assignment_folders
+from grader.grading.unreadable import report_unreadable
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
@@ -47,8 +48,10 @@ def grade(
 ) -> Report:
     """Grade a submission: run its cells in a sandbox, judge what they defined, and report.
 
+    If no notebook could be read, no sandbox is started and nothing is decided; the report says why.
+
     Args:
-        submission: the student's notebooks.
+        submission: the student's notebooks, and the files beside them.
         assignment: the rubric, with its limits.
         zygote: the warm process to fork the sandbox from.
         mode: how trainings run.
@@ -63,6 +66,8 @@ def grade(
         SystemFault: the grader or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
+    if not submission.notebooks:
+        return report_unreadable(submission, assignment, only)
     shown = _find_shown(trainer)
     run = SubmissionRun(
         submission.notebooks,
@@ -123,6 +128,7 @@ def _make_report(
         layers=result.layers,
         limits_hit=tuple(execution.limits_hit),
         notices=(*submission.notices, *notices, *execution.notices),
+        companions=tuple(File(file.path, file.sha256) for file in submission.files),
         timing={
             "cells_seconds": round(result.seconds, 4),
             "total_seconds": round(total_seconds, 4),
