@@ -80,6 +80,11 @@ class CellResult:
     message: str = ""
     stops: tuple[CellStop, ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it did not end well. A training that was left out on purpose is no failure."""
+        return self.status not in ("ok", "training withheld")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -110,6 +115,11 @@ class Report:
     def pending_points(self) -> float:
         """The points that are still to be decided."""
         return _points(sum(item.max_points for item in self.items if item.verdict is Verdict.PENDING))
+
+    @property
+    def failed_cells(self) -> tuple[CellResult, ...]:
+        """The code cells that did not end well, for the reader of the report."""
+        return tuple(cell for cell in self.cells if cell.failed)
 
     @property
     def passed(self) -> bool:

@@ -24,8 +24,10 @@ from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
 from grader.sandbox.guest.internals.matplotlib_inline import forget_backend
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
+from grader.sandbox.guest.statements import StatementRunner
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.stops import pack_stops
 
 __all__ = ["prepare_kernel", "run_kernel"]
 
@@ -39,6 +41,9 @@ def prepare_kernel() -> None:
         app = make_app(config)
         _rehearse(app.shell)
     ipython.transform_magics_only(app.shell)
+    statements = StatementRunner(app.shell)
+    statements.install()
+    app.kernel.list_stops = lambda: pack_stops(statements.take_stops())
 
 
 def _rehearse(shell: Any) -> None:
@@ -68,7 +73,7 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     app.kernel.end = tracker.end
     tracker.watch(_install_training_hooks(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, tracker.notice)
-    app.start()
+    app.serve()
 
 
 def _install_training_hooks(mode: Mode) -> TrainingHooks | None:

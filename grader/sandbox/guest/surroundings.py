@@ -15,6 +15,7 @@ from grader.sandbox.guest import data_sets, drawing
 from grader.sandbox.guest.internals.ipykernel import replace_exit, replace_keyboard
 from grader.sandbox.guest.internals.ipython import show_nothing
 from grader.sandbox.guest.internals.replacement import replace_attribute
+from grader.sandbox.protocol.stops import StopKind
 
 __all__ = ["FrameworkMissing", "OutputFlood", "install_stand_ins"]
 
@@ -22,9 +23,13 @@ __all__ = ["FrameworkMissing", "OutputFlood", "install_stand_ins"]
 class FrameworkMissing(ModuleNotFoundError):
     """The notebook asked for a framework that the course does not use."""
 
+    stop_kind = StopKind.LEFT_OUT
+
 
 class OutputFlood(RuntimeError):
     """A cell printed more than it may."""
+
+    stop_kind = StopKind.FLOODED
 
 
 def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> None:
