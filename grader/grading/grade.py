@@ -18,7 +18,7 @@ from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
 from grader.sandbox.protocol.limits import Limits
-from grader.submission.discussion import add_discussions
+from grader.submission.written.answers import add_written_answers
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
 from grader.training.datasets import find_data_set, make_shown_folder
@@ -90,7 +90,7 @@ def grade(
     judge_work = partial(judge, assignment, seed=submission.identity, mode=mode, trainer=trainer, progress=progress)
     result = run.judge_with(judge_work, only)
     total_seconds = time.monotonic() - started
-    items = add_discussions(list(result.items), submission, assignment, only)
+    items = add_written_answers(list(result.items), submission, assignment, only)
     if executed:
         executed(_make_executed(submission, result.execution))
     return _make_report(submission, assignment, items, result, total_seconds)

@@ -12,7 +12,7 @@ from grader.errors import SubmissionError
 from grader.results.notice import Notice
 from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
-from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
+from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_cell_names
 
 __all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "require_notebook"]
 
@@ -29,11 +29,23 @@ _SHOWN_COMMAND = 120
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a notebook: its index among all cells, its kind, and its source without install commands."""
+    """One cell of a notebook.
+
+    Attributes:
+        index: its place among all cells.
+        kind: what it holds.
+        source: its text, without install commands.
+        id: its own id, "" if it has none.
+        tags: its tags.
+        grade_id: nbgrader's name for it, "" if it has none.
+    """
 
     index: int
     kind: CellKind
     source: str
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    grade_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
             source, removed = neutralise_installs(source)
             if removed:
                 notices.append(Notice(describe_installs(removed), file=name, cell=index))
-        cells.append(Cell(index, kind, source))
+        cells.append(Cell(index, kind, source, *read_cell_names(stored)))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
         text = f"its metadata names the language {language}; it was run as Python"
