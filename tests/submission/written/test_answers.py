@@ -9,9 +9,9 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.results.report import ItemResult, Verdict
+from grader.submission.submission import Notebook, Submission, read_notebook
 from grader.submission.written.answers import add_written_answers
 from grader.submission.written.passages import read_passages
-from grader.submission.submission import Notebook, Submission, read_notebook
 
 
 def notebook(*cells: str, name: str = "homework.ipynb") -> Notebook:
