@@ -35,11 +35,13 @@ CELLS = {
     "from IPython.display import set_matplotlib_formats\nset_matplotlib_formats('png')\ndisplay(HTML('<b>'))",
     "JavaScript": "%%javascript\nalert(1)",
     "shells": "!nvidia-smi\n!wget -q http://example.org/x\n!ls",
-    "windows": "import matplotlib\nmatplotlib.use('TkAgg')\nimport matplotlib.pyplot as plt\nplt.switch_backend('Qt5Agg')\n"
+    "windows": "import matplotlib\nmatplotlib.use('TkAgg')\nimport matplotlib.pyplot as plt\n"
+    "plt.switch_backend('Qt5Agg')\n"
     "matplotlib.use('WebAgg')\nassert 'inline' in matplotlib.get_backend()",
     "windows by magic": "%matplotlib qt\n%matplotlib widget\n%matplotlib notebook\n%matplotlib tk\n%gui qt\n"
     "assert 'inline' in matplotlib.get_backend()",
-    "files only": "matplotlib.use('Agg')\nassert matplotlib.get_backend() == 'agg'\nplt.plot([1]); plt.savefig('a.png')",
+    "files only": "matplotlib.use('Agg')\nassert matplotlib.get_backend().lower() == 'agg', matplotlib.get_backend()\n"
+    "plt.plot([1]); plt.savefig('a.png')",
 }
 
 

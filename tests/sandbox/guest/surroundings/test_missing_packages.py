@@ -15,16 +15,18 @@ FINE = {
     "first lines": "import torch, nntools\nfrom nntools.layers import Conv as C, pool\nimport nntools.deep.er as deep\n"
     "from nntools import *\nprint(nntools, nntools.__version__, bool(nntools), {nntools: 1})",
     "names": "def f(x: nntools.T | None, *shape: nntools.Float[torch.Tensor, 'a b']) -> 'nntools.U':\n    return 1",
-    "a use in a function": "def g():\n    return nntools.compute()\ndef h():\n    import timm\n    return timm.create_model('x')",
+    "a use in a function": "def g():\n    return nntools.compute()\ndef h():\n    import timm\n"
+    "    return timm.create_model('x')",
     "truth": "import importlib.util, sys\nassert importlib.util.find_spec('nntools') is None\n"
     "assert importlib.util.find_spec('tensorflow') is None\nassert 'nntools' not in sys.modules",
-    "a guard": "try:\n    import nntools\nexcept ImportError:\n    nntools = None\nassert nntools is None",
-    "a wide guard": "try:\n    from wandb import init\nexcept Exception as error:\n    name = error.name\nassert name == 'wandb'",
+    "a guard": "try:\n    import nntools as tools\nexcept ImportError:\n    tools = None\nassert tools is None",
+    "a wide guard": "try:\n    from wandb import init\nexcept Exception as error:\n    name = error.name\n"
+    "assert name == 'wandb'",
     "a bare guard": "try:\n    import wandb.sub\nexcept:\n    wandb = 7\nassert wandb == 7",
     "suppress": "import contextlib\nwith contextlib.suppress(ModuleNotFoundError):\n    import wandb\n    wandb = 8\n"
     "assert wandb == 7",
-    "a guard around a call": "def load():\n    import jax\n    return jax\ntry:\n    jax = load()\nexcept ImportError:\n"
-    "    jax = 3\nassert jax == 3",
+    "a guard around a call": "def load():\n    import jax\n    return jax\ntry:\n    jax = load()\n"
+    "except ImportError:\n    jax = 3\nassert jax == 3",
     "a guard of something else": "try:\n    import jax\nexcept ValueError:\n    pass\nassert 'not here' in str(jax)",
     "the handler itself": "try:\n    import jax\nexcept ImportError:\n    import flax\nassert 'not here' in str(flax)",
     "a package's own guard": "import tensorflow as tf\nfrom torch.utils import tensorboard",
@@ -74,13 +76,13 @@ def test_a_missing_module_can_be_imported_and_code_that_handles_its_absence_does
 @pytest.mark.parametrize("name", USES)
 def test_a_use_raises_with_the_package_s_name(made: Ran, name: str) -> None:
     message = made.messages()[len(FINE) + list(USES).index(name)]
-    assert message.startswith("ModuleNotFoundError: nntools is not installed in this grader"), message
+    assert "ModuleNotFoundError: nntools is not installed in this grader" in message
 
 
 @pytest.mark.parametrize("name", STILL_WRONG)
 def test_what_belongs_to_an_installed_package_raises_as_always(made: Ran, name: str) -> None:
     message = made.messages()[len(FINE) + len(USES) + list(STILL_WRONG).index(name)]
-    assert message.startswith(STILL_WRONG[name][1])
+    assert STILL_WRONG[name][1] in message
 
 
 def test_definitions_beside_a_missing_package_are_judged(made: Ran) -> None:
