@@ -52,8 +52,8 @@ def install_surroundings(shell: Any, cell_output_bytes: int, order: Mapping[str,
     replace_attribute(builtins, "input", _answer_nothing)
     replace_attribute(getpass, "getpass", _answer_nothing)
     keep_figures_inline(shell)
-    notify_missing = offer_stand_ins(notify)
-    serve_environment_lines(shell, notify_missing)
+    offer_stand_ins(notify)
+    serve_environment_lines(shell, notify)
     watch_versions(shell, notify)
     drawing.defer_drawing(shell)
     if not order["shown"]:
