@@ -35,6 +35,7 @@ def serve_environment_lines(shell: Any, notify: Notify) -> None:
 
 def _serve_extensions(shell: Any, notify: Notify) -> None:
     manager = shell.extension_manager
+    named: set[str] = set()
     load = manager.load_extension
 
     def load_extension(name: str) -> Any:
@@ -48,7 +49,9 @@ def _serve_extensions(shell: Any, notify: Notify) -> None:
             if missing is None:
                 raise
             text = f"{missing} is not installed here: %load_ext {name} does nothing"
-            notify(text, "missing package", missing)
+            if missing not in named:
+                named.add(missing)
+                notify(text, "missing package", missing)
             return _say(text)
 
     replace_attribute(manager, "load_extension", load_extension)
