@@ -144,8 +144,7 @@ class StatementRunner:
             branch = [] if holds is None else node.body if holds else node.orelse
             await self._run_all(run, branch, "all" if interactivity == "all" else "none")
         elif isinstance(node, ast.Import | ast.ImportFrom) and len(node.names) > 1:
-            module = {"module": node.module, "level": node.level} if isinstance(node, ast.ImportFrom) else {}
-            parts = [type(node)(names=[alias], **module) for alias in node.names]
+            parts = [_import_only(node, alias) for alias in node.names]
             await self._run_all(run, [ast.copy_location(part, node) for part in parts], "none")
         else:
             await self._run_one(run, node, interactivity)
@@ -175,7 +174,9 @@ class StatementRunner:
     async def _run_body_of_unknown_magic(self, node: ast.stmt) -> None:
         """Run the body of a cell magic that is not installed here, such as %%memit, if it looks like Python."""
         match node:
-            case ast.Expr(ast.Call(ast.Attribute(_, "run_cell_magic"), [ast.Constant(name), _, ast.Constant(body)])):
+            case ast.Expr(
+                ast.Call(ast.Attribute(_, "run_cell_magic"), [ast.Constant(str(name)), _, ast.Constant(str(body))])
+            ):
                 try:
                     statements = ast.parse(body).body
                 except SyntaxError:
@@ -216,3 +217,7 @@ class StatementRunner:
             stored = (name for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store))
             self._unfinished.update(name.id for name in stored)
         return kind
+
+
+def _import_only(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
+    return ast.Import([alias]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [alias], node.level)
