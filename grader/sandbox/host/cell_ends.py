@@ -53,7 +53,7 @@ def _describe(stops: Sequence[StatementStop], lines: Sequence[str]) -> str:
         start = f"{len(stops)} statements stopped ({_list_lines(stops)}), the first with {error}"
     else:
         start = f"stopped at line {first.line}: {error}"
-    if not run:
+    if not run or stops[-1].kind is StopKind.INTERRUPTED:
         return start
     other = "other " if len(stops) > 1 else ""
     what = f"the {other}line below was" if len(run) == 1 else f"the {other}{len(run)} lines below were"
@@ -70,5 +70,5 @@ def _is_code(line: str) -> bool:
 
 
 def _cut(error: str, longest: int) -> str:
-    text = _ADDRESS.sub("0x…", error)
+    text = _ADDRESS.sub("0x…", " ".join(error.split()))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
