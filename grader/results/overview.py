@@ -89,7 +89,10 @@ class Lost:
 
 @dataclass(frozen=True)
 class SubmissionOverview:
-    """One submission: how it ended, and the file and the points of its report if it has one."""
+    """One submission: how it ended, and the file and the points of its report if it has one.
+
+    `unused_files` are the notices on files that were left out or could not be read.
+    """
 
     key: str
     name: str
@@ -100,6 +103,7 @@ class SubmissionOverview:
     points: float | None = None
     max_points: float | None = None
     pending_points: float | None = None
+    unused_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Overview:
         misconceptions: the most frequent misconceptions.
         messages: the most frequent messages on lost items without a misconception, if in several reports.
         slowest: the submissions that took longest.
-        unreadable: the submissions without a readable notebook.
+        unreadable: the submissions without a readable notebook; their reports decide nothing, and are not counted.
         failed: the submissions that were not graded because of a system error; that is not a zero.
         submissions: all submissions.
     """
@@ -166,8 +170,10 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
             continue
         titles[report.title] += 1
         revisions[report.revision] += 1
-        pending += report.pending_points > 0
         alarms.add(report)
+        if not report.is_readable:
+            continue
+        pending += report.pending_points > 0
         if (share := _share(report.items)) is not None:
             shares.append(share)
         for item in report.items:
@@ -269,10 +275,10 @@ def _summarise_scores(shares: Sequence[float]) -> Scores:
 
 
 def _summarise_submission(record: JournalRecord, report: Report | None) -> SubmissionOverview:
-    points = (report.score, report.max_score, report.pending_points) if report else (None, None, None)
-    return SubmissionOverview(
-        record.key, record.name, record.status, record.message, record.report, record.seconds, *points
-    )
+    about = (record.key, record.name, record.status, record.message, record.report, record.seconds)
+    if report is None:
+        return SubmissionOverview(*about)
+    return SubmissionOverview(*about, report.score, report.max_score, report.pending_points, report.unused_files)
 
 
 def _most_frequent(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:

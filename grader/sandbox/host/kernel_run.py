@@ -37,6 +37,8 @@ _MAX_NOTES = 5_000
 _MAX_TRAININGS = 100
 _MAX_NUMBER = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
+# A kernel sends one notice of these for each subject. It has the cell; other notices are about the whole notebook.
+_NAMED_ONCE = (NoticeKind.MISSING_PACKAGE, NoticeKind.VERSION, NoticeKind.HIDDEN_NAME)
 
 
 class KernelRun:
@@ -211,7 +213,8 @@ class KernelRun:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "notice":
                     kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
-                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file))
+                    place = cell if kind in _NAMED_ONCE else None
+                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file, place))
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, tracker)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -8,8 +8,11 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+import IPython.core.display
+import IPython.display
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib_inline.backend_inline import set_matplotlib_close, set_matplotlib_formats
 from traitlets.config import Config
 
 from grader.sandbox.guest.internals.replacement import replace_attribute
@@ -17,6 +20,7 @@ from grader.sandbox.guest.internals.replacement import replace_attribute
 __all__ = [
     "LIKE_A_MAGIC",
     "configure",
+    "offer_removed_names",
     "parse_body",
     "replace_parser",
     "replace_statement_loop",
@@ -79,6 +83,16 @@ def wrap_statements(shell: Any, wrap: Callable[[Callable[..., Awaitable[Any]]], 
 def show_nothing(shell: Any) -> None:
     """Make neither text nor pictures of what cells display."""
     replace_attribute(shell.display_formatter, "format", lambda *_, **__: ({}, {}))
+
+
+def offer_removed_names() -> None:
+    """Offer the names of `IPython.display` also where older versions had them: notebooks begin with such an import."""
+    moved = {"set_matplotlib_close": set_matplotlib_close, "set_matplotlib_formats": set_matplotlib_formats}
+    for name, value in moved.items():
+        vars(IPython.display).setdefault(name, value)
+    for name, value in vars(IPython.display).items():
+        if not name.startswith("_"):
+            vars(IPython.core.display).setdefault(name, value)
 
 
 def replace_statement_loop(shell: Any, run: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[Any]]:
