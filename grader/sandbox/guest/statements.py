@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult
 
 from grader.sandbox.guest.blocks import Block
-from grader.sandbox.guest.exceptions import classify_exception, describe_exception, find_line
+from grader.sandbox.guest.exceptions import classify_exception, describe_exception, find_extent, find_line
 from grader.sandbox.guest.internals.ipython import (
     parse_body,
     replace_parser,
@@ -37,7 +36,6 @@ _MOST_FAILURES = 200  # of a cell, which then ends
 _MAGICS = ("prun", "time")  # those that run the statements of their body in the notebook
 _VALUE = "_ value"  # no notebook can use this name
 _ENDINGS = (StopKind.INTERRUPTED, StopKind.FLOODED)
-_BINDING = ast.Assign | ast.AnnAssign | ast.ClassDef | ast.FunctionDef | ast.Import | ast.ImportFrom
 
 
 @dataclass
@@ -157,7 +155,7 @@ class StatementRunner:
 
     async def _run_one(self, run: _Run, node: ast.stmt, interactivity: str = "none") -> None:
         """Run a statement with IPython's own loop, which shows the traceback if it raises."""
-        run.block.running = node.lineno, node.end_lineno or node.lineno
+        run.block.running = find_extent(node)
         if isinstance(node, Unparsed):
             self._show(node.error)
             self._note(run, node, node.error)
@@ -168,22 +166,6 @@ class StatementRunner:
             result.error_before_exec = result.error_in_exec = None
             if error is not None:
                 self._note(run, node, error)
-            if isinstance(error, UsageError):
-                await self._run_body_of_unknown_magic(node)
-
-    async def _run_body_of_unknown_magic(self, node: ast.stmt) -> None:
-        """Run the body of a cell magic that is not installed here, such as %%memit, if it looks like Python."""
-        match node:
-            case ast.Expr(
-                ast.Call(ast.Attribute(_, "run_cell_magic"), [ast.Constant(str(name)), _, ast.Constant(str(body))])
-            ):
-                try:
-                    statements = ast.parse(body).body
-                except SyntaxError:
-                    return
-                is_python = any(isinstance(statement, _BINDING) for statement in statements)
-                if is_python and self._shell.find_cell_magic(name) is None:
-                    await self._run_body(body)
 
     def _show(self, error: SyntaxError) -> None:
         try:
