@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.guest.trainings.loop import TrainingLoop
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
@@ -71,11 +72,12 @@ class DefinitionTracker:
         self._mode = Mode(order["mode"])
         self._cell_seconds: float = order["cell_seconds"]
         self._cell_started = time.monotonic()
+        self._left_out: LeftOutTrainings | None = None
         self._hooks: TrainingHooks | None = None
 
-    def watch(self, hooks: TrainingHooks | None = None) -> None:
-        """Begin with the next cell. Trainings are followed if there are `hooks`."""
-        self._hooks = hooks
+    def watch(self, left_out: LeftOutTrainings | None = None, hooks: TrainingHooks | None = None) -> None:
+        """Begin with the next cell. `left_out` ends trainings, and `hooks` follow them."""
+        self._left_out, self._hooks = left_out, hooks
         wrap_statements(self._shell, self._wrap_statement)
         self._shell.set_custom_exc((TrainingCut,), _print_cut)
         self._shell.events.register("pre_run_cell", self._before_cell)
@@ -98,13 +100,21 @@ class DefinitionTracker:
             note = {"note": "notice", "cell": self._read_place()["cell"], "text": text}
             self._packets.send({**note, "kind": kind, "subject": subject})
 
-    def _follow_trainings(self) -> Any:
-        if self._hooks is None:
-            return nullcontext([])
-        return self._hooks.statement(self._cell_started, self._cell_seconds)
+    def note_left_out(self, text: str) -> None:
+        """Send the note that a training of the current cell is left out."""
+        with suppress(Closed, TimeoutError, KeyError):
+            self._packets.send({"note": "left out", "cell": self._read_place()["cell"], "text": text})
+
+    @contextmanager
+    def _follow_trainings(self) -> Iterator[list[TrainingLoop]]:
+        with ExitStack() as stack:
+            if self._left_out:
+                stack.enter_context(self._left_out.statement(self._cell_started, self._cell_seconds))
+            hooks = self._hooks
+            yield stack.enter_context(hooks.statement(self._cell_started, self._cell_seconds)) if hooks else []
 
     def _before_cell(self, _: Any) -> None:
-        if self._hooks is None or not self._hooks.follows:  # a magic may run a cell inside a cell
+        if self._left_out is None or not self._left_out.watches:  # a magic may run a cell inside a cell
             self._cell_started = time.monotonic()
 
     def _after_cell(self, result: Any) -> None:

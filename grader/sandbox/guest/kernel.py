@@ -17,7 +17,7 @@ from IPython.core.application import BaseIPythonApplication
 from traitlets.config import Config
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest import devices, surroundings
+from grader.sandbox.guest import data_sets, devices, surroundings
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
@@ -25,6 +25,7 @@ from grader.sandbox.guest.internals.matplotlib_inline import forget_backend
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["prepare_kernel", "run_kernel"]
@@ -66,19 +67,26 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     surroundings.install_stand_ins(app.shell, limits.cell_output_bytes, order)
     tracker = DefinitionTracker(app.shell, tracker_socket, order)
     app.kernel.end = tracker.end
-    tracker.watch(_install_training_hooks(Mode(order["mode"])))
+    tracker.watch(*_install_training_hooks(app.shell, tracker, Mode(order["mode"]), order["data_sets"]))
     devices.serve_on_cpu(app.shell, tracker.notice)
     app.start()
 
 
-def _install_training_hooks(mode: Mode) -> TrainingHooks | None:
-    """Return the hooks that follow trainings, or None if the kernel has no training data."""
-    if mode is Mode.NONE:
-        return None
+def _install_training_hooks(
+    shell: Any, tracker: DefinitionTracker, mode: Mode, folders: dict[str, str]
+) -> tuple[LeftOutTrainings, TrainingHooks | None]:
+    """Offer the data sets, and return what leaves trainings out and what follows the others (None in mode `none`)."""
+    left_out = LeftOutTrainings(mode, tracker.note_left_out)
+    left_out.install()
+    data_sets.offer_data_sets(mode, folders, tracker.notice)
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # imported if torchvision is there
+    if loading:
+        loading.install_fast_loading(shell, mode, left_out)
+    if mode is Mode.NONE:
+        return left_out, None
     hooks = TrainingHooks(mode, loading.LatestBatch.latest if loading else lambda: None)
     hooks.install()
-    return hooks
+    return left_out, hooks
 
 
 def _reset_inherited_state(seed: int) -> None:

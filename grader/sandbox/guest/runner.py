@@ -22,7 +22,6 @@ from grader.sandbox.protocol.outputs import CUT, KeptOutputs
 __all__ = ["run_cells"]
 
 _STATUS_OF = {
-    "TrainingDataWithheld": "training withheld",
     "FrameworkMissing": "training withheld",
     "OutputFlood": "flooded",
     "MemoryError": "out of memory",

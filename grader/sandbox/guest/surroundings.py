@@ -1,4 +1,4 @@
-"""What a notebook finds around it: stand-ins for Colab and the keyboard, data sets, bounded output."""
+"""What a notebook finds around it: stand-ins for Colab and the keyboard, bounded output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grader.sandbox.guest import data_sets, drawing
+from grader.sandbox.guest import drawing
 from grader.sandbox.guest.internals.ipykernel import replace_exit, replace_keyboard
 from grader.sandbox.guest.internals.ipython import show_nothing
 from grader.sandbox.guest.internals.replacement import replace_attribute
@@ -43,11 +43,6 @@ def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, An
     drawing.defer_drawing(shell)
     if not order["shown"]:
         show_nothing(shell)  # the output is not kept, and making figures takes longer than most cells
-    if data_sets.offer_data_sets(order["mode"], order["data_sets"]):
-        # Needs torchvision. The zygote has imported this module if the course has torchvision.
-        from grader.sandbox.guest.trainings import loading
-
-        loading.install_fast_loading(shell, order["mode"])
     sys.meta_path.append(_MissingFrameworks())
     _bound_output(shell, cell_output_bytes)
 
@@ -86,7 +81,7 @@ class _MissingFrameworks(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         """Raise FrameworkMissing for these frameworks. All other finders have been asked before."""
         if name in ("keras", "tensorflow"):
-            raise FrameworkMissing(f"{name} is no package of this course, and {data_sets.WITHHELD}", name=name)
+            raise FrameworkMissing(f"{name} is no package of this course", name=name)
         return None
 
 

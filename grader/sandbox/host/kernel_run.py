@@ -77,6 +77,7 @@ class KernelRun:
         self._cell_deadline = time.monotonic() + _SECONDS_TO_START
         self._memory_kills = sandbox.count_memory_kills()
         self._note_bytes = 0
+        self._left_out: dict[int, str] = {}  # by cell: why a training was left out
         self._finished = False
 
     def run(self) -> int | None:
@@ -205,6 +206,8 @@ class KernelRun:
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
+                case "left out":
+                    self._left_out[cell] = str(note["text"])[:300]
                 case "notice":
                     kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
                     self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file))
@@ -282,6 +285,8 @@ class KernelRun:
         if self._current is None:
             return
         place = (self._file, self._current)
+        if status == "ok" and self._current in self._left_out:
+            status, message = "training withheld", self._left_out[self._current]
         if place not in self._known or status in ("ended the kernel", "broke the run"):
             self._execution.cells[place] = CellResult(self._file, self._current, status, message)
             self._execution.seconds[place] = seconds

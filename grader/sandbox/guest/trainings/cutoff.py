@@ -25,6 +25,7 @@ _NOTICES = {
     "budget": "the time for a training is used up; what was reached counts",
     "nan": "the loss is no number any more; what was reached counts",
     "plateau": "the loss has not fallen for three epochs; what was reached counts",
+    "left out": "this run leaves it out",
 }
 
 
