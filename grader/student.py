@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -68,6 +68,7 @@ class Definition:
         part: tells several definitions in one cell apart.
         at_end: whether the state is the end of the notebook instead: the same definition, together with everything that
             later cells define. A function may call one that is written further down.
+        source: the student's own file that the names were imported from ("my_layers.py"), or "".
     """
 
     file: str
@@ -75,6 +76,7 @@ class Definition:
     names: frozenset[str]
     part: int = 0
     at_end: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

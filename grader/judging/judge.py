@@ -164,6 +164,7 @@ def _describe_success(state: CandidateState) -> str:
 
 def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
     definition = evaluation.state.definition if evaluation else None
+    source = f" (defined in {definition.source})" if definition and definition.source else ""
     return ItemResult(
         id=item.id,
         section=item.section,
@@ -171,7 +172,7 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
         points=points,
         max_points=item.points,
         verdict=outcome.verdict,
-        message=outcome.message,
+        message=f"{outcome.message}{source}",
         file=definition.file if definition else outcome.file,
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from grader.models.modules import find_module_name
@@ -23,6 +24,7 @@ from grader.models.recipe import Mode
 from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
+from grader.sandbox.guest.own_modules import find_source_file
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
@@ -66,6 +68,7 @@ class DefinitionTracker:
         self._fingerprints: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
+        self._home = Path.cwd()
         self._cell: int | None = None
         self._part = 0  # of the cell; counts its definitions
         self._is_up_to_date = False  # nothing ran since all values were read
@@ -143,6 +146,8 @@ class DefinitionTracker:
         try:
             for name, value in self._find_values(result, nothing_ran):
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
+            if sources := self._find_source_files(written):
+                self._packets.send({"note": "sources", "cell": cell, "names": sources})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
             models = [loop.module for loop in trained if self._mode is Mode.FULL]
@@ -183,6 +188,14 @@ class DefinitionTracker:
             elif callable(value):
                 written.append(name)
         return tuple(written), imported
+
+    def _find_source_files(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the files that these definitions were imported from, for those that do not stand in the notebook."""
+        try:
+            files = {name: find_source_file(self._shell.user_ns[name], self._home) for name in names}
+        except Exception:  # whatever a student's object does when it is looked at
+            return {}
+        return {name: file for name, file in files.items() if file}
 
     def _find_values(self, result: Any, nothing_ran: bool) -> list[tuple[str, Any]]:
         """Return the small values that changed since the last look, the displayed one under the name "_"."""

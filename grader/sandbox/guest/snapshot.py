@@ -29,6 +29,7 @@ from grader.models.probe import probe
 from grader.models.recipe import Recipe
 from grader.sandbox.guest.checkpoint import Checkpoint
 from grader.sandbox.guest.objects import Objects, is_unchanged
+from grader.sandbox.guest.own_modules import is_own_module
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Failure, Handle
@@ -265,8 +266,9 @@ class _TestProcess:
 def _read_required(value: Any) -> tuple[str, ...] | None:
     """Return the required parameters of a student's callable, () for a model, None for anything else."""
     if isinstance(value, nn.Module):
-        return () if type(value).__module__ in ("__main__", nn.Sequential.__module__) else None
-    if not callable(value) or getattr(value, "__module__", None) != "__main__":
+        own = is_own_module(type(value).__module__) or type(value).__module__ == nn.Sequential.__module__
+        return () if own else None
+    if not callable(value) or not is_own_module(str(getattr(value, "__module__", ""))):
         return None
     try:
         return tuple(name for name, required, _ in modules.read_signature(value) if required)
