@@ -39,7 +39,6 @@ LEFT_OUT = {
     "train(nn.Sequential(nn.Flatten(), nn.Linear(3_072, 10)), torch.utils.data.DataLoader(images, 128))",
     "an evaluation of a large model": "data = d2l.FashionMNIST(batch_size=128, resize=(224, 224))\n"
     "with torch.no_grad():\n    for X, y in data.val_dataloader():\n        convolution(X)",
-    "inside a bare except": "try:\n    train(net, d2l.load_data_fashion_mnist(256)[0])\nexcept:\n    pass",
 }
 LOOKED_AT = {
     "a batch": "data = d2l.FashionMNIST(batch_size=64, resize=(96, 96))\nX, y = next(iter(data.train_dataloader()))\n"

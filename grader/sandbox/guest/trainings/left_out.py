@@ -23,7 +23,7 @@ from grader.models.recipe import Mode
 from grader.sandbox.guest.internals.replacement import call_after_init, replace_attribute
 from grader.sandbox.guest.internals.torchvision import call_after_data_set, is_data_set
 from grader.sandbox.guest.stand_in_data_sets import is_stand_in
-from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
+from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingLeftOut
 from grader.sandbox.guest.trainings.hooks import SMALL, count_parameters
 
 __all__ = ["LeftOutTrainings"]
@@ -55,12 +55,10 @@ class LeftOutTrainings:
 
     Args:
         mode: how trainings run. With `none` no data set is trained on, else only those with stand-in images are not.
-        report: takes a message for the cell, once for each statement that ends.
     """
 
-    def __init__(self, mode: Mode, report: Callable[[str], None]) -> None:
+    def __init__(self, mode: Mode) -> None:
         self._all = mode is Mode.NONE
-        self._report = report
         self._statements: list[_Statement] = []
         self._hooks = ExitStack()
         self._hooked = False
@@ -84,7 +82,7 @@ class LeftOutTrainings:
 
     @contextmanager
     def statement(self, cell_started: float, cell_seconds: float) -> Iterator[None]:
-        """Watch a statement. One that trains ends with TrainingCut.
+        """Watch a statement. One that trains ends with TrainingLeftOut.
 
         Args:
             cell_started: when the cell began (monotonic seconds).
@@ -106,7 +104,7 @@ class LeftOutTrainings:
         """Decide whether a loader may give out another batch.
 
         Raises:
-            TrainingCut: the statement ends here.
+            TrainingLeftOut: the statement ends here.
         """
         self._hook()
         if self._statements:
@@ -127,8 +125,7 @@ class LeftOutTrainings:
 
     def _end(self, what: str = "trainings") -> None:
         where = "in this run (--training none)" if self._all else "if the files of their data are not on this machine"
-        self._report(f"{what} are left out {where}")
-        raise TrainingCut("left out")
+        raise TrainingLeftOut(f"{what} are left out {where}")
 
     def _note_data_set(self, _: Any) -> None:
         if self._all:
