@@ -34,6 +34,9 @@ def prepare_working_folder(state: str, files: int | None, home: Path, writable: 
         scratch: the one for temporary files.
     """
     saved = scratch / _SAVED
+    if not home.is_dir() or home.is_symlink():
+        _remove(home)
+        home.mkdir()
     if state == "as left":
         _remove(saved)
         _copy(home, saved)
@@ -44,9 +47,6 @@ def prepare_working_folder(state: str, files: int | None, home: Path, writable: 
         for folder in writable:
             _empty(folder, keep={home})
         _empty(home)
-    if not home.is_dir() or home.is_symlink():
-        _remove(home)
-        home.mkdir()
     os.chdir(home)
     if files is not None:
         if state in ("new", "as handed in"):
