@@ -327,7 +327,7 @@ class Work(Protocol):
         """
 
     def trainings(self) -> Sequence[OwnTraining]:
-        """Return the trainings of the notebooks' own loops, in order. Return none if data is withheld."""
+        """Return the trainings of the notebooks' own loops, in order. Return none if trainings are left out."""
 
     def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[Remote]:
         """Open the model that a training produced, in a fresh process that may live for `seconds`.
