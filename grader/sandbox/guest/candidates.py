@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -21,6 +19,7 @@ import torch
 from torch import nn
 
 from grader.models import modules
+from grader.sandbox.guest.own_modules import is_own_module
 
 __all__ = ["CandidateLog"]
 
@@ -55,8 +54,6 @@ class CandidateLog:
         self._functions: dict[str, Any] = {}
         self._candidates: list[_Candidate] = []
         self._kept_bytes = 0
-        self._own_modules: dict[str, bool] = {"__main__": True}
-        self._own_folders = (os.path.join(os.getcwd(), ""), "/tmp/")
 
     def look(self, namespace: Mapping[str, Any], cell: int) -> None:
         """Note which names were bound to another candidate since the last look.
@@ -135,11 +132,7 @@ class CandidateLog:
             return self._is_own(value.func)
         if type(value) is nn.Sequential:
             return True
-        module = modules.find_module_name(value)
-        if module not in self._own_modules:
-            file = getattr(sys.modules.get(module), "__file__", None)
-            self._own_modules[module] = isinstance(file, str) and file.startswith(self._own_folders)
-        return self._own_modules[module]
+        return is_own_module(modules.find_module_name(value))
 
 
 def _measure(model: nn.Module) -> int:
