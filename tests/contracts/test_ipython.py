@@ -18,6 +18,10 @@ IPYTHON = Library("ipython")
         ("IPython.core.interactiveshell:InteractiveShell.set_custom_exc", "self exc_tuple handler"),
         ("IPython.core.inputtransformer2:TransformerManager.do_token_transforms", "self lines"),
         ("IPython.core.formatters:DisplayFormatter.format", "self obj include exclude"),
+        ("IPython.core.interactiveshell:InteractiveShell.enable_matplotlib", "self gui"),
+        ("IPython.core.interactiveshell:InteractiveShell.run_line_magic", "self magic_name line _stack_depth"),
+        ("IPython.core.interactiveshell:InteractiveShell.run_cell_magic", "self magic_name line cell"),
+        ("IPython.core.extensions:ExtensionManager.load_extension", "self module_str"),
     ],
 )
 def test_a_method_is_there_with_its_parameters(path: str, parameters: str) -> None:
