@@ -25,6 +25,7 @@ from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.submission.submission import Cell
 
 __all__ = ["MOST_SNAPSHOTS", "KernelRun"]
@@ -162,7 +163,7 @@ class KernelRun:
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
-                    self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
+                    self._keep_outputs(self._execution.outputs, self._current, event)
                 self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
                 if event["cut"]:
                     self._execution.add_limit(
@@ -177,6 +178,13 @@ class KernelRun:
             case "done":
                 self._finished = True
         return None
+
+    def _keep_outputs(self, kept: KeptOutputs, cell: int, event: dict[str, Any]) -> None:
+        """Keep what a cell showed, and what it updated of earlier cells unless it was run before."""
+        kept.keep(self._file, cell, event.get("outputs"))
+        if (self._file, cell) not in self._known:
+            for earlier, outputs in event.get("updated", ())[: len(self._cells)]:
+                kept.update(self._file, int(earlier), outputs)
 
     def _handle_end(self) -> tuple[str, str] | None:
         message, _ = self._sandbox.orders.receive(seconds=5)

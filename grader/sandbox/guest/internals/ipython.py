@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+from IPython.core import debugger
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.external.pickleshare import PickleShareDB
 from traitlets.config import Config
 
 from grader.sandbox.guest.internals.replacement import replace_attribute
 
-__all__ = ["LIKE_A_MAGIC", "configure", "set_option", "show_nothing", "transform_magics_only", "wrap_statements"]
+__all__ = [
+    "LIKE_A_MAGIC",
+    "add_working_folder",
+    "configure",
+    "keep_stored_values_in",
+    "replace_debugger_prompt",
+    "set_option",
+    "show_lines_in_tracebacks",
+    "show_nothing",
+    "transform_magics_only",
+    "wrap_statements",
+]
 
 # A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
@@ -30,7 +45,7 @@ def set_option(config: Config, kind: Any, name: str, value: Any) -> None:
 
 
 def configure(config: Config) -> None:
-    """Keep no history, and keep tracebacks short."""
+    """Keep no history, and keep tracebacks short until `show_lines_in_tracebacks`."""
     set_option(config, HistoryManager, "enabled", False)
     # The default walks and highlights the source of every frame: 0.2 s for one error inside d2l.
     set_option(config, InteractiveShell, "xmode", "Plain")
@@ -60,6 +75,33 @@ def wrap_statements(shell: Any, wrap: Callable[[Callable[..., Awaitable[Any]]], 
     the statement failed.
     """
     replace_attribute(shell, "run_code", wrap(shell.run_code))
+
+
+def add_working_folder(path: list[str]) -> None:
+    """Add the working folder to the import path where IPython does, after the standard library."""
+    folders = ("site-packages", "dist-packages")
+    path.insert(next((i for i, entry in enumerate(path) if os.path.basename(entry) in folders), 0), "")  # noqa: PTH119
+
+
+def keep_stored_values_in(shell: Any, folder: Path) -> None:
+    """Let `%store` and `%bookmark` keep their values below this folder."""
+    replace_attribute(shell, "_db", PickleShareDB(folder / ".ipython" / "profile_default" / "db"))
+
+
+def replace_debugger_prompt(instead: Callable[[], None]) -> None:
+    """Call `instead` where a debugger would ask for commands, and go on."""
+
+    def interaction(stopped: Any, *_: Any) -> None:
+        instead()
+        stopped.set_continue()
+
+    for kind in (debugger.Pdb, debugger.OldPdb):
+        replace_attribute(kind, "interaction", interaction)
+
+
+def show_lines_in_tracebacks(shell: Any) -> None:
+    """Show the code around each line of a traceback, as Jupyter does."""
+    shell.InteractiveTB.set_mode("Context")
 
 
 def show_nothing(shell: Any) -> None:
