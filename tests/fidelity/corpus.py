@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from textwrap import dedent
 
-__all__ = ["CORPUS", "Section"]
+from tests.fidelity.differences import DIFFERENCES
 
-Section = tuple[str, ...]
+__all__ = ["CORPUS", "CorpusCell"]
 
 
-def _section(*cells: str) -> Section:
-    return tuple(dedent(cell).strip("\n") for cell in cells)
+@dataclass(frozen=True)
+class CorpusCell:
+    """A cell, and the name of the difference by design that it may show (`differences.py`)."""
+
+    source: str
+    differs: str = ""
+
+    def __post_init__(self) -> None:
+        assert not self.differs or self.differs in DIFFERENCES
+
+
+def _section(*cells: str | CorpusCell) -> tuple[CorpusCell, ...]:
+    return tuple(CorpusCell(dedent(cell).strip("\n")) if isinstance(cell, str) else cell for cell in cells)
+
+
+def _differs(name: str, *sources: str) -> CorpusCell:
+    return CorpusCell("\n".join(sources), name)
 
 
 # By name; the order is the order in which the sections run.
-CORPUS: dict[str, Section] = {
+CORPUS: dict[str, tuple[CorpusCell, ...]] = {
     "expressions": _section(
         "6 * 7",
         "_ + 1",
@@ -35,7 +51,7 @@ CORPUS: dict[str, Section] = {
         def party(guests):
             return share(12, guests)
         """,
-        "print('before')\nparty(0)\nparty(1)",
+        _differs("statements", "print('before')\nparty(0)\nparty(1)"),
         """
         try:
             int('seven')
@@ -52,8 +68,8 @@ CORPUS: dict[str, Section] = {
         "{}['absent']",
         "'é' * 2 + 3",
         "import torch\ntorch.zeros(2, 3) @ torch.zeros(2, 3)",
-        "def down(n):\n    return down(n + 1)\ndown(0)",
         "raise MemoryError('a wish')",
+        _differs("tracebacks", "def down(n):\n    return down(n + 1) if n else 1 / 0\ndown(40)"),
     ),
     "streams": _section(
         "print('one')\nprint('two')",
@@ -102,6 +118,7 @@ CORPUS: dict[str, Section] = {
             print(part)
             time.sleep(0.3)
         """,
+        _differs("descriptors", "subprocess.run(['echo', 'to a descriptor'], stdout=sys.stdout).returncode"),
         "_stdout = sys.stdout\nsys.stdout = io.StringIO()\nprint('into the air')\nsys.stdout = _stdout\nprint('back')",
     ),
     "logging": _section(
@@ -132,7 +149,10 @@ CORPUS: dict[str, Section] = {
         """,
         "with warnings.catch_warnings():\n    warnings.simplefilter('error')\n    warnings.warn('an error now')",
         "torch.meshgrid(torch.arange(2), torch.arange(2))[0]",
-        "sorted({(action, kind.__name__) for action, _, kind, module, _ in warnings.filters if module is None})",
+        _differs(
+            "imports",
+            "sorted({(action, kind.__name__) for action, _, kind, module, _ in warnings.filters if module is None})",
+        ),
         "warnings.filterwarnings('ignore')\nwarnings.warn('ignored from here on')",
         "warnings.resetwarnings()\nwarnings.filterwarnings('default')",
     ),
@@ -143,8 +163,8 @@ CORPUS: dict[str, Section] = {
         "Latex(r'$\\sum_i x_i^2$')",
         "Math(r'\\frac{1}{2}')",
         "Image(data=bytes.fromhex('89504e470d0a1a0a') + bytes(20), format='png')",
-        "SVG('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"4\" height=\"4\"><circle r=\"2\"/></svg>')",
-        "JSON({'a': [1, 2]})",
+        'SVG(\'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><circle r="2"/></svg>\')',
+        _differs("kinds", "JSON({'a': [1, 2]})"),
         "display({'text/plain': 'raw', 'text/html': '<em>raw</em>'}, raw=True)",
         """
         class Both:
@@ -156,7 +176,7 @@ CORPUS: dict[str, Section] = {
         """,
         "class Broken:\n    def __repr__(self):\n        raise ValueError('no text for this')\nBroken()",
         "print('above')\ndisplay('between')\nprint('below')",
-        "Javascript('alert(1)')",
+        _differs("kinds", "Javascript('alert(1)')"),
         "print('gone')\nclear_output()\nprint('stays')",
         "print('gone too')\nclear_output(wait=True)\nprint('in its place')",
         "display(Pretty('pretty'))",
@@ -197,7 +217,14 @@ CORPUS: dict[str, Section] = {
         "import asyncio\nawait asyncio.sleep(0.01)\nprint('awake')",
         "async def double(number):\n    await asyncio.sleep(0)\n    return number * 2\nawait asyncio.gather(double(1), double(2))",
         "double(3).close()",
-        "asyncio.run(double(4))",
+        """
+        job = double(4)
+        try:
+            asyncio.run(job)
+        except RuntimeError as error:
+            print(error)
+        job.close()
+        """,
         "task = asyncio.ensure_future(double(5))",
         "await task",
         "[number async for number in (lambda: (_ async for _ in ()))()]",
@@ -221,8 +248,8 @@ CORPUS: dict[str, Section] = {
         "%cat written.py",
         "%load written.py",
         "%pwd\n%mkdir folder",
-        "%cd folder",
-        "%cd ..",
+        _differs("surroundings", "%cd folder"),
+        _differs("surroundings", "%cd .."),
         "%ls folder",
         "%%bash\necho in bash\necho err >&2",
         "%%sh\nexit 3",
@@ -230,9 +257,9 @@ CORPUS: dict[str, Section] = {
         "%%html\n<p>a paragraph</p>",
         "%%markdown\n*emphasis*",
         "%%latex\n$x$",
-        "%%javascript\nalert(1)",
+        _differs("kinds", "%%javascript\nalert(1)"),
         "%env HOMEWORK=2\nos.environ['HOMEWORK']",
-        "%env",
+        _differs("surroundings", "%env"),
         "%precision 3\n3.14159",
         "%precision %r",
         "%pprint\n%pprint",
@@ -253,7 +280,7 @@ CORPUS: dict[str, Section] = {
         "%macro again 1",
         "%psearch pri*t",
         "%pdoc len",
-        "%pdef share",
+        _differs("colours", "%pdef share"),
         "%psource share",
         "%pfile share",
         "%quickref",
@@ -264,15 +291,13 @@ CORPUS: dict[str, Section] = {
         "%%prun -q\npass",
         "%reset_selective -f only_here",
         "%unload_ext autoreload",
-        "%autosave 60",
-        "%notebook notebook.ipynb",
+        _differs("kinds", "%autosave 60"),
         "%tb",
         "%autocall 1",
         "%automagic off",
-        "%dhist",
-        "%conda list",
+        _differs("surroundings", "%dhist"),
+        _differs("installing", "%conda list"),
         "%colors nocolor",
-        "%matplotlib --list",
         "get_ipython().run_line_magic('time', '1')",
         "get_ipython().run_cell('print(\"a cell in a cell\")\\n5')",
         "get_ipython().system('echo by the shell')",
@@ -292,17 +317,18 @@ CORPUS: dict[str, Section] = {
         "np?",
     ),
     "keyboard": _section(
-        "answer = input('How many? ')",
-        "import getpass\nsecret = getpass.getpass()",
-        "breakpoint()\nprint('after it')",
-        "import pdb; pdb.set_trace()\nprint('after it')",
-        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    pdb.post_mortem()\nprint('after it')",
-        "%debug",
-        "%debug 1 + 1",
-        "%pdb on\n1 / 0",
+        _differs("keyboard", "answer = input('How many? ')"),
+        _differs("keyboard", "import getpass\nsecret = getpass.getpass()"),
+        _differs("debuggers", "breakpoint()\nprint('after it')"),
+        _differs("debuggers", "import pdb; pdb.set_trace()\nprint('after it')"),
+        _differs("debuggers", "try:\n    1 / 0\nexcept ZeroDivisionError:\n    pdb.post_mortem()\nprint('after it')"),
+        _differs("debuggers", "%debug"),
+        _differs("debuggers", "%debug 1 + 1"),
+        _differs("debuggers", "%pdb on\n1 / 0"),
         "%pdb off",
-        "from IPython.core.debugger import set_trace\nset_trace()\nprint('after it')",
-        "for step in range(3):\n    breakpoint()\nprint('after it')",
+        _differs("debuggers", "from IPython.core.debugger import set_trace\nset_trace()\nprint('after it')"),
+        _differs("debuggers", "for step in range(3):\n    breakpoint()\nprint('after it')"),
+        _differs("network", "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9')"),
         "sys.stdin.read()",
         "sys.stdin.readline()",
         "for line in sys.stdin:\n    print(line)",
@@ -315,7 +341,13 @@ CORPUS: dict[str, Section] = {
         with ThreadPoolExecutor(2) as pool:
             print(sorted(pool.map(abs, [-1, 2])))
         """,
-        "def fail():\n    raise ValueError('in a thread')\nthread = threading.Thread(target=fail)\nthread.start()\nthread.join()",
+        """
+        def fail():
+            raise ValueError('in a thread')
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+        """,
         "threading.current_thread().name, threading.current_thread() is threading.main_thread()",
         "timer = threading.Timer(0.05, print, ['later'])\ntimer.start()\ntimer.join()",
         "threading.Thread(target=time.sleep, args=(0.2,), daemon=True).start()",
@@ -352,7 +384,7 @@ CORPUS: dict[str, Section] = {
         [batch[0].tolist() for batch in loader]
         """,
         "subprocess.run([sys.executable, '-c', 'print(6 * 7)'], capture_output=True, text=True).stdout",
-        "!python3 -c \"print(6 * 7)\"",
+        '!python3 -c "print(6 * 7)"',
         "child = os.fork()\nif child == 0:\n    os._exit(3)\nos.waitpid(child, 0)[1] >> 8",
         "subprocess.run(['no-such-program'])",
         "subprocess.run(['false'], check=True)",
@@ -379,7 +411,7 @@ CORPUS: dict[str, Section] = {
         "sys.displayhook.__class__.__name__ != ''",
         "import gc\ngc.isenabled()",
         "sys.getrecursionlimit(), sys.flags.interactive",
-        "exit()",
+        _differs("exit", "exit()"),
         "print('after exit')",
     ),
 }

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from IPython.core import debugger
@@ -31,6 +32,8 @@ __all__ = [
 
 # A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
+
+_MOST_FRAMES = 8  # at each end of a traceback
 
 
 def set_option(config: Config, kind: Any, name: str, value: Any) -> None:
@@ -100,8 +103,32 @@ def replace_debugger_prompt(instead: Callable[[], None]) -> None:
 
 
 def show_lines_in_tracebacks(shell: Any) -> None:
-    """Show the code around each line of a traceback, as Jupyter does."""
-    shell.InteractiveTB.set_mode("Context")
+    """Show the code around each line of a traceback, as Jupyter does.
+
+    The middle of a long one is left out: Jupyter itself takes eight seconds for an endless recursion.
+    """
+    tracebacks = shell.InteractiveTB
+
+    def get_fewer_records(trace: Any, *args: Any, **options: Any) -> Any:
+        return get_records(_shorten(trace), *args, **options)
+
+    get_records = replace_attribute(tracebacks, "get_records", get_fewer_records)
+    tracebacks.set_mode("Context")
+
+
+def _shorten(trace: TracebackType) -> TracebackType:
+    """Return a copy of a traceback without its middle, or a short traceback itself."""
+    places: list[TracebackType] = []
+    place: TracebackType | None = trace
+    while place is not None:
+        places.append(place)
+        place = place.tb_next
+    if len(places) <= 2 * _MOST_FRAMES:
+        return trace
+    shortened = None
+    for place in reversed(places[:_MOST_FRAMES] + places[-_MOST_FRAMES:]):
+        shortened = TracebackType(shortened, place.tb_frame, place.tb_lasti, place.tb_lineno)
+    return shortened or trace
 
 
 def show_nothing(shell: Any) -> None:
