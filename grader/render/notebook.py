@@ -2,8 +2,8 @@
 
 The author of the notebook is not trusted. Code and text are escaped, and Markdown is rendered without its HTML.
 Pictures are embedded as data URLs; SVG is embedded as an image too, so that its scripts do not run. Of HTML, such as a
-table, its text and its form are shown (`protocol/markup.py`). Everything else, such as scripts and widgets, is left out,
-and its plain text is shown instead.
+table, its text and its form are shown (`protocol/markup.py`). Everything else, such as scripts and widgets, is left
+out, and its plain text is shown instead.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "import sys\nprint('out')\nprint('err', file=sys.stderr)\nprint('out again')",
         "print('loud', file=sys.stderr, flush=True)\nsys.stdout.write('written\\n')",
         "import os\nprint('first')\nos.system('echo second')\nprint('third')",
-        "import subprocess\nsubprocess.run(['echo', 'from a child'])\nsubprocess.run('echo to stderr >&2', shell=True);",
+        "import subprocess\nsubprocess.run(['echo', 'from a child'])\nsubprocess.run('echo it >&2', shell=True);",
         "print(subprocess.run(['echo', 'captured'], capture_output=True, text=True).stdout)",
         "print(subprocess.check_output('echo checked', shell=True).decode())",
         "os.write(1, b'raw bytes\\n')\nos.write(2, b'raw bytes to stderr\\n');",
@@ -123,7 +123,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
     ),
     "logging": _section(
         "import logging\nlogging.warning('by the root logger')\nlogging.info('not shown')",
-        "logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s', force=True)\nlogging.info('shown')",
+        "logging.basicConfig(level=20, format='%(levelname)s %(message)s', force=True)\nlogging.info('shown')",
         "logging.getLogger('homework').error('by name')",
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    logging.error('with its trace', exc_info=False)",
         "logging.basicConfig(level=logging.WARNING, stream=sys.stdout, force=True)\nlogging.warning('to stdout')",
@@ -215,7 +215,8 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
     ),
     "asynchronous": _section(
         "import asyncio\nawait asyncio.sleep(0.01)\nprint('awake')",
-        "async def double(number):\n    await asyncio.sleep(0)\n    return number * 2\nawait asyncio.gather(double(1), double(2))",
+        "async def double(number):\n    await asyncio.sleep(0)\n    return number * 2",
+        "await asyncio.gather(double(1), double(2))",
         "double(3).close()",
         """
         job = double(4)
@@ -335,7 +336,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "subprocess.run(['cat']).returncode",
     ),
     "threads": _section(
-        "import threading\nthread = threading.Thread(target=print, args=('from a thread',))\nthread.start()\nthread.join()",
+        "import threading\nthread = threading.Thread(target=print, args=('a',))\nthread.start()\nthread.join()",
         """
         from concurrent.futures import ThreadPoolExecutor
         with ThreadPoolExecutor(2) as pool:

@@ -26,9 +26,9 @@ DIFFERENCES: dict[str, str] = {
         "HTML keeps its text and its form: tables, lists, headings, bold. Scripts, styles, links, pictures, forms and "
         "attributes are left out."
     ),
-    "kinds": "Of other kinds of output, such as JavaScript, JSON and widgets, only the plain text is kept.",
+    "kinds": "Of other outputs, such as JavaScript, JSON and widgets, the plain text is kept.",
     "colours": "Tracebacks and help are made without colours, and control characters are taken out of all text.",
-    "tracebacks": "The middle of a traceback with more than 16 frames is left out, because formatting it takes seconds.",
+    "tracebacks": "The middle of a traceback of more than 16 frames is left out; formatting it takes seconds.",
     "streams": (
         "Standard output and standard error keep the order in which they were written. In Jupyter it depends on timing."
     ),

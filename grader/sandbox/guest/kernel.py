@@ -66,7 +66,8 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     written = {descriptor: DescriptorOutput(descriptor, limits.cell_output_bytes) for descriptor in (1, 2)}
     app: Any = WarmKernelApp.instance()
     app.connect(MessageLine(line), {descriptor: output.read for descriptor, output in written.items()})
-    skip_prompts()
+    app.shell.user_ns["_dh"][:] = [os.getcwd()]  # of %dhist; the warm process has another folder
+    skip_prompts(app.shell)
     ipython.keep_stored_values_in(app.shell, Path(os.environ["HOME"]))
     if order["shown"]:
         ipython.show_lines_in_tracebacks(app.shell)

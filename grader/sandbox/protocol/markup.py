@@ -1,8 +1,8 @@
 """HTML that a cell displayed, such as a table of pandas, without anything but its text and its form.
 
-The result is built anew from a fixed set of tags and from escaped text, so it holds no script, style, link, picture, form
-or attribute, however the input is written. It is balanced, and a part of a table or a list stands inside one, so it
-cannot close an element of the page around it.
+The result is built anew from a fixed set of tags and from escaped text, so it holds no script, style, link, picture,
+form or attribute but the span of a cell, however the input is written. It is balanced, and a part of a table or a list
+stands inside one, so it cannot close an element of the page around it.
 
 A sanitiser that parses HTML as browsers do was not taken: the rules of HTML5 for misnested formatting let 53 kB grow to
 72 MB within 11 s and 2.5 GB in nh3 0.3, and this code runs in the trusted process. Here the time is linear.
