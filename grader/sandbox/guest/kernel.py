@@ -18,18 +18,20 @@ from IPython.core.application import BaseIPythonApplication
 from traitlets.config import Config
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest import devices, surroundings
+from grader.sandbox.guest import devices
 from grader.sandbox.guest.debuggers import skip_prompts
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.descriptors import DescriptorOutput
 from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
-from grader.sandbox.guest.internals.matplotlib_inline import forget_backend
 from grader.sandbox.guest.internals.multiprocessing import set_original_folder
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
+from grader.sandbox.guest.statements import StatementRunner
+from grader.sandbox.guest.surroundings.install import install_surroundings, prepare_surroundings
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.stops import pack_stops
 
 __all__ = ["prepare_kernel", "run_kernel"]
 
@@ -41,8 +43,12 @@ def prepare_kernel() -> None:
     with tempfile.TemporaryDirectory(prefix="grader-profile-") as folder:
         ipython.set_option(config, BaseIPythonApplication, "ipython_dir", folder)
         app = make_app(config)
+        prepare_surroundings(app.shell)
         _rehearse(app.shell)
     ipython.transform_magics_only(app.shell)
+    statements = StatementRunner(app.shell)
+    statements.install()
+    app.kernel.list_stops = lambda: pack_stops(statements.take_stops())
 
 
 def _rehearse(shell: Any) -> None:
@@ -66,17 +72,22 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     written = {descriptor: DescriptorOutput(descriptor, limits.cell_output_bytes) for descriptor in (1, 2)}
     app: Any = WarmKernelApp.instance()
     app.connect(MessageLine(line), {descriptor: output.read for descriptor, output in written.items()})
-    app.shell.user_ns["_dh"][:] = [os.getcwd()]  # of %dhist; the warm process has another folder
-    skip_prompts(app.shell)
-    ipython.keep_stored_values_in(app.shell, Path(os.environ["HOME"]))
-    if order["shown"]:
-        ipython.show_lines_in_tracebacks(app.shell)
-    surroundings.install_stand_ins(app.shell, limits.cell_output_bytes, order)
+    _prepare_shell(app.shell, shown=order["shown"])
     tracker = DefinitionTracker(app.shell, tracker_socket, order)
+    install_surroundings(app.shell, limits.cell_output_bytes, order, tracker.notice)
     app.kernel.end = tracker.end
     tracker.watch(_install_training_hooks(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, tracker.notice)
-    app.start()
+    app.serve()
+
+
+def _prepare_shell(shell: Any, *, shown: bool) -> None:
+    """Give the shell what a stock one has from its start, except a keyboard."""
+    shell.user_ns["_dh"][:] = [os.getcwd()]  # of %dhist; the warm process has another folder
+    ipython.keep_stored_values_in(shell, Path(os.environ["HOME"]))
+    skip_prompts(shell)
+    if shown:
+        ipython.show_lines_in_tracebacks(shell)
 
 
 def _install_training_hooks(mode: Mode) -> TrainingHooks | None:
@@ -102,4 +113,3 @@ def _reset_inherited_state(seed: int) -> None:
     set_original_folder(home)
     sys.argv[:] = ["notebook"]
     seed_generators(seed)
-    forget_backend()

@@ -147,10 +147,11 @@ def _import_packages(names: list[str]) -> dict[str, str]:
 def _hide_warnings() -> Iterator[None]:
     """Show no warnings of imports, and let every kernel have Python's filters, those that packages add, and no past."""
     warnings.simplefilter("ignore")
-    hiding = warnings.filters[0]
+    filters: Any = warnings.filters
+    hiding = filters[0]
     yield
-    while hiding in warnings.filters:
-        warnings.filters.remove(hiding)
+    while hiding in filters:
+        filters.remove(hiding)
     warnings.filterwarnings("ignore", category=ResourceWarning, append=True)  # one of Python's; makes it look again
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType):

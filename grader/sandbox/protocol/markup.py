@@ -76,8 +76,8 @@ def _split(source: str) -> Iterator[tuple[str, bool, str]]:
             continue
         at, name = found.end(), found[2].lower()
         if name in _DROPPED and not found[1]:
-            end = re.compile(f"</{name}", re.IGNORECASE).search(source, at)
-            at = end.start() if end else len(source)
+            closing = re.compile(f"</{name}", re.IGNORECASE).search(source, at)
+            at = closing.start() if closing else len(source)
         elif name in _KEPT:
             yield name, bool(found[1]), found[3]
 
