@@ -199,7 +199,7 @@ class AbsenceReasons:
                 "class": f"{name} is defined inside the class {around} ({where}), not at the top level of a cell",
                 "comment": f"{name} stands only in a comment ({where}, line {mention.line})",
                 "text": f"{name} stands only in a text in quotes ({where}, line {mention.line})",
-                "prose": f"{name} stands in {where}, which is a {place.source.kind} cell and is not run: make it a code cell",
+                "prose": f"{name} stands in {where}, a {place.source.kind} cell, which is not run: make it a code cell",
             }.get(mention.place)
             if text and mention.name == name:
                 return text
