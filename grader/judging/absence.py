@@ -17,7 +17,7 @@ from grader.submission.submission import Notebook
 
 __all__ = ["AbsenceReasons"]
 
-_DEEPEST = 3  # names that are missing because of names that are missing
+_MOST_CAUSES = 3  # names that are missing because of names that are missing
 _ENDED = {
     "timed out": "ran past its time",
     "flooded": "printed more than it may",
@@ -78,17 +78,17 @@ class AbsenceReasons:
     def describe_cause(self, message: str) -> str:
         """Return why the name or module that an error's text reports as missing is missing, or ""."""
         missing = _MISSING_NAME.search(message)
-        return self._trace(missing[1], 1) if missing else ""
+        return self._trace(missing[1], set()) if missing else ""
 
     def first_stop(self) -> str:
         """Return what went wrong first in the submission's cells, or ""."""
         for notebook in self._notebooks:
             for cell in notebook.cells:
                 result = self._results.get((notebook.name, cell.index))
-                if result and result.status not in ("ok", "training withheld", "not run"):
-                    return self._describe_result(result)
                 if result and result.stops:
                     return self._describe_cell_stop(result.file, result.cell, result.stops[0])
+                if result and result.status not in ("ok", "training withheld", "not run"):
+                    return self._describe_result(result)
         return ""
 
     def _find(self, name: str) -> list[_Place]:
@@ -117,12 +117,12 @@ class AbsenceReasons:
             if mention.first <= stop.line <= mention.last:
                 if missing := self._describe_missing_module(name, place, stop.error):
                     return missing
-                cause = self._trace_error(stop.error, 1)
+                cause = self._trace_error(stop.error, {name})
                 return (
                     f"{name} ({where}, line {mention.line}) was not defined: the statement raised {stop.error}{cause}"
                 )
         if result.status == "raised" and not result.stops and place.source.error is None:
-            return f"{name} is in {where}, which stopped: {result.message}{self._trace_error(result.message, 1)}"
+            return f"{name} is in {where}, which stopped: {result.message}{self._trace_error(result.message, {name})}"
         if result.status in _ENDED:
             message = f" ({result.message})" if result.message else ""
             return f"{name} is in {where}, which {_ENDED[result.status]}{message}"
@@ -181,7 +181,7 @@ class AbsenceReasons:
     def _describe_block(self, name: str, place: _Place) -> str:
         """Describe a definition of which the cell ended well, and which is not there all the same."""
         mention, where = place.mention, self._name_cell(place.file, place.cell)
-        if mention.name != name or place.result is None or place.result.status != "ok":
+        if mention.name != name or place.result is None or place.result.status not in ("ok", "raised"):
             return ""
         if mention.place == "block":
             return f"{name} ({where}, line {mention.line}) stands in a block that was not run, or not to its end"
@@ -213,22 +213,27 @@ class AbsenceReasons:
                     return f"{name} is not defined in this submission; did you mean {mention.name} ({where})?"
         return ""
 
-    def _trace_error(self, error: str, depth: int) -> str:
-        """Return why the name that an error reports as missing is missing, with a semicolon before it, or ""."""
+    def _trace_error(self, error: str, known: set[str]) -> str:
+        """Return why the name that an error reports as missing is missing, after a semicolon, or "".
+
+        Nothing is said of the names in `known`, which are explained already.
+        """
         missing = _MISSING_NAME.search(error)
-        reason = self._trace(missing[1], depth) if missing else ""
+        reason = self._trace(missing[1], known) if missing else ""
         return f"; {reason}" if reason else ""
 
-    def _trace(self, name: str, depth: int) -> str:
+    def _trace(self, name: str, known: set[str]) -> str:
         """Return in which cell the statement that binds a name stopped, or ""."""
-        for place in self._find(name) if depth <= _DEEPEST else ():
+        if name in known or len(known) > _MOST_CAUSES:
+            return ""
+        for place in self._find(name):
             result, mention = place.result, place.mention
             if result is None or mention.place not in ("top", "block"):
                 continue
             where = self._name_cell(place.file, place.cell)
             for stop in result.stops:
                 if mention.first <= stop.line <= mention.last:
-                    cause = self._trace_error(stop.error, depth + 1)
+                    cause = self._trace_error(stop.error, known | {name})
                     return f"{name} is missing because {self._describe_cell_stop(place.file, place.cell, stop)}{cause}"
             if result.status != "ok" and not result.stops:
                 ended = f"{where} was not run" if result.status == "not run" else self._describe_result(result)
