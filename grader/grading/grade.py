@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from grader.assignment import Assignment, list_assignment_folders
+from grader.grading.unreadable import report_unreadable
 from grader.judging.absence import AbsenceReasons
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
@@ -19,9 +20,9 @@ from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
 from grader.sandbox.protocol.limits import Limits
 from grader.student import Work
-from grader.submission.discussion import add_discussions
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
+from grader.submission.written.answers import add_written_answers
 from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
@@ -49,8 +50,10 @@ def grade(
 ) -> Report:
     """Grade a submission: run its cells in a sandbox, judge what they defined, and report.
 
+    If no notebook could be read, no sandbox is started and nothing is decided; the report says why.
+
     Args:
-        submission: the student's notebooks.
+        submission: the student's notebooks, and the files beside them.
         assignment: the rubric, with its limits.
         zygote: the warm process to fork the sandbox from.
         mode: how trainings run.
@@ -65,6 +68,8 @@ def grade(
         SystemFault: the grader or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
+    if not submission.notebooks:
+        return report_unreadable(submission, assignment, only)
     shown = _find_shown(trainer)
     run = SubmissionRun(
         submission.notebooks,
@@ -99,7 +104,7 @@ def grade(
 
     result = run.judge_with(judge_work, only)
     total_seconds = time.monotonic() - started
-    items = add_discussions(list(result.items), submission, assignment, only)
+    items = add_written_answers(list(result.items), submission, assignment, only)
     if executed:
         executed(_make_executed(submission, result.execution))
     return _make_report(submission, assignment, items, result, total_seconds)
@@ -143,6 +148,7 @@ def _make_report(
         layers=result.layers,
         limits_hit=tuple(execution.limits_hit),
         notices=(*submission.notices, *notices, *execution.notices),
+        companions=tuple(File(file.path, file.sha256) for file in submission.files),
         timing={
             "cells_seconds": round(result.seconds, 4),
             "total_seconds": round(total_seconds, 4),

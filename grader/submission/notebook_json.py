@@ -11,15 +11,18 @@ from typing import Any
 
 from grader.errors import SubmissionError
 
-__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse"]
+__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse", "read_cell_names"]
 
 _AGAIN = "download it again, or save it again in Jupyter"
 _STRING = re.compile(rb'"[^"]*"?')
 _COMMAS_AND_BRACKETS = b"[]{},"
 _OTHER_BYTES = bytes(set(range(256)) - set(_COMMAS_AND_BRACKETS))
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_NO_MARK = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}  # how a notebook begins without a byte order mark
 _QUOTES_PER_VALUE = 4  # of a key and its value in an object
 _SUPPORTED_FORMATS = (3, 4)
+_LONGEST_NAME = 200  # characters of a cell's id or tag
+_MAX_TAGS = 20
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,20 @@ def parse(name: str, data: bytes, bounds: Bounds) -> Document:
         raise SubmissionError(f"{name}: {reason}") from reason.__cause__
 
 
+def read_cell_names(cell: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:
+    """Return a stored cell's id, its tags and nbgrader's name for it, bounded; "" for what it does not have."""
+    metadata = cell.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    tags, own = metadata.get("tags"), metadata.get("nbgrader")
+    grade_id = own.get("grade_id") if isinstance(own, dict) else ""
+    texts = (_read_name(tag) for tag in (tags[:_MAX_TAGS] if isinstance(tags, list) else ()))
+    return _read_name(cell.get("id")), tuple(text for text in texts if text), _read_name(grade_id)
+
+
+def _read_name(value: Any) -> str:
+    return value[:_LONGEST_NAME].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def _load(data: bytes, bounds: Bounds) -> Any:
     if len(data) > bounds.file_bytes:
         raise SubmissionError(bounds.past_file_size(len(data)))
@@ -75,14 +92,15 @@ def _load(data: bytes, bounds: Bounds) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
-        raise SubmissionError(f"no valid JSON: {reason}; {_AGAIN}") from error
+        cut = " (the file is cut off)" if text.lstrip()[0] == "{" and text.rstrip()[-1] != "}" else ""
+        raise SubmissionError(f"no valid JSON{cut}: {reason}; {_AGAIN}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError("its JSON is past what can be read; clear its outputs and save it again") from error
 
 
 def _decode(data: bytes) -> str:
     marks = (mark for mark in _BYTE_ORDER_MARKS.items() if data.startswith(mark[0]))
-    mark, encoding = next(marks, (b"", "utf-8"))
+    mark, encoding = next(marks, (b"", _NO_MARK.get(data[:2], "utf-8")))
     try:
         return data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:

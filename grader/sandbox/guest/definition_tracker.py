@@ -25,6 +25,7 @@ from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
+from grader.sandbox.guest.surroundings.stand_in import find_missing_package
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
@@ -172,7 +173,9 @@ class DefinitionTracker:
                 written += [name] if value is not _NOTHING else []
                 continue
             module = find_module_name(value)
-            if self._packages.match(module):
+            if missing := find_missing_package(value):
+                imported[name] = missing
+            elif self._packages.match(module):
                 imported[name] = module
             elif callable(value):
                 written.append(name)
@@ -255,6 +258,7 @@ class DefinitionTracker:
         return lambda: None
 
     def _become_snapshot(self, connection: socket.socket, trained: Sequence[Any] = ()) -> None:
+        self._packets.close()  # its number may soon be another line's
         try:
             namespace = self._shell.user_ns
             checkpoints = {place: checkpoint for place, (_, checkpoint) in (self._checkpoints or {}).items()}
