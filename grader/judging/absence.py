@@ -25,10 +25,11 @@ _ENDED = {
     "ended the kernel": "ended the kernel",
     "broke the run": "broke the run",
     "training withheld": "stopped where it asks for training data",
+    "interrupted": "was interrupted",
 }
 _LETHAL = ("ended the kernel", "broke the run", "out of memory", "timed out")
 _MISSING_NAME = re.compile(r"NameError: name '(\w+)' is not defined")
-_MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'")
+_MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): (?:No module named '([\w.]+)'|([\w.]+) is not)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class AbsenceReasons:
             or self._describe_near(name)
             or f"{name} is not defined in this submission"
         )
+
+    def describe_import(self, name: str) -> str:
+        """Return from which missing module a name is imported, or "" if it is not."""
+        return next(filter(None, (self._describe_import(name, place) for place in self._find(name))), "")
 
     def describe_cause(self, message: str) -> str:
         """Return why the name or module that an error's text reports as missing is missing, or ""."""
@@ -166,12 +171,14 @@ class AbsenceReasons:
         stops = place.result.stops if place.result else ()
         message = place.result.message if place.result else ""
         for error in (message, *(stop.error for stop in stops)):
-            missing.update(found.partition(".")[0] for found in _MISSING_MODULE.findall(error))
+            missing.update((one or other).partition(".")[0] for one, other in _MISSING_MODULE.findall(error))
         return self._say_missing_module(name, module, place) if module in missing else ""
 
     def _describe_missing_module(self, name: str, place: _Place, error: str) -> str:
         missing = _MISSING_MODULE.search(error)
-        return self._say_missing_module(name, missing[1], place) if missing and place.mention.module else ""
+        if missing is None or not place.mention.module:
+            return ""
+        return self._say_missing_module(name, missing[1] or missing[2], place)
 
     def _say_missing_module(self, name: str, module: str, place: _Place) -> str:
         verb = "may come" if place.mention.name == "*" else "is imported"

@@ -146,7 +146,8 @@ class CandidateLog:
         module = modules.find_module_name(value)
         if module not in self._own_modules:
             file = getattr(sys.modules.get(module), "__file__", None)
-            self._own_modules[module] = isinstance(file, str) and file.startswith(self._own_folders)
+            is_near = isinstance(file, str) and file.startswith(self._own_folders)
+            self._own_modules[module] = is_near and not file.startswith(sys.prefix)
         return self._own_modules[module]
 
 
