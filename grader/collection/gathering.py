@@ -178,7 +178,7 @@ class Gatherer:
         gathered.notebooks += inner.notebooks
         gathered.companions += inner.companions
         gathered.notices += inner.notices
-        if not inner.notebooks:
+        if not any(other.may_hold_work for other in inside.files):
             gathered.companions.append(read)  # the notebook may unpack it itself
 
     def list_archive(self, file: ListedFile, depth: int, allowance: Allowance) -> Listing:
