@@ -344,8 +344,8 @@ def _show_own(client: Client, found: Any) -> None:
 
 
 def _get_own_code(found: Any) -> int:
-    """Return 0 if there is a report on a notebook that could be read; a regrade does not change it until the new one is published."""
-    return PASSED if found["points"] and not found["refused"] else NOT_PASSED
+    """Return 0 if there is a report on a readable notebook; a regrade changes it once it is published."""
+    return PASSED if found["points"] and not found.get("refused") else NOT_PASSED
 
 
 def _get_code(about: Any) -> int:
