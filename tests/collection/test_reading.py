@@ -110,16 +110,10 @@ def test_a_module_that_is_used_and_was_not_named_is_told(tmp_path: Path) -> None
 
 
 def test_a_folder_is_read_with_everything_in_it_but_debris(tmp_path: Path) -> None:
-    for name in ("w/part1/hw2.ipynb", "w/part1/my_layers.py", "w/part2/hw2.ipynb", "w/data/x.csv"):
+    for name in ("w/part1/hw2.ipynb", "w/part2/hw2.ipynb", "w/__MACOSX/hw2.ipynb", "w/.old/hw2.ipynb"):
         write(tmp_path / name)
-    for name in (
-        "w/.git/config",
-        "w/part1/__pycache__/my_layers.pyc",
-        "w/.hidden",
-        "w/__MACOSX/hw2.ipynb",
-        ".DS_Store",
-    ):
-        write(tmp_path / name)
+    for name in ("w/part1/my_layers.py", "w/data/x.csv", "w/.git/config", "w/__pycache__/x.pyc", ".DS_Store"):
+        write(tmp_path / name, "")
     submission = read_submission([tmp_path])
     assert [notebook.name for notebook in submission.notebooks] == ["part1/hw2.ipynb", "part2/hw2.ipynb"]
     assert [file.path for file in submission.files] == ["data/x.csv", "part1/my_layers.py"]
