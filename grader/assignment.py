@@ -33,6 +33,32 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
+class AnswerCells:
+    """The cells with the answer of an item that a person marks: those with one of these ids or tags.
+
+    An id is a cell's own one, or nbgrader's `grade_id`.
+    """
+
+    cell_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WrittenRules:
+    """How written answers are found in a notebook.
+
+    Attributes:
+        headings: headings of the assignment that ask for the student's own words, besides the usual ones.
+        titles: other titles of sections, and titles of sections of the book that the assignment does not have.
+        book: the fingerprints of the book whose text is not the student's (`grader assignment fingerprint`).
+    """
+
+    headings: tuple[str, ...] = ()
+    titles: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    book: Path | None = None
+
+
+@dataclass(frozen=True)
 class Item:
     """One part of an assignment that earns points.
 
@@ -43,6 +69,7 @@ class Item:
         partial: whether some right cases earn some points.
         search: whether models under other names are tried if the first name is not defined.
         by_person: whether a person marks the text about its section, and no test judges it.
+        answer: the cells with that text; without them, it is found by the headings of the section.
         recipes: how its model is trained in each mode that trains. An item with recipes is earned by training.
     """
 
@@ -55,6 +82,7 @@ class Item:
     partial: bool = False
     search: bool = False
     by_person: bool = False
+    answer: AnswerCells = AnswerCells()
     recipes: Mapping[Mode, Recipe] = field(default_factory=dict, hash=False)
 
 
@@ -64,7 +92,8 @@ class Assignment:
 
     Attributes:
         variables: the items' names that are values; all others are functions and classes.
-        revision: a hash of everything that decides a verdict: rubric.toml, the Python files beside it, the reference.
+        revision: a hash of everything that decides a report: rubric.toml, the Python files and fingerprints beside it, the
+            reference.
     """
 
     name: str
@@ -78,6 +107,7 @@ class Assignment:
     packages: tuple[str, ...] = PACKAGES
     reference: Path | None = None
     variables: tuple[str, ...] = ()
+    written: WrittenRules = field(default_factory=WrittenRules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -159,6 +189,7 @@ def load_assignment(folder: Path) -> Assignment:
     packages = table.texts("packages", PACKAGES)
     variables = table.texts("variables", ())
     reference = _read_reference(path, table)
+    written = _read_written_rules(path.parent, _Table(table.take("written", dict, {}), f"{path}, [written]"))
     items = tuple(_read_item(_Table(item, f"{path}, item {number}")) for number, item in table.tables("items"))
     table.require_empty()
     _check(str(path), items, sections, points)
@@ -178,16 +209,18 @@ def load_assignment(folder: Path) -> Assignment:
         packages=packages,
         reference=reference,
         variables=variables,
+        written=written,
     )
 
 
 def compute_revision(folder: Path, reference: Path | None) -> str:
-    """Return the SHA-256 of rubric.toml and all Python files of a folder and of its reference."""
+    """Return the SHA-256 of rubric.toml, and of all Python files and fingerprints of a folder and of its reference."""
     digest = hashlib.sha256()
     sources = [("rubric.toml", folder / "rubric.toml")]
     for kind, root in (("rubric", folder), ("reference", reference)):
         if root is not None:
-            sources += sorted((f"{kind}/{path.relative_to(root).as_posix()}", path) for path in root.rglob("*.py"))
+            paths = [*root.rglob("*.py"), *root.rglob("*.fingerprints")]
+            sources += sorted((f"{kind}/{path.relative_to(root).as_posix()}", path) for path in paths)
     for name, path in sources:
         content = path.read_bytes()
         digest.update(f"{name}\n{len(content)}\n".encode())
@@ -212,11 +245,14 @@ def _read_item(table: _Table) -> Item:
         partial=table.take("partial", bool, False),
         search=table.take("search", bool, False),
         by_person=_is_marked_by_person(table),
+        answer=_read_answer_cells(_Table(table.take("answer", dict, {}), f"{table.where}, answer")),
         recipes=_read_recipes(table),
     )
     table.require_empty()
     if item.by_person and (item.names or item.partial or item.search or item.recipes or not item.visible):
         raise table.error("no test judges what a person marks: leave names, partial, search, visible and recipes out")
+    if item.answer != AnswerCells() and not item.by_person:
+        raise table.error('answer names the cells that a person reads: add marked_by = "person", or leave it out')
     if item.search and not item.names:
         raise table.error("search needs a name to stand in for: give names, or leave search out")
     return item
@@ -227,6 +263,23 @@ def _is_marked_by_person(table: _Table) -> bool:
     if marked_by not in ("tests", "person"):
         raise table.error(f'marked_by must be "tests" or "person", not {marked_by!r}')
     return marked_by == "person"
+
+
+def _read_answer_cells(table: _Table) -> AnswerCells:
+    cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()))
+    table.require_empty()
+    return cells
+
+
+def _read_written_rules(folder: Path, table: _Table) -> WrittenRules:
+    headings = table.texts("headings", ())
+    listed = _Table(table.take("titles", dict, {}), f"{table.where}, titles")
+    titles = {section: listed.texts(section, ()) for section in list(listed.content)}
+    name = table.text("book", "")
+    table.require_empty()
+    if name and not (folder / name).is_file():
+        raise table.error(f"book = {name!r} is no file: give the path of its fingerprints, relative to rubric.toml")
+    return WrittenRules(headings, titles, folder / name if name else None)
 
 
 def _read_recipes(table: _Table) -> dict[Mode, Recipe]:

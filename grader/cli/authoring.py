@@ -21,11 +21,13 @@ from grader.cli.console import (
     write_text,
 )
 
-__all__ = ["bundle", "import_", "new", "verify"]
+__all__ = ["bundle", "fingerprint", "import_", "new", "verify"]
 
 rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
 app.add_typer(rubric, name="rubric")
-assignments = typer.Typer(no_args_is_help=True, help="Create, bundle and import assignments.")
+assignments = typer.Typer(
+    no_args_is_help=True, help="Create, bundle and import assignments, and fingerprint their books."
+)
 app.add_typer(assignments, name="assignment")
 
 
@@ -123,6 +125,31 @@ def import_(
         folder = shlex.quote(_show_folder(out if out is not None else Path(name)))
         print("\nTry it with a solution:")
         print(f"    grader check SOLUTION.ipynb --assignment {folder}")
+
+
+@assignments.command()
+def fingerprint(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", help="Folders or files: the book's Markdown and notebooks.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the fingerprints here.")] = Path("book.fingerprints"),
+) -> None:
+    """Write the fingerprints of a book, by which its text is told apart from a student's own words.
+
+    The file has hashes only, and none of the book's text. Name it in rubric.toml: [written] book = "book.fingerprints".
+
+    Exit codes: 0 written, 2 there is no text, or a file cannot be read or written.
+    """
+    with handle_errors():
+        from grader.authoring.fingerprint import fingerprint as make
+        from grader.render.text import sanitise_text
+
+        made = make(sources, out)
+        print("wrote", sanitise_text(str(out)))
+        print(f"{made.fingerprints:,} fingerprints of {made.files:,} files, {made.bytes / 1000:,.0f} kB")
 
 
 def _show_folder(folder: Path) -> str:

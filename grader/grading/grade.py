@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from grader.assignment import Assignment, list_assignment_folders
 from grader.grading.unreadable import report_unreadable
+from grader.judging.absence import AbsenceReasons
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
@@ -18,9 +19,10 @@ from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
 from grader.sandbox.protocol.limits import Limits
-from grader.submission.discussion import add_discussions
+from grader.student import Work
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
+from grader.submission.written.answers import add_written_answers
 from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
@@ -87,10 +89,22 @@ def grade(
         keeps_outputs=executed is not None,
         progress=progress,
     )
-    judge_work = partial(judge, assignment, seed=submission.identity, mode=mode, trainer=trainer, progress=progress)
+
+    def judge_work(work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
+        return judge(
+            assignment,
+            work,
+            submission.identity,
+            only,
+            mode=mode,
+            trainer=trainer,
+            progress=progress,
+            absences=_explain_absences(submission, execution),
+        )
+
     result = run.judge_with(judge_work, only)
     total_seconds = time.monotonic() - started
-    items = add_discussions(list(result.items), submission, assignment, only)
+    items = add_written_answers(list(result.items), submission, assignment, only)
     if executed:
         executed(_make_executed(submission, result.execution))
     return _make_report(submission, assignment, items, result, total_seconds)
@@ -100,6 +114,12 @@ def _find_names(assignment: Assignment, only: Collection[str] | None) -> tuple[s
     """Return the names that the judged items ask for. No others are recorded, because each definition costs time."""
     judged = (item for item in assignment.items if only is None or item.id in only)
     return tuple(sorted({name for item in judged for name in item.names}))
+
+
+def _explain_absences(submission: Submission, execution: Execution) -> AbsenceReasons:
+    notices = [notice for notebook in submission.notebooks for notice in notebook.notices]
+    results = tuple(execution.cells.values())
+    return AbsenceReasons(submission.notebooks, results, (*submission.notices, *notices, *execution.notices))
 
 
 def _make_executed(submission: Submission, execution: Execution) -> list[ExecutedNotebook]:

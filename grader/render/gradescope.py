@@ -76,8 +76,10 @@ def _describe(report: Report, shows_score: bool) -> Iterator[str]:
         yield f"{format_points(report.score)} of {format_points(report.max_score)} points"
     if report.pending_points:
         yield f"{format_points(report.pending_points)} points are still to be decided"
-    ended = [cell for cell in report.cells if cell.status != "ok"]
-    lines = [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}" for cell in ended]
+    lines = [
+        f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}"
+        for cell in report.failed_cells
+    ]
     lines += [sanitise_text(text) for text in (*report.limits_hit, *map(str, report.notices))]
     yield from lines[:_MAX_LISTED]
     if len(lines) > _MAX_LISTED:

@@ -75,7 +75,17 @@ def _apply(item: ItemResult, mark: Mark | None) -> ItemResult:
 
 def describe_waiting(evidence: Mapping[str, Any]) -> str:
     """Return the message of an item that waits for a person, from its evidence."""
-    words = evidence.get("words", 0)
-    if not words:
-        return "waits for a person; no discussion found"
-    return f"waits for a person ({words:,} {'word' if words == 1 else 'words'})"
+    counts = (("words", "word"), ("code_cells", "code cell"))
+    found = [_count(evidence.get(key, 0), noun) for key, noun in counts if evidence.get(key)]
+    book = evidence.get("book_paragraphs", 0)
+    if not found:
+        book_only = (
+            f"; its {_count(book, 'paragraph')} of text {'is' if book == 1 else 'are'} the book's" if book else ""
+        )
+        return f"waits for a person; no discussion found{book_only}"
+    without = f"; {_count(book, 'paragraph')} of the book left out" if book else ""
+    return f"waits for a person ({', '.join(found)}{without})"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"

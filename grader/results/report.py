@@ -81,6 +81,11 @@ class CellResult:
     message: str = ""
     stops: tuple[CellStop, ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it did not end well. A training that was left out on purpose is no failure."""
+        return self.status not in ("ok", "training withheld")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -132,6 +137,11 @@ class Report:
     def obstacle(self) -> str:
         """Why nothing could be graded, in one line; "" if a notebook could be read."""
         return "" if self.is_readable else "; ".join(self.unused_files) or "there is no notebook in it"
+
+    @property
+    def failed_cells(self) -> tuple[CellResult, ...]:
+        """The code cells that did not end well, for the reader of the report."""
+        return tuple(cell for cell in self.cells if cell.failed)
 
     @property
     def passed(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.errors import SubmissionError
 
-__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse"]
+__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse", "read_cell_names"]
 
 _AGAIN = "download it again, or save it again in Jupyter"
 _STRING = re.compile(rb'"[^"]*"?')
@@ -21,6 +21,8 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le",
 _NO_MARK = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}  # how a notebook begins without a byte order mark
 _QUOTES_PER_VALUE = 4  # of a key and its value in an object
 _SUPPORTED_FORMATS = (3, 4)
+_LONGEST_NAME = 200  # characters of a cell's id or tag
+_MAX_TAGS = 20
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,20 @@ def parse(name: str, data: bytes, bounds: Bounds) -> Document:
         return _read_document(_load(data, bounds), bounds)
     except SubmissionError as reason:
         raise SubmissionError(f"{name}: {reason}") from reason.__cause__
+
+
+def read_cell_names(cell: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:
+    """Return a stored cell's id, its tags and nbgrader's name for it, bounded; "" for what it does not have."""
+    metadata = cell.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    tags, own = metadata.get("tags"), metadata.get("nbgrader")
+    grade_id = own.get("grade_id") if isinstance(own, dict) else ""
+    texts = (_read_name(tag) for tag in (tags[:_MAX_TAGS] if isinstance(tags, list) else ()))
+    return _read_name(cell.get("id")), tuple(text for text in texts if text), _read_name(grade_id)
+
+
+def _read_name(value: Any) -> str:
+    return value[:_LONGEST_NAME].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _load(data: bytes, bounds: Bounds) -> Any:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from grader.errors import SubmissionError
 from grader.results.notice import Notice
+from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
-from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse
+from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_cell_names
 
 __all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "require_notebook"]
 
@@ -28,11 +29,23 @@ _SHOWN_COMMAND = 120
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a notebook: its index among all cells, its kind, and its source without install commands."""
+    """One cell of a notebook.
+
+    Attributes:
+        index: its place among all cells.
+        kind: what it holds.
+        source: its text, without install commands.
+        id: its own id, "" if it has none.
+        tags: its tags.
+        grade_id: nbgrader's name for it, "" if it has none.
+    """
 
     index: int
     kind: CellKind
     source: str
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    grade_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,8 +125,8 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
         if kind == "code":
             source, removed = neutralise_installs(source)
             if removed:
-                notices.append(Notice(_describe_installs(removed), file=name, cell=index))
-        cells.append(Cell(index, kind, source))
+                notices.append(Notice(describe_installs(removed), file=name, cell=index))
+        cells.append(Cell(index, kind, source, *read_cell_names(stored)))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
         text = f"its metadata names the language {language}; it was run as Python"
@@ -126,12 +139,6 @@ def _normalise(source: str) -> str:
     # JSON can have lone surrogates, which neither files nor messages to a kernel can have.
     text = source.encode("utf-8", "replace").decode()
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _describe_installs(removed: tuple[str, ...]) -> str:
-    first = removed[0] if len(removed[0]) <= _SHOWN_COMMAND else f"{removed[0][:_SHOWN_COMMAND]}…"
-    what = f"`{first}` was" if len(removed) == 1 else f"`{first}` and {len(removed) - 1} more were"
-    return f"{what} not run: the course's packages are installed already"
 
 
 def _language(metadata: Mapping[str, Any]) -> str:

@@ -23,9 +23,11 @@ from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
+from grader.sandbox.guest.statements import StatementRunner
 from grader.sandbox.guest.surroundings.install import install_surroundings, prepare_surroundings
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.stops import pack_stops
 
 __all__ = ["prepare_kernel", "run_kernel"]
 
@@ -40,6 +42,9 @@ def prepare_kernel() -> None:
         prepare_surroundings(app.shell)
         _rehearse(app.shell)
     ipython.transform_magics_only(app.shell)
+    statements = StatementRunner(app.shell)
+    statements.install()
+    app.kernel.list_stops = lambda: pack_stops(statements.take_stops())
 
 
 def _rehearse(shell: Any) -> None:
@@ -69,7 +74,7 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     app.kernel.end = tracker.end
     tracker.watch(_install_training_hooks(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, tracker.notice)
-    app.start()
+    app.serve()
 
 
 def _install_training_hooks(mode: Mode) -> TrainingHooks | None:

@@ -18,6 +18,7 @@ from grader.sandbox.guest.surroundings.environment import serve_environment_line
 from grader.sandbox.guest.surroundings.figures import keep_figures_inline
 from grader.sandbox.guest.surroundings.missing_packages import offer_stand_ins
 from grader.sandbox.guest.surroundings.versions import watch_versions
+from grader.sandbox.protocol.stops import StopKind
 
 __all__ = ["OutputFlood", "install_surroundings", "prepare_surroundings"]
 
@@ -26,6 +27,8 @@ Notify = Callable[[str, str, str], None]
 
 class OutputFlood(RuntimeError):
     """A cell printed more than it may."""
+
+    stop_kind = StopKind.FLOODED
 
 
 def prepare_surroundings(shell: Any) -> None:

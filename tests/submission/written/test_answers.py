@@ -9,8 +9,9 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.results.report import ItemResult, Verdict
-from grader.submission.discussion import add_discussions, find_passages
 from grader.submission.submission import Notebook, Submission, read_notebook
+from grader.submission.written.answers import add_written_answers
+from grader.submission.written.passages import read_passages
 
 
 def notebook(*cells: str, name: str = "homework.ipynb") -> Notebook:
@@ -24,12 +25,16 @@ def notebook(*cells: str, name: str = "homework.ipynb") -> Notebook:
 
 def found(assignment: Assignment, *notebooks: Notebook) -> dict[str, ItemResult]:
     """Return what waits for a person, by the number of its section."""
-    return {result.section: result for result in add_discussions([], Submission(notebooks), assignment)}
+    return {result.section: result for result in add_written_answers([], Submission(notebooks), assignment)}
 
 
 def texts(assignment: Assignment, *cells: str) -> dict[str, str]:
     """Return the texts that were found, without the headings."""
-    return {passage.place: passage.text for passage in find_passages(Submission((notebook(*cells),)), assignment)}
+    return {
+        " ".join(passage.places): "\n".join(piece.text for piece in passage.pieces)
+        for passage in read_passages(notebook(*cells), assignment)
+        if passage.is_asked
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,14 @@ def test_a_heading_that_asks_for_a_students_words_is_known(hw2: Assignment, head
 
 @pytest.mark.parametrize(
     "heading",
-    ["## Model summary", "## Training", "Discussion", "# 정리되지 않은 코드", "## Exercised K", "**K**"],
+    [
+        "## Model summary",
+        "## Training",
+        "A discussion of kernels is below",
+        "# 정리되지 않은 코드",
+        "## Exercised K",
+        "**K**",
+    ],
 )
 def test_a_heading_of_something_else_is_none(hw2: Assignment, heading: str) -> None:
     assert texts(hw2, "# 7.2. Convolutions for Images", heading + "\n\nA kernel slides.") == {}
@@ -87,11 +99,12 @@ def test_a_section_is_known_by_its_number_or_by_its_title(hw2: Assignment) -> No
 
 
 def test_a_sections_own_part_of_another_sections_title_stays_a_part(hw2: Assignment) -> None:
-    assert texts(hw2, "# Pooling", "## Padding and Stride", "code below", "## Exercises\na") == {"7.5": "a"}
+    assert texts(hw2, "# Pooling", "## Padding and Stride", "code below", "## Exercises\na") == {"7.5.2": "a"}
 
 
-def test_a_title_that_several_sections_have_tells_nothing(hw2: Assignment) -> None:
-    assert texts(hw2, "# 7.6 LeNet", "## Training", "## Discussion\na") == {"7.6": "a"}
+def test_a_title_that_several_sections_have_is_a_part_of_the_section_it_stands_in(hw2: Assignment) -> None:
+    assert texts(hw2, "# 7.6 LeNet", "## Training", "## Discussion\na") == {"7.6.2": "a"}
+    assert texts(hw2, "# Some notebook", "## Training", "## Discussion\na") == {"": "a"}
 
 
 def test_numbers_that_are_no_sections_are_not_taken_for_some(hw2: Assignment) -> None:
@@ -103,9 +116,10 @@ def test_an_answer_goes_on_after_a_code_cell_and_ends_at_the_next_heading(hw2: A
     result = found(
         hw2, notebook("# 7.2", "## Exercises\none", "%print(1)", "two", "### a)\nthree", "## Code\nno", "# 7.3\nno")
     )["7.2"]
-    assert result.evidence["text"] == "## Exercises\n\none\ntwo\n\n### a)\n\nthree"
-    assert [place["cell"] for place in result.evidence["cells"]] == [1, 3, 4]
-    assert (result.file, result.cell, result.message) == ("homework.ipynb", 1, "waits for a person (3 words)")
+    assert result.evidence["text"] == ("## Exercises\n\none\n\n```python\nprint(1)\n```\n\ntwo\n\n### a)\n\nthree")
+    assert [place["cell"] for place in result.evidence["cells"]] == [1, 2, 3, 4]
+    assert (result.file, result.cell) == ("homework.ipynb", 1)
+    assert result.message == "waits for a person (3 words, 1 code cell)"
 
 
 def test_the_next_section_ends_an_answer_even_where_its_heading_is_smaller(hw2: Assignment) -> None:
@@ -141,7 +155,7 @@ def test_all_headings_of_a_section_in_all_notebooks_come_together(hw2: Assignmen
 
 
 def test_where_nothing_was_found_a_person_decides_all_the_same(hw2: Assignment) -> None:
-    results = found(hw2, notebook("# 7.2", "## 7.2.6 Discussion", "# 7.3\nnotes", "%x = 1"))
+    results = found(hw2, notebook("# 7.2", "## 7.2.6 Discussion", "# 7.3", "%x = 1"))
     assert set(results) == {"7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "8.2", "8.6"}
     assert {result.verdict for result in results.values()} == {Verdict.PENDING}
     assert {result.message for result in results.values()} == {"waits for a person; no discussion found"}
@@ -159,8 +173,8 @@ def test_a_rule_below_a_paragraph_ends_nothing(hw2: Assignment) -> None:
 
 
 def test_pasted_images_take_no_place(hw2: Assignment) -> None:
-    given = texts(hw2, "# 7.2", f"## Discussion\n![a](data:image/png;base64,{'iVBO' * 9000})\nseen")
-    assert given == {"7.2": "![a]((image))\nseen"}
+    pasted = f"## Discussion\n![a](data:image/png;base64,{'iVBO' * 9000})\nseen"
+    assert found(hw2, notebook("# 7.2", pasted))["7.2"].evidence["text"] == "## Discussion\n\n![a]((image))\nseen"
 
 
 def test_hostile_text_is_bounded_and_stays_text(hw2: Assignment) -> None:
@@ -178,6 +192,6 @@ def test_results_keep_the_rubrics_order(hw2: Assignment) -> None:
         for item in hw2.items
         if not item.by_person
     ]
-    results = add_discussions(reversed(judged), Submission((notebook("text"),)), hw2)
+    results = add_written_answers(reversed(judged), Submission((notebook("text"),)), hw2)
     assert [result.id for result in results] == [item.id for item in hw2.items]
-    assert add_discussions([], Submission((notebook("text"),)), hw2, only={"corr2d.values"}) == []
+    assert add_written_answers([], Submission((notebook("text"),)), hw2, only={"corr2d.values"}) == []

@@ -1,0 +1,176 @@
+"""Written answers: what a student wrote about each section, for a person to read and mark.
+
+No test judges them. The report shows the text together with its place in the notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from grader.assignment import AnswerCells, Assignment, Item
+from grader.results.marks import describe_waiting
+from grader.results.report import ItemResult, Verdict
+from grader.submission.submission import Cell, Submission
+from grader.submission.written.fingerprints import Fingerprints, load_fingerprints
+from grader.submission.written.own_words import find_own_words
+from grader.submission.written.passages import Passage, Piece, read_passages
+from grader.submission.written.sections import is_within
+
+__all__ = ["add_written_answers"]
+
+_LONGEST = 20_000  # characters of one answer
+_LONGEST_CODE = 4_000  # characters of one code cell
+_MAX_CELLS = 100  # of one answer
+_MANY = 5  # paragraphs of the book: the notebook is the book's, with the student's words added
+
+_IMAGE = re.compile(r"data:image/[\w+.-]*;base64,[A-Za-z0-9+/=]*")  # a pasted image, often longer than the text
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
+_PLACEHOLDERS = re.compile(r"[\s_*]*(?:YOUR ANSWER HERE|Type your answer here, replacing this text\.?)[\s_*]*")
+_FENCE = re.compile(r"`{3,}")
+
+
+@dataclass(frozen=True)
+class _OwnPassage:
+    """The student's own words of a passage: a text for each cell, and what was left out."""
+
+    passage: Passage
+    pieces: tuple[Piece, ...]
+    book: int
+
+    def is_about(self, section: str) -> bool:
+        return any(is_within(place, section) for place in self.passage.places)
+
+    def may_be_about(self, section: str) -> bool:
+        """Return whether it is about the chapter of the section, or about nothing in particular."""
+        places = self.passage.places
+        return not places or any(is_within(section, place) for place in places)
+
+
+def add_written_answers(
+    items: Iterable[ItemResult], submission: Submission, assignment: Assignment, only: Collection[str] | None = None
+) -> list[ItemResult]:
+    """Add the items that wait for a person to the results, in the rubric's order.
+
+    Args:
+        items: the results of tests.
+        submission: the student's submission.
+        assignment: the assignment.
+        only: ids of the items to return; None for all.
+
+    Raises:
+        AssignmentError: the fingerprints of the assignment's book cannot be read.
+    """
+    by_person = [item for item in assignment.by_person if only is None or item.id in only]
+    results = {result.id: result for result in items}
+    if by_person:
+        own = _OwnWordsReader(submission, assignment)
+        results |= {item.id: _make_result(item, own.find(item)) for item in by_person}
+    return [results[item.id] for item in assignment.items if item.id in results]
+
+
+class _OwnWordsReader:
+    """Finds what a student wrote about an item."""
+
+    def __init__(self, submission: Submission, assignment: Assignment) -> None:
+        self._submission = submission
+        self._book = load_fingerprints(assignment.written.book) if assignment.written.book else None
+        passages = [passage for notebook in submission.notebooks for passage in read_passages(notebook, assignment)]
+        self._passages = [_separate(passage, self._book) for passage in passages]
+        by_file: dict[str, int] = {}
+        for own in self._passages:
+            by_file[own.passage.file] = by_file.get(own.passage.file, 0) + own.book
+        self._of_the_book = {file for file, book in by_file.items() if book >= _MANY}
+
+    def find(self, item: Item) -> list[_OwnPassage]:
+        """Return the passages that belong to an item, those without words of the student included.
+
+        These are the cells that the assignment names, else the passages of the section under headings that ask for
+        words, else all that is written in the section, else what is asked for about the whole chapter or book.
+        """
+        if cells := self._find_cells(item.answer):
+            return cells
+        about = [own for own in self._passages if own.is_about(item.section)]
+        asked = [own for own in about if own.passage.is_asked]
+        if any(own.pieces for own in asked):
+            return [own for own in about if own in asked or (own.pieces and own.passage.file in self._of_the_book)]
+        if any(own.pieces for own in about):
+            return about
+        whole = [own for own in self._passages if own.passage.is_asked and own.may_be_about(item.section)]
+        return whole if any(own.pieces for own in whole) else about
+
+    def _find_cells(self, answer: AnswerCells) -> list[_OwnPassage]:
+        """Return the cells with an answer's ids or tags, without what the assignment itself wrote in them."""
+        if answer == AnswerCells():
+            return []
+        return [
+            _separate(Passage((), notebook.name, "", True, [_make_piece(cell)]), self._book)
+            for notebook in self._submission.notebooks
+            for cell in notebook.cells
+            if cell.source.strip() and not _PLACEHOLDERS.fullmatch(cell.source) and _has_answer(cell, answer)
+        ]
+
+
+def _has_answer(cell: Cell, answer: AnswerCells) -> bool:
+    names = {cell.id, cell.grade_id} - {""}
+    return bool(names & set(answer.cell_ids) or set(cell.tags) & set(answer.tags))
+
+
+def _make_piece(cell: Cell) -> Piece:
+    return Piece(cell.index, cell.source.strip("\n"), is_code=cell.kind == "code")
+
+
+def _separate(passage: Passage, book: Fingerprints | None) -> _OwnPassage:
+    """Take the book's paragraphs out of a passage."""
+    pieces: list[Piece] = []
+    left_out = 0
+    for piece in passage.pieces:
+        if piece.is_code:
+            pieces.append(Piece(piece.cell, _fence(piece.text), is_code=True))
+            continue
+        own = find_own_words(_IMAGE.sub("(image)", piece.text), book)
+        left_out += own.book
+        if own.text and not _PLACEHOLDERS.fullmatch(own.text):
+            pieces.append(Piece(piece.cell, own.text))
+    return _OwnPassage(passage, tuple(pieces), left_out)
+
+
+def _fence(code: str) -> str:
+    """Return code as Markdown shows it, in a fence that it does not end itself."""
+    longest = max(map(len, _FENCE.findall(code)), default=2)
+    marks = "`" * (longest + 1)
+    shown = code if len(code) <= _LONGEST_CODE else f"{code[:_LONGEST_CODE]}\n# … ({len(code):,} characters in all)"
+    return f"{marks}python\n{shown}\n{marks}"
+
+
+def _make_result(item: Item, found: Sequence[_OwnPassage]) -> ItemResult:
+    own = [part for part in found if part.pieces]
+    pieces = [(part.passage.file, piece) for part in own for piece in part.pieces]
+    cells = dict.fromkeys((file, piece.cell) for file, piece in pieces)
+    text = "\n\n".join(
+        text for part in own for text in (part.passage.heading, *(piece.text for piece in part.pieces)) if text
+    )
+    cut = len(text) - _LONGEST
+    evidence: dict[str, Any] = {
+        "kind": "discussion",
+        "text": f"{text[:_LONGEST]}\n\n… ({cut:,} more characters are in the notebook)" if cut > 0 else text,
+        "cells": [{"file": file, "cell": cell} for file, cell in islice(cells, _MAX_CELLS)],
+        "words": sum(len(_WORD.findall(piece.text)) for _, piece in pieces if not piece.is_code),
+        "code_cells": sum(piece.is_code for _, piece in pieces),
+        "book_paragraphs": sum(part.book for part in found),
+    }
+    return ItemResult(
+        id=item.id,
+        section=item.section,
+        title=item.title,
+        points=0,
+        max_points=item.points,
+        verdict=Verdict.PENDING,
+        message=describe_waiting(evidence),
+        file=pieces[0][0] if pieces else None,
+        cell=pieces[0][1].cell if pieces else None,
+        evidence=evidence,
+    )
