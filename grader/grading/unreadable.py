@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from grader.assignment import Assignment, Item
 from grader.results.report import File, ItemResult, Report, Verdict
-from grader.submission.discussion import add_discussions
 from grader.submission.submission import Submission
+from grader.submission.written.answers import add_written_answers
 
 __all__ = ["report_unreadable"]
 
@@ -25,7 +25,7 @@ def report_unreadable(submission: Submission, assignment: Assignment, only: Coll
     """
     chosen = [item for item in assignment.items if only is None or item.id in only]
     by_test = [_leave_open(item) for item in chosen if not item.by_person]
-    items = add_discussions(by_test, submission, assignment, only)
+    items = add_written_answers(by_test, submission, assignment, only)
     return Report(
         assignment=assignment.name,
         title=assignment.title,

@@ -24,10 +24,11 @@ from grader.render.terminal import render_terminal
 from grader.results.report import File, ItemResult, Report, Verdict
 from grader.service.settings import Settings
 from grader.service.store.database import Store, migrate
-from grader.service.store.queries.leases import claim_lease, finish_job, refuse_job
+from grader.service.store.queries.leases import claim_lease, finish_job
 from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, create_token
 from tests.support.notebooks import notebook_bytes
+from tests.support.store_content import unreadable_report
 
 GRADER = Path(sys.executable).with_name("grader")
 SECONDS = 60
@@ -47,14 +48,13 @@ class ServiceInProcess:
     secret: str
 
     def end(self, points: float = 3, revision: str = "r1", refused: str = "") -> int:
-        """End every grading that waits: with a report, or refused with a sentence."""
+        """End every grading that waits: with a report, or with one that says why nothing can be read."""
         gradings = mark_enqueued(self.store, share=1000, republish_seconds=1e-9)
         for each in gradings:
             lease = claim_lease(self.store, each.job, "a test", 60, each.queue)
             if lease is not None:
-                refuse_job(self.store, lease, refused) if refused else finish_job(
-                    self.store, lease, report(points, revision)
-                )
+                unread = unreadable_report(refused, "hw2.ipynb", revision)
+                finish_job(self.store, lease, unread if refused else report(points, revision))
         return len(gradings)
 
 
