@@ -92,6 +92,8 @@ def _list_all(paths: list[Path]) -> tuple[Path, list[ListedFile], list[SkippedFi
     """Return the folder that names start from, the files at and below the paths, and the skipped ones."""
     if not paths:
         raise SubmissionError("no file was given; name one or more .ipynb files, or a folder")
+    for path in paths:
+        _read_status(path)  # as it was given, because the message shows it
     distinct = list(dict.fromkeys(path.absolute() for path in paths))
     root = _find_root(distinct)
     files: dict[tuple[str, ...], ListedFile] = {}
