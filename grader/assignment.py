@@ -34,13 +34,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class AnswerCells:
-    """The cells with the answer of an item that a person marks: those with one of these ids or tags.
+    """The cells with the answer of an item that a person marks.
 
-    An id is a cell's own one, or nbgrader's `grade_id`.
+    Attributes:
+        cell_ids: ids of cells: their own ones, or nbgrader's `grade_id`.
+        tags: tags of cells.
+        below: a line of the assignment's Markdown; the cells below it, up to the next heading or question, are meant.
     """
 
     cell_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    below: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Assignment:
 
     Attributes:
         variables: the items' names that are values; all others are functions and classes.
-        revision: a hash of everything that decides a report: rubric.toml, the Python files and fingerprints beside it, the
+        revision: a hash of everything that decides a report: rubric.toml, Python files and fingerprints beside it, the
             reference.
     """
 
@@ -266,7 +270,7 @@ def _is_marked_by_person(table: _Table) -> bool:
 
 
 def _read_answer_cells(table: _Table) -> AnswerCells:
-    cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()))
+    cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()), table.text("below", ""))
     table.require_empty()
     return cells
 

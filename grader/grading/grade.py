@@ -17,9 +17,9 @@ from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
 from grader.sandbox.protocol.limits import Limits
-from grader.submission.written.answers import add_written_answers
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
+from grader.submission.written.answers import add_written_answers
 from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer

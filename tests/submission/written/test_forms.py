@@ -14,8 +14,7 @@ from grader.submission.written.answers import add_written_answers
 FORMS: list[tuple[str, list[str], dict[str, str]]] = [
     (
         "a chapter at the end with a heading for each section",
-        ["## 7.1 From Fully Connected Layers", "%a = 1", "## 7.2 Convolutions", "%b = 2", "## Notes & Exercises"]
-        + ["### 7.1 Notes", "apples", "### 7.2 Notes", "pears"],
+        ["## 7.1 A", "%a = 1", "## 7.2 B", "%b = 2", "## Notes & Exercises", "### 7.1 Notes\napples", "### 7.2\npears"],
         {"7.1": "apples", "7.2": "pears"},
     ),
     (
