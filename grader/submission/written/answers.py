@@ -103,7 +103,8 @@ class _OwnWordsReader:
         These are the cells that the assignment names, else the passages of the section under headings that ask for
         words, else all that is written in the section, else what is asked for about the whole chapter or book.
         """
-        if cells := self._find_cells(item.answer):
+        cells = self._find_cells(item.answer)
+        if cells is not None:
             return cells
         about = [own for own in self._passages if own.is_about(item.section)]
         asked = [own for own in about if own.passage.is_asked]
@@ -114,16 +115,19 @@ class _OwnWordsReader:
         whole = [own for own in self._passages if own.passage.is_asked and own.may_be_about(item.section)]
         return whole if any(own.pieces for own in whole) else about
 
-    def _find_cells(self, answer: AnswerCells) -> list[_OwnPassage]:
-        """Return the cells that an assignment names, without what it wrote in them itself."""
+    def _find_cells(self, answer: AnswerCells) -> list[_OwnPassage] | None:
+        """Return the cells that an assignment names, without what it wrote in them itself; None if there are none."""
         found = [
             (notebook.name, cell)
             for notebook in self._submission.notebooks
             for cell in select_answer_cells(notebook.cells, answer)
+        ]
+        pieces = [
+            (file, Piece(cell.index, cell.source.strip("\n"), cell.kind == "code"))
+            for file, cell in found
             if cell.source.strip() and not _PLACEHOLDERS.fullmatch(cell.source)
         ]
-        pieces = [(file, Piece(cell.index, cell.source.strip("\n"), cell.kind == "code")) for file, cell in found]
-        return [self._separate(Passage((), file, "", True, [piece])) for file, piece in pieces]
+        return [self._separate(Passage((), file, "", True, [piece])) for file, piece in pieces] if found else None
 
     def _separate(self, passage: Passage) -> _OwnPassage:
         """Take the book's paragraphs out of a passage, and its pictures out of the text."""

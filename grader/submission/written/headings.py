@@ -123,7 +123,7 @@ class HeadingReader:
         Without a number, "Pooling" may also be a layer that the text is about.
         """
         place = named.places[0]
-        if "." not in place or not self._names.has(place):
+        if not self._names.knows(place):
             return False
         return not is_titled or _HAS_NUMBER.search(title) is not None or any(is_within(place, top) for top in current)
 

@@ -131,7 +131,7 @@ class _PassageReader:
         self._places = above | {heading.level if above else _FOUND: places}
 
     def _find_above(self, level: int) -> tuple[str, ...]:
-        above = [places for other, places in sorted(self._places.items()) if other < level]
+        above = [places for other, places in sorted(self._places.items()) if _FOUND < other < level]
         return above[-1] if above else ()
 
     @property

@@ -49,6 +49,7 @@ class SectionNames:
         self._vocabulary = vocabulary
         self._sections = tuple(dict.fromkeys(item.section for item in assignment.by_person))
         self._chapters = {section.partition(".")[0] for section in self._sections}
+        self._known = set(assignment.sections) | {name for name in assignment.written.titles if name[:1].isdecimal()}
         self._titles: dict[str, tuple[str, ...]] = {}
         for section, title in _list_titles(assignment):
             stripped = vocabulary.strip(normalise_title(title))
@@ -80,9 +81,9 @@ class SectionNames:
         chapter = _CHAPTER.match(title)
         return NamedSections((chapter[1],)) if chapter and chapter[1] in self._chapters else None
 
-    def has(self, place: str) -> bool:
-        """Return whether a place is in a section with a written answer, or is such a section's chapter."""
-        return any(is_within(place, section) or is_within(section, place) for section in self._sections)
+    def knows(self, place: str) -> bool:
+        """Return whether a place is a section that has a title, or a part of one; a chapter is none."""
+        return place in self._known or any(is_within(place, section) for section in self._sections)
 
     def _read_numbers(self, title: str) -> tuple[tuple[str, ...], str]:
         """Return the section numbers in a title, and the title without them."""
