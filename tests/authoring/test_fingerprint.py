@@ -14,7 +14,7 @@ from grader.submission.written.own_words import find_own_words
 from tests.support.command_line import GRADER, refused
 from tests.support.foreign_assignments import code, notebook, text, written
 
-PAGE = "# Bridges\n\nA bridge carries a road over a river.\n\n```{.python .input}\nroad = a_road_over_a_river()\n```\n"
+PAGE = "# Bridges\n\nA bridge carries a road over a river.\n\n```{.python .input}\nferry = None  # slower than any bridge\n```\n"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [GRADER, "assignment", "fingerprint", *map(str, arguments)]
+    command = [str(GRADER), "assignment", "fingerprint", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -39,7 +39,7 @@ def test_folders_are_read_with_their_subfolders(book: Path, tmp_path: Path) -> N
     assert "fingerprints of 2 files" in ran.stdout
     made = load_fingerprints(tmp_path / "out.fingerprints")
     assert find_own_words(f"{PAGE.split('```')[0]}\nA tunnel carries a road below a river.", made).text == ""
-    assert find_own_words("road = a_road_over_a_river()", made).text != ""
+    assert find_own_words("ferry = None  # slower than any bridge", made).text != ""
 
 
 def test_files_are_read_as_well(book: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_pictures_are_shown_and_nothing_else_is_taken_for_one() -> None:
         f'{url}"',
     ]
     report = report_of(Verdict.PENDING, "[picture 1]")
-    item = replace(report.items[0], evidence={**report.items[0].evidence, "pictures": urls})
+    item = replace(report.items[0], evidence={**report.items[0].evidence, "pictures": [*others, url]})
     page = Page(render_html(replace(report, items=(item,))))
     assert [attributes["src"] for name, attributes in page.elements if name == "img"] == [url]
     assert read_written_answer({**evidence("a"), "pictures": "none"}) == read_written_answer(evidence("a"))

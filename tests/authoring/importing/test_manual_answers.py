@@ -12,6 +12,8 @@ from grader.submission.submission import Submission, read_notebook
 from grader.submission.written.answers import add_written_answers
 from tests.support.foreign_assignments import Cell, answer, code, judging, notebook, text, written
 
+CASES = [{"code": ">>> square(2)\n4", "hidden": False}]
+SPECIFICATION = {"name": "q3", "points": 1, "suites": [{"cases": CASES, "type": "doctest"}]}
 BEGIN, END = "<!-- BEGIN QUESTION -->", "<!-- END QUESTION -->"
 
 
@@ -81,8 +83,7 @@ def test_questions_of_otter_without_tests_are_found_below_their_text(tmp_path: P
         code('grader.check("q3")'),
         text(END),
     ]
-    imported(tmp_path, *cells, q3='test = {"name": "q3", "points": 1, "suites": [{"cases": [{"code": ">>> square(2)\\n4",'
-             ' "hidden": False}], "type": "doctest"}]}')  # fmt: skip
+    imported(tmp_path, *cells, q3=f"test = {SPECIFICATION!r}")
     assignment = load_assignment(tmp_path / "first")
     assert [(item.id, item.points, item.by_person) for item in assignment.items] == [
         ("q3", 1, False),
