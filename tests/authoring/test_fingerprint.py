@@ -14,7 +14,8 @@ from grader.submission.written.own_words import find_own_words
 from tests.support.command_line import GRADER, refused
 from tests.support.foreign_assignments import code, notebook, text, written
 
-PAGE = "# Bridges\n\nA bridge carries a road over a river.\n\n```{.python .input}\nferry = None  # slower than any bridge\n```\n"
+CODE = "```{.python .input}\nferry = None  # slower than any bridge\n```\n"
+PAGE = f"# Bridges\n\nA bridge carries a road over a river.\n\n{CODE}"
 
 
 @pytest.fixture

@@ -61,8 +61,7 @@ def test_without_an_answer_the_page_says_where_it_is_expected() -> None:
 
 def test_pictures_are_shown_and_nothing_else_is_taken_for_one() -> None:
     url = "data:image/png;base64,iVBORw0KGgo="
-    urls = [
-        url,
+    others = [
         'x" onerror="alert(1)',
         "https://example.org/a.png",
         "data:image/svg+xml;base64,PHN2Zz4=",
