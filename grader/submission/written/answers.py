@@ -117,6 +117,8 @@ class _OwnWordsReader:
 
     def _find_cells(self, answer: AnswerCells) -> list[_OwnPassage] | None:
         """Return the cells that an assignment names, without what it wrote in them itself; None if there are none."""
+        if answer == AnswerCells():
+            return None
         found = [
             (notebook.name, cell)
             for notebook in self._submission.notebooks

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-__all__ = ["LARGEST_PICTURE", "Picture", "PictureCollector"]
+__all__ = ["LARGEST_PICTURE", "AnswerPicture", "PictureCollector"]
 
 LARGEST_PICTURE = 700_000  # characters of base64: half a megabyte
 _LARGEST_TOTAL = 3_000_000  # of all pictures of a submission
@@ -23,7 +23,7 @@ _MARK = re.compile(r"!\[([^\[\]]*)\]\(picture:(\d+)\)")
 
 
 @dataclass(frozen=True)
-class Picture:
+class AnswerPicture:
     """A picture as a data URL. It is a PNG, JPEG or GIF by its first bytes; no more of it was looked at."""
 
     url: str
@@ -38,7 +38,7 @@ class PictureCollector:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
-        self._pictures: list[Picture] = []
+        self._pictures: list[AnswerPicture] = []
         self._left = _LARGEST_TOTAL
 
     def mark(self, text: str, attachments: Mapping[str, str]) -> str:
@@ -52,7 +52,7 @@ class PictureCollector:
         text = _IN_MARKDOWN.sub(lambda found: self._mark_one(found[1], found[2], attachments), text)
         return _DATA.sub("picture", text)
 
-    def resolve(self, text: str) -> tuple[str, list[Picture]]:
+    def resolve(self, text: str) -> tuple[str, list[AnswerPicture]]:
         """Return a marked text with its pictures numbered from 1, and these pictures."""
         shown: dict[int, int] = {}
         text = _MARK.sub(lambda found: self._name(found[1], shown.setdefault(int(found[2]), len(shown) + 1)), text)
@@ -73,7 +73,7 @@ class PictureCollector:
             name = name or (target if target.startswith("attachment:") else "in the notebook")
             return f"[picture, not shown: {name[:_LONGEST_NAME].removeprefix('attachment:')}]"
         self._left -= len(encoded)
-        self._pictures.append(Picture(f"data:image/{kind};base64,{encoded}"))
+        self._pictures.append(AnswerPicture(f"data:image/{kind};base64,{encoded}"))
         return f"![{name}](picture:{len(self._pictures) - 1})"
 
     def _find(self, target: str, attachments: Mapping[str, str]) -> str | None:
