@@ -24,7 +24,8 @@ RUN if [ -n "$TORCH_INDEX_URL" ]; then \
     else \
         pip install --no-deps --require-hashes --requirement requirements/torch.txt; \
     fi
-# d2l pins an old stack; what it imports is in the extra `course`, which server.txt holds.
+# d2l pins an old stack; what it imports is in the extra `course`, which server.txt holds beside `colab`: what notebooks
+# import besides.
 COPY requirements/server.txt requirements/d2l.txt requirements/
 RUN pip install --no-deps --require-hashes --requirement requirements/server.txt --requirement requirements/d2l.txt
 COPY pyproject.toml README.md LICENSE ./

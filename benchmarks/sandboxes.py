@@ -10,10 +10,11 @@ from contextlib import ExitStack, closing, contextmanager
 from benchmarks.assignment import path_of
 from benchmarks.measuring import proportional_memory
 from grader.assignment import Assignment, find_assignment
+from grader.collection import read_submission
 from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import Cell, Notebook, read_submission
+from grader.submission.submission import Cell, Notebook
 from tests.support.processes import descendants
 
 __all__ = ["first_answers", "memory_of_sandboxes"]

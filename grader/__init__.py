@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment, find_assignment
+    from grader.collection.reading import read_submission
     from grader.errors import GraderError, InputError, SystemFault
     from grader.grading.session import GradingSession
     from grader.grading.single import grade
     from grader.models.recipe import Mode
     from grader.results.report import ItemResult, Report, Verdict
-    from grader.submission.submission import Submission, read_submission
+    from grader.submission.submission import Submission
 
 __all__ = [
     "Assignment",
@@ -48,7 +49,7 @@ _MODULES = {
     "Verdict": "grader.results.report",
     "find_assignment": "grader.assignment",
     "grade": "grader.grading.single",
-    "read_submission": "grader.submission.submission",
+    "read_submission": "grader.collection.reading",
 }
 
 

@@ -22,14 +22,7 @@ RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"  # in a checkout; a
 
 _MOST = 1_000_000
 _REQUIRED = object()
-_WORDS = {
-    str: "a string",
-    bool: "true or false",
-    float: "a number",
-    int: "a whole number",
-    list: "a list",
-    dict: "a table",
-}
+_WORDS = {str: "a string", bool: "true or false", float: "a number", int: "an integer", list: "a list", dict: "a table"}
 
 
 @dataclass(frozen=True)

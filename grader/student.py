@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grader.models.recipe import Recipe
 
 __all__ = [
+    "Candidate",
     "Definition",
     "Fault",
     "Operation",
@@ -75,6 +76,27 @@ class Definition:
     names: frozenset[str]
     part: int = 0
     at_end: bool = False
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model, class or function of the student's that may be what an item asks for under another name.
+
+    Attributes:
+        definition: the state in which it is tried; its cell is where the name was bound.
+        name: the student's own name.
+        kind: "module" (an nn.Module instance), "class" or "function".
+        required: the parameters that it requires, in lower case and without underscores.
+        class_name: the name of a model's class, else "".
+        builds: whether it is a model or a class of models, or a function whose code names layers and trains nothing.
+    """
+
+    definition: Definition
+    name: str
+    kind: str
+    required: frozenset[str] = frozenset()
+    class_name: str = ""
+    builds: bool = True
 
 
 @dataclass(frozen=True)
@@ -295,10 +317,11 @@ class Work(Protocol):
     def imported_from(self, name: str) -> str | None:
         """Return the package from which a name was only imported ("d2l.torch"), or None."""
 
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return callables and models of the notebooks' final states that may be the right thing under another name.
+    def candidates(self) -> Sequence[Candidate]:
+        """Return the student's own models, classes and functions, in the order in which names were bound to them.
 
-        `filled_in` names the parameters that a test can fill in: callables that require others are left out.
+        One that is still there at the end of its notebook comes as it stands there. If something that it may call was
+        bound again since it was made, it comes a second time, as it stood then.
         """
 
     def trainings(self) -> Sequence[OwnTraining]:
@@ -317,6 +340,7 @@ class Work(Protocol):
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> AbstractContextManager[Student]:
         """Open a state in a fresh process.
 
@@ -327,4 +351,6 @@ class Work(Protocol):
                 meanwhile.
             shared: whether the process of an earlier shared opening of the same state may be used, if nothing failed
                 and no model changed in it.
+            at_most: the seconds of a test that only tries a candidate. The time limit of all tests together stands
+                still meanwhile.
         """

@@ -12,8 +12,8 @@ import pytest
 
 import grader
 from grader.assignment import find_assignment
+from grader.collection import read_submission
 from grader.grading.single import grade
-from grader.submission.submission import read_submission
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS, ROOT
 

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from grader.assignment import Assignment
 from grader.cli import app
+from grader.collection import read_submission
 from grader.grading.grade import grade
 from grader.models.recipe import Mode
 from grader.render import render_terminal
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.jail.isolation import LAYERS
-from grader.submission.submission import read_submission
 from grader.training.trainer import Trainer
 from tests.support.floors import FLOORS
 from tests.support.paths import EXAMPLE, ROOT

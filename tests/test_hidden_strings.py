@@ -10,10 +10,10 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.cli.formats import GradedSubmission, ReportFormat, render
+from grader.collection import read_submission
 from grader.grading.grade import grade
 from grader.render.html import render_body
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import read_submission
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ROOT
 

@@ -27,12 +27,12 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.errors import SubmissionError
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import read_submission
 from tests.support.paths import SUBMISSIONS
 
 FOLDERS = sorted(path.parent for path in SUBMISSIONS.glob("*/expected.json"))

@@ -16,6 +16,6 @@ install() {
 # shellcheck disable=SC2086 # torch and torchvision are two words
 install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} $torch
 # Editable, so that rubrics are outside Python's own folders, which students can read in the sandbox.
-install --editable "${repository}[course]"
+install --editable "${repository}[colab,course]"
 # d2l pins old versions that conflict with ours, so it is installed without its dependencies (see the Makefile).
 install --no-deps d2l==1.0.3

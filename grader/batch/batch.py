@@ -142,7 +142,8 @@ def _group_equal(
     groups: dict[tuple[str, ...], list[CollectedSubmission]] = {}
     for submission in submissions:
         files = records[submission.key].files
-        groups.setdefault((*files, *files.values()) if files else (submission.key,), []).append(submission)
+        # The notices on files that were left out are part of the report, too.
+        groups.setdefault((*files, *files.values(), *map(str, submission.notices)), []).append(submission)
     return list(groups.values())
 
 
@@ -214,7 +215,7 @@ def _is_done(folder: Path, current: JournalRecord, record: JournalRecord | None)
         return False
     if (record.files, record.revision, record.mode) != (current.files, current.revision, current.mode):
         return False
-    return record.status is Status.UNREADABLE or all((folder / name).is_file() for name in _names(record.key))
+    return all((folder / name).is_file() for name in _names(record.key))
 
 
 def _names(key: str) -> tuple[str, str]:

@@ -6,8 +6,8 @@ Forked and an ExitCodeRequest with ExitCode. It starts no thread, because no thr
 it: each ends when the other end of its own line is closed.
 
 A fork grades one submission after the other. It sends ChildReady when it takes submissions, or CommandError. It answers
-a GradeRequest with LongestSilence, any number of GradingStep, and one of FinishedReport, UnreadableSubmission,
-GradingFault or CommandError.
+a GradeRequest with LongestSilence, any number of GradingStep, and one of FinishedReport, GradingFault
+or CommandError.
 """
 
 from __future__ import annotations
@@ -40,14 +40,13 @@ from grader.batch.messages import (
     GradingFault,
     GradingStep,
     LongestSilence,
-    UnreadableSubmission,
 )
-from grader.errors import InputError, SubmissionError, SystemFault
+from grader.errors import InputError, SystemFault
 from grader.grading.session import GradingSession
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed
 from grader.sandbox.protocol.messages import pack_message, unpack_message
-from grader.submission.submission import Submission, read_notebook
+from grader.submission.assembly import assemble_submission
 
 __all__ = ["main"]
 
@@ -151,12 +150,10 @@ def _grade(
     """Grade one submission and return the outcome; `send` sends messages on the way."""
     assignment, mode = str(settings.assignment), settings.mode
     try:
-        send(LongestSilence(2 * session.compute_longest_silence(assignment, mode, len(request.files))))
-        submission = Submission(tuple(read_notebook(file.name, file.content) for file in request.files))
+        submission = assemble_submission(((file.name, file.content) for file in request.files), request.notices)
+        send(LongestSilence(2 * session.compute_longest_silence(assignment, mode, len(submission.notebooks))))
         report = session.grade(submission, assignment, mode, progress=lambda text: send(GradingStep(text)))
         return FinishedReport(report.to_json())
-    except SubmissionError as error:
-        return UnreadableSubmission(str(error))
     except InputError as error:
         return CommandError(str(error))
     except (SystemFault, OSError) as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from grader.batch.grading_process import GradingProcess, LoadedProcess
-from grader.batch.messages import BatchSettings, FinishedReport, GradingFault, UnreadableSubmission
+from grader.batch.messages import BatchSettings, FinishedReport, GradingFault
 from grader.collection import CollectedSubmission
 from grader.errors import SystemFault
 from grader.results.journal import JournalRecord, Status
@@ -121,16 +121,12 @@ class Graders:
             self._end(number)
 
     def _grade(self, number: int, submission: CollectedSubmission) -> GradingOutcome:
-        if not submission.files:
-            return GradingOutcome(Status.UNREADABLE, "; ".join(("there is no notebook", *submission.notices)))
         outcome = GradingOutcome(Status.FAILED)
         for _ in range(_TRIES):
             process = self._process(number, submission.key)
             started = time.monotonic()
             try:
-                answer = process.grade(
-                    submission.files, lambda text: self._listener.on_step(number, submission.key, text)
-                )
+                answer = process.grade(submission, lambda text: self._listener.on_step(number, submission.key, text))
             except SystemFault as error:
                 self._end(number)
                 answer = GradingFault(str(error))
@@ -183,11 +179,11 @@ class Graders:
             process.close()
 
 
-def _to_outcome(answer: FinishedReport | UnreadableSubmission | GradingFault) -> GradingOutcome:
+def _to_outcome(answer: FinishedReport | GradingFault) -> GradingOutcome:
     match answer:
         case FinishedReport():
-            return GradingOutcome(Status.GRADED, report=Report.from_json(answer.report))
-        case UnreadableSubmission():
-            return GradingOutcome(Status.UNREADABLE, answer.message)
+            report = Report.from_json(answer.report)
+            status = Status.GRADED if report.is_readable else Status.UNREADABLE
+            return GradingOutcome(status, report.obstacle, report)
         case GradingFault():
             return GradingOutcome(Status.FAILED, answer.message)

@@ -31,8 +31,8 @@ from grader.batch.messages import (
     LoadedRequest,
     LongestSilence,
     SubmittedFile,
-    UnreadableSubmission,
 )
+from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
@@ -195,20 +195,19 @@ class GradingProcess:
         if isinstance(answer, CommandError):
             raise InputError(answer.message)
 
-    def grade(
-        self, files: Sequence[tuple[str, bytes]], progress: Callable[[str], None]
-    ) -> FinishedReport | UnreadableSubmission | GradingFault:
+    def grade(self, submission: CollectedSubmission, progress: Callable[[str], None]) -> FinishedReport | GradingFault:
         """Grade a submission and return the outcome.
 
         Args:
-            files: name and content of each notebook.
+            submission: the files of the submission.
             progress: called with a few words on what the process is doing.
 
         Raises:
             InputError: the data set is not in its folder, or the assignment is wrong by now.
             SystemFault: the process died, or was silent for too long and was killed; it cannot be used again.
         """
-        request = GradeRequest(tuple(SubmittedFile(name, content) for name, content in files))
+        files = tuple(SubmittedFile(name, content) for name, content in submission.files)
+        request = GradeRequest(files, submission.notices)
         with suppress(Closed, TimeoutError):  # `_receive` reports it
             self._line.send(pack_message(request), self._longest_silence)
         while True:

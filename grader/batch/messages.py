@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from grader.models.recipe import Mode
+from grader.results.notice import Notice
 
 __all__ = [
     "GRADE_ANSWERS",
@@ -30,7 +31,6 @@ __all__ = [
     "LongestSilence",
     "Start",
     "SubmittedFile",
-    "UnreadableSubmission",
 ]
 
 MAX_FRAME_BYTES = 2**32 - 1  # as much as a frame can hold: both processes are ours
@@ -95,7 +95,7 @@ class ExitCode:
 
 @dataclass(frozen=True)
 class SubmittedFile:
-    """One notebook of a submission."""
+    """One file of a submission."""
 
     name: str
     content: bytes
@@ -106,6 +106,7 @@ class GradeRequest:
     """Grade one submission."""
 
     files: tuple[SubmittedFile, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,6 @@ class FinishedReport:
 
 
 @dataclass(frozen=True)
-class UnreadableSubmission:
-    """The submission has no notebook that can be read."""
-
-    message: str
-
-
-@dataclass(frozen=True)
 class GradingFault:
     """The grader or the machine failed; the submission may be graded again."""
 
@@ -148,9 +142,9 @@ Start: TypeAlias = ChildReady | CommandError
 STARTS: tuple[type[Start], ...] = (ChildReady, CommandError)
 LoadedRequest: TypeAlias = ForkRequest | ExitCodeRequest
 LOADED_REQUESTS: tuple[type[LoadedRequest], ...] = (ForkRequest, ExitCodeRequest)
-GradeOutcome: TypeAlias = FinishedReport | UnreadableSubmission | CommandError | GradingFault
+GradeOutcome: TypeAlias = FinishedReport | CommandError | GradingFault
 GradeAnswer: TypeAlias = LongestSilence | GradingStep | GradeOutcome
 GRADE_ANSWERS: tuple[type[GradeAnswer], ...] = (
     *(LongestSilence, GradingStep),
-    *(FinishedReport, UnreadableSubmission, CommandError, GradingFault),
+    *(FinishedReport, CommandError, GradingFault),
 )

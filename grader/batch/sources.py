@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.collection import CollectedSubmission, Collection, collect, collect_notebooks
+from grader.collection import CollectedSubmission, Collection, collect, collect_files
 from grader.collection.folder import read_file
 from grader.errors import InputError
 
@@ -17,7 +17,7 @@ def collect_sources(paths: Sequence[Path], out: Path) -> tuple[list[CollectedSub
     """Collect the submissions at all of these paths.
 
     Args:
-        paths: folders, zip files, and notebooks; all notebooks form one collection.
+        paths: folders, zip files, and other files; all other files form one collection.
         out: the folder of the reports, which must not be taken for submissions next time.
 
     Returns:
@@ -29,12 +29,10 @@ def collect_sources(paths: Sequence[Path], out: Path) -> tuple[list[CollectedSub
     for path in paths:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise InputError(f"{out} lies inside {path}, where it would be taken for a submission: give another --out")
-    notebooks = [path for path in paths if path.suffix.casefold() == ".ipynb" and not path.is_dir()]
-    collections = [collect(path) for path in paths if path not in notebooks]
-    if len(notebooks) == 1:
-        collections.append(collect(notebooks[0]))
-    elif notebooks:
-        collections.append(collect_notebooks([(str(path), read_file(path)) for path in notebooks]))
+    single = [path for path in paths if not path.is_dir() and path.suffix.casefold() != ".zip"]
+    collections = [collect(path) for path in paths if path not in single or len(single) == 1]
+    if len(single) > 1:
+        collections.append(collect_files([(str(path), read_file(path)) for path in single]))
     notices = [notice for collection in collections for notice in collection.notices]
     return _make_keys_unique(collections), notices
 

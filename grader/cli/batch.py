@@ -70,6 +70,8 @@ def batch(
 
     If it is interrupted, run the same command again: it continues with the submissions that are not graded yet.
 
+    Every submission has a report. If no notebook of one can be read, its report says why and decides nothing.
+
     Exit codes: 0 all submissions were graded, 1 some are unreadable or hit a system error, 2 the input is wrong, 3 the
     system failed, 130 interrupted.
     """
@@ -92,6 +94,8 @@ def batch(
                 raise typer.Exit(_INTERRUPTED) from None
         if json_file:
             write_text(json_file, overview.to_json())
+        for alarm in overview.alarms:
+            _print(f"look at this first: {alarm}")
         _print(_describe_result(overview, out))
     complete = overview.counts["graded"] == len(overview.submissions)
     raise typer.Exit(PASSED if complete else NOT_PASSED)
@@ -189,7 +193,7 @@ class _LiveProgress:
 
     def on_end(self, record: JournalRecord, report: Report | None) -> None:
         self._pace.count(record)
-        if report is None:
+        if report is None or not report.is_readable:
             self._console.print(_text(_describe_submission(record, report)))
 
     def render(self) -> Group:
@@ -203,7 +207,7 @@ class _LiveProgress:
 def _describe_submission(record: JournalRecord, report: Report | None) -> str:
     from grader.render.text import format_points
 
-    if report is None:
+    if report is None or not report.is_readable:
         return f"{record.key}: {record.status}: {record.message}"
     points = f"{format_points(report.score)} of {format_points(report.max_score)} points"
     return f"{record.key}: {points} in {record.seconds:.1f} s"

@@ -34,11 +34,14 @@ def calibrate(
     """
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
+        from grader.collection import read_submission
         from grader.sandbox.host.sandbox import Zygote
-        from grader.submission.submission import read_submission
+        from grader.submission.submission import require_notebook
 
         found = find_assignment(assignment)
         others = {path.name: read_submission([path]) for path in notebooks or ()}
+        for submission in others.values():
+            require_notebook(submission)
         with Zygote(found.packages) as zygote:
             with hold_interrupts():
                 from grader.authoring.calibrate import calibrate, write_thresholds

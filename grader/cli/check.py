@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,12 +28,24 @@ from grader.cli.self_check import CheckRequest, show_items, watch_notebooks
 from grader.errors import InputError
 from grader.models.recipe import Mode
 
+if TYPE_CHECKING:
+    from grader.assignment import Assignment
+    from grader.results.report import Report
+    from grader.submission.executed_notebook import ExecutedNotebook
+    from grader.submission.submission import Submission
+
 __all__ = ["check", "doctor", "schema"]
 
 
 @app.command()
 def check(
-    notebooks: Annotated[list[Path], typer.Argument(help="The notebooks of one submission.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The files of one submission: notebooks and what they use, a folder, or a zip file.",
+            show_default=False,
+        ),
+    ],
     assignment: Annotated[str, typer.Option(help="The name of an assignment, or the path of its folder.")] = "hw2",
     json_file: Annotated[
         str, typer.Option("--json", help="Write the report as JSON to this file, - for standard output.")
@@ -93,38 +106,32 @@ def check(
         typer.Option(metavar="FOLDER", help="Folder with Fashion-MNIST.", show_default="see `grader data`"),
     ] = None,
 ) -> None:
-    """Grade one submission, which may be several notebooks."""
+    """Grade one submission, which may be several notebooks and the files that they use.
+
+    Files that are no notebook are named in the report, and cost nothing but themselves. If no notebook can be read,
+    nothing is decided: the reports are written, and the exit code is 2.
+    """
     if item or watch or hint > 1:
         writes_report = bool(json_file or html_file or form or out or min_score or executed)
         with handle_errors():
-            _self_check(CheckRequest(notebooks, assignment, item or [], hint, training, data), watch, writes_report)
+            _self_check(CheckRequest(files, assignment, item or [], hint, training, data), watch, writes_report)
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
-        from grader.sandbox.host.sandbox import Zygote
-        from grader.submission.submission import read_submission
+        from grader.collection import read_submission
+        from grader.collection.reading import list_paths
 
         found = find_assignment(assignment)
         minimum = MinimumScore.parse(min_score, found.points) if min_score else None
-        submission = read_submission(notebooks)
+        submission = read_submission(files)
         if out and not form:
             raise InputError("--out needs --format: give --format as well, or use --json FILE or --html FILE")
         targets = (json_file, html_file, (out or "-") if form else "")
         refuse_unwritable(*targets)
         if executed:
-            refuse_folder(executed, notebooks)
-        progress("starting the sandbox")
-        with Zygote(found.packages) as zygote:
-            # Imported here, while the warm process imports the same packages.
-            with hold_interrupts():
-                from grader.grading.grade import grade
-                from grader.training.devices import choose_default_mode
-                from grader.training.trainer import offer_trainer
-
-            mode = training or choose_default_mode()
-            with offer_trainer(mode, data) as trainer:
-                keep = partial(write_executed, executed) if executed else None
-                report = grade(submission, found, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
-        graded = GradedSubmission(report, submission, notebooks, found, visibility)
+            refuse_folder(executed, list_paths(files))
+        keep = partial(write_executed, executed) if executed else None
+        report = _grade(submission, found, training, data, progress, keep)
+        graded = GradedSubmission(report, submission, files, found, visibility)
         for target, target_format in zip(targets, (ReportFormat.JSON, ReportFormat.HTML, form), strict=True):
             if target and target_format:
                 write_text(target, render(target_format, graded))
@@ -135,10 +142,40 @@ def check(
             from grader.render.terminal import render_terminal
 
             render_terminal(report, Console())
+        if not report.is_readable:
+            raise InputError(report.obstacle)
         if minimum:
             print(f"grader: {minimum.describe(report)}", file=sys.stderr)
     passed = minimum.is_reached(report) if minimum else report.passed
     raise typer.Exit(PASSED if passed else NOT_PASSED)
+
+
+def _grade(
+    submission: Submission,
+    assignment: Assignment,
+    training: Mode | None,
+    data: Path | None,
+    progress: Callable[[str], None],
+    keep: Callable[[Sequence[ExecutedNotebook]], None] | None,
+) -> Report:
+    """Grade a submission in a warm process of its own. If no notebook can be read, none is started."""
+    if not submission.notebooks:
+        from grader.grading.unreadable import report_unreadable
+
+        return report_unreadable(submission, assignment)
+    from grader.sandbox.host.sandbox import Zygote
+
+    progress("starting the sandbox")
+    with Zygote(assignment.packages) as zygote:
+        # Imported here, while the warm process imports the same packages.
+        with hold_interrupts():
+            from grader.grading.grade import grade
+            from grader.training.devices import choose_default_mode
+            from grader.training.trainer import offer_trainer
+
+        mode = training or choose_default_mode()
+        with offer_trainer(mode, data) as trainer:
+            return grade(submission, assignment, zygote, mode=mode, trainer=trainer, progress=progress, executed=keep)
 
 
 def _self_check(request: CheckRequest, watch: bool, writes_report: bool) -> NoReturn:

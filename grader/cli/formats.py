@@ -40,16 +40,16 @@ class GradedSubmission:
 
     report: Report
     submission: Submission
-    paths: Sequence[Path]  # the notebooks, as named on the command line
+    paths: Sequence[Path]  # its files, as named on the command line
     assignment: Assignment
     visibility: Visibility
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The notebooks' paths by their names in the report."""
-        distinct = dict.fromkeys(path.absolute() for path in self.paths)
-        names = [notebook.name for notebook in self.submission.notebooks]
-        return dict(zip(names, distinct, strict=True))
+        """The notebooks' paths by their names in the report, without those of notebooks in zip files."""
+        from grader.collection.reading import find_notebooks
+
+        return find_notebooks(self.submission, self.paths)
 
     @property
     def hidden(self) -> frozenset[str]:

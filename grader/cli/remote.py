@@ -79,7 +79,9 @@ def login(
 
 @app.command()
 def submit(
-    paths: Annotated[list[Path], typer.Argument(help="A folder, a zip, or notebooks.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Folders, zip files, notebooks, and what they use.", show_default=False)
+    ],
     assignment: Annotated[str, typer.Option(help="An assignment of the server.")] = "hw2",
     training: Annotated[
         Mode, typer.Option(help="How items earned by training are graded: not at all, quickly or fully.")
@@ -91,21 +93,22 @@ def submit(
     json_file: _JsonFile = "",
     watch: _Watch = False,
 ) -> None:
-    """Submit to a server: a class, or with a student's token all these notebooks as one submission.
+    """Submit to a server: a class, or with a student's token all these files as one submission.
 
-    Submitting the same files again returns the same batch or submission. Of a folder only the notebooks are sent; in
-    the folder of a class, each subfolder is one student's. With --watch, a student sees the report at the end.
+    Submitting the same files again returns the same batch or submission. In the folder of a class, each subfolder is
+    one student's. With --watch, a student sees the report at the end.
 
     Exit codes: 0 accepted (with --watch: all graded), 1 some are not, 2 the input is wrong, 3 the server failed.
     """
     with handle_errors(), _connect(server) as client:
         from grader.client.packing import pack
+        from grader.render.text import sanitise_line
 
         refuse_unwritable(json_file)
         with show_progress() as progress, tempfile.TemporaryDirectory(prefix="upload-") as scratch:
             is_student = _is_student(client)
             progress("packing")
-            files = pack(paths, Path(scratch))
+            files = pack(paths, Path(scratch), lambda text: print("note:", sanitise_line(text), file=sys.stderr))
             progress(f"sending to {client.server}")
             send = client.submit_own if is_student else client.submit
             accepted = send(files, assignment=assignment, training=training.value, title=title)
@@ -341,8 +344,8 @@ def _show_own(client: Client, found: Any) -> None:
 
 
 def _get_own_code(found: Any) -> int:
-    """Return 0 if there is a report; a regrade does not change it until the new one is published."""
-    return PASSED if found["points"] else NOT_PASSED
+    """Return 0 if there is a report on a notebook that could be read; a regrade does not change it until the new one is published."""
+    return PASSED if found["points"] and not found["refused"] else NOT_PASSED
 
 
 def _get_code(about: Any) -> int:

@@ -32,7 +32,7 @@ class CheckRequest:
     """The options of a self-check.
 
     Attributes:
-        notebooks: the files of one submission.
+        paths: the files and folders of one submission.
         assignment_name: the name of an assignment, or the path of its folder.
         names: the items to check, as `find_items` accepts them; empty for all.
         hint: the number of hints to show.
@@ -40,7 +40,7 @@ class CheckRequest:
         data: the folder with the data set.
     """
 
-    notebooks: Sequence[Path]
+    paths: Sequence[Path]
     assignment_name: str
     names: Sequence[str]
     hint: int
@@ -82,10 +82,15 @@ def show_items(request: CheckRequest) -> NoReturn:
     Raises:
         typer.Exit: always, with the exit code.
     """
-    from grader.submission.submission import read_submission
+    from grader.collection import read_submission
+    from grader.render.text import sanitise_line
+    from grader.submission.submission import require_notebook
 
     items = {item.id for item in request.items}
-    submission = read_submission(request.notebooks)
+    submission = read_submission(request.paths)
+    require_notebook(submission)
+    for notice in submission.notices:
+        print("note:", sanitise_line(str(notice)))
     with show_progress() as progress:
         progress("starting the sandbox")
         with _open_grader(request, trains=any(item.recipes for item in request.items)) as grade:
@@ -100,15 +105,16 @@ def watch_notebooks(request: CheckRequest) -> NoReturn:
     Raises:
         typer.Exit: always, with the exit code of the last report.
     """
-    from grader.submission.submission import read_submission
+    from grader.collection import read_submission
+    from grader.submission.submission import require_notebook
 
-    read_submission(request.notebooks)  # report a broken notebook before the packages are imported
+    require_notebook(read_submission(request.paths))  # report a broken one before the packages are imported
     view = _ReportView(request)
     try:
         with accept_interrupts(), _open_grader(request, trains=False) as grade, view.open():
             from grader.self_check.watch import watch_submission
 
-            for checked in watch_submission(request.notebooks, request.items, grade):
+            for checked in watch_submission(request.paths, request.items, grade):
                 view.show(checked)
     except KeyboardInterrupt:
         if view.checked is None:

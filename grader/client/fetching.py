@@ -71,7 +71,7 @@ def fetch(
         for submission in client.list_submissions(batch):
             record = _make_record(submission, _make_file_name(str(submission["key"]), names))
             progress(record.name)
-            if record.status is not Status.GRADED:
+            if not record.report:
                 without[record.key] = record.message or str(submission["state"])
                 if submission["state"] != "failed":
                     continue  # it has not ended
@@ -142,15 +142,23 @@ def _make_record(submission: _Json, key: str) -> JournalRecord:
     return JournalRecord(
         key=key,
         name=str(submission["name"]),
-        files={str(notebook["name"]): str(notebook["sha256"]) for notebook in submission["notebooks"]},
+        files={
+            str(file["name"]): str(file["sha256"]) for file in (*submission["notebooks"], *submission["companions"])
+        },
         revision=str(points["revision"]) if points else "",
         mode=str(submission["training"]),
-        status=Status.GRADED if points else Status.FAILED,
-        message="" if points else str(submission["message"]),
+        status=_choose_status(submission),
+        message=str(submission["message"]) if submission["refused"] or not points else "",
         report=f"reports/{key}.json" if points else "",
         marks=str(points.get("marks", "")) if points else "",
         identifiers={str(name): str(value) for name, value in submission["identifiers"].items()},
     )
+
+
+def _choose_status(submission: _Json) -> Status:
+    if submission["refused"]:
+        return Status.UNREADABLE
+    return Status.GRADED if submission["points"] else Status.FAILED
 
 
 def _write_report(

@@ -1,4 +1,4 @@
-"""Prepare files for one request: a zip or notebooks unchanged, a folder as a zip of its notebooks."""
+"""Prepare files for one request: files unchanged, folders as a zip."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -16,35 +15,35 @@ from grader.errors import InputError
 
 __all__ = ["compute_content_key", "open_file", "pack"]
 
-_SENT_SUFFIXES = (".ipynb", ".zip")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same folder gives the same bytes
 _CHUNK = 1 << 20
+_WORK = (".ipynb", ".zip")
+_LARGEST = 50 * 2**20  # bytes of another file; larger ones are not used by a server either
+_DEBRIS = ("__pycache__", "__macosx", "node_modules", "venv")
 
 
-def pack(paths: Sequence[Path], scratch: Path) -> list[tuple[str, Path]]:
+def pack(paths: Sequence[Path], scratch: Path, note: Callable[[str], None] = lambda _: None) -> list[tuple[str, Path]]:
     """Return the files to send, each with a name.
 
+    Files are sent as they are. Folders, and files of one name, are sent in a zip that has their paths.
+
     Args:
-        paths: one folder, one zip, or notebooks.
-        scratch: an empty folder for the zip of a folder.
+        paths: files and folders.
+        scratch: an empty folder for the zip.
+        note: called with a sentence on each file that is left out.
 
     Raises:
-        InputError: the paths are something else.
+        InputError: there is no such file, or there is none in the folders.
     """
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: there is no such file; check its name")
-    if len(paths) == 1 and paths[0].is_dir():
-        return [_zip_folder(paths[0], scratch)]
-    if len(paths) == 1 and paths[0].suffix.lower() == ".zip":
-        return [(paths[0].name, paths[0])]
-    for path in paths:
-        if path.is_dir() or path.suffix.lower() != ".ipynb":
-            raise InputError(f"{path}: this is not a notebook; give one folder, one zip, or notebooks (.ipynb)")
-    name, times = Counter(path.name for path in paths).most_common(1)[0]
-    if times > 1:
-        raise InputError(f"{times} notebooks are called {name}; give their folder")
-    return [(path.name, path) for path in paths]
+    distinct = list(dict.fromkeys(path.absolute() for path in paths))
+    names = {path.name for path in distinct}
+    if len(names) == len(distinct) and not any(path.is_dir() for path in distinct):
+        return [(path.name, path) for path in distinct]
+    root = distinct[0] if len(distinct) == 1 else Path(os.path.commonpath([path.parent for path in distinct]))
+    return [_zip(distinct, root, scratch, note)]
 
 
 def compute_content_key(files: Sequence[tuple[str, Path]], fields: Mapping[str, str]) -> str:
@@ -75,31 +74,46 @@ def open_file(path: Path) -> Iterator[BufferedReader]:
         yield file
 
 
-def _zip_folder(folder: Path, scratch: Path) -> tuple[str, Path]:
-    """Zip a folder's notebooks and zips, without its other files but with its empty subfolders.
+def _zip(paths: Sequence[Path], root: Path, scratch: Path, note: Callable[[str], None]) -> tuple[str, Path]:
+    """Zip files and folders under their paths below `root`, with empty folders but without debris and links.
 
-    So a student whose folder holds no notebook is reported instead of being left out. Links are not followed.
+    So a student whose folder is empty is reported instead of being left out.
     """
-    name = f"{folder.resolve().name or 'submissions'}.zip"
     target = scratch / "folder.zip"
     count = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for parent, folders, files in os.walk(folder):
-            folders.sort()
-            relative = Path(parent).relative_to(folder)
-            if relative.parts:
-                archive.writestr(zipfile.ZipInfo(f"{relative.as_posix()}/", _ZIP_DATE), b"")
-            if relative.name == ".git":  # it marks a clone, but its content is not needed
-                folders.clear()
-                continue
-            for file in sorted(files):
-                path = Path(parent) / file
-                if path.suffix.lower() in _SENT_SUFFIXES and path.is_file() and not path.is_symlink():
-                    count += 1
-                    _add(archive, path, (relative / file).as_posix())
+        for path in sorted({found for given in paths for found in _walk(given)}):
+            name = path.relative_to(root).as_posix()
+            if path.is_dir():
+                if path != root:
+                    archive.writestr(zipfile.ZipInfo(f"{name}/", _ZIP_DATE), b"")
+            elif path.suffix.lower() not in _WORK and path.stat().st_size > _LARGEST:
+                note(f"{name}: it was not sent, because it has more than {_LARGEST >> 20} MB")
+            else:
+                count += 1
+                _add(archive, path, name)
     if not count:
-        raise InputError(f"{folder}: there is no notebook in this folder; give the folder with the submissions")
-    return name, target
+        raise InputError(f"{root}: there is no file in this folder; give the folder with the submissions")
+    return f"{root.resolve().name or 'submissions'}.zip", target
+
+
+def _walk(given: Path) -> Iterator[Path]:
+    """Yield a file, or a folder and what is below it."""
+    if not given.is_dir():
+        yield given
+        return
+    for parent, folders, files in os.walk(given):
+        yield Path(parent)
+        if Path(parent).name == ".git" and Path(parent) != given:  # it marks a clone, but its content is not needed
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if name == ".git" or not _is_debris(name))
+        paths = (Path(parent) / name for name in files if not _is_debris(name))
+        yield from (path for path in paths if path.is_file() and not path.is_symlink())
+
+
+def _is_debris(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _DEBRIS
 
 
 def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:

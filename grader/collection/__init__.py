@@ -1,9 +1,10 @@
-"""Submissions of a class as learning management systems export them: folders, zip files, notebooks."""
+"""Submissions as students and learning management systems hand them over: folders, zip files, notebooks and data."""
 
 from grader.collection.archive import ArchiveBounds
 from grader.collection.collected import CollectedSubmission, Collection
-from grader.collection.collecting import collect, collect_archive, collect_notebooks
+from grader.collection.collecting import collect, collect_archive, collect_files
 from grader.collection.layouts import CollectionLayout
+from grader.collection.reading import collect_submission, read_submission
 
 __all__ = [
     "ArchiveBounds",
@@ -12,5 +13,7 @@ __all__ = [
     "CollectionLayout",
     "collect",
     "collect_archive",
-    "collect_notebooks",
+    "collect_files",
+    "collect_submission",
+    "read_submission",
 ]

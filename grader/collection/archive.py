@@ -141,7 +141,7 @@ def list_archive(file: BinaryIO, allowance: Allowance, bounds: ArchiveBounds) ->
             files.append(ListedFile.unreadable(parts, why))
         else:
             readable |= is_work(parts[-1])
-            files.append(ListedFile(parts, partial(_read, archive, entry, allowance)))
+            files.append(ListedFile(parts, partial(_read, archive, entry, allowance), entry.file_size))
     if not readable and any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise InputError("it is encrypted; unpack it with its password, and give the folder")
     return Listing(tuple(files), frozenset(folders), tuple(dict.fromkeys(skipped)))
@@ -206,22 +206,17 @@ def _why_not_listed(name: str, bounds: ArchiveBounds) -> str:
 
 
 def _why_not_read(entry: zipfile.ZipInfo, name: str, bounds: ArchiveBounds) -> str:
-    """Return why an entry is not read. Files other than notebooks and archives are never unpacked, so they do no harm.
-
-    Return "" if there is no reason.
-    """
+    """Return why an entry is not read; "" if there is no reason."""
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "it is a link, which is not followed; hand in the file itself"
-    if not is_work(name):
-        return ""
     if entry.flag_bits & _ENCRYPTED:
         return "it is encrypted; hand it in without a password"
     if entry.compress_type not in _METHODS:
         return f"it is packed by method {entry.compress_type}, which is not read; pack it as an ordinary zip"
-    if entry.file_size > DEFAULT_BOUNDS.file_bytes:
+    if is_work(name) and entry.file_size > DEFAULT_BOUNDS.file_bytes:
         return DEFAULT_BOUNDS.past_file_size(entry.file_size)
     if entry.file_size > max(_RATIO_FROM_BYTES, bounds.ratio * entry.compress_size):
-        return f"it unpacks to more than {bounds.ratio} times its size, as a zip bomb does; clear its outputs"
+        return f"it unpacks to more than {bounds.ratio} times its size, as a zip bomb does; hand it in unpacked"
     return ""
 
 

@@ -8,7 +8,7 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -22,12 +22,14 @@ from grader.collection.archive import (
 )
 from grader.collection.collected import CollectedSubmission, Collection
 from grader.collection.folder import list_folder, read_file
+from grader.collection.gathering import Gatherer, arrange, number_name
 from grader.collection.layouts import CollectionLayout, Submitter, detect_layout, find_submitters, unwrap
-from grader.collection.listing import ARCHIVE, NOTEBOOK, ListedFile, Listing, SkippedFile
+from grader.collection.listing import ListedFile, Listing, SkippedFile
 from grader.errors import InputError
-from grader.submission.notebook_json import DEFAULT_BOUNDS
+from grader.results.notice import Notice
+from grader.submission.kinds import ARCHIVE
 
-__all__ = ["collect", "collect_archive", "collect_notebooks"]
+__all__ = ["collect", "collect_archive", "collect_files"]
 
 _KEY_BYTES = 120  # of a name in UTF-8; file systems take 255, and a number and an extension follow
 _UNSAFE = re.compile(r"[^\w.\-]+")
@@ -36,7 +38,7 @@ _SHOWN = 5
 
 
 def collect(path: Path, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
-    """Collect the submissions of a class from a folder, a zip file, or a single notebook.
+    """Collect the submissions of a class from a folder, a zip file, or a single file that was handed in.
 
     Raises:
         InputError: the path is none of them, cannot be read, exceeds the bounds, or holds no notebook.
@@ -45,15 +47,10 @@ def collect(path: Path, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Colle
     real = path.resolve()
     if real.is_dir():
         return collecting.collect(str(path), list_folder(real), path.name or real.name)
-    if path.suffix.casefold() == NOTEBOOK:
-        try:
-            return collect_notebooks([(path.name, read_file(real))])
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
     try:
         with open(real, "rb") as file:
-            if path.suffix.casefold() != ARCHIVE and not zipfile.is_zipfile(file):
-                raise InputError(f"{path}: this is no folder, zip file or notebook; give one of them")
+            if not path.name.casefold().endswith(ARCHIVE) and not zipfile.is_zipfile(file):
+                return collect_files([(path.name, read_file(real))])
             return collecting.collect_archive(str(path), file, path.stem)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its name and permissions") from None
@@ -69,16 +66,16 @@ def collect_archive(name: str, data: bytes, bounds: ArchiveBounds = DEFAULT_ARCH
     return collecting.collect_archive(name, io.BytesIO(data), Path(name).stem)
 
 
-def collect_notebooks(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
-    """Collect single files, given by name and content. They may have the names that an LMS gives them.
+def collect_files(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:
+    """Collect the submissions of a class from files, given by name and content. They may be named as by an LMS.
 
     Raises:
-        InputError: there is no notebook among them.
+        InputError: there is no submission among them.
     """
-    listed = [ListedFile(_path_parts(name), partial(bytes, data)) for name, data in files]
+    listed = [make_listed_file(name, data) for name, data in files]
     # Two files of one name belong to two students, whom their folders may tell apart.
     named = [
-        ListedFile(tuple(name.split("/")), file.read) for name, file in zip(_file_names(listed), listed, strict=True)
+        replace(file, parts=tuple(name.split("/"))) for name, file in zip(_file_names(listed), listed, strict=True)
     ]
     return _Collecting(bounds).collect("the files", Listing(tuple(sorted(named, key=lambda file: file.parts))), "")
 
@@ -99,6 +96,7 @@ class _Collecting:
     def __init__(self, bounds: ArchiveBounds) -> None:
         self.bounds = bounds
         self.allowance = Allowance(bounds.bytes, bounds.all_entries)
+        self.gatherer = Gatherer(bounds, self.allowance)
         self.depth = 0  # of the archive that is listed
 
     def collect_archive(self, source: str, file: BinaryIO, wrapper: str) -> Collection:
@@ -123,83 +121,50 @@ class _Collecting:
             layout = detect_layout(listing)
             submitters = find_submitters(layout, listing, inner or wrapper)
             groups, unowned = _group(listing, submitters)
-            entries = [(group, *self._read(group)) for group in groups]
+            contents = self._read(groups, layout)
         except InputError as error:
             raise InputError(f"{source}: {error}") from error
-        if not entries:
+        if not groups:
             raise InputError(f"{source}: there is no notebook in it; give a folder or zip file of .ipynb files")
         keys = _make_keys([group.submitter for group in groups])
         submissions = [
             CollectedSubmission(key, group.submitter.name, dict(group.submitter.identifiers), files, notices)
-            for key, (group, files, notices) in zip(keys, entries, strict=True)
+            for key, group, (files, notices) in zip(keys, groups, contents, strict=True)
         ]
         return Collection(layout, tuple(sorted(submissions, key=lambda item: item.key)), _describe(unowned))
 
+    def _read(
+        self, groups: list[_Group], layout: CollectionLayout
+    ) -> list[tuple[tuple[tuple[str, bytes], ...], tuple[Notice, ...]]]:
+        """Return each submitter's files by path and content, and the notices on those that were left out."""
+        numbered = layout is CollectionLayout.CANVAS
+        opened = [self.gatherer.open_archives(group.files, group.skipped, self.depth) for group in groups]
+        # Notebooks come first, so that no data set uses up what the notebooks of other students need.
+        notebooks = [self.gatherer.read_notebooks(gathered) for gathered in opened]
+        contents = []
+        for group, gathered, own in zip(groups, opened, notebooks, strict=True):
+            files = arrange(own, self.gatherer.read_companions(gathered), numbered=numbered)
+            late = [Notice("it was handed in late")] if group.late else []
+            contents.append((tuple(files), (*late, *gathered.notices)))
+        return contents
+
     def _open_inner_archive(self, listing: Listing, wrapper: str) -> tuple[Listing, str]:
         """Return the contents and the name of the only archive with work in it, unless it is one student's."""
-        work = [file for file in listing.files if file.may_hold_work]
-        if len(work) != 1 or work[0].suffix != ARCHIVE or detect_layout(listing) is not CollectionLayout.FILES:
+        work = listing.work
+        if len(work) != 1 or not work[0].is_archive or detect_layout(listing) is not CollectionLayout.FILES:
             return listing, wrapper
         (archive,) = work
-        inside, inner = unwrap(self._list_inner(archive, self.depth + 1, self.allowance))
-        if detect_layout(inside) is CollectionLayout.FILES and sum(file.may_hold_work for file in inside.files) < 2:
+        try:
+            inside, inner = unwrap(self.gatherer.list_archive(archive, self.depth + 1, self.allowance))
+        except ArchiveTooLarge:
+            raise
+        except InputError:
+            return listing, wrapper  # the student's report says what is wrong with it
+        if detect_layout(inside) is CollectionLayout.FILES and len(inside.work) < 2:
             return listing, wrapper
         self.depth += 1
         others = [SkippedFile(file.parts) for file in listing.files if file is not archive]
-        return inside.with_skipped_outside(*listing.skipped, *others), inner or archive.parts[-1][: -len(ARCHIVE)]
-
-    def _read(self, group: _Group) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
-        """Return a submitter's notebooks by name and content, and the notices on the other files."""
-        skipped = list(group.skipped)
-        own = Allowance(self.bounds.inner_bytes, self.bounds.entries, self.allowance)
-        notebooks = self._find_notebooks(group.files, skipped, self.depth, own)
-        files = []
-        for name, notebook in zip(_file_names(notebooks), notebooks, strict=True):
-            try:
-                files.append((name, notebook.read()))
-            except ArchiveTooLarge:
-                raise
-            except InputError as error:
-                skipped.append(SkippedFile(notebook.parts, str(error)))
-        notices = ["it was handed in late"] if group.late else []
-        if not files:
-            notices.append("there is no notebook in it")
-        return tuple(files), (*notices, *_describe(skipped))
-
-    def _find_notebooks(
-        self, files: list[ListedFile], skipped: list[SkippedFile], depth: int, own: Allowance
-    ) -> list[ListedFile]:
-        """Return the notebooks among files, or those in the archives among them if there are none.
-
-        The other files are added to `skipped`.
-        """
-        notebooks = [file for file in files if file.suffix == NOTEBOOK]
-        opens_archives = not notebooks
-        for file in files:
-            if file.suffix == NOTEBOOK:
-                continue
-            if file.suffix != ARCHIVE or not opens_archives:
-                skipped.append(SkippedFile(file.parts))
-                continue
-            try:
-                inside = self._list_inner(file, depth + 1, own)
-            except ArchiveTooLarge:
-                raise
-            except InputError as error:
-                skipped.append(SkippedFile(file.parts, str(error)))
-                continue
-            skipped += [SkippedFile((*file.parts, *inner.parts), inner.why) for inner in inside.skipped]
-            listed = [ListedFile((*file.parts, *inner.parts), inner.read) for inner in inside.files]
-            notebooks += self._find_notebooks(listed, skipped, depth + 1, own)
-        return notebooks
-
-    def _list_inner(self, file: ListedFile, depth: int, allowance: Allowance) -> Listing:
-        if depth > self.bounds.depth:
-            raise InputError("it is an archive in an archive in an archive; unpack it once")
-        data = file.read()
-        if len(data) > DEFAULT_BOUNDS.file_bytes:
-            raise InputError(f"it has more than {DEFAULT_BOUNDS.file_bytes >> 20} MB; pack the notebooks alone")
-        return list_archive(io.BytesIO(data), allowance, self.bounds)
+        return inside.with_skipped_outside(*listing.skipped, *others), inner or archive.stem
 
 
 def _group(listing: Listing, submitters: dict[str, Submitter]) -> tuple[list[_Group], list[SkippedFile]]:
@@ -213,7 +178,7 @@ def _group(listing: Listing, submitters: dict[str, Submitter]) -> tuple[list[_Gr
         if (owner := submitters.get(file.parts[0])) is None:
             unowned.append(SkippedFile(file.parts))
         elif len(file.parts) == 1:
-            groups[owner.identity].files.append(ListedFile((owner.file or file.parts[0],), file.read))
+            groups[owner.identity].files.append(replace(file, parts=(owner.file or file.name,)))
         else:
             groups[owner.identity].files.append(file.below())
     for skipped in listing.skipped:
@@ -232,7 +197,7 @@ def _make_keys(submitters: list[Submitter]) -> list[str]:
         name, identifiers = submitter.name, submitter.identifiers
         if identifiers and name not in identifiers.values() and "canvas_anonymous" not in identifiers:
             name = f"{name}_{next(iter(identifiers.values()))}"
-        keys.append(_number(_to_safe_name(name), "", taken))
+        keys.append(number_name(_to_safe_name(name), "", taken))
     return keys
 
 
@@ -242,28 +207,16 @@ def _to_safe_name(name: str) -> str:
     return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
 
 
-def _file_names(notebooks: list[ListedFile]) -> list[str]:
-    """Return a unique name for each notebook: its file name, its whole path if that is not unique, else numbered."""
-    counts = Counter(file.parts[-1].casefold() for file in notebooks)
+def _file_names(files: list[ListedFile]) -> list[str]:
+    """Return a unique name for each file: its file name, its whole path if that is not unique, else numbered."""
+    counts = Counter(file.name.casefold() for file in files)
     taken: Counter[str] = Counter()
     names = []
-    for file in notebooks:
-        name = file.parts[-1] if counts[file.parts[-1].casefold()] == 1 else "/".join(file.parts)
-        names.append(_number(name[: len(name) - len(file.suffix)], file.suffix, taken))
+    for file in files:
+        name = file.name if counts[file.name.casefold()] == 1 else file.path
+        stem, dot, ending = name.rpartition(".")
+        names.append(number_name(stem if dot else name, f"{dot}{ending}" if dot else "", taken))
     return names
-
-
-def _number(stem: str, extension: str, taken: Counter[str]) -> str:
-    """Return a name that is not taken yet, ignoring case, and take it.
-
-    `taken` keeps the last number of each name, so that many equal names are numbered in linear time.
-    """
-    name = f"{stem}{extension}"
-    while taken[name.casefold()]:
-        taken[f"{stem}{extension}".casefold()] += 1
-        name = f"{stem}-{taken[f'{stem}{extension}'.casefold()]}{extension}"
-    taken[name.casefold()] += 1
-    return name
 
 
 def _describe(skipped: Iterable[SkippedFile]) -> tuple[str, ...]:
@@ -277,7 +230,12 @@ def _describe(skipped: Iterable[SkippedFile]) -> tuple[str, ...]:
     return tuple(notices)
 
 
+def make_listed_file(name: str, data: bytes) -> ListedFile:
+    """Return a file that was sent under this name."""
+    return ListedFile(_path_parts(name), partial(bytes, data), len(data))
+
+
 def _path_parts(name: str) -> tuple[str, ...]:
     """Return the parts of a path that was sent as a file name; it is not a path on this machine."""
     parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
-    return tuple(part for part in parts if part not in ("", ".", "..")) or (f"notebook{NOTEBOOK}",)
+    return tuple(part for part in parts if part not in ("", ".", "..")) or ("notebook.ipynb",)

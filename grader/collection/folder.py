@@ -48,7 +48,8 @@ def list_folder(root: Path) -> Listing:
                 folders.add(parts)
                 pending.append((Path(entry.path), parts))
             elif entry.is_file(follow_symlinks=False):
-                files.append(ListedFile(parts, partial(read_file, Path(entry.path))))
+                size = entry.stat(follow_symlinks=False).st_size
+                files.append(ListedFile(parts, partial(read_file, Path(entry.path)), size))
             else:
                 skipped.append(SkippedFile(parts, "it is no regular file"))
     return Listing(

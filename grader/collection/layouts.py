@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from grader.collection.listing import ARCHIVE, NOTEBOOK, Listing, SkippedFile
+from grader.collection.listing import ListedFile, Listing, SkippedFile
 
 __all__ = ["CollectionLayout", "Submitter", "detect_layout", "find_submitters", "unwrap"]
 
@@ -64,15 +64,16 @@ def unwrap(listing: Listing) -> tuple[Listing, str]:
     wrapper = ""
     while True:
         # Other files may lie beside such a folder, but no other folder, because that may be a student's.
-        other_files = [file for file in listing.files if len(file.parts) == 1 and not file.may_hold_work]
+        other_files = [file for file in listing.files if len(file.parts) == 1 and file.parts not in listing.work_paths]
         tops = set(listing.first_parts()) - {file.parts[0] for file in other_files}
         if len(tops) != 1:
             break
         (top,) = tops
         inner = listing.subfolder(top)
-        levels = [len(file.parts) for file in inner.files if file.may_hold_work]
+        levels = [len(file.parts) for file in inner.work]
+        is_named = any(file.may_hold_work for file in inner.work)
         clone = 1 in levels and any(file.parts == (_CLONE,) for file in inner.skipped)
-        if not levels or levels == [1] or clone or _parse_moodle(top):
+        if not levels or levels == [1] or (1 in levels and not is_named) or clone or _parse_moodle(top):
             break
         outside = [file for file in listing.skipped if file.parts[0] != top]
         listing = inner.with_skipped_outside(*outside, *(SkippedFile(file.parts) for file in other_files))
@@ -86,7 +87,7 @@ def detect_layout(listing: Listing) -> CollectionLayout:
     folders = set(listing.first_parts()) - files
     for layout, recognise in ((CollectionLayout.MOODLE, _parse_moodle), (CollectionLayout.CANVAS, _parse_canvas)):
         recognised = {top for top in files | folders if recognise(top)}
-        working = {file.parts[0] for file in listing.files if file.may_hold_work}
+        working = {file.parts[0] for file in listing.work}
         if recognised and len(recognised) >= _MOST * len(recognised | working):
             return layout
     clones = {file.parts[0] for file in listing.skipped if file.parts[1:] == (_CLONE,)}
@@ -97,7 +98,7 @@ def detect_layout(listing: Listing) -> CollectionLayout:
 
 def find_submitters(layout: CollectionLayout, listing: Listing, wrapper: str) -> dict[str, Submitter]:
     """Return the submitter of each name at the top level, without names that belong to no submitter."""
-    files = {file.parts[0]: file.suffix for file in listing.files if len(file.parts) == 1}
+    files = {file.name: file for file in listing.files if len(file.parts) == 1}
     tops = listing.first_parts()
     prefix = (
         _shared_prefix([top for top in tops if top not in files], wrapper) if layout is CollectionLayout.CLONES else ""
@@ -111,13 +112,24 @@ def find_submitters(layout: CollectionLayout, listing: Listing, wrapper: str) ->
     # An empty folder is a student's if folders are students; in other layouts it means nothing.
     by_folder = layout in (CollectionLayout.CLONES, CollectionLayout.FOLDERS)
     others = {*files, *(tops if by_folder else _folders_with_work(listing))}
-    submitters = {top: parse(top) or (_parse_plain(top, files) if top in others else None) for top in tops}
+    named = {file.stem for file in files.values() if file.parts in listing.work_paths}
+
+    def parse_plain(top: str) -> Submitter | None:
+        if top in files and (top,) not in listing.work_paths and not is_form_of_work(files[top]):
+            return None
+        return _parse_plain(top, files.get(top))
+
+    def is_form_of_work(file: ListedFile) -> bool:
+        # Beside folders of students, a PDF is the course's; beside notebooks, it is a student's, too.
+        return layout is CollectionLayout.FILES and (file.stem in named or file.is_meant_as_work())
+
+    submitters = {top: parse(top) or (parse_plain(top) if top in others else None) for top in tops}
     return {top: submitter for top, submitter in submitters.items() if submitter is not None}
 
 
 def _folders_with_work(listing: Listing) -> set[str]:
     """Return the folders at the top level that hold something to grade."""
-    return {file.parts[0] for file in listing.files if len(file.parts) > 1 and file.may_hold_work}
+    return {file.parts[0] for file in listing.work if len(file.parts) > 1}
 
 
 def _parse_none(name: str) -> None:
@@ -155,13 +167,10 @@ def _parse_clone(name: str, prefix: str) -> Submitter | None:
     return Submitter(login, login, {"login": login})
 
 
-def _parse_plain(name: str, files: Mapping[str, str]) -> Submitter | None:
-    """Return the submitter whose name is that of a folder, notebook or archive; None for other files."""
-    if name in files and files[name] not in (NOTEBOOK, ARCHIVE):
-        return None
-    shown = name[: -len(files[name])] if name in files else name
+def _parse_plain(name: str, file: ListedFile | None) -> Submitter:
+    """Return the submitter whose name is that of a folder, or of files that differ in their endings only."""
     # A file and a folder of one name belong to two students.
-    return Submitter(f"{'file' if name in files else 'folder'} {name}", shown)
+    return Submitter(f"folder {name}", name) if file is None else Submitter(f"file {file.stem}", file.stem)
 
 
 def _shared_prefix(folders: list[str], wrapper: str) -> str:

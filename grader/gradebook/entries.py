@@ -53,6 +53,8 @@ class GradebookEntry:
         """Why no grade can be given yet; "" if one can be given."""
         if self.report is None:
             return self.problem or "it was not graded"
+        if not self.report.is_readable:
+            return self.report.obstacle
         pending, maximum = self.report.pending_points, self.report.max_score
         return f"{format_number(pending)} of {format_number(maximum)} points are still to be decided" if pending else ""
 

@@ -129,7 +129,7 @@ def _feedback_column(sheet: Sheet, maximum: int) -> int | None:
 def _write_feedback(entry: GradebookEntry) -> str:
     """Return a feedback comment as HTML, in which the messages of items are escaped."""
     lines = []
-    if entry.report is not None:
+    if entry.report is not None and entry.report.is_readable:
         lines.append(f"{format_number(entry.report.score)} of {format_number(entry.report.max_score)} points")
         for item in entry.report.items:
             if item.verdict is not Verdict.PASSED:
@@ -139,6 +139,7 @@ def _write_feedback(entry: GradebookEntry) -> str:
                 lines.append(
                     f"{item.title}: {'not yet decided' if item.verdict is Verdict.PENDING else earned}. {shown}"
                 )
+        lines += [f"Not used: {notice}" for notice in entry.report.unused_files]
     if entry.held_back:
         why = "it could not be graded, which is not your fault" if entry.system_error else entry.held_back
         lines.insert(0, f"No grade yet: {why}")

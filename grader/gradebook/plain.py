@@ -12,7 +12,9 @@ __all__ = ["write_plain_csv"]
 
 
 def write_plain_csv(entries: Iterable[GradebookEntry]) -> str:
-    """Return a row for each entry: points so far, points still to be decided, points of each item, and the problem.
+    """Return a row for each entry: points so far, points still to be decided, points of each item, and problems.
+
+    A problem is why there is no grade yet, or a file that was not used.
 
     The text starts with a byte order mark, without which Excel does not read Korean.
     """
@@ -23,8 +25,13 @@ def write_plain_csv(entries: Iterable[GradebookEntry]) -> str:
     rows = [["key", "name", *identifiers, "score", "max", "pending", *items, "problem"]]
     for entry in entries:
         person = [entry.key, entry.name, *(entry.identifiers.get(name, "") for name in identifiers)]
-        rows.append([*person, *_points(entry.report, items), " ".join(entry.held_back.split())])
+        rows.append([*person, *_points(entry.report, items), _describe_problem(entry)])
     return Sheet([[neutralise(cell) for cell in row] for row in rows], BYTE_ORDER_MARK, end="\r\n").text()
+
+
+def _describe_problem(entry: GradebookEntry) -> str:
+    unused = entry.report.unused_files if entry.report is not None and entry.report.is_readable else ()
+    return " ".join("; ".join((*([entry.held_back] if entry.held_back else []), *unused)).split())
 
 
 def _points(report: Report | None, items: Sequence[str]) -> list[str]:

@@ -6,10 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from grader.assignment import Assignment, list_assignment_folders
+from grader.grading.unreadable import report_unreadable
+from grader.judging.absence import AbsenceReasons
 from grader.judging.judge import judge, load
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
@@ -17,6 +19,7 @@ from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
 from grader.sandbox.protocol.limits import Limits
+from grader.student import Work
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
 from grader.submission.written.answers import add_written_answers
@@ -47,8 +50,10 @@ def grade(
 ) -> Report:
     """Grade a submission: run its cells in a sandbox, judge what they defined, and report.
 
+    If no notebook could be read, no sandbox is started and nothing is decided; the report says why.
+
     Args:
-        submission: the student's notebooks.
+        submission: the student's notebooks, and the files beside them.
         assignment: the rubric, with its limits.
         zygote: the warm process to fork the sandbox from.
         mode: how trainings run.
@@ -63,6 +68,8 @@ def grade(
         SystemFault: the grader or the machine broke; the submission may be graded again.
     """
     started = time.monotonic()
+    if not submission.notebooks:
+        return report_unreadable(submission, assignment, only)
     shown = _find_shown(trainer)
     run = SubmissionRun(
         submission.notebooks,
@@ -82,7 +89,19 @@ def grade(
         keeps_outputs=executed is not None,
         progress=progress,
     )
-    judge_work = partial(judge, assignment, seed=submission.identity, mode=mode, trainer=trainer, progress=progress)
+
+    def judge_work(work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
+        return judge(
+            assignment,
+            work,
+            submission.identity,
+            only,
+            mode=mode,
+            trainer=trainer,
+            progress=progress,
+            absences=_explain_absences(submission, execution),
+        )
+
     result = run.judge_with(judge_work, only)
     total_seconds = time.monotonic() - started
     items = add_written_answers(list(result.items), submission, assignment, only)
@@ -95,6 +114,12 @@ def _find_names(assignment: Assignment, only: Collection[str] | None) -> tuple[s
     """Return the names that the judged items ask for. No others are recorded, because each definition costs time."""
     judged = (item for item in assignment.items if only is None or item.id in only)
     return tuple(sorted({name for item in judged for name in item.names}))
+
+
+def _explain_absences(submission: Submission, execution: Execution) -> AbsenceReasons:
+    notices = [notice for notebook in submission.notebooks for notice in notebook.notices]
+    results = tuple(execution.cells.values())
+    return AbsenceReasons(submission.notebooks, results, (*submission.notices, *notices, *execution.notices))
 
 
 def _make_executed(submission: Submission, execution: Execution) -> list[ExecutedNotebook]:
@@ -123,6 +148,7 @@ def _make_report(
         layers=result.layers,
         limits_hit=tuple(execution.limits_hit),
         notices=(*submission.notices, *notices, *execution.notices),
+        companions=tuple(File(file.path, file.sha256) for file in submission.files),
         timing={
             "cells_seconds": round(result.seconds, 4),
             "total_seconds": round(total_seconds, 4),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.grading.session import GradingSession
 from grader.models.recipe import Mode
 from grader.results.report import Report
-from grader.submission.submission import Submission, read_submission
+from grader.submission.submission import Submission
 
 __all__ = ["grade"]
 
@@ -29,7 +30,7 @@ def grade(
     This starts a warm process and ends it again, which takes seconds: for many submissions use `GradingSession`.
 
     Args:
-        submission: a submission, the path of a notebook, or the paths of all its notebooks.
+        submission: a submission, the path of a notebook, zip file or folder, or the paths of all its files.
         assignment: an assignment, its name, or the path of its folder.
         mode: "none" trains nothing and leaves training items pending; "quick" and "full" as in docs/training.md.
         only: ids of the items to judge; None for all.
@@ -37,7 +38,7 @@ def grade(
         progress: called with a few words about each step.
 
     Raises:
-        InputError: a notebook cannot be read, there is no such assignment, its rubric contradicts itself, or the data
+        InputError: a path does not exist, there is no such assignment, its rubric contradicts itself, or the data
             set is not in `data`.
         SystemFault: the grader or the machine failed; the submission may be graded again.
     """

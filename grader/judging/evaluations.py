@@ -4,63 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from grader.assignment import Assignment, Item
 from grader.errors import AssignmentError
+from grader.judging.item_evaluation import ItemEvaluation
 from grader.judging.outcome import TestOutcome
 from grader.judging.plugin import RubricPlugin, TestContext, get_test_name, locate_test
 from grader.judging.responses import RecordingStudent
+from grader.judging.searching import Searching
+from grader.judging.states import CandidateState, Search
 from grader.results.report import Verdict
-from grader.student import Definition, Fault, Student, Work
+from grader.student import Fault, Student, Work
 from grader.testing.cases import Draw
 from grader.testing.failures import Pending, ToTrain
 from grader.testing.learning import Training
 
-__all__ = ["CandidateState", "Evaluations", "ItemEvaluation"]
+__all__ = ["Evaluations", "ItemStates"]
 
 _MOST_GRAPHS = 4  # different models that are trained for one item
 
 
 @dataclass(frozen=True)
-class CandidateState:
-    """A state of the student's notebook in which an item is judged.
+class ItemStates:
+    """The states in which an item is judged, in order.
 
     Attributes:
-        definition: the definition after which the notebook stands; None offers recorded values only.
-        aliases: maps the name that a test asks for to the student's own name.
-        found_as: the student's own name, if the state was found by a search.
+        defined: those in which it is defined.
+        find_instances: finds those with a model in place of its class, for a class that is called in another way than
+            the textbook's.
     """
 
-    definition: Definition | None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    found_as: str | None = None
-
-
-@dataclass(frozen=True)
-class ItemEvaluation:
-    """The outcomes of an item's tests in one state, and the responses of the student's code, by the test's name."""
-
-    state: CandidateState
-    outcomes: Mapping[str, TestOutcome]
-    responses: Mapping[str, Sequence[Any]]
-
-    @property
-    def passed(self) -> bool:
-        return all(outcome.verdict is Verdict.PASSED for outcome in self.outcomes.values())
-
-    @property
-    def pending(self) -> Pending | None:
-        """The reason for waiting, if a training is all that is left to decide."""
-        undecided = [outcome for outcome in self.outcomes.values() if outcome.verdict is not Verdict.PASSED]
-        return undecided[0].pending if len(undecided) == 1 else None
-
-    @property
-    def hung(self) -> bool:
-        """Whether a call ran out of time."""
-        responses = [response for of_test in self.responses.values() for response in of_test]
-        return any(isinstance(response, tuple) and response[:1] == (Fault.TIMED_OUT,) for response in responses)
+    defined: Sequence[CandidateState]
+    find_instances: Callable[[], Sequence[CandidateState]] = tuple
 
 
 class Evaluations:
@@ -70,7 +48,8 @@ class Evaluations:
         plugin: runs the tests.
         assignment: the rubric.
         work: the submission, after its cells have run.
-        states: for the id of each judged item, the states to judge it in, in order.
+        states: the states to judge each item in, by the item's id.
+        plan_searches: lists what to search for under other names once all items are judged.
         seed: decides the random inputs of all cases.
         trainings: how to train, for the items that are earned by training, by the item's id.
 
@@ -87,7 +66,8 @@ class Evaluations:
         plugin: RubricPlugin,
         assignment: Assignment,
         work: Work,
-        states: Mapping[str, list[CandidateState]],
+        states: Mapping[str, ItemStates],
+        plan_searches: Callable[[], Sequence[Search]],
         seed: str,
         trainings: Mapping[str, Training],
     ) -> None:
@@ -102,6 +82,7 @@ class Evaluations:
         self.explained_by: list[str] = []
         self._plugin = plugin
         self._states = states
+        self._plan_searches = plan_searches
         self._seed = seed
         self._trainings = trainings
         self._limits = assignment.limits
@@ -110,7 +91,7 @@ class Evaluations:
         self._used = False
         self._remarks: list[str] = []
         self._hung: set[tuple[str, int]] = set()
-        self._searched: dict[tuple[str, ...], CandidateState | None] = {}
+        self.searching = Searching(assignment.limits, partial(self._evaluate_in, shared=True))
 
     def run(self) -> None:
         """Evaluate all items.
@@ -118,8 +99,13 @@ class Evaluations:
         Raises:
             AssignmentError: a test is broken.
         """
-        for identifier in self._states:
-            self._evaluate(self._items[identifier])
+        for identifier, states in self._states.items():
+            item = self._items[identifier]
+            if not self._evaluate(item, states.defined) and self._raises_everywhere(item):
+                self._evaluate(item, states.find_instances())
+        # Searches come last: whatever they try, it takes no time from what is defined.
+        for search in self._plan_searches():
+            self._search(search)
 
     def draw_for(self, identifier: str) -> Draw:
         """Return the source of random inputs for an item's cases."""
@@ -129,37 +115,56 @@ class Evaluations:
         """Return the test functions of an item by name."""
         return {get_test_name(test): test.obj for test in self._plugin.tests[identifier]}
 
-    def _evaluate(self, item: Item) -> None:
-        for state in self._states[item.id]:
+    def _evaluate(self, item: Item, states: Sequence[CandidateState]) -> bool:
+        """Evaluate an item in each state until one passes. Return whether one did, or none is needed any more."""
+        for state in states:
             definition = state.definition
             # Do not let every item wait for a call that hangs at the end of the notebook: after the first one, evaluate
             # that definition only as it stood when it was made.
             if definition and definition.at_end and (definition.file, definition.cell) in self._hung:
                 continue
-            # A search opens many states, so its result, or that it found nothing, holds for later items too.
-            if state.found_as and self._searched.get(item.names, state) != state:
+            if self.searching.is_useless(state):
                 continue
             evaluation = self._evaluate_in(state, item, shared=not item.recipes)
-            if self._used and not evaluation.passed and state.found_as is None:
+            if self._used and not evaluation.passed:
                 # An earlier test may have left something behind in the process: try again in a fresh one.
                 evaluation = self._evaluate_in(state, item, shared=False)
-            self.by_item[item.id].append(evaluation)
             if definition and definition.at_end and evaluation.hung:
                 self._hung.add((definition.file, definition.cell))
+            if state.found_as and item.search and evaluation.is_useless:
+                self.searching.leave_out(state)
+                continue  # its name misleads: this is no wrong model, but none
+            self.by_item[item.id].append(evaluation)
             if evaluation.passed or self._has_enough(item):
-                break
-        if any(state.found_as for state in self._states[item.id]):
-            last = self.by_item[item.id][-1:]
-            succeeded = bool(last) and (last[0].passed or last[0].pending is not None)
-            self._searched.setdefault(item.names, last[0].state if succeeded else None)
+                return True
+        return False
 
-    def _evaluate_in(self, state: CandidateState, item: Item, shared: bool) -> ItemEvaluation:
-        """Run the tests of an item in one state."""
+    def _raises_everywhere(self, item: Item) -> bool:
+        failures = [evaluation.failure for evaluation in self.by_item[item.id]]
+        return bool(failures) and all(failure and failure.fault is Fault.RAISED for failure in failures)
+
+    def _search(self, search: Search) -> None:
+        """Search for what some items ask for. All of them are judged on the model that earns most of their points."""
+        evaluations = [evaluation for item in search.items for evaluation in self.by_item[item.id]]
+        if evaluations and all(evaluation.passed or evaluation.pending for evaluation in evaluations):
+            return
+        best = self.searching.run(search)
+        for item in search.items if best else ():
+            evaluation = best.get(item.id)
+            if evaluation is None or not (evaluation.passed or evaluation.pending):
+                state = next(iter(best.values())).state
+                evaluation = self._evaluate_in(state, item, shared=False)
+            self.by_item[item.id].append(evaluation)
+
+    def _evaluate_in(
+        self, state: CandidateState, item: Item, shared: bool, at_most: float | None = None
+    ) -> ItemEvaluation:
+        """Run the tests of an item in one state; if a search tries it for `at_most` seconds, until one fails."""
         self._used = False
         outcomes: dict[str, TestOutcome] = {}
         responses: dict[str, Sequence[Any]] = {}
         context = TestContext(
-            student=lambda: self._open(item, state, shared),
+            student=lambda: self._open(item, state, shared, at_most),
             draw=lambda: self.draw_for(item.id),
             remark=self._remarks.append,
             training=self._trainings.get(item.id),
@@ -170,12 +175,15 @@ class Evaluations:
             outcome = self._plugin.run(test, context, item.visible)
             outcomes[get_test_name(test)] = replace(outcome, remarks=tuple(self._remarks))
             responses[get_test_name(test)] = self._student.responses if self._student else ()
+            if at_most is not None and outcome.verdict is not Verdict.PASSED:
+                break
         return ItemEvaluation(state, outcomes, responses)
 
     @contextmanager
-    def _open(self, item: Item, state: CandidateState, shared: bool) -> Iterator[Student]:
+    def _open(self, item: Item, state: CandidateState, shared: bool, at_most: float | None) -> Iterator[Student]:
         seconds = self._limits.training_seconds if item.recipes else None
-        with self.work.open(state.definition, state.aliases or None, seconds, shared=shared) as student:
+        aliases = state.aliases or None
+        with self.work.open(state.definition, aliases, seconds, shared=shared, at_most=at_most) as student:
             self._student = RecordingStudent(student)
             try:
                 yield self._student

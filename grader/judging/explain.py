@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from grader.assignment import Item
 from grader.errors import AssignmentError
-from grader.judging.evaluations import Evaluations, ItemEvaluation
+from grader.judging.evaluations import Evaluations
+from grader.judging.item_evaluation import ItemEvaluation
 from grader.judging.loading import Rubric
 from grader.judging.local import LocalStudent
 from grader.judging.outcome import TestOutcome, describe_case

@@ -6,22 +6,27 @@ import contextlib
 import hashlib
 import math
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from grader.assignment import Assignment, Item
-from grader.judging.evaluations import CandidateState, Evaluations, ItemEvaluation
+from grader.judging.absence import AbsenceReasons
+from grader.judging.evaluations import Evaluations, ItemStates
 from grader.judging.explain import explain
+from grader.judging.item_evaluation import ItemEvaluation
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.outcome import TestOutcome
+from grader.judging.states import CandidateState, StateFinder
 from grader.judging.training_verdicts import resolve_trainings
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
-from grader.student import Definition, Work
+from grader.student import Work
 from grader.testing.learning import Training
 from grader.training.trainer import Trainer
 
@@ -29,6 +34,8 @@ __all__ = ["judge", "load"]
 
 # pytest sets environment variables while it runs a test, so only one thread may run tests at a time.
 _pytest_lock = threading.Lock()
+
+_OWN_ARGUMENTS = re.compile(r"missing \d+ required positional arguments?: (.{1,200}?)$")
 
 
 def judge(
@@ -40,6 +47,7 @@ def judge(
     mode: Mode = Mode.NONE,
     trainer: Trainer | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    absences: AbsenceReasons | None = None,
 ) -> list[ItemResult]:
     """Return a verdict for each item that tests judge, in the rubric's order.
 
@@ -51,6 +59,7 @@ def judge(
         mode: how items that are earned by training are judged.
         trainer: trains models; None if the mode is none or the data set is missing.
         progress: called with a short description of how far the trainings are.
+        absences: says why a name is not defined.
 
     Raises:
         AssignmentError: the rubric is wrong, whatever the submission is, so it gives no verdicts.
@@ -58,14 +67,17 @@ def judge(
     """
     rubric = load_rubric(assignment)
     items = [item for item in assignment.items if not item.by_person and (only is None or item.id in only)]
-    states = {item.id: _find_states(item, work, rubric) for item in items}
+    finder = StateFinder(assignment, work, rubric.filled_in)
+    states = {item.id: ItemStates(finder.find_defined(item), partial(finder.find_instances, item)) for item in items}
+    searches = partial(finder.plan_searches, items)
+    absences = absences or AbsenceReasons()
     seed = f"{seed}\n{assignment.revision}"
     trainings = {item.id: _make_training(item, assignment, mode, trainer, seed) for item in assignment.trained}
     with _isolate_pytest():
         with rubric.lend_plugin() as plugin:
-            evaluations = Evaluations(plugin, assignment, work, states, seed, trainings)
+            evaluations = Evaluations(plugin, assignment, work, states, searches, seed, trainings)
             evaluations.run()
-        results = {item.id: _make_result(item, evaluations, work, rubric) for item in items}
+        results = {item.id: _make_result(item, evaluations, rubric, absences) for item in items}
     if trainer is not None:
         waiting = {item: evaluations.by_item[item.id] for item in items if item.recipes}
         results |= resolve_trainings(waiting, results, mode, trainer, work, progress)
@@ -92,37 +104,10 @@ def _make_training(item: Item, assignment: Assignment, mode: Mode, trainer: Trai
     return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
 
 
-def _find_states(item: Item, work: Work, rubric: Rubric) -> list[CandidateState]:
-    if not item.names:
-        return [CandidateState(None)]
-    definitions = _find_definitions(item, work)
-    if not item.recipes:
-        # Start at the end of the notebook: one process serves all items there, and most right items pass there.
-        definitions.sort(key=lambda definition: not definition.at_end)
-    if not definitions and item.search:
-        candidates = work.candidates(rubric.filled_in.get(item.id, ()))
-        return [CandidateState(definition, {item.names[0]: name}, name) for definition, name in candidates]
-    return [CandidateState(definition) for definition in definitions]
-
-
-def _find_definitions(item: Item, work: Work) -> list[Definition]:
-    """Return the definitions of an item's names, from the first definition of its main name in each file on."""
-    defined: set[str] = set()
-    judged = []
-    for definition in work.definitions(item.names):
-        if item.names[0] in definition.names:
-            defined.add(definition.file)
-        if definition.file in defined:
-            judged.append(definition)
-    return judged
-
-
-def _make_result(item: Item, evaluations: Evaluations, work: Work, rubric: Rubric) -> ItemResult:
+def _make_result(item: Item, evaluations: Evaluations, rubric: Rubric, absences: AbsenceReasons) -> ItemResult:
     candidates = evaluations.by_item[item.id]
-    if item.search:
-        candidates = [e for e in candidates if e.passed or e.pending or e.state.found_as is None]
     if not candidates:
-        return _fill_result(item, 0, TestOutcome(Verdict.ABSENT, _describe_absence(item, work)), None)
+        return _fill_result(item, 0, TestOutcome(Verdict.ABSENT, _describe_absence(item, evaluations, absences)), None)
     scored = [(*_score(item, evaluation), evaluation) for evaluation in candidates]
     # The best evaluation counts; among equals the last, because that is how the student left it.
     points, name, best = max(
@@ -130,14 +115,36 @@ def _make_result(item: Item, evaluations: Evaluations, work: Work, rubric: Rubri
     )
     if best.passed:
         remarks = [remark for outcome in best.outcomes.values() for remark in outcome.remarks]
-        message = "; ".join([_describe_success(best.state), *remarks])
+        message = "; ".join([_describe_origin(best.state) or "right", *remarks])
         return _fill_result(item, points, TestOutcome(Verdict.PASSED, message), best)
     if best.pending:
         return _fill_result(item, 0, best.outcomes[name], best)
     outcome = explain(item, name, best, evaluations, rubric)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)
-    return _fill_result(item, points, outcome, best)
+    return _fill_result(item, points, _add_causes(outcome, item, best.state, absences), best)
+
+
+def _is_absent(evaluation: ItemEvaluation) -> bool:
+    return evaluation.failure is not None and evaluation.failure.verdict is Verdict.ABSENT
+
+
+def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absences: AbsenceReasons) -> TestOutcome:
+    """Add to a message what it is about, if it goes by another name, and why something is missing."""
+    message = outcome.message
+    if origin := _describe_origin(state):
+        message = f"{origin}: {message}"
+    if cause := absences.describe_cause(message):
+        message = f"{message}; {cause}"
+    elif outcome.verdict is Verdict.ABSENT and not item.names and (stop := absences.first_stop()):
+        message = f"{message}; {stop}"
+    elif item.search and (missing := _OWN_ARGUMENTS.search(message)) and not state.found_as:
+        name = item.names[0]
+        message = (
+            f"{name} takes arguments that the textbook's does not ({missing[1]}): "
+            f"bind a model to a name (net = {name}(...)), and it is judged instead; {message}"
+        )
+    return replace(outcome, message=message)
 
 
 def _score(item: Item, evaluation: ItemEvaluation) -> tuple[float, str]:
@@ -151,15 +158,12 @@ def _score(item: Item, evaluation: ItemEvaluation) -> tuple[float, str]:
     return (math.floor(item.points * share * 4) / 4 if partial else 0), failed[0]
 
 
-def _is_absent(evaluation: ItemEvaluation) -> bool:
-    failed = [outcome for outcome in evaluation.outcomes.values() if outcome.verdict is not Verdict.PASSED]
-    return bool(failed) and failed[0].verdict is Verdict.ABSENT
-
-
-def _describe_success(state: CandidateState) -> str:
-    if state.found_as and state.definition:
-        return f"found as {state.found_as} in cell {state.definition.cell}"
-    return "right"
+def _describe_origin(state: CandidateState) -> str:
+    """Return under which name and where something was found, or "" if the name is the item's."""
+    if not (state.found_as and state.definition):
+        return ""
+    expected = f", expected {state.expected}" if state.expected else ""
+    return f"found as {state.found_as} in cell {state.definition.cell}{expected}"
 
 
 def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
@@ -180,14 +184,18 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
     )
 
 
-def _describe_absence(item: Item, work: Work) -> str:
+def _describe_absence(item: Item, evaluations: Evaluations, absences: AbsenceReasons) -> str:
     name = item.names[0]
-    package = work.imported_from(name)
+    package = evaluations.work.imported_from(name)
     if package and package.startswith("torch.nn"):
         return f"{name} is a layer of torch.nn, not written here"
     if package:
         return f"{name} is imported from {package}, not written here"
-    return f"{name} is not defined in this submission"
+    untried = evaluations.searching.untried.get(name, 0) if item.search else 0
+    if not untried:
+        return absences.describe(name)
+    what = "definition was" if untried == 1 else "definitions were"
+    return f"{absences.describe(name)}; the search for it ran out of time, so {untried} other {what} not tried"
 
 
 @contextlib.contextmanager

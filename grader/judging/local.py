@@ -19,7 +19,17 @@ from grader.models.export import NotExportable, export_graph
 from grader.models.fit import train_in_place
 from grader.models.probe import probe
 from grader.models.recipe import Recipe
-from grader.student import Definition, Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
+from grader.student import (
+    Candidate,
+    Definition,
+    Fault,
+    Operation,
+    OwnCurve,
+    OwnTraining,
+    Parameter,
+    Recorded,
+    StudentFault,
+)
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
 
@@ -91,7 +101,7 @@ class LocalWork:
     def imported_from(self, name: str) -> None:
         """Return None: no name is only imported."""
 
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+    def candidates(self) -> Sequence[Candidate]:
         """Return nothing: our own code uses the names that are asked for."""
         return []
 
@@ -111,6 +121,7 @@ class LocalWork:
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[LocalStudent]:
         """Open a fresh namespace of its definitions."""
         yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)

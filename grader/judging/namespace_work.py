@@ -20,7 +20,7 @@ from torch import nn
 
 from grader.judging.local import LocalRemote, LocalStudent
 from grader.models.modules import PACKAGES_PATTERN, find_module_name
-from grader.student import Definition, Fault, OwnTraining, StudentFault
+from grader.student import Candidate, Definition, Fault, OwnTraining, StudentFault
 
 __all__ = ["NamespaceWork"]
 
@@ -55,7 +55,7 @@ class NamespaceWork:
         module = find_module_name(self._namespace.get(name))
         return module if _PACKAGES.match(module) else None
 
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+    def candidates(self) -> Sequence[Candidate]:
         """Return nothing: a self-check looks up the names that are asked for."""
         return []
 
@@ -75,6 +75,7 @@ class NamespaceWork:
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[LocalStudent]:
         """Open the present state, with copies of models."""
         own = {

@@ -10,7 +10,7 @@ from grader.results.evidence import clip, to_plain_json
 from grader.results.report import Verdict
 from grader.student import Fault, StudentFault
 from grader.testing.cases import Case, WrongCases
-from grader.testing.failures import Absent, Mismatch, Pending
+from grader.testing.failures import Absent, Mismatch, NoModel, Pending
 
 __all__ = ["TestOutcome", "describe_case", "interpret_exception"]
 
@@ -25,6 +25,8 @@ class TestOutcome:
         misconception: the id of the known mistake that responds as the student's code does.
         remarks: remarks of the test that cost no points.
         pending: why the verdict waits, if it does: for a training, or for a person.
+        fault: what the student's code did instead of returning a result, if it was that.
+        is_no_model: whether something that should be a model, or give one, is and does not.
     """
 
     verdict: Verdict
@@ -37,6 +39,13 @@ class TestOutcome:
     misconception: str | None = None
     remarks: tuple[str, ...] = ()
     pending: Pending | None = field(default=None, compare=False)
+    fault: Fault | None = None
+    is_no_model: bool = False
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether what was judged cannot be a model at all, or does not come to an end."""
+        return self.is_no_model or self.fault in (Fault.TIMED_OUT, Fault.CRASHED, Fault.OUT_OF_MEMORY)
 
 
 def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
@@ -55,17 +64,19 @@ def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
         return None
     fault = first.fault if isinstance(first, StudentFault) else None
     if fault is Fault.MISSING:
-        return TestOutcome(Verdict.ABSENT, str(first))
+        return TestOutcome(Verdict.ABSENT, str(first), fault=fault)
+    no_model = isinstance(first, NoModel)
     verdict = Verdict.FAILED if fault in (None, Fault.CHANGED_ARGUMENT) else Verdict.ERROR
     if not visible:
-        return TestOutcome(verdict, _describe_hidden(fault, right, total), right, total)
+        message = _describe_hidden(fault, right, total)
+        return TestOutcome(verdict, message, right, total, fault=fault, is_no_model=no_model)
     message = str(first) or "is not right"
     evidence = dict(first.evidence) if isinstance(first, Mismatch) else {}
     if isinstance(error, WrongCases):
         message = f"wrong in {total - right} of {total} cases, first with {error.case.description}: {message}"
         evidence.update(describe_case(error.case), cases={"right": right, "total": total})
     file, cell = (first.file, first.cell) if isinstance(first, Mismatch) else (None, None)
-    return TestOutcome(verdict, clip(message), right, total, evidence, file, cell)
+    return TestOutcome(verdict, clip(message), right, total, evidence, file, cell, fault=fault, is_no_model=no_model)
 
 
 def describe_case(case: Case) -> dict[str, Any]:

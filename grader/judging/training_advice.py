@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from grader.assignment import Item
-from grader.judging.evaluations import ItemEvaluation
+from grader.judging.item_evaluation import ItemEvaluation
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult
 from grader.student import OwnTraining, StudentFault, Work

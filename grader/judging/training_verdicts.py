@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grader.assignment import Item
-from grader.judging.evaluations import ItemEvaluation
+from grader.judging.item_evaluation import ItemEvaluation
 from grader.judging.training_advice import add_training_advice
 from grader.models.recipe import Mode, Recipe
 from grader.results.report import ItemResult, Verdict

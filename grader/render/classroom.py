@@ -24,7 +24,7 @@ def render_classroom(report: Report) -> str:
     result = {
         "version": 3,
         "status": "pass" if report.passed else "fail",
-        "message": f"{pending} items wait for a person or for a training" if pending else None,
+        "message": _describe_open_items(report, pending),
         "max_score": values["max_score"],
         "tests": [
             _test(item, written["points"])
@@ -34,6 +34,12 @@ def render_classroom(report: Report) -> str:
     }
     text = json.dumps(result, ensure_ascii=False, allow_nan=False)
     return base64.b64encode(text.encode("utf-8")).decode("ascii") + "\n"
+
+
+def _describe_open_items(report: Report, pending: int) -> str | None:
+    if not report.is_readable:
+        return _make_loggable(report.obstacle)
+    return f"{pending} items wait for a person or for a training" if pending else None
 
 
 def _test(item: ItemResult, earned: float) -> dict[str, Any]:

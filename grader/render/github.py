@@ -25,9 +25,13 @@ def render_github(report: Report, files: Mapping[str, Path], root: Path) -> str:
         files: the paths of the notebooks, by their names in the report.
         root: the folder of the repository, to which GitHub's paths are relative.
     """
-    lines = {file.name: _locate_cell_lines(files[file.name], file.sha256) for file in report.files}
+    lines = {
+        file.name: _locate_cell_lines(files[file.name], file.sha256) for file in report.files if file.name in files
+    }
     shown = {name: _make_relative(path, root) for name, path in files.items()}
     commands = [_make_command("notice", describe_score(report), title=sanitise_line(report.title))]
+    if not report.is_readable:
+        return "".join([*commands, _make_command("error", report.obstacle, title="No notebook")])
     for item in report.items:
         if item.verdict is not Verdict.PASSED:
             commands.append(_annotate(item, shown, lines))

@@ -29,7 +29,8 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
     values = report.to_dict()
     shows_all = visibility == "visible" or not any(item.id in hidden for item in report.items)
     result = {
-        "score": values["score"],
+        # Nothing is decided of a submission that cannot be read; it must not get a zero.
+        **({"score": values["score"]} if report.is_readable else {}),
         **({"execution_time": report.timing["total_seconds"]} if "total_seconds" in report.timing else {}),
         "output": "\n".join(_describe(report, shows_all)),
         # By default Gradescope takes this for HTML.
@@ -68,12 +69,17 @@ def _make_test(item: ItemResult, written: Mapping[str, Any], visibility: Visibil
 
 def _describe(report: Report, shows_score: bool) -> Iterator[str]:
     """Yield the lines about the whole submission."""
+    if not report.is_readable:
+        yield f"Nothing was graded, and no points were given or deducted: {sanitise_text(report.obstacle)}"
+        return
     if shows_score:
         yield f"{format_points(report.score)} of {format_points(report.max_score)} points"
     if report.pending_points:
         yield f"{format_points(report.pending_points)} points are still to be decided"
-    ended = [cell for cell in report.cells if cell.status != "ok"]
-    lines = [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}" for cell in ended]
+    lines = [
+        f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}"
+        for cell in report.failed_cells
+    ]
     lines += [sanitise_text(text) for text in (*report.limits_hit, *map(str, report.notices))]
     yield from lines[:_MAX_LISTED]
     if len(lines) > _MAX_LISTED:

@@ -48,10 +48,9 @@ def _render_row(item: ItemResult) -> str:
 
 
 def _render_notes(report: Report) -> Iterator[str]:
-    failed = [cell for cell in report.cells if cell.status != "ok"]
     yield from _render_list(
         "Failed cells",
-        [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in failed],
+        [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in report.failed_cells],
     )
     yield from _render_list("Limits hit", report.limits_hit)
     yield from _render_list("Notices", [str(notice) for notice in report.notices])

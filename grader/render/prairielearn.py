@@ -15,7 +15,8 @@ def render_prairielearn(report: Report) -> str:
     """Return a report as results.json. Its score is the share of all points, including those of pending items."""
     items = zip(report.items, report.to_dict()["items"], strict=True)
     result = {
-        "gradable": True,
+        "gradable": report.is_readable,
+        **({} if report.is_readable else {"format_errors": [sanitise_text(report.obstacle)]}),
         "score": report.score / report.max_score if report.max_score else 0,
         "message": describe_score(report),
         "tests": [

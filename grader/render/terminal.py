@@ -55,8 +55,10 @@ def _render_parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableTyp
         lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING} and not item.by_person
         if trainings or (lost and item.evidence):
             yield _render_evidence(item, make_exhibits(remove_curves(item.evidence)) if lost else (), trainings)
-    failed = [cell for cell in report.cells if cell.status != "ok"]
-    yield from _list("Failed cells", [f"{describe_place(c.file, c.cell)}: {c.status}. {c.message}" for c in failed])
+    yield from _list(
+        "Failed cells",
+        [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in report.failed_cells],
+    )
     yield from _list("Limits hit", report.limits_hit)
     off = [f"{layer.name} ({layer.reason})" if layer.reason else layer.name for layer in report.layers if not layer.on]
     yield from _list("Inactive sandbox layers", [", ".join(off)] if off else [])

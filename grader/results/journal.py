@@ -21,7 +21,7 @@ class Status(StrEnum):
     """How a submission of a batch ended."""
 
     GRADED = "graded"  # there is a report
-    UNREADABLE = "unreadable"  # there is no notebook, or it cannot be read
+    UNREADABLE = "unreadable"  # no notebook can be read; there is a report that says why
     FAILED = "failed"  # a system error: the grader or the machine failed three times
 
 
@@ -33,10 +33,10 @@ class JournalRecord:
         key: the key of the submission in the batch; safe as a file name.
         name: the name that the learning management system shows.
         identifiers: ids in that system, such as `canvas_id`.
-        files: the sha256 of each notebook by its name.
+        files: the sha256 of each notebook and of each file beside them, by their paths.
         revision: the revision of the rubric.
         mode: what was done with trainings.
-        message: why there is no report; "" if there is one.
+        message: why there is no report, or nothing that could be graded; "" otherwise.
         report: the report's JSON file relative to the journal's folder; "" if there is none.
         seconds: the wall-clock time that grading took.
         marks: for reports from a server, a value that changes with a person's marks; "" if there are none.

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from grader.results.alarms import Alarm, AlarmCounter
 from grader.results.journal import JournalRecord, Status
 from grader.results.report import ItemResult, Report, Verdict
 
@@ -88,7 +89,10 @@ class Lost:
 
 @dataclass(frozen=True)
 class SubmissionOverview:
-    """One submission: how it ended, and the file and the points of its report if it has one."""
+    """One submission: how it ended, and the file and the points of its report if it has one.
+
+    `unused_files` are the notices on files that were left out or could not be read.
+    """
 
     key: str
     name: str
@@ -99,6 +103,7 @@ class SubmissionOverview:
     points: float | None = None
     max_points: float | None = None
     pending_points: float | None = None
+    unused_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,11 +117,12 @@ class Overview:
         counts: the number of submissions by status.
         pending: the number of submissions with points that are still to be decided.
         scores: the scores; None if no points were decided.
+        alarms: what many submissions share that is no mistake of the students.
         items: the items in the rubric's order.
         misconceptions: the most frequent misconceptions.
         messages: the most frequent messages on lost items without a misconception, if in several reports.
         slowest: the submissions that took longest.
-        unreadable: the submissions without a readable notebook.
+        unreadable: the submissions without a readable notebook; their reports decide nothing, and are not counted.
         failed: the submissions that were not graded because of a system error; that is not a zero.
         submissions: all submissions.
     """
@@ -127,6 +133,7 @@ class Overview:
     counts: dict[str, int]
     pending: int
     scores: Scores | None
+    alarms: tuple[Alarm, ...] = ()
     items: tuple[ItemOverview, ...] = ()
     misconceptions: tuple[Lost, ...] = ()
     messages: tuple[Lost, ...] = ()
@@ -156,12 +163,16 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
     shares: list[float] = []
     pending = 0
     items: dict[str, _ItemStatistics] = {}
+    alarms = AlarmCounter()
     for record, report in entries:
         submissions.append(_summarise_submission(record, report))
         if report is None:
             continue
         titles[report.title] += 1
         revisions[report.revision] += 1
+        alarms.add(report)
+        if not report.is_readable:
+            continue
         pending += report.pending_points > 0
         if (share := _share(report.items)) is not None:
             shares.append(share)
@@ -177,6 +188,7 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
         counts={status.value: statuses[status] for status in Status},
         pending=pending,
         scores=_summarise_scores(shares) if shares else None,
+        alarms=alarms.alarms(),
         items=tuple(item.summarise() for item in items.values()),
         misconceptions=_most_frequent(
             (item.first.id, reason, n) for item in items.values() for reason, n in item.named.items()
@@ -263,10 +275,10 @@ def _summarise_scores(shares: Sequence[float]) -> Scores:
 
 
 def _summarise_submission(record: JournalRecord, report: Report | None) -> SubmissionOverview:
-    points = (report.score, report.max_score, report.pending_points) if report else (None, None, None)
-    return SubmissionOverview(
-        record.key, record.name, record.status, record.message, record.report, record.seconds, *points
-    )
+    about = (record.key, record.name, record.status, record.message, record.report, record.seconds)
+    if report is None:
+        return SubmissionOverview(*about)
+    return SubmissionOverview(*about, report.score, report.max_score, report.pending_points, report.unused_files)
 
 
 def _most_frequent(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:

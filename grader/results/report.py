@@ -11,13 +11,14 @@ from importlib.resources import files
 from typing import Any
 
 from grader.errors import InputError
-from grader.results.notice import CellStop, Notice
+from grader.results.notice import CellStop, Notice, NoticeKind
 from grader.sandbox.protocol.layers import LayerStatus
 
 __all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "load_report_schema"]
 
 _SCHEMA = "2"
 _PLACES = 4  # decimal places of points
+_ABOUT_FILES = (NoticeKind.SKIPPED_FILE, NoticeKind.UNREADABLE_FILE)
 
 
 class Verdict(StrEnum):
@@ -33,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class File:
-    """One notebook of the submission: its name and the sha256 of its bytes."""
+    """A file of the submission: its path and the sha256 of its bytes."""
 
     name: str
     sha256: str
@@ -80,10 +81,19 @@ class CellResult:
     message: str = ""
     stops: tuple[CellStop, ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it did not end well. A training that was left out on purpose is no failure."""
+        return self.status not in ("ok", "training withheld")
+
 
 @dataclass(frozen=True)
 class Report:
-    """The result of grading one submission."""
+    """The result of grading one submission.
+
+    `files` are the notebooks that were graded, `companions` the files beside them. If no notebook could be read, there
+    are none; then nothing is decided, and the notices say what is wrong with each file.
+    """
 
     assignment: str
     title: str
@@ -94,6 +104,7 @@ class Report:
     layers: tuple[LayerStatus, ...] = ()
     limits_hit: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    companions: tuple[File, ...] = ()
     timing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,9 +123,29 @@ class Report:
         return _points(sum(item.max_points for item in self.items if item.verdict is Verdict.PENDING))
 
     @property
+    def is_readable(self) -> bool:
+        """Whether a notebook could be read."""
+        return bool(self.files)
+
+    @property
+    def unused_files(self) -> tuple[str, ...]:
+        """The notices on files that were left out or could not be read."""
+        return tuple(str(notice) for notice in self.notices if notice.kind in _ABOUT_FILES)
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing could be graded, in one line; "" if a notebook could be read."""
+        return "" if self.is_readable else "; ".join(self.unused_files) or "there is no notebook in it"
+
+    @property
+    def failed_cells(self) -> tuple[CellResult, ...]:
+        """The code cells that did not end well, for the reader of the report."""
+        return tuple(cell for cell in self.cells if cell.failed)
+
+    @property
     def passed(self) -> bool:
-        """Whether every item that was judged passed."""
-        return all(item.verdict in {Verdict.PASSED, Verdict.PENDING} for item in self.items)
+        """Whether a notebook could be read, and every item that was judged passed."""
+        return self.is_readable and all(item.verdict in {Verdict.PASSED, Verdict.PENDING} for item in self.items)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values; `load_report_schema` describes them."""
@@ -156,6 +187,7 @@ class Report:
                 layers=tuple(LayerStatus(**layer) for layer in values["layers"]),
                 limits_hit=tuple(values["limits_hit"]),
                 notices=tuple(map(Notice.from_dict, values["notices"])),
+                companions=tuple(File(**file) for file in values["companions"]),
                 timing=values["timing"],
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.assignment import Item
-from grader.errors import SubmissionError
+from grader.collection.reading import list_paths, read_submission
+from grader.errors import InputError, SubmissionError
+from grader.results.notice import NoticeKind
 from grader.results.report import Report
 from grader.self_check.changes import compare_notebooks
-from grader.submission.submission import Submission, read_submission
+from grader.submission.submission import Submission, require_notebook
 
 __all__ = ["CheckedState", "Grade", "watch_submission"]
 
@@ -53,7 +55,7 @@ def watch_submission(
     """Yield a report now and after each save, or an error if a file is not a valid notebook at that moment.
 
     Args:
-        paths: the notebooks of one submission.
+        paths: the files and folders of one submission.
         items: the items to judge.
         grade: a function that takes a submission, the ids of the items to judge and a progress callback (which may
             raise), and returns a report on these items.
@@ -61,7 +63,7 @@ def watch_submission(
         quiet: the time without a save, in seconds, after which the items that kept their verdicts are judged too.
 
     Raises:
-        SubmissionError: a file is not a notebook at the start.
+        SubmissionError: there is no notebook that can be read at the start.
     """
     files = _Files(paths)
     last, is_broken = _check_all(files.read(), items, grade), False
@@ -99,6 +101,8 @@ def _check_all(
 
 def _check_changes(last: CheckedState, submission: Submission, items: Sequence[Item], grade: Grade) -> CheckedState:
     """Judge the items that the change may affect, or all items if cells end differently than before."""
+    if submission.files != last.submission.files:
+        return _check_all(submission, items, grade)
     started, everything = time.monotonic(), frozenset(item.id for item in items)
     change = compare_notebooks(last.submission, submission, items)
     if not change.items and not change.cells:
@@ -120,16 +124,28 @@ def _get_cell_statuses(report: Report) -> dict[tuple[str, int], str]:
 
 
 class _Files:
-    """The notebooks on disk, and their status at the last read."""
+    """The submission's files on disk, and their status at the last read."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
+        self._read: set[str] = set()  # names of the notebooks that could be read
         self._last = self._get_statuses()
 
     def read(self) -> Submission:
-        """Read the notebooks. Saves after this call are noticed."""
+        """Read the files. Saves after this call are noticed.
+
+        Raises:
+            SubmissionError: no notebook can be read, or one no longer can, because it is half written.
+        """
         self._last = self._get_statuses()
-        return read_submission(self._paths)
+        submission = read_submission(self._paths)
+        require_notebook(submission)
+        broken = [notice for notice in submission.notices if notice.kind is NoticeKind.UNREADABLE_FILE]
+        for notice in broken:
+            if notice.file in self._read:
+                raise SubmissionError(str(notice))
+        self._read |= {notebook.name for notebook in submission.notebooks}
+        return submission
 
     def wait_for_save(self, poll: float, seconds: float | None) -> bool:
         """Wait until a file changes. Return False if none does within `seconds` (None: wait without a limit)."""
@@ -145,8 +161,12 @@ class _Files:
         if self._get_statuses() != self._last:
             raise _SavedMeanwhile
 
-    def _get_statuses(self) -> list[tuple[int, int, int] | None]:
-        return [_get_status(path) for path in self._paths]
+    def _get_statuses(self) -> dict[Path, tuple[int, int, int] | None]:
+        try:
+            paths = list_paths(self._paths)
+        except (InputError, OSError):  # one is missing at the moment
+            paths = list(self._paths)
+        return {path: _get_status(path) for path in paths}
 
 
 def _get_status(path: Path) -> tuple[int, int, int] | None:

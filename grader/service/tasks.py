@@ -19,7 +19,7 @@ from typing import Any
 
 from celery import Celery
 
-from grader.errors import InputError, SubmissionError, SystemFault
+from grader.errors import InputError, SystemFault
 from grader.grading.session import GradingSession, join_reports
 from grader.models.recipe import Mode
 from grader.results.report import Report
@@ -33,14 +33,14 @@ from grader.service.store.queries.leases import (
     claim_lease,
     finish_job,
     give_back_lease,
-    refuse_job,
     release_lease,
     renew_lease,
 )
 from grader.service.store.queries.queue import Queue
 from grader.service.store.schema import Stage
+from grader.submission.assembly import assemble_submission
 from grader.submission.executed_notebook import ExecutedNotebook
-from grader.submission.submission import Submission, read_notebook
+from grader.submission.submission import Submission
 
 __all__ = ["JobRunner", "register_task"]
 
@@ -109,7 +109,7 @@ class JobRunner:
         self._log_step("claimed", lease)
         try:
             submission = self._load_submission(lease)
-            with _Heartbeat(self._store, lease, self._settings, self._compute_patience(lease)) as heartbeat:
+            with _Heartbeat(self._store, lease, self._settings, self._compute_patience(lease, submission)) as heartbeat:
                 self._lease = lease
                 try:
                     self._log_step("grading", lease)
@@ -119,22 +119,18 @@ class JobRunner:
                 finally:
                     self._lease = None  # `release_and_exit` must not wait for a transaction that it interrupts
                 return str(self._finish(lease, report, executed))
-        except SubmissionError as error:
-            refuse_job(self._store, lease, str(error))
-            return "refused"
         except Exception as error:  # a SystemFault, the machine, a rubric, a bug: the submission is not to blame
             _log.exception("a job failed", extra={"facts": _collect_facts(lease)})
             give_back_lease(self._store, lease, _describe_error(error), self._settings.attempts)
             return "given back"
 
     def _load_submission(self, lease: Lease) -> Submission:
-        if not lease.files:
-            raise SubmissionError("no notebook was handed in")
-        return Submission(tuple(read_notebook(name, self._store.blobs.get(sha256)) for name, sha256 in lease.files))
+        files = ((name, self._store.blobs.get(sha256)) for name, sha256 in lease.files)
+        return assemble_submission(files, lease.notices)
 
-    def _compute_patience(self, lease: Lease) -> float:
+    def _compute_patience(self, lease: Lease, submission: Submission) -> float:
         """Return after how many seconds without progress a job counts as hung."""
-        return 2 * self.session.compute_longest_silence(lease.assignment, lease.mode, len(lease.files))
+        return 2 * self.session.compute_longest_silence(lease.assignment, lease.mode, len(submission.notebooks))
 
     def _grade(
         self, lease: Lease, submission: Submission, progress: Callable[[str], None], executed: list[ExecutedNotebook]

@@ -18,6 +18,7 @@ _STRING = re.compile(rb'"[^"]*"?')
 _COMMAS_AND_BRACKETS = b"[]{},"
 _OTHER_BYTES = bytes(set(range(256)) - set(_COMMAS_AND_BRACKETS))
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_NO_MARK = {b"{\0": "utf-16-le", b"\0{": "utf-16-be"}  # how a notebook begins without a byte order mark
 _QUOTES_PER_VALUE = 4  # of a key and its value in an object
 _SUPPORTED_FORMATS = (3, 4)
 _LONGEST_NAME = 200  # characters of a cell's id or tag
@@ -106,14 +107,15 @@ def _load(data: bytes, bounds: Bounds) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
-        raise SubmissionError(f"no valid JSON: {reason}; {_AGAIN}") from error
+        cut = " (the file is cut off)" if text.lstrip()[0] == "{" and text.rstrip()[-1] != "}" else ""
+        raise SubmissionError(f"no valid JSON{cut}: {reason}; {_AGAIN}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError("its JSON is past what can be read; clear its outputs and save it again") from error
 
 
 def _decode(data: bytes) -> str:
     marks = (mark for mark in _BYTE_ORDER_MARKS.items() if data.startswith(mark[0]))
-    mark, encoding = next(marks, (b"", "utf-8"))
+    mark, encoding = next(marks, (b"", _NO_MARK.get(data[:2], "utf-8")))
     try:
         return data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import SubmissionError
 from grader.results.notice import Notice
+from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_attachments, read_cell_names
 
-__all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "read_submission"]
+__all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "require_notebook"]
 
 CellKind = Literal["code", "markdown", "raw"]
 
@@ -55,7 +52,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook's cells in one format, without stored outputs."""
+    """A notebook's cells in one format, without stored outputs.
+
+    `name` is its path in the submission, with "/" between the parts. It runs in the folder that it lies in.
+    """
 
     name: str
     sha256: str
@@ -66,18 +66,23 @@ class Notebook:
 
 @dataclass(frozen=True)
 class CompanionFile:
-    """A file that was handed in beside the notebooks, and lies in their working directory when they run.
+    """A file that was handed in beside the notebooks, and lies there when they run.
 
-    `path` is relative to that directory, with "/" between its parts.
+    `path` is its path in the submission, with "/" between the parts.
     """
 
     path: str
     data: bytes
 
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 of its content."""
+        return hashlib.sha256(self.data).hexdigest()
+
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's submission: one or more notebooks, and what was handed in beside them.
+    """One student's submission: the notebooks that can be read, maybe none, and what was handed in beside them.
 
     `notices` are remarks on files that were skipped or could not be read.
     """
@@ -90,21 +95,18 @@ class Submission:
     def identity(self) -> str:
         """A hash of the notebooks' and files' bytes that does not depend on the notebooks' names and order."""
         digests = sorted(notebook.sha256 for notebook in self.notebooks)
-        digests += sorted(f"{hashlib.sha256(file.data).hexdigest()} {file.path}" for file in self.files)
+        digests += sorted(f"{file.sha256} {file.path}" for file in self.files)
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def read_submission(paths: Iterable[str | os.PathLike[str]], bounds: Bounds = DEFAULT_BOUNDS) -> Submission:
-    """Read the notebooks at these paths as one submission.
+def require_notebook(submission: Submission) -> None:
+    """Refuse a submission in which no notebook can be read.
 
     Raises:
-        SubmissionError: a file is missing, exceeds the bounds, or is not a notebook.
+        SubmissionError: there is none; the message says what is wrong with each file.
     """
-    distinct = {Path(path).absolute(): Path(path) for path in paths}
-    if not distinct:
-        raise SubmissionError("no notebook was given; name one or more .ipynb files")
-    named = zip(_make_names(list(distinct)), distinct.values(), strict=True)
-    return Submission(tuple(read_notebook(name, _read_file(path, bounds), bounds) for name, path in named))
+    if not submission.notebooks:
+        raise SubmissionError("; ".join(map(str, submission.notices)) or "there is no notebook in it")
 
 
 def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Notebook:
@@ -125,7 +127,7 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
         if kind == "code":
             source, removed = neutralise_installs(source)
             if removed:
-                notices.append(Notice(_describe_installs(removed), file=name, cell=index))
+                notices.append(Notice(describe_installs(removed), file=name, cell=index))
         cells.append(Cell(index, kind, source, *read_cell_names(stored), read_attachments(stored)))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
@@ -141,12 +143,6 @@ def _normalise(source: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _describe_installs(removed: tuple[str, ...]) -> str:
-    first = removed[0] if len(removed[0]) <= _SHOWN_COMMAND else f"{removed[0][:_SHOWN_COMMAND]}…"
-    what = f"`{first}` was" if len(removed) == 1 else f"`{first}` and {len(removed) - 1} more were"
-    return f"{what} not run: the course's packages are installed already"
-
-
 def _language(metadata: Mapping[str, Any]) -> str:
     """Return the language in a notebook's metadata, or Python if it names none."""
     for key, entry in (("kernelspec", "language"), ("language_info", "name")):
@@ -154,35 +150,3 @@ def _language(metadata: Mapping[str, Any]) -> str:
         if isinstance(description, dict) and isinstance(description.get(entry), str) and description[entry]:
             return str(description[entry])[:_SHOWN_COMMAND]
     return "python"
-
-
-def _read_file(path: Path, bounds: Bounds) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise SubmissionError(f"{path}: this is {kind}; name the notebook file itself")
-        if status.st_size <= bounds.file_bytes:
-            with open(path, "rb", opener=_open_without_waiting) as file:
-                return file.read(bounds.file_bytes + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SubmissionError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
-    raise SubmissionError(f"{path}: {bounds.past_file_size(status.st_size)}")
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Open a file without waiting for a writer if it has become a pipe since its status was read."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _make_names(paths: list[Path]) -> list[str]:
-    """Return each path's file name, with as many folders before it as make it unique."""
-    # macOS stores Korean file names decomposed. Composed, a name is the same on every system.
-    parts = [tuple(unicodedata.normalize("NFC", part) for part in path.parts) for path in paths]
-    names = []
-    for own, path in zip(parts, paths, strict=True):
-        suffixes = (own[-length:] for length in range(1, len(own) + 1))
-        unique = (suffix for suffix in suffixes if sum(other[-len(suffix) :] == suffix for other in parts) == 1)
-        names.append(str(Path(*next(unique, path.parts))))
-    return names

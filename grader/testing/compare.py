@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from grader.student import Remote
-from grader.testing.failures import Mismatch
+from grader.testing.failures import Mismatch, NoModel
 
 __all__ = ["assert_close", "assert_module", "assert_shape"]
 
@@ -86,10 +86,10 @@ def assert_module(found: Any, made_by: str) -> Remote:
         made_by: the call that returned it, for the message ("LeNet()").
 
     Raises:
-        Mismatch: it is something else.
+        NoModel: it is something else.
     """
     if getattr(found, "kind", None) != "module":
-        raise Mismatch(f"{made_by} should give an nn.Module, found {_describe(found)}", found=found)
+        raise NoModel(f"{made_by} should give an nn.Module, found {_describe(found)}", found=found)
     module: Remote = found
     return module
 

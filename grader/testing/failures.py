@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from grader.training.cache import TrainingResult
     from grader.training.graph import Graph
 
-__all__ = ["Absent", "Mismatch", "Pending", "ToTrain", "TrainedInPlace"]
+__all__ = ["Absent", "Mismatch", "NoModel", "Pending", "ToTrain", "TrainedInPlace"]
 
 
 class Absent(Exception):
@@ -67,3 +67,7 @@ class Mismatch(AssertionError):
         self.file = file
         self.cell = cell
         self.evidence = {name: to_plain_json(value) for name, value in evidence.items()}
+
+
+class NoModel(Mismatch):
+    """What should be an nn.Module, or give one, is and does something else."""

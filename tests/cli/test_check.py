@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import read_submission
 from tests.support.command_line import GRADER, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import SUBMISSIONS

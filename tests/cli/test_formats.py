@@ -15,12 +15,12 @@ from grader.assignment import Assignment, load_assignment
 from grader.cli import app
 from grader.cli.formats import GradedSubmission, ReportFormat, render
 from grader.cli.minimum_score import MinimumScore
+from grader.collection import read_submission
 from grader.errors import InputError
 from grader.grading.grade import grade
 from grader.render.gradescope import Visibility
 from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import read_submission
 from tests.support.command_line import Ran, Run, refused
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes
 from tests.support.paths import ROOT

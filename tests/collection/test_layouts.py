@@ -12,7 +12,7 @@ from grader.collection import (
     CollectionLayout,
     collect,
     collect_archive,
-    collect_notebooks,
+    collect_files,
 )
 from grader.errors import InputError
 from tests.support.zip_files import NOTEBOOK, zipped
@@ -283,7 +283,7 @@ def test_files_of_one_name_in_one_submission_are_called_by_their_paths() -> None
 
 
 def test_notebooks_given_one_by_one_are_a_student_each() -> None:
-    collection = collect_notebooks([("lee.ipynb", b"2"), ("C:\\some\\folder\\kim.ipynb", b"1")])
+    collection = collect_files([("lee.ipynb", b"2"), ("C:\\some\\folder\\kim.ipynb", b"1")])
     assert [(item.key, item.files) for item in collection.submissions] == [
         ("kim", (("kim.ipynb", b"1"),)),
         ("lee", (("lee.ipynb", b"2"),)),
@@ -291,7 +291,7 @@ def test_notebooks_given_one_by_one_are_a_student_each() -> None:
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
-    collection = collect_notebooks([("/home/me/lee/hw2.ipynb", b"2"), ("/home/me/kim/hw2.ipynb", b"1")])
+    collection = collect_files([("/home/me/lee/hw2.ipynb", b"2"), ("/home/me/kim/hw2.ipynb", b"1")])
     assert [(item.key, item.files) for item in collection.submissions] == [
         ("kim", (("hw2.ipynb", b"1"),)),
         ("lee", (("hw2.ipynb", b"2"),)),
@@ -299,11 +299,11 @@ def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
 
 
 def test_files_of_one_name_and_no_folder_are_two_students() -> None:
-    collection = collect_notebooks([("hw2.ipynb", b"1"), ("hw2.ipynb", b"2")])
+    collection = collect_files([("hw2.ipynb", b"1"), ("hw2.ipynb", b"2")])
     assert [(item.key, item.files[0][1]) for item in collection.submissions] == [("hw2", b"1"), ("hw2-2", b"2")]
 
 
 def test_files_given_one_by_one_may_be_named_as_canvas_names_them() -> None:
-    collection = collect_notebooks([("kim_120_1_a.ipynb", NOTEBOOK), ("kim_120_2_b.ipynb", NOTEBOOK)])
+    collection = collect_files([("kim_120_1_a.ipynb", NOTEBOOK), ("kim_120_2_b.ipynb", NOTEBOOK)])
     assert only(collection).identifiers == {"canvas_id": "120"}
     assert [name for name, _ in only(collection).files] == ["a.ipynb", "b.ipynb"]

@@ -107,7 +107,7 @@ def test_an_environment_has_the_versions_that_everybody_has(tmp_path: Path) -> N
     pinned = [each for each in needed if each.startswith("torch")]
     assert len(pinned) == 2
     assert torch.endswith(f"--index-url https://index.example {' '.join(pinned)}")
-    assert grader.endswith(f"--editable {ROOT}[course]")
+    assert grader.endswith(f"--editable {ROOT}[colab,course]")
     assert d2l.endswith(
         re.findall(r"^(d2l==\S+)", (ROOT / "requirements" / "d2l.txt").read_text("utf-8"), re.MULTILINE)[0]
     )

@@ -15,11 +15,12 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment, load_assignment
+from grader.collection import read_submission
 from grader.errors import AssignmentError, SystemFault
 from grader.grading.grade import grade
 from grader.results.report import Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import Submission, read_notebook, read_submission
+from grader.submission.submission import Submission, read_notebook
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes, submission
 from tests.support.paths import ROOT, SUBMISSIONS
 

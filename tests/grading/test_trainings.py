@@ -10,11 +10,12 @@ import jsonschema
 import pytest
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.grading.grade import grade
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
-from grader.submission.submission import Submission, read_submission
+from grader.submission.submission import Submission
 from grader.training.cache import ResultCache
 from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer

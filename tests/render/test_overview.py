@@ -10,6 +10,7 @@ import pytest
 
 from grader.render.overview import render_overview
 from grader.results.journal import JournalRecord, Status
+from grader.results.notice import Notice, NoticeKind
 from grader.results.overview import ItemOverview, Overview, summarise
 from grader.results.report import ItemResult, Report, Verdict
 
@@ -62,11 +63,18 @@ def an_overview(text: str = "") -> Overview:
             item(4 if verdict is Verdict.PASSED else 0, verdict, **words, **named),
             item(number % 4 + 0.5, Verdict.PARTIAL, **others),
         )
-        report = Report(text or "hw2", text or "과제 2", text or "revision", (), items)
+        notices = (Notice(text, NoticeKind.MISSING_PACKAGE, text or "tqdm"),) if number < 4 else ()
+        report = Report(text or "hw2", text or "과제 2", text or "revision", (), items, notices=notices)
         entries.append((record(f"student {number} #?%", text or f"김민수 {number}"), report))
     entries.append((record(text or "lee", text or "이서연", Status.UNREADABLE, text or "the file is empty"), None))
     entries.append((record(text or "park", text or "박지훈", Status.FAILED, text or "was killed"), None))
     return summarise(entries)
+
+
+def test_what_many_share_stands_before_everything_else() -> None:
+    text = Page(render_overview(an_overview())).text
+    assert text.index("tqdm is not installed here") < text.index("on average")
+    assert "4 of 12" in text
 
 
 def test_the_page_shows_the_whole_overview() -> None:
@@ -143,7 +151,9 @@ def test_links_lead_to_the_reports_beside_it_and_nowhere_else() -> None:
 )
 def test_a_discrimination_has_a_word(discrimination: float | None, judged: int, word: str) -> None:
     only = ItemOverview("corr2d", "7.2", "t", 4, judged, 0.5, 0.5, discrimination, dict.fromkeys(Verdict, 0))
-    page = Page(render_overview(Overview("t", "r", 0, {"graded": 1, "unreadable": 0, "failed": 0}, 0, None, (only,))))
+    page = Page(
+        render_overview(Overview("t", "r", 0, {"graded": 1, "unreadable": 0, "failed": 0}, 0, None, items=(only,)))
+    )
     assert word in page.text
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.errors import SubmissionError
 from grader.grading.grade import grade
 from grader.results.report import Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.self_check.watch import CheckedState, Grade, watch_submission
-from grader.submission.submission import Submission, read_submission
+from grader.submission.submission import Submission
 from tests.support.notebooks import CORR2D, notebook_bytes
 from tests.support.paths import EXAMPLE
 

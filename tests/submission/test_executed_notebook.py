@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from grader.assignment import Assignment
+from grader.collection import read_submission
 from grader.errors import InputError
 from grader.grading.grade import grade
 from grader.results.report import CellResult
@@ -18,7 +19,7 @@ from grader.submission.executed_notebook import (
     encode_executed_notebooks,
     make_executed_notebook,
 )
-from grader.submission.submission import Notebook, read_notebook, read_submission
+from grader.submission.submission import Notebook, read_notebook
 from tests.support.notebooks import CORR2D, submission
 from tests.support.paths import SUBMISSIONS
 

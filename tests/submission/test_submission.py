@@ -11,16 +11,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from grader.collection import read_submission
 from grader.errors import SubmissionError
 from grader.results.notice import Notice
 from grader.submission import notebook_json, submission
-from grader.submission.submission import (
-    Bounds,
-    Cell,
-    Notebook,
-    read_notebook,
-    read_submission,
-)
+from grader.submission.submission import Bounds, Cell, Notebook, read_notebook
 
 NBFORMAT: Any = nbformat  # it has no types
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

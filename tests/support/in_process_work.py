@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from grader.judging.local import LocalRemote, LocalStudent
 from grader.models.modules import find_learnable
-from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFault
+from grader.student import Candidate, Definition, Fault, OwnTraining, Recorded, StudentFault
 
 MODULE = "homework"  # what the student's own functions and classes say they come from
 SMALL = 1024
@@ -86,12 +86,18 @@ class InProcessWork:
                 return str(module)
         return None
 
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
+    def candidates(self) -> Sequence[Candidate]:
         return [
-            (Definition(file, len(self.files[file]) - 1, frozenset({name})), name)
-            for file, state in self.last.items()
-            for name, value in state.namespace.items()
-            if written_here(value) and not name.startswith("_") and requires_only(filled_in, value)
+            Candidate(
+                Definition(definition.file, definition.cell, frozenset({name})),
+                name,
+                "module" if isinstance(value, nn.Module) else "class" if isinstance(value, type) else "function",
+                frozenset() if isinstance(value, nn.Module) else required_by(value),
+                type(value).__name__ if isinstance(value, nn.Module) else "",
+            )
+            for definition, bound in self.bindings
+            for name, value in bound.items()
+            if written_here(value) and not name.startswith("_")
         ]
 
     def trainings(self) -> Sequence[OwnTraining]:
@@ -108,6 +114,7 @@ class InProcessWork:
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[LocalStudent]:
         self.opened += 1
         state = NotebookState()
@@ -139,14 +146,13 @@ def written_here(value: Any) -> bool:
     return callable(value) and getattr(value, "__module__", None) == MODULE
 
 
-def requires_only(filled_in: Sequence[str], value: Any) -> bool:
-    """Tell whether a thing is a model already, or a callable that requires no parameters but these."""
-    if isinstance(value, nn.Module):
-        return True
+def required_by(value: Any) -> frozenset[str]:
+    """Return the parameters that a callable requires."""
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(value).parameters.values()
-    required = {each.name for each in parameters if each.default is each.empty and each.kind not in variadic}
-    return {plain(name) for name in required} <= {plain(name) for name in filled_in}
+    return frozenset(
+        plain(each.name) for each in parameters if each.default is each.empty and each.kind not in variadic
+    )
 
 
 def plain(name: str) -> str:

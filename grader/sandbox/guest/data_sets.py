@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grader.models.recipe import Mode
 from grader.sandbox.guest.internals.torchvision import find_data_set, read_from_folders, withhold
+from grader.sandbox.protocol.stops import StopKind
 
 __all__ = ["WITHHELD", "TrainingDataWithheld", "offer_data_sets"]
 
@@ -22,6 +23,8 @@ _ROOTS = (Path("../data"), Path("data"))
 
 class TrainingDataWithheld(RuntimeError):
     """The notebook asked for training data that this run withholds."""
+
+    stop_kind = StopKind.LEFT_OUT
 
     def __init__(self) -> None:
         super().__init__(WITHHELD)

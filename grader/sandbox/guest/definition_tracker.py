@@ -20,10 +20,12 @@ from typing import Any
 
 from grader.models.modules import find_module_name
 from grader.models.recipe import Mode
+from grader.sandbox.guest.candidates import CandidateLog
 from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
+from grader.sandbox.guest.surroundings.stand_in import find_missing_package
 from grader.sandbox.guest.trainings.cutoff import TrainingCut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
@@ -62,6 +64,7 @@ class DefinitionTracker:
         self._checkpoints: dict[tuple[int, int], tuple[tuple[str, ...], Checkpoint]] | None = (
             {} if order["deferred_snapshots"] else None
         )
+        self._candidates = CandidateLog()
         self._fingerprints: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
@@ -130,6 +133,8 @@ class DefinitionTracker:
         nothing_ran = result is not None and self._is_up_to_date
         written, imported = ((), {}) if nothing_ran else self._find_definitions()
         self._defined_in.update(dict.fromkeys(written, cell))
+        if self._names and not nothing_ran:
+            self._candidates.look(self._shell.user_ns, cell)
         try:
             for name, value in self._find_values(result, nothing_ran):
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
@@ -168,7 +173,9 @@ class DefinitionTracker:
                 written += [name] if value is not _NOTHING else []
                 continue
             module = find_module_name(value)
-            if self._packages.match(module):
+            if missing := find_missing_package(value):
+                imported[name] = missing
+            elif self._packages.match(module):
                 imported[name] = module
             elif callable(value):
                 written.append(name)
@@ -251,10 +258,12 @@ class DefinitionTracker:
         return lambda: None
 
     def _become_snapshot(self, connection: socket.socket, trained: Sequence[Any] = ()) -> None:
+        self._packets.close()  # its number may soon be another line's
         try:
             namespace = self._shell.user_ns
             checkpoints = {place: checkpoint for place, (_, checkpoint) in (self._checkpoints or {}).items()}
-            serve_snapshot(connection, {**namespace, TRAINED: trained} if trained else namespace, checkpoints)
+            namespace = {**namespace, TRAINED: trained} if trained else namespace
+            serve_snapshot(connection, namespace, checkpoints, self._candidates)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
 

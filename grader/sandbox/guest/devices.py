@@ -1,9 +1,10 @@
 """Serve on the CPU a notebook that asks for a GPU where there is none, and say so once in each cell.
 
-Nothing is replaced before a cell mentions a GPU. Served are `.to` and `.cuda` of tensors and modules, `device=` of the
-functions that make tensors and of layers, `torch.set_default_device`, and what notebooks often ask of `torch.cuda`.
-Not served: `with torch.device("cuda")`, `map_location="cuda"`, a generator on "cuda", `new_zeros(device="cuda")` and
-the like, and code that expects a tensor's device to be "cuda". `torch.cuda.is_available()` tells the truth.
+Nothing is replaced before a cell mentions a GPU (CUDA's or Apple's). Served are `.to` and `.cuda` of tensors and
+modules, `device=` of the functions that make tensors, of layers and of generators, `with torch.device("cuda")`,
+`torch.set_default_device`, tensor types of `torch.cuda`, `map_location`, and what notebooks ask of `torch.cuda` and
+`torch.mps` (gpu_answers.py). Not served is code that expects a tensor's device to be "cuda".
+`torch.cuda.is_available()` tells the truth.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from typing import Any
 
 import torch
 
+from grader.sandbox.guest.gpu_answers import ANSWERS, CLASSES, make_generator_class
 from grader.sandbox.guest.internals.replacement import replace_attribute
-from grader.sandbox.guest.internals.torch import allow_for_lazy_parameters
+from grader.sandbox.guest.internals.torch import allow_for_lazy_parameters, choose_in_device_contexts
 
 __all__ = ["NOTICE", "serve_on_cpu"]
 
 NOTICE = "there is no GPU here: what asks for one runs on the CPU"
-_MENTIONS_GPU = re.compile("cuda|gpu", re.IGNORECASE)
+_MENTIONS_GPU = re.compile(r"cuda|gpu|\bmps\b", re.IGNORECASE)
 _FACTORIES = (
-    *("arange", "as_tensor", "empty", "empty_like", "eye", "full", "full_like", "linspace", "logspace", "ones"),
-    *("ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor"),
-    *("zeros", "zeros_like"),
+    *("arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "full", "full_like"),
+    *("linspace", "logspace", "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randint_like", "randn"),
+    *("randn_like", "randperm", "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like"),
 )
+_GPUS = ("cuda", "mps")
+_CPU = torch.device("cpu")
+_METHODS = ("new_empty", "new_full", "new_ones", "new_tensor", "new_zeros")
 
 
 def serve_on_cpu(shell: Any, notify: Callable[[str, str], None]) -> None:
@@ -60,28 +65,68 @@ class _CpuService:
             torch.empty(0)
         for name in (*_FACTORIES, "set_default_device"):
             replace_attribute(torch, name, self._on_cpu(getattr(torch, name)))
-        replace_attribute(torch.Tensor, "to", self._on_cpu(torch.Tensor.to))
+        for name in _METHODS:
+            replace_attribute(torch.Tensor, name, self._on_cpu(getattr(torch.Tensor, name)))
+        replace_attribute(torch.Tensor, "to", self._on_cpu(torch.Tensor.to, takes_number=True))
         allow_for_lazy_parameters(torch.Tensor.to)  # so that lazy layers can be moved
-        for name in ("set_device", "synchronize"):
-            self._answer(torch.cuda, name, lambda *_, **__: None)
-        self._answer(torch.cuda, "get_device_name", lambda *_, **__: "no GPU")
-        self._answer(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
+        replace_attribute(torch.Tensor, "type", self._of_cpu_type(torch.Tensor.type))
+        replace_attribute(torch, "set_default_tensor_type", self._of_cpu_type(torch.set_default_tensor_type))
+        replace_attribute(torch, "load", self._loading_to_cpu(torch.load))
+        replace_attribute(torch, "Generator", make_generator_class(self._choose))
+        choose_in_device_contexts(self._choose)
+        for owner, answers in ANSWERS:
+            for name, answer in answers.items():
+                self._answer(owner, name, answer)
+        for name, kind in CLASSES.items():
+            replace_attribute(torch.cuda, name, kind)
 
-    def _on_cpu(self, stock: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that passes the CPU on to `stock` if it is given a GPU."""
+    def _on_cpu(self, stock: Callable[..., Any], *, takes_number: bool = False) -> Callable[..., Any]:
+        """Return a function that passes the CPU on to `stock` if it is given a GPU.
+
+        Args:
+            stock: torch's.
+            takes_number: whether a number in place of a device is that of a GPU.
+        """
 
         @functools.wraps(stock)
         def served(*args: Any, **kwargs: Any) -> Any:
             device = kwargs.get("device")
-            if device is not None and _is_gpu(device):
+            if device is not None and (_is_gpu(device) or type(device) is int):
+                kwargs["device"] = self._choose(device)
+            if any(map(_is_gpu, args)) or (takes_number and type(args[-1]) is int):
                 self._say_once()
-                kwargs["device"] = torch.device("cpu")
-            if any(map(_is_gpu, args)):
-                self._say_once()
-                args = tuple(torch.device("cpu") if _is_gpu(arg) else arg for arg in args)
+                args = tuple(_CPU if _is_gpu(arg) or (type(arg) is int and takes_number) else arg for arg in args)
             return stock(*args, **kwargs)
 
         return served
+
+    def _of_cpu_type(self, stock: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that passes a CPU's tensor type on to `stock` if it is given the name of a GPU's."""
+
+        @functools.wraps(stock)
+        def served(*args: Any, **kwargs: Any) -> Any:
+            return stock(*(a.replace("torch.cuda.", "torch.") if type(a) is str else a for a in args), **kwargs)
+
+        return served
+
+    def _loading_to_cpu(self, stock: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that loads on the CPU what was saved on a GPU, or is asked for there."""
+
+        @functools.wraps(stock)
+        def served(f: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(map_location, dict):
+                map_location = {source: self._choose(target) for source, target in map_location.items()}
+            target = _CPU if map_location is None else self._choose(map_location)
+            return stock(f, target, *args, **kwargs)
+
+        return served
+
+    def _choose(self, device: Any) -> Any:
+        """Return the CPU for a GPU, and every other device as it is."""
+        if not (_is_gpu(device) or type(device) is int):
+            return device
+        self._say_once()
+        return _CPU
 
     def _answer(self, owner: Any, name: str, answer: Callable[..., Any]) -> None:
         """Replace a function by `answer`."""
@@ -103,4 +148,4 @@ class _CpuService:
 def _is_gpu(value: Any) -> bool:
     """Return whether an argument names a GPU, as an object or as text."""
     kind = type(value)
-    return (kind is torch.device and value.type == "cuda") or (kind is str and value.partition(":")[0] == "cuda")
+    return (kind is torch.device and value.type in _GPUS) or (kind is str and value.partition(":")[0] in _GPUS)

@@ -17,15 +17,17 @@ from IPython.core.application import BaseIPythonApplication
 from traitlets.config import Config
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest import devices, surroundings
+from grader.sandbox.guest import devices
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
-from grader.sandbox.guest.internals.matplotlib_inline import forget_backend
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
+from grader.sandbox.guest.statements import StatementRunner
+from grader.sandbox.guest.surroundings.install import install_surroundings, prepare_surroundings
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.stops import pack_stops
 
 __all__ = ["prepare_kernel", "run_kernel"]
 
@@ -37,8 +39,12 @@ def prepare_kernel() -> None:
     with tempfile.TemporaryDirectory(prefix="grader-profile-") as folder:
         ipython.set_option(config, BaseIPythonApplication, "ipython_dir", folder)
         app = make_app(config)
+        prepare_surroundings(app.shell)
         _rehearse(app.shell)
     ipython.transform_magics_only(app.shell)
+    statements = StatementRunner(app.shell)
+    statements.install()
+    app.kernel.list_stops = lambda: pack_stops(statements.take_stops())
 
 
 def _rehearse(shell: Any) -> None:
@@ -63,12 +69,12 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
         os.dup2(null, descriptor)
     app: Any = WarmKernelApp.instance()
     app.connect(MessageLine(line))
-    surroundings.install_stand_ins(app.shell, limits.cell_output_bytes, order)
     tracker = DefinitionTracker(app.shell, tracker_socket, order)
+    install_surroundings(app.shell, limits.cell_output_bytes, order, tracker.notice)
     app.kernel.end = tracker.end
     tracker.watch(_install_training_hooks(Mode(order["mode"])))
     devices.serve_on_cpu(app.shell, tracker.notice)
-    app.start()
+    app.serve()
 
 
 def _install_training_hooks(mode: Mode) -> TrainingHooks | None:
@@ -93,4 +99,3 @@ def _reset_inherited_state(seed: int) -> None:
     sys.path.insert(0, "")
     sys.argv[:] = ["notebook"]
     seed_generators(seed)
-    forget_backend()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 import sys
 import time
@@ -18,16 +17,12 @@ from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import CUT, KeptOutputs
+from grader.sandbox.protocol.stops import StatementStop, StopKind, pack_stops, unpack_stops
 
 __all__ = ["run_cells"]
 
-_STATUS_OF = {
-    "TrainingDataWithheld": "training withheld",
-    "FrameworkMissing": "training withheld",
-    "OutputFlood": "flooded",
-    "MemoryError": "out of memory",
-    "_ArrayMemoryError": "out of memory",
-}
+# The status of a cell is the first of these that one of its statements has.
+_KINDS = (StopKind.FLOODED, StopKind.OUT_OF_MEMORY, StopKind.RAISED, StopKind.LEFT_OUT)
 
 
 def run_cells(line: socket.socket, kernel_pid: int, connection: socket.socket, limits: Limits) -> None:
@@ -64,8 +59,9 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
         except DeadKernelError:
             return
         seconds = time.monotonic() - started
-        status, message = _read_status(runner, seconds, limits)
+        status, message, stops = _read_end(runner, seconds, limits)
         finished = {"cell": index, "status": status, "message": message, "seconds": seconds, "cut": runner.cut}
+        finished["stops"] = pack_stops(stops)
         if order["shown"]:
             outputs = [*notebook.cells[position].outputs, *([CUT] if runner.dropped else ())]
             finished["outputs"] = shown.keep("", index, outputs)
@@ -81,20 +77,19 @@ def _make_cell(source: str) -> NotebookNode:
     return NotebookNode(cell_type="code", source=source, metadata=NotebookNode(), outputs=[], execution_count=None)
 
 
-def _read_status(runner: BoundedRunner, seconds: float, limits: Limits) -> tuple[str, str]:
-    """Return how the last cell ended, and a message."""
+def _read_end(runner: BoundedRunner, seconds: float, limits: Limits) -> tuple[str, str, tuple[StatementStop, ...]]:
+    """Return how the last cell ended, a message, and the statements that raised."""
     no_reply: dict[str, Any] = {"status": "error", "ename": "", "evalue": "no reply"}
     content = runner.replies[0]["content"] if runner.replies else no_reply
-    if content["status"] == "ok":
-        return ("flooded", "the output is cut") if runner.flooded else ("ok", "")
-    name, text = str(content.get("ename", "")), str(content.get("evalue", ""))
-    text = re.sub(r"0x[0-9a-f]{6,}", "0x…", text)[:500]
-    if name == "KeyboardInterrupt":
+    stops = unpack_stops(content.get("stops"))
+    if content["status"] == "ok" and not stops:
+        return *(("flooded", "the output is cut") if runner.flooded else ("ok", "")), stops
+    name, text = str(content.get("ename", "")), str(content.get("evalue", ""))[:500]
+    kinds = {stop.kind for stop in stops}
+    if name == "KeyboardInterrupt" or StopKind.INTERRUPTED in kinds:
         if seconds >= limits.cell_seconds:
-            return "timed out", f"ran past {limits.cell_seconds:g} s and was interrupted"
+            return "timed out", f"ran past {limits.cell_seconds:g} s and was interrupted", stops
         if runner.flooded:
-            return "flooded", "printed too much and was ended"
-    status = _STATUS_OF.get(name, "raised")
-    if name == "RuntimeError" and "can't allocate memory" in text:
-        status = "out of memory"
-    return status, text if status in ("training withheld", "flooded") else f"{name}: {text}"
+            return "flooded", "printed too much and was ended", stops
+    status = next((kind for kind in _KINDS if kind in kinds), StopKind.RAISED)
+    return status.value, f"{name}: {text}", stops

@@ -27,6 +27,7 @@ from grader.models.export import NotExportable, export_graph
 from grader.models.fit import train_in_place
 from grader.models.probe import probe
 from grader.models.recipe import Recipe
+from grader.sandbox.guest.candidates import CandidateLog
 from grader.sandbox.guest.checkpoint import Checkpoint
 from grader.sandbox.guest.objects import Objects, is_unchanged
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
@@ -41,7 +42,10 @@ TRAINED = "__trained__"  # the name under which a namespace has the models that 
 
 
 def serve_snapshot(
-    connection: socket.socket, namespace: dict[str, Any], checkpoints: Mapping[tuple[int, int], Checkpoint]
+    connection: socket.socket,
+    namespace: dict[str, Any],
+    checkpoints: Mapping[tuple[int, int], Checkpoint],
+    candidates: CandidateLog,
 ) -> None:
     """Fork for each request, until the trusted side hangs up.
 
@@ -49,6 +53,7 @@ def serve_snapshot(
         connection: where requests come from, each with a socket for the new process.
         namespace: the kernel's.
         checkpoints: earlier ones of the same kernel, by cell and part.
+        candidates: what a search may try.
     """
     connection = _keep_only(connection)
     packets = Packets(connection)
@@ -70,7 +75,8 @@ def serve_snapshot(
         if pid == 0:
             connection.close()
             try:
-                _TestProcess(socket.socket(fileno=descriptors[0]), namespace, checkpoints, request).serve()
+                channel = Channel(socket.socket(fileno=descriptors[0]))
+                _TestProcess(channel, namespace, checkpoints, candidates, request).serve()
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         os.close(descriptors[0])
@@ -111,16 +117,18 @@ class _TestProcess:
 
     def __init__(
         self,
-        connection: socket.socket,
+        channel: Channel,
         namespace: dict[str, Any],
         checkpoints: Mapping[tuple[int, int], Checkpoint],
+        candidates: CandidateLog,
         request: dict[str, Any],
     ) -> None:
-        self._channel = Channel(connection)
+        self._channel = channel
         self._namespace = namespace
         self._at_end = dict(namespace)
         self._checkpoints = checkpoints
-        self._restored: tuple[int, int] | None = None
+        self._candidates = candidates
+        self._restored: tuple[tuple[int, int] | None, int | None] = (None, None)
         self._seed: int = request["seed"]
         _limit_memory(request["memory_bytes"])
         self._do_begin(request)
@@ -153,26 +161,23 @@ class _TestProcess:
         return self._objects.keep(value) if callable(value) else self._objects.pack(value)
 
     def _do_begin(self, request: dict[str, Any]) -> None:
-        """Reset for the next test: restore the requested checkpoint, drop all objects, seed the generators."""
-        if request["checkpoint"] != self._restored:
+        """Reset for the next test: restore the requested state, drop all objects, seed the generators."""
+        checkpoint, candidate = request["checkpoint"], request["candidate"]
+        if (checkpoint, candidate) != self._restored:
             self._namespace.clear()
             self._namespace.update(self._at_end)
-            if request["checkpoint"]:
-                self._checkpoints[request["checkpoint"]].restore(self._namespace)
-            self._restored = request["checkpoint"]
+            if checkpoint:
+                self._checkpoints[checkpoint].restore(self._namespace)
+            if candidate is not None:
+                self._candidates.restore(candidate, self._namespace)
+            self._restored = (checkpoint, candidate)
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)
 
-    def _do_names(self, request: dict[str, Any]) -> Any:
-        """Return the student's own models and callables, those most likely to build a model first.
-
-        Each is a name and the names of the required parameters.
-        """
-        own = {name: value for name, value in self._namespace.items() if not name.startswith("_")}
-        required = {name: names for name, value in own.items() if (names := _read_required(value)) is not None}
-        order = sorted(required, key=lambda name: (not isinstance(own[name], type | nn.Module), name))
-        return tuple((name, required[name]) for name in order)
+    def _do_candidates(self, request: dict[str, Any]) -> Any:
+        """Return what a search may try (`CandidateLog.describe`)."""
+        return self._candidates.describe(self._at_end)
 
     def _do_call(self, request: dict[str, Any]) -> Any:
         target = self._objects.unpack(request["target"])
@@ -260,18 +265,6 @@ class _TestProcess:
     def _do_operations(self, request: dict[str, Any]) -> Any:
         module = self._objects.unpack(request["target"])
         return tuple(modules.trace_operations(module, self._objects.unpack(request["inputs"])))
-
-
-def _read_required(value: Any) -> tuple[str, ...] | None:
-    """Return the required parameters of a student's callable, () for a model, None for anything else."""
-    if isinstance(value, nn.Module):
-        return () if type(value).__module__ in ("__main__", nn.Sequential.__module__) else None
-    if not callable(value) or getattr(value, "__module__", None) != "__main__":
-        return None
-    try:
-        return tuple(name for name, required, _ in modules.read_signature(value) if required)
-    except (TypeError, ValueError):
-        return None
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -29,7 +29,8 @@ class Snapshot:
 
     `names` are the names bound there. The snapshot at the end of a notebook has `at_end`, which maps every name to the
     cell that bound it. If `checkpoint` is set, the process was forked later, and restores the names of that checkpoint
-    (cell and part) before it answers. `is_exact` is False if the restored state may differ from the state at that time.
+    (cell and part) before it answers. If `candidate` is set, it restores the candidate of a search with that number.
+    `is_exact` is False if the restored state may differ from the state at that time.
     """
 
     file: str
@@ -40,6 +41,7 @@ class Snapshot:
     pid: int
     packets: Packets
     checkpoint: tuple[int, int] | None = None
+    candidate: int | None = None
     is_exact: bool = True
 
     def send_ping(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
 from grader.results.notice import Notice, NoticeKind
-from grader.results.report import CellResult
+from grader.sandbox.host.cell_ends import describe_cell_end
 from grader.sandbox.host.decoding import estimate_size
 from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, find_running
 from grader.sandbox.host.sandbox import Sandbox
@@ -25,6 +25,7 @@ from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.stops import StatementStop, unpack_stops
 from grader.submission.submission import Cell
 
 __all__ = ["MOST_SNAPSHOTS", "KernelRun"]
@@ -36,6 +37,8 @@ _MAX_NOTES = 5_000
 _MAX_TRAININGS = 100
 _MAX_NUMBER = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
+# A kernel sends one notice of these for each subject. It has the cell; other notices are about the whole notebook.
+_NAMED_ONCE = (NoticeKind.MISSING_PACKAGE, NoticeKind.VERSION, NoticeKind.HIDDEN_NAME)
 
 
 class KernelRun:
@@ -157,13 +160,16 @@ class KernelRun:
         event = channel.receive(seconds=5)
         match event["event"]:
             case "started":
-                self._current = self._last_started = int(event["cell"])
+                if event["cell"] not in self._indexes:
+                    raise ValueError("no such cell")
+                self._current = self._last_started = event["cell"]
                 # The runner interrupts at the limit. This deadline is for a kernel that ignores the interrupt.
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
                     self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
-                self._end_cell(str(event["status"])[:40], str(event["message"])[:1000], float(event["seconds"]))
+                status, message = str(event["status"])[:40], str(event["message"])[:1000]
+                self._end_cell(status, message, float(event["seconds"]), unpack_stops(event["stops"]))
                 if event["cut"]:
                     self._execution.add_limit(
                         f"{self._file}: more than {self._limits.notebook_output_bytes} bytes of output; the rest is cut"
@@ -207,7 +213,8 @@ class KernelRun:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "notice":
                     kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
-                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file))
+                    place = cell if kind in _NAMED_ONCE else None
+                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file, place))
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, tracker)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -278,12 +285,13 @@ class KernelRun:
             except (Closed, Malformed, TimeoutError):
                 return
 
-    def _end_cell(self, status: str, message: str, seconds: float = 0.0) -> None:
+    def _end_cell(self, status: str, message: str, seconds: float = 0.0, stops: Sequence[StatementStop] = ()) -> None:
         if self._current is None:
             return
         place = (self._file, self._current)
         if place not in self._known or status in ("ended the kernel", "broke the run"):
-            self._execution.cells[place] = CellResult(self._file, self._current, status, message)
+            cell = next(cell for cell in self._cells if cell.index == self._current)
+            self._execution.cells[place] = describe_cell_end(self._file, cell, status, message, stops)
             self._execution.seconds[place] = seconds
         if status in ("timed out", "out of memory", "flooded"):
             self._execution.add_limit(f"{self._file}, cell {self._current}: {status}")

@@ -12,16 +12,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from grader.results.notice import Notice, NoticeKind
 from grader.results.report import CellResult
 from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.kernel_run import MOST_SNAPSHOTS, KernelRun
 from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.protocol.limits import Limits
+from grader.submission.python_version import describe_newer_python, find_newer_python
 from grader.submission.submission import Cell, Notebook
 
 __all__ = ["run_notebook"]
 
 _MAX_SOURCE = 4_000_000  # characters of code in one notebook
+_MAX_SYNTAX_CHECKS = 20  # of a notebook; each takes about 20 ms
 _SECONDS_WITHOUT_SNAPSHOTS = 20.0  # a kernel that dies later would lose too much work
 
 
@@ -54,6 +57,18 @@ def run_notebook(
     for cell in cells:
         place = (notebook.name, cell.index)
         execution.cells.setdefault(place, CellResult(notebook.name, cell.index, "not run", "the run had ended"))
+    _name_newer_python(notebook.name, cells, execution)
+
+
+def _name_newer_python(file: str, cells: Sequence[Cell], execution: Execution) -> None:
+    """Say of cells that our Python cannot read, but a newer one can, which Python they were written for."""
+    unread = [cell for cell in cells if execution.cells[file, cell.index].message.startswith("SyntaxError")]
+    for cell in unread[:_MAX_SYNTAX_CHECKS]:
+        if version := find_newer_python(cell.source):
+            text = describe_newer_python(version)
+            place = (file, cell.index)
+            execution.cells[place] = replace(execution.cells[place], message=text)
+            execution.add_notice(Notice(text, NoticeKind.VERSION, f"Python {version}", *place))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class SnapshotProcess:
                 "seed": seed,
                 "aliases": dict(aliases),
                 "checkpoint": snapshot.checkpoint,
+                "candidate": snapshot.candidate,
             }
             try:
                 snapshot.packets.send(request, (peer.fileno(),), seconds=_SECONDS_OF_GRACE)
@@ -57,13 +58,14 @@ class SnapshotProcess:
         """Reset the process for the next test. Return False if it cannot be reset or has less than `seconds` left.
 
         Args:
-            snapshot: the state to restore, which may be another checkpoint of the same process.
+            snapshot: the state to restore, which may be another one of the same process.
             aliases: the student's own names, as for a new process.
             seconds: how long the test may take.
         """
         if time.monotonic() + seconds > self._end:
             return False
-        request = {"operation": "begin", "aliases": dict(aliases), "checkpoint": snapshot.checkpoint}
+        state = {"checkpoint": snapshot.checkpoint, "candidate": snapshot.candidate}
+        request = {"operation": "begin", "aliases": dict(aliases), **state}
         try:
             self.channel.send(request, seconds=_SECONDS_OF_GRACE)
             return self.channel.receive(seconds=_SECONDS_OF_GRACE) is None

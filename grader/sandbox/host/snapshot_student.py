@@ -21,7 +21,17 @@ from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.encoding import Array, Closed, Failure, Handle, Malformed
 from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 from grader.sandbox.protocol.values import pack_value, unpack_value
-from grader.student import Fault, Operation, OwnCurve, OwnTraining, Parameter, Recorded, StudentFault
+from grader.student import (
+    Candidate,
+    Definition,
+    Fault,
+    Operation,
+    OwnCurve,
+    OwnTraining,
+    Parameter,
+    Recorded,
+    StudentFault,
+)
 
 __all__ = ["SnapshotRemote", "SnapshotStudent"]
 
@@ -29,7 +39,7 @@ _LONG = ("train", "predict_classes")  # operations that may take longer than a t
 _CHANGING = ("apply", "trained")  # operations that may change the notebook's own objects
 _READING = ("parameter_shapes", "parameters", "signature", "sketch")  # operations that leave its models as they were
 _SECONDS_AHEAD = 1.0  # for calls ahead; a test that fails makes them again, one by one
-_MAX_NAMES = 1000
+_MAX_CANDIDATES = 400
 _IMAGES_AT_ONCE = 1000
 
 
@@ -51,6 +61,20 @@ def encode_argument(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: encode_argument(entry) for key, entry in value.items()}
     return value
+
+
+def _read_candidate(
+    name: Any, cell: Any, number: Any, kind: Any, required: Any, class_name: Any, builds: Any
+) -> tuple[Candidate, int | None]:
+    if kind not in ("module", "class", "function") or not (number is None or 0 <= int(number) < _MAX_CANDIDATES):
+        raise ValueError("no such candidate")
+    name = str(name)[:100]
+    # No part of a cell is negative, so this is no definition that an item asks for.
+    part = 0 if number is None else -1 - int(number)
+    definition = Definition("", int(cell), frozenset({name}), part, at_end=number is None)
+    plain = frozenset(str(parameter)[:100].replace("_", "").lower() for parameter in tuple(required)[:100])
+    candidate = Candidate(definition, name, kind, plain, str(class_name)[:100], builds is True)
+    return candidate, None if number is None else int(number)
 
 
 def _is_same_argument(value: Any, other: Any) -> bool:
@@ -128,11 +152,13 @@ class SnapshotStudent:
             raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
         return layer
 
-    def names(self) -> tuple[tuple[str, frozenset[str]], ...]:
-        """Return the names of the student's own models and callables, each with the parameters it requires."""
+    def candidates(self) -> list[tuple[Candidate, int | None]]:
+        """Return what a search may try, each with the number under which it is restored, None for the last state.
+
+        The definitions name no file yet.
+        """
         with reject_malformed():
-            names = self.ask({"operation": "names"})[:_MAX_NAMES]
-            return tuple((str(name)[:100], frozenset(map(str, required))) for name, required in names)
+            return [_read_candidate(*entry) for entry in self.ask({"operation": "candidates"})[:_MAX_CANDIDATES]]
 
     def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
         """Make calls that the test is about to make, all in one frame."""

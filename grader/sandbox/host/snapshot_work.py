@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 
 from grader.sandbox.host.execution import Execution, Snapshot
 from grader.sandbox.host.snapshot_process import SnapshotProcess
@@ -14,11 +14,10 @@ from grader.sandbox.host.snapshot_student import SnapshotRemote, SnapshotStudent
 from grader.sandbox.protocol.encoding import Array
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.tensors import array_to_tensor
-from grader.student import Definition, Fault, OwnTraining, Recorded, StudentFault
+from grader.student import Candidate, Definition, Fault, OwnTraining, Recorded, StudentFault
 
 __all__ = ["SnapshotWork"]
 
-_MOST_CANDIDATES = 32  # of one state
 _MOST_SHARED = 3  # processes that wait for the next test; each takes about 10 MB
 
 
@@ -40,6 +39,7 @@ class SnapshotWork:
         self._deadline = time.monotonic() + limits.judge_seconds
         self._recorded = tuple(_decode_notes(execution))
         self._snapshots = _index_snapshots(execution)
+        self._candidate_snapshots: dict[Definition, Snapshot] = {}
         self._shared: dict[int, SnapshotProcess] = {}  # by the identity of the snapshot's line, the latest last
 
     def close(self) -> None:
@@ -57,31 +57,26 @@ class SnapshotWork:
         """Return the package from which a name was imported, or None if it was not only imported."""
         return self._execution.imported.get(name)
 
-    def candidates(self, filled_in: Sequence[str]) -> Sequence[tuple[Definition, str]]:
-        """Return the callables and models of each notebook's last state that need no parameters but these."""
-        available = set(map(_normalise, filled_in))
-        candidates: list[tuple[Definition, str]] = []
-        for definition, names in self._last_names:
-            matches = ((definition, name) for name, required in names if required <= available)
-            candidates += islice(matches, _MOST_CANDIDATES)
-        return candidates
+    def candidates(self) -> Sequence[Candidate]:
+        """Return the models, classes and functions that global names were bound to, in order."""
+        return self._candidates
 
     @cached_property
-    def _last_names(self) -> Sequence[tuple[Definition, Sequence[tuple[str, frozenset[str]]]]]:
-        """The student's callables and models in each notebook's last state, with the parameters they require."""
-        last = {
-            snapshot.file: Definition(snapshot.file, snapshot.cell, snapshot.names, snapshot.part)
-            for snapshot in self._execution.snapshots
-        }
-        listed = []
-        for definition in last.values():
+    def _candidates(self) -> Sequence[Candidate]:
+        last = {snapshot.file: snapshot for snapshot in self._execution.snapshots}
+        candidates: list[Candidate] = []
+        for snapshot in last.values():
             try:
-                with self.open(definition, shared=True) as student:
-                    names = [(name, frozenset(map(_normalise, required))) for name, required in student.names()]
+                with self._open_snapshot(snapshot, {}, None, shared=True) as student:
+                    listed = student.candidates()
             except StudentFault:
-                continue  # a state that cannot even list its names has nothing to offer
-            listed.append((definition, names))
-        return listed
+                continue  # a state that cannot even list its candidates has nothing to offer
+            for candidate, number in listed:
+                if (snapshot.file, candidate.definition.cell) in self._execution.cells:
+                    located = replace(candidate, definition=replace(candidate.definition, file=snapshot.file))
+                    self._candidate_snapshots[located.definition] = replace(snapshot, candidate=number)
+                    candidates.append(located)
+        return candidates
 
     def trainings(self) -> Sequence[OwnTraining]:
         """Return what the notebooks' own training loops did, in order."""
@@ -95,11 +90,16 @@ class SnapshotWork:
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[SnapshotStudent]:
         """Open a state in a new process, or in one that tests share if `shared`; None opens recorded values only."""
-        snapshot = None if definition is None else self._snapshots[definition]
-        with self._open_snapshot(snapshot, aliases or {}, seconds, shared) as student:
+        snapshot = None if definition is None else self._get_snapshot(definition)
+        with self._open_snapshot(snapshot, aliases or {}, seconds, shared, at_most) as student:
             yield student
+
+    def _get_snapshot(self, definition: Definition) -> Snapshot:
+        candidate = self._candidate_snapshots.get(definition)
+        return candidate or self._snapshots[definition]
 
     @contextmanager
     def trained(self, training: OwnTraining, seconds: float | None = None) -> Iterator[SnapshotRemote]:
@@ -116,9 +116,15 @@ class SnapshotWork:
 
     @contextmanager
     def _open_snapshot(
-        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float | None, shared: bool = False
+        self,
+        snapshot: Snapshot | None,
+        aliases: Mapping[str, str],
+        seconds: float | None,
+        shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[SnapshotStudent]:
-        granted = min(self._limits.test_seconds, self._deadline - time.monotonic())
+        started = time.monotonic()
+        granted = min(self._limits.test_seconds, self._deadline - started if at_most is None else at_most)
         if granted <= 0:
             raise StudentFault(Fault.TIMED_OUT, f"all tests together ran past their {self._limits.judge_seconds:g} s")
         life = max(granted, seconds or 0)
@@ -133,7 +139,7 @@ class SnapshotWork:
         try:
             yield student
         finally:
-            self._deadline += student.waited
+            self._deadline += student.waited if at_most is None else time.monotonic() - started
             if shared and snapshot is not None and not student.changed:
                 self._share(snapshot, process)
             else:
@@ -173,7 +179,3 @@ def _decode_notes(execution: Execution) -> Iterator[Recorded]:
             yield Recorded(note.file, note.cell, note.name, value)
         elif isinstance(value, dict) and all(isinstance(entry, Array) for entry in value.values()):
             yield Recorded(note.file, note.cell, note.name, {name: array_to_tensor(a) for name, a in value.items()})
-
-
-def _normalise(parameter: str) -> str:
-    return parameter.replace("_", "").lower()

@@ -33,7 +33,7 @@ __all__ = ["JudgeWork", "RunResult", "SubmissionRun"]
 class JudgeWork(Protocol):
     """A function that judges a submission whose cells have been run."""
 
-    def __call__(self, work: Work, *, only: Collection[str] | None) -> Sequence[ItemResult]:
+    def __call__(self, work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
         """Return the results of the items with these ids, or of all items if `only` is None."""
 
 
@@ -112,7 +112,7 @@ class SubmissionRun:
             seconds = time.monotonic() - started
             self.progress("judging")
             with closing(SnapshotWork(execution, self.assignment.names, self.limits, options.seed)) as work:
-                items = judge(work, only=only)
+                items = judge(work, execution, only=only)
             if any(item.verdict is not Verdict.PASSED for item in items):
                 sandbox.require_alive()
         return RunResult(items, execution, sandbox.layers, seconds)

@@ -15,14 +15,21 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from grader.collection import ArchiveBounds, Collection, collect_archive, collect_notebooks
+from grader.collection import (
+    ArchiveBounds,
+    CollectedSubmission,
+    Collection,
+    collect_archive,
+    collect_files,
+    collect_submission,
+)
 from grader.errors import InputError
 from grader.service.api.access import Anyone, hold_share
 from grader.service.api.problems import RETRY_SECONDS, Problem
 from grader.service.api.service import ServiceDep
 from grader.service.settings import Settings
 
-__all__ = ["Upload", "UploadDep", "collect_upload", "describe_multipart"]
+__all__ = ["Upload", "UploadDep", "collect_own_upload", "collect_upload", "describe_multipart"]
 
 _SECONDS = 900  # for a body: 256 MiB at 2.4 Mbit/s
 _FILES = 5000  # in a body
@@ -61,22 +68,35 @@ class Upload:
 
 
 def collect_upload(upload: Upload, settings: Settings) -> Collection:
-    """Collect the submissions of one zip file or of notebooks.
+    """Collect the submissions of a class: one zip file, or files named as by an LMS.
 
     Raises:
-        InputError: the files are neither, exceed the limits, or contain no notebook.
+        InputError: the files exceed the limits, or contain no submission.
     """
-    files = upload.read()
-    if not files:
-        raise InputError("the request has no files; send a zip file or notebooks in the field `files`")
-    bounds = ArchiveBounds(bytes=_UNPACKED * settings.upload_bytes, all_entries=_LISTED)
+    files, bounds = _read_files(upload), _choose_bounds(settings)
     (name, data), *others = files
     if not others and (data.startswith(_ZIP) or name.lower().endswith(".zip")):
         return collect_archive(name or "the zip file", data, bounds)
-    for name, _ in files:
-        if not name.lower().endswith(".ipynb"):
-            raise InputError(f"{name or 'a file without a name'}: send one zip file, or notebooks (.ipynb) only")
-    return collect_notebooks(files, bounds)
+    return collect_files(files, bounds)
+
+
+def collect_own_upload(upload: Upload, settings: Settings) -> CollectedSubmission:
+    """Collect all files as the submission of one student.
+
+    Raises:
+        InputError: there are no files, or they exceed the limits.
+    """
+    return collect_submission(_read_files(upload), _choose_bounds(settings))
+
+
+def _read_files(upload: Upload) -> list[tuple[str, bytes]]:
+    if files := upload.read():
+        return files
+    raise InputError("the request has no files; send a zip file or notebooks in the field `files`")
+
+
+def _choose_bounds(settings: Settings) -> ArchiveBounds:
+    return ArchiveBounds(bytes=_UNPACKED * settings.upload_bytes, all_entries=_LISTED)
 
 
 async def _receive_upload(token: Anyone, request: Request, service: ServiceDep) -> AsyncIterator[Upload]:

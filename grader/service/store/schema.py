@@ -58,7 +58,7 @@ class State(StrEnum):
     WAITING = "waiting"  # no worker has claimed it
     LEASED = "leased"  # a worker holds a lease
     GRADED = "graded"  # it has a report
-    FAILED = "failed"  # a system error, or an input that can never be graded (`refused`)
+    FAILED = "failed"  # a system error
     CANCELLED = "cancelled"
 
 
@@ -71,7 +71,7 @@ class AttemptOutcome(StrEnum):
     REPORTED = "reported"
     PART_KEPT = "part_kept"  # the first stage's report was stored, to be joined later
     EXISTED = "existed"  # the submission already had a report of this revision
-    REFUSED = "refused"  # the input can never be graded
+    REFUSED = "refused"  # before version 4 of the database: the input can never be graded
     GIVEN_BACK = "given_back"  # after a system fault, or because the worker was stopped
     LOST = "lost"  # the lease expired: the worker vanished
     CANCELLED = "cancelled"
@@ -147,17 +147,19 @@ class SubmissionRow(Row, kw_only=True):
     name: Mapped[str] = mapped_column(StorableText)
     identifiers: Mapped[dict[str, str]] = mapped_column(JSON)  # its ids in the learning management system
     person: Mapped[str] = mapped_column(StorableText, index=True)  # the student who may read it, "" if none
+    notices: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # on files that were left out
 
 
 class SubmissionFileRow(Row, kw_only=True):
-    """One notebook of a submission."""
+    """One file of a submission: a notebook, or what was handed in beside it."""
 
     __tablename__ = "submission_file"
 
     submission: Mapped[str] = mapped_column(ForeignKey("submission.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(StorableText)
+    name: Mapped[str] = mapped_column(StorableText)  # its path in the submission
     sha256: Mapped[str] = mapped_column(_SHA256)
+    is_notebook: Mapped[bool]
 
 
 class JobRow(Row, kw_only=True):
@@ -193,8 +195,8 @@ class JobRow(Row, kw_only=True):
     publications: Mapped[int] = mapped_column(default=0)  # messages sent since it was last due at once
     part: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of the first stage's report
     executed: Mapped[str | None] = mapped_column(_SHA256, default=None)  # the blob of its executed notebooks
-    message: Mapped[str] = mapped_column(StorableText, default="")  # why it failed or waits again
-    refused: Mapped[bool] = mapped_column(default=False)  # it can never be graded; the message is for the student
+    message: Mapped[str] = mapped_column(StorableText, default="")  # why it failed, waits again, or was refused
+    refused: Mapped[bool] = mapped_column(default=False)  # no notebook can be read; the message is for the student
     created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
     ended_at: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
 

@@ -115,6 +115,6 @@ def _name_batch(batch: BatchStatus) -> str:
 def _describe_state(submission: SubmissionStatus) -> tuple[str, str]:
     """Return the word for a submission's state, and its CSS class."""
     word, style = _STATES[submission.state]
-    if submission.state is State.FAILED:
-        word = "unreadable" if submission.refused else "system error"
-    return word, style
+    if submission.refused:
+        return "unreadable", "failed"
+    return "system error" if submission.state is State.FAILED else word, style

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,14 +65,17 @@ class CellStream(OutStream):  # type: ignore[misc]
 
 
 @overriding("start", "shell_stream", "control_stream", "_supports_kernel_subshells")
-@overriding("_publish_status", "_publish_execute_input")
+@overriding("_publish_status", "_publish_execute_input", "do_execute", "do_shutdown")
 class LineKernel(IPythonKernel):  # type: ignore[misc]
     """Serve requests one by one on the main thread.
 
-    `end` is called after the last cell with its index. It returns a function to call once the reply is sent.
+    `end` is called after the last cell with its index. It returns a function to call once the reply is sent. What
+    `list_stops` returns after a cell is sent with the reply.
     """
 
     end: Callable[[int], Callable[[], None]]
+    list_stops: Callable[[], Any]
+    is_serving = False
     shell_stream = control_stream = AnyTrait()
     _supports_kernel_subshells = False
 
@@ -85,6 +89,13 @@ class LineKernel(IPythonKernel):  # type: ignore[misc]
         self.io_loop.add_callback(self._serve)
 
     async def _serve(self) -> None:
+        self.is_serving = True
+        try:
+            await self._serve_requests()
+        finally:
+            self.is_serving = False
+
+    async def _serve_requests(self) -> None:
         self._publish_status("starting", "shell")
         while message := await self.session.line.receive():
             _, kind, number, content = message
@@ -101,6 +112,16 @@ class LineKernel(IPythonKernel):  # type: ignore[misc]
                 self.log.exception("a request was not served")
             if self.session.in_child():
                 os._exit(0)  # a forked child that returned from its cell must not serve the next one
+
+    async def do_execute(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Run a cell, and add to the reply which of its statements raised."""
+        reply: dict[str, Any] = await super().do_execute(*args, **options)
+        return {**reply, "stops": self.list_stops()}
+
+    def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """Do nothing: a notebook that restarts its kernel, as after an install, means to go on."""
+        print("(the kernel is not restarted while this is graded: the next cells run in it)")  # noqa: T201
+        return {"status": "ok", "restart": restart}
 
     def _publish_status(self, status: str, channel: str, parent: Any = None) -> None:
         if status != "busy":  # the runner does not use it
@@ -148,6 +169,13 @@ class WarmKernelApp(IPKernelApp):  # type: ignore[misc]
         replace_attribute(shell.displayhook, "pub_socket", outlet)
         replace_attribute(shell.display_pub, "pub_socket", outlet)
         replace_attribute(self.displayhook, "get_execution_count", lambda: kernel.execution_count)
+
+    def serve(self) -> None:
+        """Serve requests until the line ends. A notebook may stop the loop, as a restart of the kernel would."""
+        self.start()
+        while self.kernel.is_serving:
+            with suppress(KeyboardInterrupt):
+                self.io_loop.start()
 
     def init_connection_file(self) -> None:
         """Make no connection file: the line is handed over in memory."""

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+import IPython.core.display
+import IPython.display
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib_inline.backend_inline import set_matplotlib_close, set_matplotlib_formats
 from traitlets.config import Config
 
 from grader.sandbox.guest.internals.replacement import replace_attribute
 
-__all__ = ["LIKE_A_MAGIC", "configure", "set_option", "show_nothing", "transform_magics_only", "wrap_statements"]
+__all__ = [
+    "LIKE_A_MAGIC",
+    "configure",
+    "offer_removed_names",
+    "parse_body",
+    "replace_parser",
+    "replace_statement_loop",
+    "run_bodies_of_magics",
+    "run_without_loop",
+    "set_option",
+    "show_nothing",
+    "transform_magics_only",
+    "wrap_statements",
+]
 
 # A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
@@ -65,3 +83,76 @@ def wrap_statements(shell: Any, wrap: Callable[[Callable[..., Awaitable[Any]]], 
 def show_nothing(shell: Any) -> None:
     """Make neither text nor pictures of what cells display."""
     replace_attribute(shell.display_formatter, "format", lambda *_, **__: ({}, {}))
+
+
+def offer_removed_names() -> None:
+    """Offer the names of `IPython.display` also where older versions had them: notebooks begin with such an import."""
+    moved = {"set_matplotlib_close": set_matplotlib_close, "set_matplotlib_formats": set_matplotlib_formats}
+    for name, value in moved.items():
+        vars(IPython.display).setdefault(name, value)
+    for name, value in vars(IPython.display).items():
+        if not name.startswith("_"):
+            vars(IPython.core.display).setdefault(name, value)
+
+
+def replace_statement_loop(shell: Any, run: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[Any]]:
+    """Replace the function that runs the parsed statements of a cell, and return IPython's own.
+
+    Both take a list of statements, the name of their file, IPython's `interactivity`, a compiler and IPython's result,
+    and return whether a statement failed.
+    """
+    stock: Callable[..., Awaitable[Any]] = replace_attribute(shell, "run_ast_nodes", run)
+    return stock
+
+
+def replace_parser(shell: Any, parse: Callable[[str, Callable[[str], ast.Module]], ast.Module]) -> None:
+    """Parse cells by `parse`, which is given the source and a parser that raises SyntaxError."""
+
+    def parse_cell(source: str, filename: str = "<unknown>", symbol: str = "exec") -> ast.Module:
+        return parse(source, lambda part: stock(part, filename, symbol))
+
+    stock = replace_attribute(shell.compile, "ast_parse", parse_cell)
+
+
+def run_bodies_of_magics(shell: Any, names: Iterable[str], run: Callable[[str], Any]) -> None:
+    """Let cell magics such as %%time call `run` with their body, instead of running it as one piece of code.
+
+    The magics time or profile the call, and show the value that it returns.
+    """
+    # A magic can only be given source, and all that this can reach is the shell.
+    shell.run_statements = run
+    for name in names:
+        # Finding it loads its class, which would otherwise replace ours when it is first used.
+        shell.register_magic_function(_pass_body_on(shell.find_cell_magic(name)), "cell", name)
+
+
+def _pass_body_on(stock: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(stock)
+    def magic(line: str, cell: str | None = None, **scope: Any) -> Any:
+        return stock(line, cell and f"get_ipython().run_statements({cell!r})", **scope)
+
+    return magic
+
+
+def parse_body(shell: Any, body: str) -> tuple[str, ast.Module]:
+    """Return the body of a magic as IPython transforms it, and its statements.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    text = shell.transform_cell(body)
+    return text, shell.transform_ast(shell.compile.ast_parse(text))
+
+
+def run_without_loop(statements: Coroutine[Any, Any, Any]) -> Any:
+    """Run what may not await anything to its end, while an event loop may be running. Return its result.
+
+    Raises:
+        SyntaxError: it does await something.
+    """
+    try:
+        statements.send(None)
+    except StopIteration as end:
+        return end.value
+    statements.close()
+    raise SyntaxError("'await' outside function")

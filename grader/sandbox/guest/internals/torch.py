@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._device import DeviceContext
 from torch.utils.data import DataLoader
 from torch.utils.data import _utils as torch_data
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
@@ -20,6 +21,7 @@ __all__ = [
     "LOSS_FUNCTIONS",
     "LoaderPass",
     "allow_for_lazy_parameters",
+    "choose_in_device_contexts",
     "read_version",
     "replace_loader_passes",
     "replace_sampler",
@@ -40,6 +42,15 @@ def allow_for_lazy_parameters(method: Any) -> None:
     """Let a replaced method of tensors be called on the parameters of lazy layers, which refuse unknown functions."""
     lazy: Any = nn.parameter
     lazy.UninitializedTensorMixin._allowed_methods.append(method)
+
+
+def choose_in_device_contexts(choose: Callable[[Any], Any]) -> None:
+    """Let `with torch.device(...)` make tensors on the device that `choose` returns for the one that is named."""
+
+    def initialise(context: Any, device: Any) -> None:
+        stock(context, choose(device))
+
+    stock = replace_attribute(DeviceContext, "__init__", initialise)
 
 
 def replace_loader_passes(choose: Callable[[DataLoader[Any]], Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -13,7 +12,7 @@ from grader.models.recipe import Mode
 from grader.service.api.access import Anyone, Submitter
 from grader.service.api.problems import document_problems
 from grader.service.api.service import ServiceDep
-from grader.service.api.uploads import UploadDep, collect_upload, describe_multipart
+from grader.service.api.uploads import UploadDep, collect_own_upload, collect_upload, describe_multipart
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.submissions import find_submissions
 
@@ -86,21 +85,22 @@ class AcceptedSubmission(BaseModel):
     responses={202: {"headers": _LOCATION}},
     openapi_extra=describe_multipart(
         HandInForm,
-        "One zip file (a folder for each student, or a download of Canvas, Moodle or GitHub Classroom), or notebooks.",
+        "One zip file (a folder for each student, or a download of Canvas, Moodle or GitHub Classroom), or files, "
+        "which may be named as by the LMS.",
         {"assignment": "hw2", "training": "none", "title": "HW2, autumn"},
     ),
 )
 def hand_in_batch(
     token: Submitter, service: ServiceDep, upload: UploadDep, response: Response, idempotency_key: IdempotencyKey = ""
 ) -> AcceptedBatch:
-    """Accept the submissions of a class. The notebooks of a student are in one folder, or named as by the LMS."""
+    """Accept the submissions of a class. The files of a student are in one folder, or named as by the LMS."""
     form = upload.parse_form(HandInForm)
     location = service.catalog.locate(form.assignment)
     with service.unpacking:
         collection = collect_upload(upload, service.settings)
         new = [
             # A student token names its person by login if the LMS gave one, else by key.
-            NewSubmission(item.key, item.name, item.identifiers, item.files, item.identifiers.get("login", item.key))
+            _make_new(item, item.key, item.name, item.identifiers.get("login", item.key))
             for item in collection.submissions
         ]
         accepted = accept_batch(service.store, token, location, form.training, form.title, new, idempotency_key)
@@ -119,36 +119,29 @@ def hand_in_batch(
     responses={202: {"headers": _LOCATION}},
     openapi_extra=describe_multipart(
         HandInForm,
-        "The notebooks of one submission, or one zip file of them.",
+        "The files of one submission: notebooks, what lies beside them, and zip files of these. A name may be a path.",
         {"assignment": "hw2", "training": "none", "title": ""},
     ),
 )
 def hand_in_submission(
     token: Anyone, service: ServiceDep, upload: UploadDep, response: Response, idempotency_key: IdempotencyKey = ""
 ) -> AcceptedSubmission:
-    """Accept all notebooks together as one submission of the token's person."""
+    """Accept all files together as one submission of the token's person."""
     form = upload.parse_form(HandInForm)
     location = service.catalog.locate(form.assignment)
     with service.unpacking:
-        collection = collect_upload(upload, service.settings)
-        name = token.person or token.name
-        new = NewSubmission("submission", name, {}, _merge_files(collection.submissions), token.person)
+        collected = collect_own_upload(upload, service.settings)
+        new = _make_new(collected, collected.key, token.person or token.name, token.person)
+        notices = [str(notice) for notice in collected.read().notices][:_SHOWN_NOTICES]
         accepted = accept_batch(service.store, token, location, form.training, form.title, [new], idempotency_key)
     service.enqueue()
     (stored,) = find_submissions(service.store, accepted.batch)
     response.headers["Location"] = f"/v1/submissions/{stored.id}"
-    notices = _list_notices(collection)
     return AcceptedSubmission(submission=stored.id, batch=accepted.batch, new=accepted.new, notices=notices)
 
 
-def _merge_files(submissions: tuple[CollectedSubmission, ...]) -> list[tuple[str, bytes]]:
-    """Return the notebooks of all folders under distinct names."""
-    counts = Counter(name.casefold() for submission in submissions for name, _ in submission.files)
-    return [
-        (name if counts[name.casefold()] == 1 else f"{submission.key}/{name}", data)
-        for submission in submissions
-        for name, data in submission.files
-    ]
+def _make_new(collected: CollectedSubmission, key: str, name: str, person: str) -> NewSubmission:
+    return NewSubmission(key, name, collected.identifiers, collected.files, person, collected.notices)
 
 
 def _list_notices(collection: Collection) -> list[str]:

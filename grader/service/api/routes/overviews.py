@@ -82,7 +82,9 @@ def _collect_records(service: Service, token: Token, batch: str) -> Iterator[tup
     """Yield the submissions that have ended."""
     for submission, report in iterate_results(service.store, token, batch):
         if report is not None:
-            yield _make_record(submission, Status.GRADED, choose_message(token, submission), report), report
+            status = Status.GRADED if report.is_readable else Status.UNREADABLE
+            message = report.obstacle or choose_message(token, submission)
+            yield _make_record(submission, status, message, report), report
         elif submission.state is State.FAILED:
             status = Status.UNREADABLE if submission.refused else Status.FAILED
             yield _make_record(submission, status, choose_message(token, submission), None), None
@@ -93,7 +95,7 @@ def _make_record(submission: SubmissionStatus, status: Status, message: str, rep
     return JournalRecord(
         key=submission.key,
         name=submission.name,
-        files=dict(submission.files),
+        files=dict((*submission.files, *submission.companions)),
         revision=submission.revision or "",
         mode=submission.mode.value,
         status=status,

@@ -55,6 +55,14 @@ class NotebookView(BaseModel):
     url: str
 
 
+class CompanionView(BaseModel):
+    """A file that was handed in beside the notebooks."""
+
+    name: str
+    sha256: str
+    url: str
+
+
 class PointsView(BaseModel):
     """The points of the published report."""
 
@@ -81,12 +89,13 @@ class SubmissionView(BaseModel):
     state: State
     stage: Stage
     message: str = Field(description="Why grading failed or waits again; empty if all is well.")
-    refused: bool = Field(description="Whether it can never be graded; `message` says why.")
+    refused: bool = Field(description="Whether no notebook in it can be read; `message` says why.")
     created_at: datetime
     ended_at: datetime | None
     points: PointsView | None = Field(description="Null until a report is published.")
     draft: bool = Field(description="Whether there is a newer report that is not published; always false for students.")
     notebooks: list[NotebookView]
+    companions: list[CompanionView] = Field(description="The files beside the notebooks.")
     report: str = Field(description="Path of the report.")
 
 
@@ -197,6 +206,21 @@ def send_notebook(token: Anyone, service: ServiceDep, submission: Id, name: str)
 
 
 @router.get(
+    "/{submission}/files/{name:path}",
+    summary="Fetch a file beside the notebooks as handed in",
+    response_class=Response,
+    responses={200: {"content": {_BYTES: {"schema": {"type": "string", "contentMediaType": _BYTES}}}}},
+)
+def send_companion(token: Anyone, service: ServiceDep, submission: Id, name: str) -> Response:
+    """Send a file that was handed in beside the notebooks, byte for byte."""
+    status = get_submission(service, token, submission)
+    sha256 = dict(status.companions).get(name)
+    if sha256 is None:
+        raise not_found()
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
+
+
+@router.get(
     "/{submission}/executed/{name:path}",
     summary="Fetch an executed notebook",
     response_class=Response,
@@ -249,6 +273,10 @@ def make_submission_view(token: Token, submission: SubmissionStatus) -> Submissi
         notebooks=[
             NotebookView(name=name, sha256=sha256, url=f"{path}/notebooks/{quote(name)}")
             for name, sha256 in submission.files
+        ],
+        companions=[
+            CompanionView(name=name, sha256=sha256, url=f"{path}/files/{quote(name)}")
+            for name, sha256 in submission.companions
         ],
         report=f"{path}/report",
     )

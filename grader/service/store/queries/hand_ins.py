@@ -7,7 +7,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -15,11 +16,13 @@ from sqlalchemy.orm import Session
 
 from grader.errors import InputError
 from grader.models.recipe import Mode
+from grader.results.notice import Notice
 from grader.service.store.columns import make_storable
 from grader.service.store.database import Store
 from grader.service.store.queries.events import record_event
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import BatchRow, EventKind, JobRow, SubmissionFileRow, SubmissionRow
+from grader.submission.kinds import is_notebook
 
 __all__ = ["IdempotencyConflict", "NewSubmission", "StoredBatch", "accept_batch"]
 
@@ -38,7 +41,8 @@ class NewSubmission:
         key: unique within the batch.
         name: the name shown in the learning management system.
         identifiers: ids in that system, e.g. `canvas_id`.
-        files: name and bytes of each notebook. Without any, the job fails and says so.
+        files: path and bytes of each notebook and of each file beside them; without any, the report says so.
+        notices: remarks on files that were left out.
         person: the student who may read it; "" if none.
     """
 
@@ -47,6 +51,7 @@ class NewSubmission:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[tuple[str, bytes]] = ()
     person: str = ""
+    notices: Sequence[Notice] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class StoredBatch:
 
     batch: str
     new: bool
+
+
+@dataclass(frozen=True)
+class _StoredFile:
+    """A file whose blob is stored."""
+
+    name: str
+    sha256: str
+    is_notebook: bool
 
 
 def accept_batch(
@@ -92,7 +106,7 @@ def accept_batch(
         return earlier
     # Blobs are written first, so that a batch never names a missing one. A blob that no batch names does no harm.
     with ThreadPoolExecutor(_WRITERS) as writers:
-        blobs = list(writers.map(lambda new: [(name, store.blobs.put(data)) for name, data in new.files], submissions))
+        blobs = list(writers.map(partial(_store_files, store), submissions))
     batch = BatchRow(
         owner=owner.id,
         assignment=assignment,
@@ -115,11 +129,15 @@ def accept_batch(
     return StoredBatch(batch.id, new=True)
 
 
+def _store_files(store: Store, new: NewSubmission) -> list[_StoredFile]:
+    return [_StoredFile(name, store.blobs.put(data), is_notebook(name, data)) for name, data in new.files]
+
+
 def _add_rows(
     session: Session,
     batch: BatchRow,
     submissions: Sequence[NewSubmission],
-    blobs: Sequence[Sequence[tuple[str, str]]],
+    blobs: Sequence[Sequence[_StoredFile]],
 ) -> None:
     rows = [
         SubmissionRow(
@@ -128,15 +146,18 @@ def _add_rows(
             name=new.name,
             identifiers={make_storable(name): make_storable(value) for name, value in new.identifiers.items()},
             person=new.person,
+            notices=[asdict(notice) for notice in new.notices],
         )
         for new in submissions
     ]
     session.add_all(rows)
     session.flush()
     session.add_all(
-        SubmissionFileRow(submission=row.id, position=position, name=name, sha256=sha256)
+        SubmissionFileRow(
+            submission=row.id, position=position, name=file.name, sha256=file.sha256, is_notebook=file.is_notebook
+        )
         for row, files in zip(rows, blobs, strict=True)
-        for position, (name, sha256) in enumerate(files)
+        for position, file in enumerate(files)
     )
     session.add_all(JobRow(submission=row.id, assignment=batch.assignment, mode=batch.mode) for row in rows)
     session.flush()
@@ -164,6 +185,7 @@ def _digest(assignment: str, mode: Mode, title: str, submissions: Sequence[NewSu
             dict(new.identifiers),
             new.person,
             [[name, hashlib.sha256(data).hexdigest()] for name, data in new.files],
+            [asdict(notice) for notice in new.notices],
         ]
         for new in submissions
     ]

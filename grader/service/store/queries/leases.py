@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from grader.models.recipe import Mode
+from grader.results.notice import Notice
 from grader.results.report import Report
 from grader.service.settings import Settings
 from grader.service.store.columns import now
@@ -47,7 +48,6 @@ __all__ = [
     "finish_job",
     "give_back_lease",
     "reconcile_leases",
-    "refuse_job",
     "release_lease",
     "renew_lease",
 ]
@@ -71,7 +71,8 @@ class Lease:
     Attributes:
         job: the job's id.
         number: number of this attempt at the stage, from 1.
-        files: name and sha256 of each notebook, in order.
+        files: path and sha256 of each notebook and of each file beside them, in order.
+        notices: remarks on files that were left out when it was handed in.
         part: sha256 of the first stage's report. None in the first stage.
         executed: sha256 of the executed notebooks of the first stage. None if they were not kept.
     """
@@ -87,6 +88,7 @@ class Lease:
     files: tuple[tuple[str, str], ...]
     part: str | None
     executed: str | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[Ex
     sha256 = store.blobs.put(report.to_json().encode())
     executed_sha256 = store.blobs.put(encode_executed_notebooks(executed).encode()) if executed else lease.executed
     with store.session() as session:
-        if lease.mode is Mode.FULL and lease.stage is Stage.DEFINITIONS:
+        if lease.mode is Mode.FULL and lease.stage is Stage.DEFINITIONS and report.is_readable:
             part_kept = _change(
                 session,
                 lease,
@@ -187,7 +189,8 @@ def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[Ex
             _end_attempts(session, [lease.job], AttemptOutcome.PART_KEPT)
             record_event(session, lease.batch, lease.submission, EventKind.PART_GRADED)
             return Finish.PART_KEPT
-        if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), message=""):
+        refused = {"refused": not report.is_readable, "message": report.obstacle}
+        if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), **refused):
             return Finish.REFUSED
         published = _insert_report(session, lease, report, sha256, executed_sha256)
         _end_attempts(session, [lease.job], AttemptOutcome.EXISTED if published is None else AttemptOutcome.REPORTED)
@@ -237,26 +240,6 @@ def release_lease(store: Store, lease: Lease, message: str) -> bool:
             EventKind.GIVEN_BACK,
             {"stage": lease.stage, "attempt": lease.number},
         )
-    return True
-
-
-def refuse_job(store: Store, lease: Lease, message: str) -> bool:
-    """End a job whose input can never be graded.
-
-    Args:
-        store: the store with the job.
-        lease: the worker's lease.
-        message: why, for the student.
-
-    Returns:
-        False if the lease was lost and nothing changed.
-    """
-    with store.session() as session:
-        failed = {"state": State.FAILED, "refused": True, "message": message}
-        if not _change(session, lease, **failed, lease_until=None, ended_at=now()):
-            return False
-        _end_attempts(session, [lease.job], AttemptOutcome.REFUSED, message)
-        record_event(session, lease.batch, lease.submission, EventKind.FAILED, {"refused": True})
     return True
 
 
@@ -321,6 +304,7 @@ def _make_lease(session: Session, job: JobRow) -> Lease:
         files=tuple((name, sha256) for name, sha256 in files),
         part=job.part,
         executed=job.executed,
+        notices=tuple(map(Notice.from_dict, session.get_one(SubmissionRow, job.submission).notices)),
     )
 
 

@@ -34,10 +34,11 @@ class SubmissionStatus:
 
     Attributes:
         owner: id of the token that submitted it.
-        files: name and sha256 of each notebook, in order.
+        files: path and sha256 of each notebook, in order.
+        companions: path and sha256 of each file beside the notebooks, in order.
         attempts: attempts so far at the job's current stage.
         message: why the job failed or waits again; for staff, unless `refused` is true.
-        refused: whether the input can never be graded; `message` says why.
+        refused: whether no notebook can be read; `message` says why.
         created_at: when the job was created.
         revision: revision of the rubric that the published report was made by. Like `score`, `max_score`,
             `pending_points` and `published_at`, None if there is no published report.
@@ -53,6 +54,7 @@ class SubmissionStatus:
     identifiers: Mapping[str, str]
     person: str
     files: tuple[tuple[str, str], ...]
+    companions: tuple[tuple[str, str], ...]
     assignment: str
     mode: Mode
     stage: Stage
@@ -143,9 +145,9 @@ def _load_statuses(
 ) -> list[SubmissionStatus]:
     rows = session.execute(submissions).all()
     query = select(SubmissionFileRow).where(SubmissionFileRow.submission.in_([row.id for row, *_ in rows]))
-    files: dict[str, list[tuple[str, str]]] = {}
+    files: dict[tuple[str, bool], list[tuple[str, str]]] = {}  # by submission, and whether they are notebooks
     for file in session.scalars(query.order_by(SubmissionFileRow.position)):
-        files.setdefault(file.submission, []).append((file.name, file.sha256))
+        files.setdefault((file.submission, file.is_notebook), []).append((file.name, file.sha256))
     reports = [shown.id for *_, shown, _ in rows if shown]
     marks = sum_marked_points(session, reports, published_only=not all_marks)
     return [
@@ -157,7 +159,8 @@ def _load_statuses(
             name=row.name,
             identifiers=row.identifiers,
             person=row.person,
-            files=tuple(files.get(row.id, ())),
+            files=tuple(files.get((row.id, True), ())),
+            companions=tuple(files.get((row.id, False), ())),
             assignment=job.assignment,
             mode=job.mode,
             stage=job.stage,

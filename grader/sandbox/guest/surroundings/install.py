@@ -1,45 +1,60 @@
-"""What a notebook finds around it: stand-ins for Colab and the keyboard, data sets, bounded output."""
+"""Prepare what a notebook finds around it, in the warm process and in each kernel."""
 
 from __future__ import annotations
 
 import builtins
 import getpass
-import importlib.abc
-import importlib.machinery
 import sys
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.sandbox.guest import data_sets, drawing
 from grader.sandbox.guest.internals.ipykernel import replace_exit, replace_keyboard
-from grader.sandbox.guest.internals.ipython import show_nothing
+from grader.sandbox.guest.internals.ipython import offer_removed_names, show_nothing
+from grader.sandbox.guest.internals.matplotlib_inline import show_figures_inline
 from grader.sandbox.guest.internals.replacement import replace_attribute
+from grader.sandbox.guest.surroundings.colab import offer_colab
+from grader.sandbox.guest.surroundings.environment import serve_environment_lines
+from grader.sandbox.guest.surroundings.figures import keep_figures_inline
+from grader.sandbox.guest.surroundings.missing_packages import offer_stand_ins
+from grader.sandbox.guest.surroundings.versions import watch_versions
+from grader.sandbox.protocol.stops import StopKind
 
-__all__ = ["FrameworkMissing", "OutputFlood", "install_stand_ins"]
+__all__ = ["OutputFlood", "install_surroundings", "prepare_surroundings"]
 
-
-class FrameworkMissing(ModuleNotFoundError):
-    """The notebook asked for a framework that the course does not use."""
+Notify = Callable[[str, str, str], None]
 
 
 class OutputFlood(RuntimeError):
     """A cell printed more than it may."""
 
+    stop_kind = StopKind.FLOODED
 
-def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, Any]) -> None:
+
+def prepare_surroundings(shell: Any) -> None:
+    """Prepare in the warm process what is the same for all kernels."""
+    show_figures_inline(shell)
+    offer_removed_names()
+    offer_colab()
+
+
+def install_surroundings(shell: Any, cell_output_bytes: int, order: Mapping[str, Any], notify: Notify) -> None:
     """Prepare the surroundings of one kernel.
 
     Args:
         shell: IPython's.
         cell_output_bytes: what a cell may print.
         order: what the trusted side sends for a kernel run (`host/kernel_run.py`).
+        notify: takes a notice for the report, its kind and its subject.
     """
     replace_exit(shell, _ignore_exit)
     replace_keyboard(shell, _answer_nothing)
     replace_attribute(builtins, "input", _answer_nothing)
     replace_attribute(getpass, "getpass", _answer_nothing)
-    _offer_colab()
+    keep_figures_inline(shell)
+    notify_missing = offer_stand_ins(notify)
+    serve_environment_lines(shell, notify_missing)
+    watch_versions(shell, notify)
     drawing.defer_drawing(shell)
     if not order["shown"]:
         show_nothing(shell)  # the output is not kept, and making figures takes longer than most cells
@@ -48,7 +63,6 @@ def install_stand_ins(shell: Any, cell_output_bytes: int, order: Mapping[str, An
         from grader.sandbox.guest.trainings import loading
 
         loading.install_fast_loading(shell, order["mode"])
-    sys.meta_path.append(_MissingFrameworks())
     _bound_output(shell, cell_output_bytes)
 
 
@@ -60,34 +74,6 @@ def _answer_nothing(prompt: object = "", *_: object, **__: object) -> str:
     """Answer every question with an empty line."""
     print(f"{prompt}(there is no keyboard while this is graded: the answer is empty)")
     return ""
-
-
-def _offer_colab() -> None:
-    """Offer the parts of google.colab that homework uses. They do nothing."""
-    google = sys.modules.setdefault("google", types.ModuleType("google"))
-    colab = types.ModuleType("google.colab")
-    drive = types.ModuleType("google.colab.drive")
-    drive.mount = lambda *_, **__: print("no Drive is mounted while this is graded")  # type: ignore[attr-defined]
-    drive.flush_and_unmount = lambda *_, **__: None  # type: ignore[attr-defined]
-    files = types.ModuleType("google.colab.files")
-    files.upload = lambda *_, **__: {}  # type: ignore[attr-defined]
-    files.download = lambda *_, **__: None  # type: ignore[attr-defined]
-    google.colab = colab  # type: ignore[attr-defined]
-    for module in (colab, drive, files):
-        sys.modules[module.__name__] = module
-    colab.drive, colab.files = drive, files  # type: ignore[attr-defined]
-
-
-class _MissingFrameworks(importlib.abc.MetaPathFinder):
-    """Says at once why keras and tensorflow cannot be imported."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Raise FrameworkMissing for these frameworks. All other finders have been asked before."""
-        if name in ("keras", "tensorflow"):
-            raise FrameworkMissing(f"{name} is no package of this course, and {data_sets.WITHHELD}", name=name)
-        return None
 
 
 def _bound_output(shell: Any, cell_output_bytes: int) -> None:

@@ -1,0 +1,1 @@
+"""What a notebook finds around it: packages, Colab, a keyboard, figures, and lines about its environment."""

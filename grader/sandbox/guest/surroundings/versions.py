@@ -1,0 +1,108 @@
+"""What shows that a notebook was written for other versions, or uses a name in two meanings."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from grader.sandbox.guest.internals.ipython import wrap_statements
+from grader.sandbox.guest.surroundings.stand_in import find_missing_package
+from grader.sandbox.guest.surroundings.students_code import lies_among_packages
+
+__all__ = ["watch_versions"]
+
+# Python's own functions that code about arrays uses in their usual meaning, the most frequent first.
+_FUNCTIONS = ("sum", "max", "min", "abs", "any", "all", "round", "pow")
+_STAR = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\*", re.MULTILINE)
+_NOT_IMPORTED = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+_RETIRED = re.compile(r"deprecated|removed|expired|renamed", re.IGNORECASE)
+
+Notify = Callable[[str, str, str], None]
+
+
+def watch_versions(shell: Any, notify: Notify) -> None:
+    """Notice names that an installed package does not have, and functions of Python that an import hides.
+
+    Args:
+        shell: IPython's.
+        notify: takes a notice, its kind and its subject.
+    """
+
+    def wrap(run_statement: Callable[..., Any]) -> Callable[..., Any]:
+        async def run_and_look(code: Any, result: Any = None, **options: Any) -> Any:
+            failed = await run_statement(code, result, **options)
+            if failed and result is not None:
+                for text, subject in _describe_lost_name(result.error_in_exec):
+                    notify(text, "version", subject)
+            return failed
+
+        return run_and_look
+
+    def look_for_hidden(info: Any) -> None:
+        source = str(info.info.raw_cell)
+        for line in _STAR.finditer(source) if "*" in source else ():
+            for text, subject in _describe_hidden(line[1], source.count("\n", 0, line.start(1)) + 1, shell.user_ns):
+                notify(text, "hidden name", subject)
+
+    wrap_statements(shell, wrap)
+    shell.events.register("post_run_cell", look_for_hidden)
+
+
+def _describe_lost_name(error: BaseException | None) -> Iterator[tuple[str, str]]:
+    """Yield a notice and its subject if an error says that an installed package lacks a name."""
+    lost = _find_lost_name(error)
+    if lost is None:
+        return
+    module, name = lost
+    top = module.__name__.partition(".")[0]
+    version = _read_version(top)
+    if version is None or not lies_among_packages(getattr(module, "__file__", None) or "<frozen "):
+        return
+    if _RETIRED.search(str(error)) or not get_close_matches(name, dir(module), 1, 0.8):  # otherwise it is misspelt
+        text = f"{top} {version} has no `{name}`: code that has run elsewhere was written for another version"
+        yield text, f"{top}: {name}"
+
+
+def _find_lost_name(error: BaseException | None) -> tuple[ModuleType, str] | None:
+    """Return a module, and the name that it should have had."""
+    module: Any
+    if isinstance(error, AttributeError):
+        module, name = error.obj, error.name
+    elif isinstance(error, ModuleNotFoundError):
+        parent, _, name = (error.name or "").rpartition(".")
+        module = sys.modules.get(parent)
+    elif isinstance(error, ImportError) and (match := _NOT_IMPORTED.search(str(error))):
+        module, name = sys.modules.get(match[2]), match[1]
+    else:
+        return None
+    is_real = isinstance(module, ModuleType) and find_missing_package(module) is None
+    return (module, name) if is_real and isinstance(name, str) and name else None
+
+
+def _read_version(package: str) -> str | None:
+    """Return the version of the distribution with this name, or None if there is none (Python's own modules)."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _describe_hidden(package: str, line: int, namespace: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a notice and its subject if `from package import *` has replaced functions of Python."""
+    source = vars(sys.modules[package]) if package in sys.modules else {}
+    hidden = [
+        name
+        for name in _FUNCTIONS
+        if name in source and source[name] is namespace.get(name) and source[name] is not vars(builtins)[name]
+    ]
+    if hidden:
+        named = (
+            f"`{hidden[0]}`" if len(hidden) == 1 else f"{', '.join(f'`{x}`' for x in hidden[:-1])} and `{hidden[-1]}`"
+        )
+        yield f"`from {package} import *` in line {line} replaces Python's {named}", hidden[0]

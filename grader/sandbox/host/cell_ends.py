@@ -1,0 +1,71 @@
+"""How a cell ended, from what the runner says of it: the statements that raised, and a message for the student."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from grader.results.notice import CellStop
+from grader.results.report import CellResult
+from grader.sandbox.protocol.stops import StatementStop, StopKind
+from grader.submission.submission import Cell
+
+__all__ = ["describe_cell_end"]
+
+_MOST_ERROR = 300
+_MOST_IN_MESSAGE = 120  # a report shows about 200 characters of a message
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+
+
+def describe_cell_end(file: str, cell: Cell, status: str, message: str, stops: Sequence[StatementStop]) -> CellResult:
+    """Return the result of a cell.
+
+    Args:
+        file: the notebook's name.
+        cell: the cell.
+        status: how it ended.
+        message: the runner's message, which is used if no statement tells more.
+        stops: the statements that raised.
+    """
+    lines = cell.source.splitlines()
+    inside = [stop for stop in stops if stop.line <= len(lines)]
+    kept = tuple(CellStop(stop.line, _cut(stop.error, _MOST_ERROR)) for stop in inside)
+    if inside and status in set(StopKind):
+        message = _describe(inside, lines, StopKind(status))
+    elif status == "timed out" and inside and inside[-1].kind is StopKind.INTERRUPTED:
+        message = f"{message} at line {inside[-1].line}"
+    return CellResult(file, cell.index, status, _ADDRESS.sub("0x…", message), kept)
+
+
+def _describe(stops: Sequence[StatementStop], lines: Sequence[str], status: StopKind) -> str:
+    if status in (StopKind.LEFT_OUT, StopKind.FLOODED):
+        # Our own words, after the name of our exception.
+        return next(stop.error for stop in stops if stop.kind is status).partition(": ")[2]
+    first = stops[0]
+    error = _cut(first.error, _MOST_IN_MESSAGE)
+    stopped = {number for stop in stops for number in range(stop.line, stop.last_line + 1)}
+    below = [number for number, line in enumerate(lines, 1) if number > first.last_line and _is_code(line)]
+    run = [number for number in below if number not in stopped]
+    if len(stops) > 1:
+        start = f"{len(stops)} statements stopped ({_list_lines(stops)}), the first with {error}"
+    else:
+        start = f"stopped at line {first.line}: {error}"
+    if not run:
+        return start
+    other = "other " if len(stops) > 1 else ""
+    what = f"the {other}line below was" if len(run) == 1 else f"the {other}{len(run)} lines below were"
+    return f"{start}; {what} run all the same"
+
+
+def _list_lines(stops: Sequence[StatementStop]) -> str:
+    numbers = [f"{stop.line}" for stop in stops[:5]] + ["…"] * (len(stops) > 5)
+    return f"lines {', '.join(numbers)}"
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _cut(error: str, longest: int) -> str:
+    text = _ADDRESS.sub("0x…", error)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
