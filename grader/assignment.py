@@ -22,22 +22,23 @@ RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"  # in a checkout; a
 
 _MOST = 1_000_000
 _REQUIRED = object()
-_WORDS = {str: "a string", bool: "true or false", float: "a number", int: "an integer", list: "a list", dict: "a table"}
+_WORDS = {
+    str: "a string",
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    dict: "a table",
+}
 
 
 @dataclass(frozen=True)
 class AnswerCells:
-    """The cells with the answer of an item that a person marks.
-
-    Attributes:
-        cell_ids: ids of cells: their own ones, or nbgrader's `grade_id`.
-        tags: tags of cells.
-        below: a line of the assignment's Markdown; the cells below it, up to the next heading or question, are meant.
-    """
+    """The cells with an answer that a person marks: by id (also nbgrader's `grade_id`), by tag, or below a line."""
 
     cell_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    below: str = ""
+    below: str = ""  # a line of the assignment's Markdown; the answer ends at the next heading or question
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class WrittenRules:
     """How written answers are found in a notebook.
 
     Attributes:
-        headings: headings of the assignment that ask for the student's own words, besides the usual ones.
-        titles: other titles of sections, and titles of sections of the book that the assignment does not have.
-        book: the fingerprints of the book whose text is not the student's (`grader assignment fingerprint`).
+        headings: headings that ask for the student's own words, besides the usual ones.
+        titles: other titles of sections, also of sections of the book that the assignment does not have.
+        book: the fingerprints of the book, whose text is not the student's (`grader assignment fingerprint`).
     """
 
     headings: tuple[str, ...] = ()
