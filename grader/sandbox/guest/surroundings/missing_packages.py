@@ -31,18 +31,12 @@ _KNOWN = frozenset(
         *("sentencepiece", "shap", "skimage", "skorch", "spacy", "statsmodels", "streamlit", "tensorflow"),
         *("tensorflow_datasets", "tensorflow_hub", "tf_keras", "thop", "tiktoken", "timm", "tokenizers", "torchaudio"),
         *("torchdata", "torch_geometric", "torchtext", "transformers", "triton", "ultralytics", "umap", "visdom"),
-        *(
-            "wandb",
-            "watermark",
-            "xgboost",
-            "GPUtil",
-            "cudf",
-            "humanize",
-            "line_profiler",
-            "memory_profiler",
-            "nb_black",
-        ),
-        *("pkg_resources", "prettytable", "pydot", "pynvml", "tabulate"),
+        *("wandb", "watermark", "xgboost", "GPUtil", "cudf", "humanize", "line_profiler", "memory_profiler"),
+        *("nb_black", "pkg_resources", "prettytable", "pydot", "pynvml", "tabulate"),
+        # The extra `colab`, and what it comes with.
+        *("cv2", "d2l", "einops", "imageio", "ipywidgets", "koreanize_matplotlib", "matplotlib", "pandas", "PIL"),
+        *("plotly", "scipy", "seaborn", "sklearn", "tensorboard", "torchinfo", "torchmetrics", "torchsummary"),
+        *("torchvision", "torchviz", "tqdm"),
     )
 )
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]

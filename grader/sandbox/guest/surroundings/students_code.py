@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import site
 import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,7 +16,8 @@ __all__ = ["is_handled", "is_students", "lies_among_packages", "walk_students_fr
 
 _SCHEMES = ("stdlib", "platstdlib", "purelib", "platlib")
 # Folders of Python and its packages; ours among them, which may be installed in place.
-_INSTALLED = (*{f"{sysconfig.get_path(name)}/" for name in _SCHEMES}, f"{Path(__file__).resolve().parents[3]}/")
+_FOLDERS = {*map(sysconfig.get_path, _SCHEMES), *site.getsitepackages(), str(Path(__file__).resolve().parents[3])}
+_INSTALLED = tuple(f"{folder}/" for folder in sorted(_FOLDERS))
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
 
 
@@ -51,7 +53,7 @@ def is_handled(frame: FrameType | None, *errors: type[BaseException]) -> bool:
 
 def _is_line_handled(frame: FrameType, names: frozenset[str]) -> bool:
     tree = _parse(frame.f_code.co_filename, tuple(linecache.getlines(frame.f_code.co_filename, frame.f_globals)))
-    line = frame.f_lineno
+    line = frame.f_lineno or 0
     return any(
         _first_line(node.body) <= line <= _last_line(node.body) and _catches(node, names)
         for node in ast.walk(tree)
