@@ -76,7 +76,7 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
         assert attacked(made.execution.cells[FILE, 1])
         assert made.statuses()[2] == "ok"
         assert made.call("g") == 1
-        made.work.candidates(())
+        made.work.candidates()
         made.recorded()
         assert made.defined("g")[0] == 0
     assert len(os.listdir("/proc/self/fd")) == before
