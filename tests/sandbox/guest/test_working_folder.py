@@ -105,6 +105,17 @@ def test_the_next_notebook_finds_what_this_one_left_in_each_of_its_passes(zygote
         assert made.statuses("second.ipynb") == ["ok", "ended the kernel", "ok"]
 
 
+def test_a_notebook_in_a_folder_runs_there(zygote: Zygote) -> None:
+    cell = (
+        "import sys\nimport beside, above\nsys.path.append('..')\nassert open('beside.py').read() == 'x = 1'\n"
+        "assert open('../above.py').read() == 'y = 2'"
+    )
+    notebook = dataclasses.replace(submission(cell).notebooks[0], name="part 2/hw.ipynb")
+    files = {"part 2/beside.py": b"x = 1", "above.py": b"y = 2"}
+    with ran_notebooks(zygote, [notebook], files=files) as made:
+        assert made.messages("part 2/hw.ipynb") == [""]
+
+
 def test_a_folder_that_is_gone_or_a_link_is_made_anew(run: Run) -> None:
     made = run(
         "import os, shutil\nshutil.rmtree(os.getcwd())\nos.symlink('/usr', '/home/student/work')\nos._exit(1)",
