@@ -127,7 +127,7 @@ class Recorded:
     """A small value that a global name had after a cell.
 
     `name` is "_" for the value that the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
-    layer with few parameters, a dict of its parameters.
+    layer with few parameters, a dict of its parameters; the gradient of `weight`, if there is one, is `weight.grad`.
     """
 
     file: str

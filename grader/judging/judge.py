@@ -191,7 +191,7 @@ def _describe_absence(item: Item, evaluations: Evaluations, absences: AbsenceRea
     if package and package.startswith("torch.nn"):
         return f"{name} is a layer of torch.nn, not written here"
     if package:
-        return f"{name} is imported from {package}, not written here"
+        return absences.describe_import(name) or f"{name} is imported from {package}, not written here"
     untried = evaluations.searching.untried.get(name, 0) if item.search else 0
     if not untried:
         return absences.describe(name)

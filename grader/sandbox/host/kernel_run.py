@@ -26,6 +26,7 @@ from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.file_pack import is_plain_path
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.sandbox.protocol.stops import StatementStop, unpack_stops
 from grader.submission.submission import Cell
 
@@ -168,7 +169,7 @@ class KernelRun:
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
-                    self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
+                    self._keep_outputs(self._execution.outputs, self._current, event)
                 status, message = str(event["status"])[:40], str(event["message"])[:1000]
                 self._end_cell(status, message, float(event["seconds"]), unpack_stops(event["stops"]))
                 if event["cut"]:
@@ -184,6 +185,13 @@ class KernelRun:
             case "done":
                 self._finished = True
         return None
+
+    def _keep_outputs(self, kept: KeptOutputs, cell: int, event: dict[str, Any]) -> None:
+        """Keep what a cell showed, and what it updated of earlier cells unless it was run before."""
+        kept.keep(self._file, cell, event.get("outputs"))
+        if (self._file, cell) not in self._known:
+            for earlier, outputs in event.get("updated", ())[: len(self._cells)]:
+                kept.update(self._file, int(earlier), outputs)
 
     def _handle_end(self) -> tuple[str, str] | None:
         message, _ = self._sandbox.orders.receive(seconds=5)

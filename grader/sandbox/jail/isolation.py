@@ -279,6 +279,7 @@ class Confinement:
         old = root / "old"
         old.mkdir()
         self._mount_terminals(root / "dev")
+        self._link_descriptors(root / "dev")
         linux.pivot_root(root, old)
         os.chdir("/")
         linux.unmount(Path("/old"))
@@ -293,6 +294,13 @@ class Confinement:
         (devices / "pts").mkdir(parents=True)
         linux.mount("devpts", devices / "pts", "newinstance,ptmxmode=0666,mode=600")
         (devices / "ptmx").symlink_to("pts/ptmx")
+
+    @staticmethod
+    def _link_descriptors(devices: Path) -> None:
+        # Shell scripts write to /dev/stderr, and bash's <(...) opens /dev/fd.
+        (devices / "fd").symlink_to("/proc/self/fd")
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            (devices / name).symlink_to(f"/proc/self/fd/{number}")
 
     def _copy_links(self, root: Path) -> None:
         for path in self._view.readable:
