@@ -72,7 +72,7 @@ def test_a_file_beside_the_notebook_is_used(made: Ran, way: str) -> None:
      ("own", ""), ("q", "")],
 )  # fmt: skip
 def test_a_definition_is_named_with_its_file(made: Ran, name: str, source: str) -> None:
-    assert {definition.source for definition in made.work.definitions([name])} == {source}
+    assert {definition.sources.get(name, "") for definition in made.work.definitions([name])} == {source}
 
 
 def test_a_model_of_a_module_is_a_candidate(made: Ran) -> None:
@@ -130,6 +130,8 @@ def test_a_full_disk_costs_the_files_and_not_the_notebook(run: Run) -> None:
     assert made.statuses() == ["ok", "ok"]
 
 
-def test_a_source_is_no_part_of_what_tells_definitions_apart() -> None:
+def test_sources_are_no_part_of_what_tells_definitions_apart() -> None:
     names = frozenset({"f"})
-    assert Definition("a.ipynb", 1, names, source="x.py") == Definition("a.ipynb", 1, names)
+    assert {Definition("a.ipynb", 1, names, sources={"f": "x.py"}), Definition("a.ipynb", 1, names)} == {
+        Definition("a.ipynb", 1, names)
+    }
