@@ -1,4 +1,4 @@
-"""Golden submissions: each folder of `tests/submissions` holds notebooks of a student and the report they must get.
+"""Golden submissions: each folder of `tests/submissions` holds what a student handed in, and the report it must get.
 
 `expected.json` has
 
@@ -51,6 +51,10 @@ def notebooks(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.ipynb"))
 
 
+def handed_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name != "expected.json")
+
+
 def folders(*, readable: bool) -> list[Any]:
     matches = [folder for folder in FOLDERS if (read_expected(folder).get("exit") != NO_NOTEBOOK) is readable]
     return [pytest.param(folder, id=folder.name) for folder in matches]
@@ -84,7 +88,7 @@ def test_a_submission_gets_the_report_that_its_folder_names(
     folder: Path, zygote: Zygote, hw2: Assignment, request: pytest.FixtureRequest
 ) -> None:
     limits = dataclasses.replace(hw2.limits, **read_expected(folder).get("limits", {}))
-    report = grade(read_submission(notebooks(folder)), dataclasses.replace(hw2, limits=limits), zygote)
+    report = grade(read_submission(handed_in(folder)), dataclasses.replace(hw2, limits=limits), zygote)
     outcome = describe(report, hw2)
     if request.config.getoption("--write-expected"):
         write_expected(folder, outcome)
