@@ -18,7 +18,7 @@ from IPython.core.application import BaseIPythonApplication
 from traitlets.config import Config
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest import devices
+from grader.sandbox.guest import data_sets, devices
 from grader.sandbox.guest.debuggers import skip_prompts
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.descriptors import DescriptorOutput
@@ -30,6 +30,7 @@ from grader.sandbox.guest.seeding import seed_generators
 from grader.sandbox.guest.statements import StatementRunner
 from grader.sandbox.guest.surroundings.install import install_surroundings, prepare_surroundings
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.stops import pack_stops
 
@@ -76,7 +77,7 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
     tracker = DefinitionTracker(app.shell, tracker_socket, order)
     install_surroundings(app.shell, limits.cell_output_bytes, order, tracker.notice)
     app.kernel.end = tracker.end
-    tracker.watch(_install_training_hooks(Mode(order["mode"])))
+    tracker.watch(*_install_training_hooks(app.shell, tracker, Mode(order["mode"]), order["data_sets"]))
     devices.serve_on_cpu(app.shell, tracker.notice)
     app.serve()
 
@@ -90,14 +91,21 @@ def _prepare_shell(shell: Any, *, shown: bool) -> None:
         ipython.show_lines_in_tracebacks(shell)
 
 
-def _install_training_hooks(mode: Mode) -> TrainingHooks | None:
-    """Return the hooks that follow trainings, or None if the kernel has no training data."""
-    if mode is Mode.NONE:
-        return None
+def _install_training_hooks(
+    shell: Any, tracker: DefinitionTracker, mode: Mode, folders: dict[str, str]
+) -> tuple[LeftOutTrainings, TrainingHooks | None]:
+    """Offer the data sets, and return what leaves trainings out and what follows the others (None in mode `none`)."""
+    left_out = LeftOutTrainings(mode)
+    left_out.install()
+    data_sets.offer_data_sets(mode, folders, tracker.notice)
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # imported if torchvision is there
+    if loading:
+        loading.install_fast_loading(shell, mode, left_out)
+    if mode is Mode.NONE:
+        return left_out, None
     hooks = TrainingHooks(mode, loading.LatestBatch.latest if loading else lambda: None)
     hooks.install()
-    return hooks
+    return left_out, hooks
 
 
 def _reset_inherited_state(seed: int) -> None:

@@ -24,6 +24,7 @@ from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.file_pack import is_plain_path
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.sandbox.protocol.stops import StatementStop, unpack_stops
@@ -92,7 +93,7 @@ class KernelRun:
         if not self._cells:
             return None
         shown = self._execution.outputs is not None
-        tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown))
+        tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown), self._file)
         channel = Channel(runner)
         try:
             cells = tuple((cell.index, cell.source) for cell in self._cells)
@@ -219,6 +220,11 @@ class KernelRun:
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
+                case "sources":
+                    for name in set(note["names"]) & set(self._options.names):
+                        file = str(note["names"][name])
+                        if is_plain_path(file):
+                            self._execution.sources[self._file, cell, name] = file[:200]
                 case "notice":
                     kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
                     place = cell if kind in _NAMED_ONCE else None

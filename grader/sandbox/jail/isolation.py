@@ -174,6 +174,11 @@ class Confinement:
         """The folder for temporary files."""
         return Path("/tmp") if self._layers.holds("private file system") else self._fallback_folder
 
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders that notebooks can write to."""
+        return _WRITABLE if self._layers.holds("private file system") else (self._fallback_folder,)
+
     def leave_host(self) -> None:
         """Join the control groups, give up root, and unshare the namespaces."""
         for kind, folder in self._control_groups.items():
@@ -365,7 +370,7 @@ class Confinement:
         if self._layers.holds("landlock"):
             private = self._layers.holds("private file system")
             readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
-            folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
+            folders = [*self.writable, *([Path("/dev/pts")] if private else ())]
             linux.restrict_by_landlock(readable, [*folders, *self._view.devices()], scoped=scoped)
 
 
