@@ -17,9 +17,9 @@ import pytest
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.markup import sanitise_html
-from tests.fidelity import stock_kernel
-from tests.fidelity.corpus import CORPUS, CorpusCell
-from tests.fidelity.differences import DIFFERENCES
+from tests.support import stock_kernel
+from tests.support.fidelity_corpus import CORPUS, CorpusCell
+from tests.support.fidelity_differences import DIFFERENCES
 from tests.support.paths import ROOT
 from tests.support.sandbox_runs import FILE, ran
 

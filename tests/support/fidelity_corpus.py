@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import dedent
 
-from tests.fidelity.differences import DIFFERENCES
+from tests.support.fidelity_differences import DIFFERENCES
 
 __all__ = ["CORPUS", "CorpusCell"]
 
 
 @dataclass(frozen=True)
 class CorpusCell:
-    """A cell, and the name of the difference by design that it may show (`differences.py`)."""
+    """A cell, and the name of the difference by design that it may show (`fidelity_differences.py`)."""
 
     source: str
     differs: str = ""
