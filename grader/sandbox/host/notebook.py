@@ -8,7 +8,6 @@ snapshots is killed, and a new kernel replays the cells before it and goes on wi
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ from grader.submission.submission import Cell, Notebook
 __all__ = ["run_notebook"]
 
 _MAX_SOURCE = 4_000_000  # characters of code in one notebook
-_SYNTAX_ERROR = re.compile(r"SyntaxError(: [^;]*)?")
 _MAX_SYNTAX_CHECKS = 20  # of a notebook; each takes about 20 ms
 _SECONDS_WITHOUT_SNAPSHOTS = 20.0  # a kernel that dies later would lose too much work
 
@@ -64,15 +62,15 @@ def run_notebook(
 
 def _name_newer_python(file: str, cells: Sequence[Cell], execution: Execution) -> None:
     """Say of cells that our Python cannot read, but a newer one can, which Python they were written for."""
-    unread = [cell for cell in cells if any(map(_is_unread, execution.cells[file, cell.index].stops))]
+    ends = {cell.index: execution.cells[file, cell.index] for cell in cells}
+    unread = [cell for cell in cells if any(map(_is_unread, ends[cell.index].stops))]
     for cell in unread[:_MAX_SYNTAX_CHECKS]:
         if version := find_newer_python(cell.source):
-            text = describe_newer_python(version)
-            place = (file, cell.index)
-            end = execution.cells[place]
-            message = _SYNTAX_ERROR.sub(text, end.message, 1)
+            text, end = describe_newer_python(version), ends[cell.index]
             stops = tuple(replace(stop, error=text) if _is_unread(stop) else stop for stop in end.stops)
-            execution.cells[place] = replace(end, message=message, stops=stops)
+            line = next(stop.line for stop in end.stops if _is_unread(stop))
+            place = (file, cell.index)
+            execution.cells[place] = replace(end, message=f"stopped at line {line}: {text}", stops=stops)
             execution.add_notice(Notice(text, NoticeKind.VERSION, f"Python {version}", *place))
 
 
