@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.models import modules
+from grader.sandbox.guest.own_modules import is_own_module
 
 __all__ = ["CandidateLog"]
 
@@ -56,8 +55,6 @@ class CandidateLog:
         self._functions: dict[str, Any] = {}
         self._candidates: list[_Candidate] = []
         self._kept_bytes = 0
-        self._own_modules: dict[str, bool] = {"__main__": True}
-        self._own_folders = (f"{Path.cwd()}/", "/tmp/")
 
     def look(self, namespace: Mapping[str, Any], cell: int) -> None:
         """Note which names were bound to another candidate since the last look.
@@ -143,12 +140,7 @@ class CandidateLog:
             return self._is_own(value.func)
         if type(value) is nn.Sequential:
             return True
-        module = modules.find_module_name(value)
-        if module not in self._own_modules:
-            file = getattr(sys.modules.get(module), "__file__", None)
-            is_near = isinstance(file, str) and file.startswith(self._own_folders)
-            self._own_modules[module] = is_near and not file.startswith(sys.prefix)
-        return self._own_modules[module]
+        return is_own_module(modules.find_module_name(value))
 
 
 def _list_tensors(model: nn.Module) -> list[Tensor]:
