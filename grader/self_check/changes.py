@@ -102,8 +102,8 @@ def compare_notebooks(old: Submission, new: Submission, items: Sequence[Item]) -
 def _is_affected(item: Item, affected: set[str], bound: set[str]) -> bool:
     if not item.names or not affected.isdisjoint(item.names):
         return True
-    # If the name is not bound, a search may take any definition of the notebook for it.
-    return item.search and item.names[0] not in bound
+    # If the name is not bound, any definition may be found instead, under nearly the same name or by a search.
+    return item.names[0] not in bound
 
 
 def _get_sources(submission: Submission) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -118,8 +118,9 @@ def test_an_added_or_removed_cell_affects_everything() -> None:
     assert concerned(CELLS, CELLS[:-1]) == EVERYTHING
 
 
-def test_a_search_is_repeated_after_any_change_if_the_name_is_not_bound() -> None:
-    item = Item("lenet", "1", "", 1, names=("LeNet",), search=True)
+@pytest.mark.parametrize("search", [False, True])
+def test_an_item_is_judged_again_after_any_change_if_the_name_is_not_bound(search: bool) -> None:
+    item = Item("lenet", "1", "", 1, names=("LeNet",), search=search)
     before, after = submission("net = 1", "class LeNet:\n    pass"), submission("net = 2", "class LeNet:\n    pass")
     assert compare_notebooks(before, after, [item]).items == set()
     before, after = submission("net = 1", "pass"), submission("net = 2", "pass")
