@@ -137,7 +137,7 @@ def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absence
     if cause := absences.describe_cause(message):
         message = f"{message}; {cause}"
     elif outcome.verdict is Verdict.ABSENT and not item.names and (stop := absences.first_stop()):
-        message = f"{message}; {stop}"
+        message = f"{message} (this may be the reason: {stop})"
     elif item.search and (missing := _OWN_ARGUMENTS.search(message)) and not state.found_as:
         name = item.names[0]
         message = (
