@@ -34,13 +34,11 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class AnswerCells:
-    """The cells with the answer of an item that a person marks: those with one of these ids or tags.
-
-    An id is a cell's own one, or nbgrader's `grade_id`.
-    """
+    """The cells with an answer that a person marks: by id (also nbgrader's `grade_id`), by tag, or below a line."""
 
     cell_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    below: str = ""  # a line of the assignment's Markdown; the answer ends at the next heading or question
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ class WrittenRules:
     """How written answers are found in a notebook.
 
     Attributes:
-        headings: headings of the assignment that ask for the student's own words, besides the usual ones.
-        titles: other titles of sections, and titles of sections of the book that the assignment does not have.
-        book: the fingerprints of the book whose text is not the student's (`grader assignment fingerprint`).
+        headings: headings that ask for the student's own words, besides the usual ones.
+        titles: other titles of sections, also of sections of the book that the assignment does not have.
+        book: the fingerprints of the book, whose text is not the student's (`grader assignment fingerprint`).
     """
 
     headings: tuple[str, ...] = ()
@@ -92,7 +90,7 @@ class Assignment:
 
     Attributes:
         variables: the items' names that are values; all others are functions and classes.
-        revision: a hash of everything that decides a report: rubric.toml, the Python files and fingerprints beside it, the
+        revision: a hash of everything that decides a report: rubric.toml, Python files and fingerprints beside it, the
             reference.
     """
 
@@ -266,7 +264,7 @@ def _is_marked_by_person(table: _Table) -> bool:
 
 
 def _read_answer_cells(table: _Table) -> AnswerCells:
-    cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()))
+    cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()), table.text("below", ""))
     table.require_empty()
     return cells
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import Assignment, find_assignment, load_assignment
+from grader.assignment import AnswerCells, Assignment, WrittenRules, find_assignment, load_assignment
 from grader.errors import AssignmentError
 from grader.sandbox.protocol.limits import Limits
 
@@ -77,6 +77,11 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
         ("processes = 8", "processes = 0", "processes must be above zero"),
         ("processes = 8", "processes = 1.5", "processes must be a whole number"),
         ("points = 5", "points = ", "is not valid TOML"),
+        ("[limits]", "[written]\nheading = ['Notes']\n[limits]", r"\[written\]: unknown key heading"),
+        ("[limits]", "[written]\nbook = 'none'\n[limits]", "book = 'none' is no file: give the path of its finger"),
+        ("[limits]", "[written.titles]\n'7.2' = 'Kernels'\n[limits]", r"titles: 7.2 must be a list, not 'Kernels'"),
+        ("partial = true", "answer = {tags = ['a']}", 'a person reads: add marked_by = "person"'),
+        ("partial = true", "answer = {cell_id = 'a'}", r"item 2 \(second\), answer: unknown key cell_id"),
         ("points = 5", 'points = 5\nreference = "nowhere"', "'nowhere' is no folder"),
     ],
 )
@@ -92,6 +97,19 @@ def test_what_a_person_marks_is_told_from_what_tests_judge(tmp_path: Path) -> No
     assert [item.id for item in assignment.by_person] == ["second"]
     assert [item.id for item in assignment.tested] == ["first"]
     assert assignment.points == 5
+
+
+def test_an_assignment_says_how_written_answers_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.fingerprints").write_bytes(b"")
+    rules = "[written]\nheadings = ['Lab notes']\nbook = 'a.fingerprints'\n[written.titles]\n'8' = ['Else', 'More']\n"
+    answer = "marked_by = 'person'\nanswer = {cell_ids = ['a', 'b'], tags = ['c'], below = '**Q1**'}"
+    assignment = loaded(
+        tmp_path, RUBRIC.replace("[limits]", f"{rules}[limits]").replace("visible = false\npartial = true", answer)
+    )
+    assert assignment.written == WrittenRules(("Lab notes",), {"8": ("Else", "More")}, tmp_path / "a.fingerprints")
+    assert assignment.items[1].answer == AnswerCells(("a", "b"), ("c",), "**Q1**")
+    assert loaded(tmp_path).written == WrittenRules()
+    assert loaded(tmp_path).items[1].answer == AnswerCells()
 
 
 def test_a_folder_without_a_rubric_is_named(tmp_path: Path) -> None:
@@ -115,6 +133,8 @@ def test_the_revision_changes_with_the_rubric_a_test_a_misconception_or_the_refe
         (folder / beside).mkdir()
         (folder / beside / "convolution.py").write_text("b = 1")
         revisions.append(loaded(folder, rubric).revision)
+    (folder / "book.fingerprints").write_bytes(b"1")
+    revisions.append(loaded(folder, rubric).revision)
     assert len(set(revisions)) == len(revisions)
     assert loaded(folder, rubric).revision == revisions[-1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,17 @@ __all__ = ["WrittenAnswer", "read_written_answer"]
 
 _MAX_LENGTH = 25_000  # more than evidence holds
 _MAX_CELLS = 100
+_MAX_PICTURES = 40
+_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/]{4,1000000}={0,2}")
 
 
 @dataclass(frozen=True)
 class WrittenAnswer:
-    """A text, and its cells in words, one entry for each notebook."""
+    """A text, its cells in words, one entry for each notebook, and its pictures as data URLs."""
 
     text: Markup
     places: tuple[str, ...]
+    pictures: tuple[Markup, ...] = ()
 
 
 def read_written_answer(evidence: Mapping[str, Any]) -> WrittenAnswer | None:
@@ -36,5 +40,9 @@ def read_written_answer(evidence: Mapping[str, Any]) -> WrittenAnswer | None:
                 sanitise_line(str(place.get("cell", "")))
             )
     places = (f"{file}, {'cell' if len(own) == 1 else 'cells'} {', '.join(own)}" for file, own in by_file.items())
+    pictures = evidence.get("pictures")
+    urls = [url for url in pictures if isinstance(url, str)] if isinstance(pictures, list) else []
+    # Markup, because templates shorten plain text; nothing in such a URL can end an attribute.
+    shown = tuple(Markup(url) for url in urls[:_MAX_PICTURES] if _PICTURE.fullmatch(url))
     # Escaped here, because templates shorten plain text much more.
-    return WrittenAnswer(escape(sanitise_text(text, _MAX_LENGTH)), tuple(places))
+    return WrittenAnswer(escape(sanitise_text(text, _MAX_LENGTH)), tuple(places), shown)

@@ -75,8 +75,9 @@ def _apply(item: ItemResult, mark: Mark | None) -> ItemResult:
 
 def describe_waiting(evidence: Mapping[str, Any]) -> str:
     """Return the message of an item that waits for a person, from its evidence."""
-    counts = (("words", "word"), ("code_cells", "code cell"))
-    found = [_count(evidence.get(key, 0), noun) for key, noun in counts if evidence.get(key)]
+    pictures = len(evidence.get("pictures", ()))
+    counts = ((evidence.get("words", 0), "word"), (evidence.get("code_cells", 0), "code cell"), (pictures, "picture"))
+    found = [_count(number, noun) for number, noun in counts if number]
     book = evidence.get("book_paragraphs", 0)
     if not found:
         book_only = (

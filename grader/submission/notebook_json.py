@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.errors import SubmissionError
 
-__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse", "read_cell_names"]
+__all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse", "read_attachments", "read_cell_names"]
 
 _AGAIN = "download it again, or save it again in Jupyter"
 _STRING = re.compile(rb'"[^"]*"?')
@@ -23,6 +23,9 @@ _QUOTES_PER_VALUE = 4  # of a key and its value in an object
 _SUPPORTED_FORMATS = (3, 4)
 _LONGEST_NAME = 200  # characters of a cell's id or tag
 _MAX_TAGS = 20
+_MAX_ATTACHMENTS = 20  # of a cell
+_LARGEST_ATTACHMENT = 1_000_000  # characters of base64
+_PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,18 @@ def read_cell_names(cell: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]
     grade_id = own.get("grade_id") if isinstance(own, dict) else ""
     texts = (_read_name(tag) for tag in (tags[:_MAX_TAGS] if isinstance(tags, list) else ()))
     return _read_name(cell.get("id")), tuple(text for text in texts if text), _read_name(grade_id)
+
+
+def read_attachments(cell: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the pictures attached to a stored cell, each with its name and its base64; large ones are left out."""
+    attachments = cell.get("attachments")
+    found = []
+    for name, bundle in list(attachments.items())[:_MAX_ATTACHMENTS] if isinstance(attachments, dict) else ():
+        stored = next((bundle[kind] for kind in _PICTURES if kind in bundle), "") if isinstance(bundle, dict) else ""
+        text = "".join(stored) if isinstance(stored, list) and all(isinstance(x, str) for x in stored) else stored
+        if isinstance(text, str) and 0 < len(text) <= _LARGEST_ATTACHMENT:
+            found.append((_read_name(name), "".join(text.split())))
+    return tuple(found)
 
 
 def _read_name(value: Any) -> str:
@@ -176,8 +191,9 @@ def _upgrade(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 plain |= {"level": level if level in range(1, 7) else 1}
         repaired.append(plain)
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": repaired}]}
-    upgraded: list[dict[str, Any]] = nbformat.convert(nbformat.from_dict(old), 4)["cells"]
-    return upgraded
+    upgraded = nbformat.convert(nbformat.from_dict(old), 4)["cells"]
+    # nbformat makes up ids at random.
+    return [{key: value for key, value in cell.items() if key != "id"} for cell in upgraded]
 
 
 def _stored_cells(parsed: dict[str, Any]) -> list[Any]:

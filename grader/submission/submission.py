@@ -12,7 +12,7 @@ from grader.errors import SubmissionError
 from grader.results.notice import Notice
 from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
-from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_cell_names
+from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_attachments, read_cell_names
 
 __all__ = ["Bounds", "Cell", "CompanionFile", "Notebook", "Submission", "read_notebook", "require_notebook"]
 
@@ -38,6 +38,7 @@ class Cell:
         id: its own id, "" if it has none.
         tags: its tags.
         grade_id: nbgrader's name for it, "" if it has none.
+        attachments: the pictures attached to it, each with its name and its base64.
     """
 
     index: int
@@ -46,6 +47,7 @@ class Cell:
     id: str = ""
     tags: tuple[str, ...] = ()
     grade_id: str = ""
+    attachments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def read_notebook(name: str, data: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> No
             source, removed = neutralise_installs(source)
             if removed:
                 notices.append(Notice(describe_installs(removed), file=name, cell=index))
-        cells.append(Cell(index, kind, source, *read_cell_names(stored)))
+        cells.append(Cell(index, kind, source, *read_cell_names(stored), read_attachments(stored)))
     language = _language(document.metadata)
     if not language.casefold().startswith(("python", "ipython")):
         text = f"its metadata names the language {language}; it was run as Python"

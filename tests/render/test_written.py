@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -55,7 +56,23 @@ def test_a_terminal_shows_the_verdict_only() -> None:
 
 def test_without_an_answer_the_page_says_where_it_is_expected() -> None:
     page = Page(render_html(report_of(Verdict.PENDING, "")))
-    assert "There is no text under a heading such as Discussion, Exercises or Takeaways in section 7.2." in page.text
+    assert "There are no words of the student in section 7.2" in page.text
+
+
+def test_pictures_are_shown_and_nothing_else_is_taken_for_one() -> None:
+    url = "data:image/png;base64,iVBORw0KGgo="
+    others = [
+        'x" onerror="alert(1)',
+        "https://example.org/a.png",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        3,
+        f'{url}"',
+    ]
+    report = report_of(Verdict.PENDING, "[picture 1]")
+    item = replace(report.items[0], evidence={**report.items[0].evidence, "pictures": [*others, url]})
+    page = Page(render_html(replace(report, items=(item,))))
+    assert [attributes["src"] for name, attributes in page.elements if name == "img"] == [url]
+    assert read_written_answer({**evidence("a"), "pictures": "none"}) == read_written_answer(evidence("a"))
 
 
 def test_other_evidence_shows_nothing() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from grader.assignment import AnswerCells
 from grader.authoring.importing.questions import ForeignAssignment, Headings, Question, QuestionKind
 from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
@@ -39,6 +40,7 @@ def read_nbgrader(name: str, document: Document, *, hidden: bool) -> ForeignAssi
     questions: list[Question] = []
     cells: list[str] = []
     before: list[str] = []
+    answers: list[str] = []  # ids of the cells for answers since the last question
     skipped: list[str] = []
     for number, cell in enumerate(document.cells):
         location, source, metadata = f"{name}, cell {number}", str(cell["source"]), _get_metadata(cell)
@@ -53,10 +55,16 @@ def read_nbgrader(name: str, document: Document, *, hidden: bool) -> ForeignAssi
         if _earns_points(metadata):
             code = source if hidden else visible
             question = _read_question(location, headings.last, metadata, cell, code, tuple(before))
+            if question.kind is not QuestionKind.PERSON:
+                # If its tests cannot be translated, a person reads the answers above them.
+                question = replace(question, answer=AnswerCells(cell_ids=tuple(answers)))
+            answers = []
             if hidden_count and not hidden:
                 count = f"{hidden_count} {'statement' if hidden_count == 1 else 'statements'}"
                 skipped.append(f"{location}: the hidden tests of {question.id} ({count})")
             questions.append(_check_tests(question, hidden_count, included=hidden))
+        elif metadata.get("solution") is True and metadata.get("grade_id"):
+            answers.append(str(metadata["grade_id"]))
         if cell.get("cell_type") == "code":
             cells.append(visible)
             if metadata.get("locked") is True:
@@ -101,7 +109,11 @@ def _read_question(
         raise InputError(f"{location}: {identifier} has points = {points!r:.40}: give a number in nbgrader's toolbar")
     has_tests = metadata.get("solution") is not True and metadata.get("task") is not True
     if not has_tests or cell.get("cell_type") != "code":
-        return Question(identifier, section, float(points), location, QuestionKind.PERSON)
+        # A task is a text of the author: the answer is in cells of the student's own below it.
+        is_task = metadata.get("task") is True
+        below = next((line for line in str(cell["source"]).split("\n") if line.strip(" #")), "") if is_task else ""
+        answer = AnswerCells(below=below.strip()) if is_task else AnswerCells(cell_ids=(identifier,))
+        return Question(identifier, section, float(points), location, QuestionKind.PERSON, answer=answer)
     return Question(identifier, section, float(points), location, QuestionKind.STATEMENTS, (code,), before)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
+from grader.authoring.importing.otter_manual import read_manual_questions
 from grader.authoring.importing.questions import ForeignAssignment, Headings, Question, QuestionKind
 from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
@@ -80,6 +81,8 @@ def read_otter(notebooks: Mapping[str, Document], files: Mapping[str, str], *, h
         from_file, skipped_in_file = _make_questions(file, sections.get(file.name, ""), hidden=hidden)
         questions += from_file
         skipped += skipped_in_file
+    if first:
+        questions += read_manual_questions(next(iter(notebooks)), first)
     cells = [str(cell["source"]) for cell in first.cells if cell.get("cell_type") == "code"] if first else []
     return ForeignAssignment("otter-grader", title, tuple(cells), tuple(questions), tuple(skipped))
 

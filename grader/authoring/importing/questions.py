@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from grader.assignment import AnswerCells
 
 __all__ = ["ForeignAssignment", "Headings", "Question", "QuestionKind"]
 
@@ -35,6 +37,7 @@ class Question:
         before: the author's code that runs before it, in order. The parts may use what it defines.
         hidden: whether students do not see it.
         reason: why its tests are left to a person, "" if there are none or they run.
+        answer: the cells with the answer that a person reads.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Question:
     before: tuple[str, ...] = ()
     hidden: bool = False
     reason: str = ""
+    answer: AnswerCells = field(default_factory=AnswerCells)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from grader.assignment import AnswerCells
 from grader.authoring.importing.questions import ForeignAssignment, Question
 from grader.authoring.importing.scopes import wrap_in_function
 from grader.authoring.importing.translation import TranslatedTest
@@ -50,11 +51,19 @@ def render_rubric(title: str, items: Sequence[ImportedItem], packages: Sequence[
         lines += ["", "[[items]]", f"id = {_quote_toml(item.id)}", f"section = {_quote_toml(keys[_get_section(item)])}"]
         lines += [f"title = {_quote_toml(item.question.id)}", f"points = {_format_number(item.question.points)}"]
         if not item.tests:
-            lines.append('marked_by = "person"')
+            lines += ['marked_by = "person"', *_render_answer(item.question.answer)]
             continue
         lines += [f"names = {_quote_toml(item.names)}"] if item.names else []
         lines += ["visible = false"] if item.question.hidden else []
     return "\n".join(lines) + "\n"
+
+
+def _render_answer(answer: AnswerCells) -> list[str]:
+    """Return the line of rubric.toml that names the cells with an answer, if they are known."""
+    ids = f"cell_ids = {_quote_toml(list(answer.cell_ids))}" if answer.cell_ids else ""
+    below = f"below = {_quote_toml(answer.below)}" if answer.below else ""
+    keys = [key for key in (ids, below) if key]
+    return [f"answer = {{{', '.join(keys)}}}"] if keys else []
 
 
 def render_tests(source: ForeignAssignment, items: Sequence[ImportedItem]) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from grader.results.notice import Notice, NoticeKind
+from grader.results.notice import CellStop, Notice, NoticeKind
 from grader.results.report import CellResult
 from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.kernel_run import MOST_SNAPSHOTS, KernelRun
@@ -62,13 +62,20 @@ def run_notebook(
 
 def _name_newer_python(file: str, cells: Sequence[Cell], execution: Execution) -> None:
     """Say of cells that our Python cannot read, but a newer one can, which Python they were written for."""
-    unread = [cell for cell in cells if execution.cells[file, cell.index].message.startswith("SyntaxError")]
+    ends = {cell.index: execution.cells[file, cell.index] for cell in cells}
+    unread = [cell for cell in cells if any(map(_is_unread, ends[cell.index].stops))]
     for cell in unread[:_MAX_SYNTAX_CHECKS]:
         if version := find_newer_python(cell.source):
-            text = describe_newer_python(version)
+            text, end = describe_newer_python(version), ends[cell.index]
+            stops = tuple(replace(stop, error=text) if _is_unread(stop) else stop for stop in end.stops)
+            line = next(stop.line for stop in end.stops if _is_unread(stop))
             place = (file, cell.index)
-            execution.cells[place] = replace(execution.cells[place], message=text)
+            execution.cells[place] = replace(end, message=f"stopped at line {line}: {text}", stops=stops)
             execution.add_notice(Notice(text, NoticeKind.VERSION, f"Python {version}", *place))
+
+
+def _is_unread(stop: CellStop) -> bool:
+    return stop.error.startswith("SyntaxError")
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,16 @@ _MAGIC = re.compile(r"\s*[!%]")
 
 def read_prose(code: str) -> str:
     """Return the words of a code cell that has no code but comments and strings, "" for other cells."""
-    body = _parse(code)
+    lines = [line.strip() for line in code.split("\n") if line.strip()]
+    first = next((line for line in lines if not line.startswith("#")), "")
+    body = _parse(code) if first.startswith(("'", '"')) else None if first else []
     if body is None:
         return ""
     values = [node.value for node in body if isinstance(node, ast.Expr)]
     strings = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
     if len(strings) < len(body):
         return ""
-    comments = [line.lstrip("# ") for line in code.split("\n") if line.lstrip().startswith("#")]
+    comments = [line.lstrip("# ") for line in lines if line.startswith("#")]
     text = "\n".join([*(string.strip("\n") for string in strings), *(line for line in comments if not _is_code(line))])
     return text if len(_WORD.findall(text)) >= _MIN_WORDS else ""
 

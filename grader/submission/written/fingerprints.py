@@ -1,8 +1,8 @@
 """Fingerprints of a book: hashes of short runs of its words, which tell a student's own words from the book's.
 
-A fingerprint file has no text, and none can be made from it. Runs overlap by half in the book, and begin at every word in
-what is compared with it, so a paragraph is recognised wherever its lines are broken. Markup, punctuation and the roles of
-d2l's Markdown make no difference.
+A fingerprint file has no text, and none can be made from it. Runs overlap by half in the book, and begin at every word
+in what is compared with it, so a paragraph is recognised wherever its lines are broken. Markup, punctuation and the
+roles of d2l's Markdown make no difference.
 """
 
 from __future__ import annotations

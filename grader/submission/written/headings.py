@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from grader.assignment import Assignment
 from grader.submission.written.lines import BOLD, LISTED, PLAIN, Line
 from grader.submission.written.sections import NamedSections, SectionNames, is_within
 from grader.submission.written.vocabulary import LONGEST_TITLE, Vocabulary, plain_title
@@ -19,6 +21,7 @@ _NUMBERED = re.compile(
     _ITEM + r"[\s*_]*(?:§|section|sec\.?|제|第)?\s*\d{1,2}(?:\.\d{1,2})+[.)절节節]?(.*)", re.IGNORECASE
 )
 _GOES_ON = re.compile(r"\s*[%a-z×=<>+/,]|\s*\d|\s*$")  # "7.2 is", "7.2 %": a number and no section
+_IN_CONTENTS = re.compile(r"\s*(?:[-*+•\[]|\W*\d)")  # an item, a link, a number
 _HAS_NUMBER = re.compile(r"\d[.장章-]")
 _LINKED = re.compile(r"\]\(https?:")
 
@@ -53,6 +56,15 @@ class HeadingReader:
         self._names = names
         self._vocabulary = vocabulary
 
+    @classmethod
+    def of(cls, assignment: Assignment) -> HeadingReader:
+        """Return the reader for an assignment; it is made once."""
+        written = assignment.written
+        answered = tuple(item.section for item in assignment.by_person)
+        return _make_reader(
+            written.headings, answered, *(tuple(x.items()) for x in (assignment.sections, written.titles))
+        )
+
     def read(self, line: Line, current: Sequence[str], above: Sequence[str], *, is_titled: bool) -> Heading | None:
         """Return the heading that a line is, None if it is none.
 
@@ -64,9 +76,9 @@ class HeadingReader:
         """
         if line.level is None:
             return None
-        title = plain_title(line.text)
         if line.level >= PLAIN:
-            return self._read_plain(line, line.level, title, current, is_titled)
+            return self._read_plain(line, line.level, current, is_titled)
+        title = plain_title(line.text)
         named = self._names.find(title, current, above)
         asks = self._vocabulary.asks(title)
         if not line.is_sure:
@@ -85,17 +97,16 @@ class HeadingReader:
             if not (alone[number] and any(beside)):
                 yield line
 
-    def _read_plain(
-        self, line: Line, level: int, title: str, current: Sequence[str], is_titled: bool
-    ) -> Heading | None:
+    def _read_plain(self, line: Line, level: int, current: Sequence[str], is_titled: bool) -> Heading | None:
         """Read a line without the form of a heading: only what begins with a section or with a word such as Answer."""
         start = line.text[: 2 * LONGEST_TITLE]
-        if _LINKED.search(start):
+        label, is_short = _LABEL.match(start), len(line.text) <= _LONGEST_PLAIN
+        if _LINKED.search(start) or not (is_short or label or _NUMBERED.match(start)):
             return None
-        is_short = len(line.text) <= _LONGEST_PLAIN
+        title = plain_title(line.text)
         if is_short and self._vocabulary.asks_only(title):
             return Heading(level, False, line.text, self._names.find(title, current, ()), asks=True)
-        if label := _LABEL.match(start):
+        if label:
             labelled = plain_title(label[1])
             named = self._find_section(label[1], labelled, current, is_titled or level == LISTED)
             if named or self._vocabulary.asks_only(labelled):
@@ -123,12 +134,25 @@ class HeadingReader:
         Without a number, "Pooling" may also be a layer that the text is about.
         """
         place = named.places[0]
-        if "." not in place or not self._names.has(place):
+        if not self._names.knows(place):
             return False
         return not is_titled or _HAS_NUMBER.search(title) is not None or any(is_within(place, top) for top in current)
 
     def _names_only(self, line: Line) -> bool:
-        if not line.text.strip() or (line.level is not None and line.level < PLAIN) or len(line.text) > LONGEST_TITLE:
+        is_real = line.level is not None and line.level < PLAIN
+        if is_real or len(line.text) > LONGEST_TITLE or not _IN_CONTENTS.match(line.text):
             return False
         named = self._names.find(plain_title(line.text), (), ())
         return named is not None and named.is_only
+
+
+@lru_cache(maxsize=8)
+def _make_reader(
+    headings: tuple[str, ...],
+    answered: tuple[str, ...],
+    sections: tuple[tuple[str, str], ...],
+    titles: tuple[tuple[str, tuple[str, ...]], ...],
+) -> HeadingReader:
+    vocabulary = Vocabulary(headings)
+    listed = [*sections, *((section, title) for section, others in titles for title in others)]
+    return HeadingReader(SectionNames(answered, listed, vocabulary), vocabulary)

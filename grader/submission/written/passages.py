@@ -11,8 +11,8 @@ from grader.submission.submission import Cell, Notebook
 from grader.submission.written.code_cells import read_prose
 from grader.submission.written.headings import Heading, HeadingReader
 from grader.submission.written.lines import split_lines
-from grader.submission.written.sections import SectionNames, is_within
-from grader.submission.written.vocabulary import LONGEST_TITLE, Vocabulary
+from grader.submission.written.sections import is_within
+from grader.submission.written.vocabulary import LONGEST_TITLE
 
 __all__ = ["Passage", "Piece", "read_passages"]
 
@@ -68,9 +68,8 @@ class _PassageReader:
     """Reads one notebook cell by cell, and keeps track of the headings above each line."""
 
     def __init__(self, file: str, assignment: Assignment) -> None:
-        vocabulary = Vocabulary(assignment.written.headings)
         self._file = file
-        self._headings = HeadingReader(SectionNames(assignment, vocabulary), vocabulary)
+        self._headings = HeadingReader.of(assignment)
         # Code that defines what tests judge is no answer in words, even right below a heading that asks for one.
         judged = "|".join(map(re.escape, assignment.names))
         self._judged = re.compile(rf"^\s*(?:def|class)\s+(?:{judged or '(?!)'})\b", re.MULTILINE)
@@ -131,7 +130,7 @@ class _PassageReader:
         self._places = above | {heading.level if above else _FOUND: places}
 
     def _find_above(self, level: int) -> tuple[str, ...]:
-        above = [places for other, places in sorted(self._places.items()) if other < level]
+        above = [places for other, places in sorted(self._places.items()) if _FOUND < other < level]
         return above[-1] if above else ()
 
     @property

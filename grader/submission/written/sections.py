@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grader.assignment import Assignment
 from grader.submission.written.vocabulary import Vocabulary, plain_title
 
-__all__ = ["NamedSections", "SectionNames", "is_within"]
+__all__ = ["OTHER", "NamedSections", "SectionNames", "is_within"]
 
+OTHER = "other"  # the section of titles from other chapters
 _PART = r"\d{1,2}"
 _NUMBER = re.compile(rf"(?<![\d.]){_PART}(?:\.{_PART})+(?!\d)")  # 7.2, 7.2.5
 _DASHED = re.compile(rf"(?<![\w.-])({_PART})[-_–]({_PART})(?![\w-]|\.\d)")  # 7-2
@@ -45,15 +45,31 @@ def is_within(place: str, section: str) -> bool:
 class SectionNames:
     """The numbers and titles of an assignment's sections, and of those of its book that it does not have."""
 
-    def __init__(self, assignment: Assignment, vocabulary: Vocabulary) -> None:
+    def __init__(self, answered: Sequence[str], titles: Iterable[tuple[str, str]], vocabulary: Vocabulary) -> None:
+        """Read the names.
+
+        Args:
+            answered: the sections with written answers.
+            titles: sections, each with one of its titles.
+            vocabulary: the words that are not part of a title.
+        """
         self._vocabulary = vocabulary
-        self._sections = tuple(dict.fromkeys(item.section for item in assignment.by_person))
+        self._sections = tuple(dict.fromkeys(answered))
         self._chapters = {section.partition(".")[0] for section in self._sections}
+        self._known: set[str] = set()
         self._titles: dict[str, tuple[str, ...]] = {}
-        for section, title in _list_titles(assignment):
-            stripped = vocabulary.strip(normalise_title(title))
-            if stripped and section not in (known := self._titles.get(stripped, ())):
-                self._titles[stripped] = (*known, section)
+        self._by_word: dict[str, list[str]] = {}  # titles by their first word
+        for section, title in titles:
+            self._known |= {section} if section != OTHER else set()
+            for name in (title, *_ALIAS.findall(title)):
+                self._add_title(section, vocabulary.strip(normalise_title(name)))
+
+    def _add_title(self, section: str, title: str) -> None:
+        known = self._titles.get(title, ())
+        if title and not known:
+            self._by_word.setdefault(title.split()[0], []).append(title)
+        if title and section not in known:
+            self._titles[title] = (*known, section)
 
     def find(self, title: str, current: Sequence[str], above: Sequence[str]) -> NamedSections | None:
         """Return what a heading names, None if it names nothing.
@@ -80,9 +96,9 @@ class SectionNames:
         chapter = _CHAPTER.match(title)
         return NamedSections((chapter[1],)) if chapter and chapter[1] in self._chapters else None
 
-    def has(self, place: str) -> bool:
-        """Return whether a place is in a section with a written answer, or is such a section's chapter."""
-        return any(is_within(place, section) or is_within(section, place) for section in self._sections)
+    def knows(self, place: str) -> bool:
+        """Return whether a place is a section that has a title, or a part of one; a chapter is none."""
+        return place in self._known or any(is_within(place, section) for section in self._sections)
 
     def _read_numbers(self, title: str) -> tuple[tuple[str, ...], str]:
         """Return the section numbers in a title, and the title without them."""
@@ -117,16 +133,15 @@ class SectionNames:
         if near:
             return min(near, key=len)
         # The other chapters' titles, such as Dropout, are also parts of sections.
-        whole = [
-            section for section in candidates if section.count(".") <= 1 and (section[:1].isdecimal() or not current)
-        ]
+        whole = [section for section in candidates if section.count(".") <= 1 and (section != OTHER or not current)]
         if len(whole) != 1:
             return candidates[0] if len(candidates) == 1 and not current else ""
         return whole[0] if not above or any(is_within(whole[0], place) for place in above) else ""
 
     def _find_contained(self, words: str) -> tuple[str, ...]:
         """Return the sections with the longest title among these words, none if there is another title beside it."""
-        within = [title for title in self._titles if f" {title} " in f" {words} "]
+        begun = (title for word in dict.fromkeys(words.split()) for title in self._by_word.get(word, ()))
+        within = [title for title in begun if f" {title} " in f" {words} "]
         longest = max(within, key=len, default="")
         return self._titles[longest] if longest and all(title in longest for title in within) else ()
 
@@ -134,15 +149,6 @@ class SectionNames:
 def normalise_title(title: str) -> str:
     """Return a plain title in which 1x1 is written in one way."""
     return _SPACED.sub("x", _TIMES.sub("x", plain_title(title)))
-
-
-def _list_titles(assignment: Assignment) -> Iterable[tuple[str, str]]:
-    others = assignment.written.titles
-    for section, titles in (*((name, (title,)) for name, title in assignment.sections.items()), *others.items()):
-        for title in titles:
-            yield section, title
-            for alias in _ALIAS.findall(title):
-                yield section, alias
 
 
 def _top(place: str) -> str:

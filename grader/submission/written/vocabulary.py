@@ -66,10 +66,14 @@ class Vocabulary:
 
     def asks_only(self, title: str) -> bool:
         """Return whether a heading asks for words, and has no other word in it."""
-        asked = self._asks.search(title) is not None
-        words = _WORD.findall(self._asks.sub(" ", title))
-        known = [word for word in words if self._known.fullmatch(word) or self._linking.fullmatch(word)]
-        return len(known) == len(words) and (asked or any(not self._linking.fullmatch(word) for word in words))
+        rest, asked = self._asks.subn(" ", title)
+        is_asking = asked > 0
+        for word in _WORD.findall(rest):
+            if not self._linking.fullmatch(word):
+                if not self._known.fullmatch(word):
+                    return False
+                is_asking = True
+        return is_asking
 
     def is_overall(self, title: str) -> bool:
         """Return whether a heading says that it is about everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import nbformat
@@ -9,7 +10,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.results.report import ItemResult, Verdict
-from grader.submission.submission import Notebook, Submission, read_notebook
+from grader.submission.submission import CompanionFile, Notebook, Submission, read_notebook
 from grader.submission.written.answers import add_written_answers
 from grader.submission.written.passages import read_passages
 
@@ -172,9 +173,28 @@ def test_a_rule_below_a_paragraph_ends_nothing(hw2: Assignment) -> None:
     assert texts(hw2, "# 7.2", "## Discussion\n\none\n---\ntwo") == {"7.2": "one\ntwo"}
 
 
-def test_pasted_images_take_no_place(hw2: Assignment) -> None:
-    pasted = f"## Discussion\n![a](data:image/png;base64,{'iVBO' * 9000})\nseen"
-    assert found(hw2, notebook("# 7.2", pasted))["7.2"].evidence["text"] == "## Discussion\n\n![a]((image))\nseen"
+def test_pictures_leave_the_text_and_come_with_it(hw2: Assignment) -> None:
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300)).decode()
+    pasted = f"## Discussion\n![a plot](data:image/png;base64,{png})\nseen, and <img src='plot.gif'>"
+    attached = nbformat.v4.new_markdown_cell("![](attachment:b.png)", attachments={"b.png": {"image/png": png}})
+    stored = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# 7.2\n{pasted}"), attached])
+    files = (CompanionFile("plot.gif", b"GIF89a" + bytes(9)),)
+    submission = Submission((read_notebook("a.ipynb", nbformat.writes(stored).encode()),), files)
+    result = next(item for item in add_written_answers([], submission, hw2) if item.section == "7.2")
+    assert result.evidence["text"] == "## Discussion\n\n[picture 1: a plot]\nseen, and [picture 2]\n\n[picture 3]"
+    assert [url.partition(",")[0] for url in result.evidence["pictures"]] == [
+        "data:image/png;base64",
+        "data:image/gif;base64",
+        "data:image/png;base64",
+    ]
+    assert result.message == "waits for a person (2 words, 3 pictures)"
+
+
+@pytest.mark.parametrize("data", ["iVBO" * 9000, "PHN2Zz4=", "aGVsbG8=", "", "=", "A" * 5_000_000])
+def test_what_is_no_small_picture_is_not_shown(hw2: Assignment, data: str) -> None:
+    evidence = found(hw2, notebook("# 7.2", f"## Discussion\n![a](data:image/png;base64,{data})\nseen"))["7.2"].evidence
+    assert evidence["text"] == "## Discussion\n\n[picture, not shown: a]\nseen"
+    assert evidence["pictures"] == []
 
 
 def test_hostile_text_is_bounded_and_stays_text(hw2: Assignment) -> None:

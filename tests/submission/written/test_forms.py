@@ -14,8 +14,7 @@ from grader.submission.written.answers import add_written_answers
 FORMS: list[tuple[str, list[str], dict[str, str]]] = [
     (
         "a chapter at the end with a heading for each section",
-        ["## 7.1 From Fully Connected Layers", "%a = 1", "## 7.2 Convolutions", "%b = 2", "## Notes & Exercises"]
-        + ["### 7.1 Notes", "apples", "### 7.2 Notes", "pears"],
+        ["## 7.1 A", "%a = 1", "## 7.2 B", "%b = 2", "## Notes & Exercises", "### 7.1 Notes\napples", "### 7.2\npears"],
         {"7.1": "apples", "7.2": "pears"},
     ),
     (
@@ -153,6 +152,8 @@ FORMS: list[tuple[str, list[str], dict[str, str]]] = [
         ["# 8.1 AlexNet", "## Exercises\napples", "# 6.2 Parameters", "## Notes\npears"],
         {},
     ),
+    ("another section on a plain line", ["7.6 LeNet\n\napples", "8.1. AlexNet\n\nplums"], {"7.6": "apples"}),
+    ("another section in bold", ["**7.6 LeNet**\n\napples", "**Batch Normalization**\n\nplums"], {"7.6": "apples"}),
     ("another section in Chinese", ["# 批量规范化", "## 小结\n苹果"], {}),
     ("another chapter", ["# Softmax Regression from Scratch", "## Discussion\napples"], {}),
     (
@@ -170,7 +171,7 @@ FORMS: list[tuple[str, list[str], dict[str, str]]] = [
     ("code that was commented out", ["# 7.2", "%# !pip install d2l\n# x = torch.ones(3)\n# print(x)"], {}),
     (
         "sections that are layers",
-        ["# 7.6 LeNet", "## Discussion\n- Pooling: apples\n- **Padding**: pears\n\n**Pooling**\n\nplums"],
+        ["# 7.6 LeNet", "## Discussion\n- Pooling: apples\n- **Padding**: pears\n\n**Pooling**\n\ncherries"],
         {"7.6": "apples"},
     ),
     (
@@ -189,6 +190,7 @@ def test_each_form_is_found_in_its_section(hw2: Assignment, cells: list[str], wo
     results = {result.section: result for result in add_written_answers([], Submission((notebook,)), hw2)}
     found = {section: result.evidence["text"] for section, result in results.items() if result.evidence["text"]}
     assert sorted(found) == sorted(words)
+    assert not any("plums" in text for text in found.values() if "plums" not in words.values())
     for section, word in words.items():
         assert word in found[section]
         others = set(words.values()) - {word}
