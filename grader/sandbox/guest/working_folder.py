@@ -22,12 +22,15 @@ _MOST_TRIES = 5  # to remove folders inside of each other that cannot be read
 _SAVED = ".as-the-notebook-found-it"
 
 
-def prepare_working_folder(state: str, files: int | None, home: Path, writable: Sequence[Path], scratch: Path) -> None:
-    """Bring the working folder into the state in which a kernel finds it, and enter it.
+def prepare_working_folder(
+    state: str, place: str, files: int | None, home: Path, writable: Sequence[Path], scratch: Path
+) -> None:
+    """Bring the working folder into the state in which a kernel finds it, and enter the notebook's folder in it.
 
     Args:
         state: "new" (nothing ran yet), "as handed in", "as left" (by the notebook before this one) or "as found" (by
             the first kernel of this notebook).
+        place: the folder in the working folder that the notebook lies in; "" if it is the working folder itself.
         files: a descriptor of what was handed in (`protocol/file_pack.py`), which is closed; None if that is nothing.
         home: the working folder.
         writable: all folders that a notebook can write to.
@@ -52,6 +55,10 @@ def prepare_working_folder(state: str, files: int | None, home: Path, writable: 
         if state in ("new", "as handed in"):
             _write(files, home)
         os.close(files)
+    if place:
+        with suppress(OSError):  # an earlier notebook may have put something else there
+            (home / place).mkdir(parents=True, exist_ok=True)
+            os.chdir(home / place)
 
 
 def _write(files: int, home: Path) -> None:

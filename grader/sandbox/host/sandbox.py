@@ -23,6 +23,7 @@ from grader.errors import SandboxFault
 from grader.sandbox.jail.control_groups import make_control_groups
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.file_pack import is_plain_path
 from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 
@@ -259,8 +260,9 @@ class Sandbox:
 
         Args:
             order: what the kernel is told.
-            notebook: the name of the notebook that it runs. A further kernel for the same notebook finds the working
-                folder as the first one found it; a kernel for the next notebook finds it as this one left it.
+            notebook: the name of the notebook that it runs, in whose folder it starts. A further kernel for the same
+                notebook finds the working folder as the first one found it; a kernel for the next notebook finds it as
+                this one left it.
         """
         state = self._choose_folder_state(notebook)
         tracker, tracker_end = Packets.pair()
@@ -269,7 +271,7 @@ class Sandbox:
             with tracker_end, runner_end:
                 files = () if self.handed_in is None else (self.handed_in,)
                 descriptors = (tracker_end.fileno(), runner_end.fileno(), *files)
-                self._order({"order": "start", "folder": state, **order}, descriptors)
+                self._order({"order": "start", "folder": state, "place": _find_place(notebook), **order}, descriptors)
             started = self.wait_for("kernel")
         except SandboxFault:
             tracker.close()
@@ -342,3 +344,8 @@ class Sandbox:
 
     def _has_ended(self, seconds: float) -> bool:
         return bool(select.select([self._outermost], [], [], seconds)[0])
+
+
+def _find_place(notebook: str) -> str:
+    """Return the folder of a notebook in the working folder; "" if it lies in the working folder itself."""
+    return notebook.rpartition("/")[0] if is_plain_path(notebook) else ""
