@@ -143,7 +143,7 @@ class HeadingReader:
         if is_real or len(line.text) > LONGEST_TITLE or not _IN_CONTENTS.match(line.text):
             return False
         named = self._names.find(plain_title(line.text), (), ())
-        return named is not None and named.is_only
+        return named is not None and (named.is_only or "](#" in line.text)
 
 
 @lru_cache(maxsize=8)

@@ -68,6 +68,8 @@ def _is_underlined(before: str, line: str, following: str) -> bool:
 
 
 def _read_line(before: str, line: str) -> Line:
+    if line.lstrip().startswith("|"):
+        return Line(line, None)
     if not line.strip() or len(line) > 2 * LONGEST_TITLE:
         # The beginning of a long line may still name a section, as in "7.2 Convolutions for Images: I think ...".
         return Line(line, PLAIN if line.strip() and not before.strip() else None)
