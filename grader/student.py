@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +69,7 @@ class Definition:
         part: tells several definitions in one cell apart.
         at_end: whether the state is the end of the notebook instead: the same definition, together with everything that
             later cells define. A function may call one that is written further down.
+        source: the student's own file that the names were imported from ("my_layers.py"), or "".
     """
 
     file: str
@@ -76,6 +77,7 @@ class Definition:
     names: frozenset[str]
     part: int = 0
     at_end: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Recorded:
     """A small value that a global name had after a cell.
 
     `name` is "_" for the value that the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
-    layer with few parameters, a dict of its parameters.
+    layer with few parameters, a dict of its parameters; the gradient of `weight`, if there is one, is `weight.grad`.
     """
 
     file: str
@@ -325,7 +327,7 @@ class Work(Protocol):
         """
 
     def trainings(self) -> Sequence[OwnTraining]:
-        """Return the trainings of the notebooks' own loops, in order. Return none if data is withheld."""
+        """Return the trainings of the notebooks' own loops, in order. Return none if trainings are left out."""
 
     def trained(self, training: OwnTraining, seconds: float | None = None) -> AbstractContextManager[Remote]:
         """Open the model that a training produced, in a fresh process that may live for `seconds`.

@@ -138,12 +138,12 @@ def check(
         if form is ReportFormat.GITHUB:
             fill_step_files(graded)
         progress("")
+        if not report.is_readable:
+            raise InputError(report.obstacle)
         if "-" not in targets:
             from grader.render.terminal import render_terminal
 
             render_terminal(report, Console())
-        if not report.is_readable:
-            raise InputError(report.obstacle)
         if minimum:
             print(f"grader: {minimum.describe(report)}", file=sys.stderr)
     passed = minimum.is_reached(report) if minimum else report.passed

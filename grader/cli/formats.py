@@ -74,7 +74,7 @@ def fill_step_files(graded: GradedSubmission) -> None:
         if summary:
             summary.write(render_step_summary(graded.report, summary.tell()))
     with _step_file("GITHUB_OUTPUT") as outputs:
-        if outputs:
+        if outputs and graded.report.is_readable:
             outputs.write(render_step_outputs(graded.report))
 
 

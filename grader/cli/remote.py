@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -172,7 +172,7 @@ def _show_status(client: Client, batch: str, json_file: str, watch: bool) -> int
         write_text(json_file, _to_json({**about, "items": submissions}))
     if json_file != "-":
         render_submissions(about, submissions, Console())
-    return _get_code(about)
+    return _get_code(about, submissions)
 
 
 def _show_own_status(client: Client, submission: str, json_file: str, watch: bool) -> int:
@@ -317,7 +317,7 @@ def _watch(client: Client, batch: str) -> int:
     with BatchProgress(Console(stderr=True), client.get_batch(batch)) as progress:
         for event in client.follow_events(batch):
             progress.update(event.kind, str(event.data.get("submission")))
-    return _get_code(client.get_batch(batch))
+    return _get_code(client.get_batch(batch), client.list_submissions(batch))
 
 
 def _watch_own(client: Client, submission: str) -> Any:
@@ -344,13 +344,14 @@ def _show_own(client: Client, found: Any) -> None:
 
 
 def _get_own_code(found: Any) -> int:
-    """Return 0 if there is a report on a notebook that could be read; a regrade does not change it until the new one is published."""
-    return PASSED if found["points"] and not found["refused"] else NOT_PASSED
+    """Return 0 if there is a report on a readable notebook; a regrade changes it once it is published."""
+    return PASSED if found["points"] and not found.get("refused") else NOT_PASSED
 
 
-def _get_code(about: Any) -> int:
-    """Return 0 if every submission was graded."""
-    return PASSED if about["states"].get("graded", 0) == about["submissions"] else NOT_PASSED
+def _get_code(about: Any, submissions: Iterable[Any]) -> int:
+    """Return 0 if every submission was graded, and none is unreadable."""
+    graded = about["states"].get("graded", 0) == about["submissions"]
+    return PASSED if graded and not any(row.get("refused") for row in submissions) else NOT_PASSED
 
 
 def _show_accepted(accepted: Any) -> None:

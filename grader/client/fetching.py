@@ -143,12 +143,13 @@ def _make_record(submission: _Json, key: str) -> JournalRecord:
         key=key,
         name=str(submission["name"]),
         files={
-            str(file["name"]): str(file["sha256"]) for file in (*submission["notebooks"], *submission["companions"])
+            str(file["name"]): str(file["sha256"])
+            for file in (*submission["notebooks"], *submission.get("companions", ()))
         },
         revision=str(points["revision"]) if points else "",
         mode=str(submission["training"]),
         status=_choose_status(submission),
-        message=str(submission["message"]) if submission["refused"] or not points else "",
+        message=str(submission["message"]) if submission.get("refused") or not points else "",
         report=f"reports/{key}.json" if points else "",
         marks=str(points.get("marks", "")) if points else "",
         identifiers={str(name): str(value) for name, value in submission["identifiers"].items()},
@@ -156,7 +157,7 @@ def _make_record(submission: _Json, key: str) -> JournalRecord:
 
 
 def _choose_status(submission: _Json) -> Status:
-    if submission["refused"]:
+    if submission.get("refused"):
         return Status.UNREADABLE
     return Status.GRADED if submission["points"] else Status.FAILED
 

@@ -50,7 +50,7 @@ def collect(path: Path, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Colle
     try:
         with open(real, "rb") as file:
             if not path.name.casefold().endswith(ARCHIVE) and not zipfile.is_zipfile(file):
-                return collect_files([(path.name, read_file(real))])
+                return _collect_single(path, read_file(real))
             return collecting.collect_archive(str(path), file, path.stem)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its name and permissions") from None
@@ -78,6 +78,13 @@ def collect_files(files: Iterable[tuple[str, bytes]], bounds: ArchiveBounds = DE
         replace(file, parts=tuple(name.split("/"))) for name, file in zip(_file_names(listed), listed, strict=True)
     ]
     return _Collecting(bounds).collect("the files", Listing(tuple(sorted(named, key=lambda file: file.parts))), "")
+
+
+def _collect_single(path: Path, data: bytes) -> Collection:
+    try:
+        return collect_files([(path.name, data)])
+    except InputError:
+        raise InputError(f"{path}: this is no folder, zip file or notebook; give one of them") from None
 
 
 @dataclass

@@ -140,14 +140,17 @@ class Gatherer:
 
     def _add_notebook(self, file: ListedFile, gathered: GatheredFiles, archives: list[ListedFile]) -> None:
         """Add a file that is a notebook by its name; it may be an archive by its content."""
+        if file.size > DEFAULT_BOUNDS.file_bytes:
+            gathered.skip(file, DEFAULT_BOUNDS.past_file_size(file.size))
+            return
         try:
-            data = file.read() if file.size <= DEFAULT_BOUNDS.file_bytes else b""
+            data = file.read()
         except ArchiveTooLarge:
             raise
         except InputError as error:
             gathered.skip(file, str(error))
             return
-        read = replace(file, read=lambda: data) if data else file
+        read = replace(file, read=lambda: data)
         (archives if is_zip(data) else gathered.notebooks).append(read)
 
     def _open(self, file: ListedFile, gathered: GatheredFiles, depth: int, own: Allowance) -> None:
@@ -178,7 +181,7 @@ class Gatherer:
         gathered.notebooks += inner.notebooks
         gathered.companions += inner.companions
         gathered.notices += inner.notices
-        if not inner.notebooks:
+        if not any(other.may_hold_work for other in inside.files):
             gathered.companions.append(read)  # the notebook may unpack it itself
 
     def list_archive(self, file: ListedFile, depth: int, allowance: Allowance) -> Listing:

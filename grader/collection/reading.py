@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -91,48 +92,47 @@ def _list_all(paths: list[Path]) -> tuple[Path, list[ListedFile], list[SkippedFi
     """Return the folder that names start from, the files at and below the paths, and the skipped ones."""
     if not paths:
         raise SubmissionError("no file was given; name one or more .ipynb files, or a folder")
+    for path in paths:
+        _read_status(path)  # as it was given, because the message shows it
     distinct = list(dict.fromkeys(path.absolute() for path in paths))
     root = _find_root(distinct)
     files: dict[tuple[str, ...], ListedFile] = {}
     skipped: list[SkippedFile] = []
     for path in distinct:
         parts = tuple(unicodedata.normalize("NFC", part) for part in path.relative_to(root).parts)
-        if path.is_dir():
+        if stat.S_ISDIR(_read_status(path).st_mode):
             listing = list_folder(path)
             files |= {
                 file.parts: file for file in (replace(item, parts=(*parts, *item.parts)) for item in listing.files)
             }
             skipped += [SkippedFile((*parts, *item.parts), item.why) for item in listing.skipped]
         else:
-            files[parts] = ListedFile(parts, partial(read_file, path.resolve()), _measure(path))
+            files[parts] = ListedFile(parts, partial(read_file, path.resolve()), _read_status(path).st_size)
     return root, list(files.values()), skipped
 
 
 def _find_root(paths: Sequence[Path]) -> Path:
     if len(paths) == 1:
-        return paths[0] if paths[0].is_dir() else paths[0].parent
+        return paths[0] if stat.S_ISDIR(_read_status(paths[0]).st_mode) else paths[0].parent
     return Path(os.path.commonpath([path.parent for path in paths]))
 
 
-def _measure(path: Path) -> int:
-    """Return the size of a file in bytes.
+def _read_status(path: Path) -> os.stat_result:
+    """Return the status of a file or folder.
 
     Raises:
-        SubmissionError: it is missing, or is no regular file.
+        SubmissionError: it is missing, cannot be read, or is neither.
     """
     try:
         status = path.stat()
+        if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SubmissionError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
-    if not stat.S_ISREG(status.st_mode) or not os.access(path, os.R_OK):
-        why = (
-            "cannot be read (Permission denied); check its"
-            if stat.S_ISREG(status.st_mode)
-            else "this is no regular file; check its"
-        )
-        raise SubmissionError(f"{path}: {why} name and permissions")
-    return status.st_size
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise SubmissionError(f"{path}: this is no regular file; name the notebook itself")
+    return status
 
 
 def _find_missing(notebook: Notebook, root: Path, named: set[str]) -> Iterator[Notice]:

@@ -35,7 +35,7 @@ def _describe_problem(entry: GradebookEntry) -> str:
 
 
 def _points(report: Report | None, items: Sequence[str]) -> list[str]:
-    if report is None:
+    if report is None or not report.is_readable:
         return [""] * (3 + len(items))
     earned = {item.id: format_number(item.points) for item in report.items if item.verdict is not Verdict.PENDING}
     sums = [format_number(value) for value in (report.score, report.max_score, report.pending_points)]

@@ -86,6 +86,7 @@ def grade(
         hidden=_find_hidden(assignment),
         shown=shown,
         left_out=left_out,
+        files=submission.files,
         keeps_outputs=executed is not None,
         progress=progress,
     )

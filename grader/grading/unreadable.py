@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from grader.assignment import Assignment, Item
 from grader.results.report import File, ItemResult, Report, Verdict
-from grader.submission.written.answers import add_written_answers
 from grader.submission.submission import Submission
+from grader.submission.written.answers import add_written_answers
 
 __all__ = ["report_unreadable"]
 

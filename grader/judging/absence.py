@@ -17,7 +17,7 @@ from grader.submission.submission import Notebook
 
 __all__ = ["AbsenceReasons"]
 
-_DEEPEST = 3  # names that are missing because of names that are missing
+_MOST_CAUSES = 3  # names that are missing because of names that are missing
 _ENDED = {
     "timed out": "ran past its time",
     "flooded": "printed more than it may",
@@ -25,10 +25,11 @@ _ENDED = {
     "ended the kernel": "ended the kernel",
     "broke the run": "broke the run",
     "training withheld": "stopped where it asks for training data",
+    "interrupted": "was interrupted",
 }
 _LETHAL = ("ended the kernel", "broke the run", "out of memory", "timed out")
 _MISSING_NAME = re.compile(r"NameError: name '(\w+)' is not defined")
-_MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'")
+_MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): (?:No module named '([\w.]+)'|([\w.]+) is not)")
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,24 @@ class AbsenceReasons:
             or f"{name} is not defined in this submission"
         )
 
+    def describe_import(self, name: str) -> str:
+        """Return from which missing module a name is imported, or "" if it is not."""
+        return next(filter(None, (self._describe_import(name, place) for place in self._find(name))), "")
+
     def describe_cause(self, message: str) -> str:
         """Return why the name or module that an error's text reports as missing is missing, or ""."""
         missing = _MISSING_NAME.search(message)
-        return self._trace(missing[1], 1) if missing else ""
+        return self._trace(missing[1], set()) if missing else ""
 
     def first_stop(self) -> str:
         """Return what went wrong first in the submission's cells, or ""."""
         for notebook in self._notebooks:
             for cell in notebook.cells:
                 result = self._results.get((notebook.name, cell.index))
-                if result and result.status not in ("ok", "training withheld", "not run"):
-                    return self._describe_result(result)
                 if result and result.stops:
                     return self._describe_cell_stop(result.file, result.cell, result.stops[0])
+                if result and result.status not in ("ok", "training withheld", "not run"):
+                    return self._describe_result(result)
         return ""
 
     def _find(self, name: str) -> list[_Place]:
@@ -117,12 +122,12 @@ class AbsenceReasons:
             if mention.first <= stop.line <= mention.last:
                 if missing := self._describe_missing_module(name, place, stop.error):
                     return missing
-                cause = self._trace_error(stop.error, 1)
+                cause = self._trace_error(stop.error, {name})
                 return (
                     f"{name} ({where}, line {mention.line}) was not defined: the statement raised {stop.error}{cause}"
                 )
         if result.status == "raised" and not result.stops and place.source.error is None:
-            return f"{name} is in {where}, which stopped: {result.message}{self._trace_error(result.message, 1)}"
+            return f"{name} is in {where}, which stopped: {result.message}{self._trace_error(result.message, {name})}"
         if result.status in _ENDED:
             message = f" ({result.message})" if result.message else ""
             return f"{name} is in {where}, which {_ENDED[result.status]}{message}"
@@ -166,12 +171,14 @@ class AbsenceReasons:
         stops = place.result.stops if place.result else ()
         message = place.result.message if place.result else ""
         for error in (message, *(stop.error for stop in stops)):
-            missing.update(found.partition(".")[0] for found in _MISSING_MODULE.findall(error))
+            missing.update((one or other).partition(".")[0] for one, other in _MISSING_MODULE.findall(error))
         return self._say_missing_module(name, module, place) if module in missing else ""
 
     def _describe_missing_module(self, name: str, place: _Place, error: str) -> str:
         missing = _MISSING_MODULE.search(error)
-        return self._say_missing_module(name, missing[1], place) if missing and place.mention.module else ""
+        if missing is None or not place.mention.module:
+            return ""
+        return self._say_missing_module(name, missing[1] or missing[2], place)
 
     def _say_missing_module(self, name: str, module: str, place: _Place) -> str:
         verb = "may come" if place.mention.name == "*" else "is imported"
@@ -181,7 +188,7 @@ class AbsenceReasons:
     def _describe_block(self, name: str, place: _Place) -> str:
         """Describe a definition of which the cell ended well, and which is not there all the same."""
         mention, where = place.mention, self._name_cell(place.file, place.cell)
-        if mention.name != name or place.result is None or place.result.status != "ok":
+        if mention.name != name or place.result is None or place.result.status not in ("ok", "raised"):
             return ""
         if mention.place == "block":
             return f"{name} ({where}, line {mention.line}) stands in a block that was not run, or not to its end"
@@ -199,7 +206,7 @@ class AbsenceReasons:
                 "class": f"{name} is defined inside the class {around} ({where}), not at the top level of a cell",
                 "comment": f"{name} stands only in a comment ({where}, line {mention.line})",
                 "text": f"{name} stands only in a text in quotes ({where}, line {mention.line})",
-                "prose": f"{name} stands in {where}, which is a {place.source.kind} cell and is not run: make it a code cell",
+                "prose": f"{name} stands in {where}, a {place.source.kind} cell, which is not run: make it a code cell",
             }.get(mention.place)
             if text and mention.name == name:
                 return text
@@ -213,22 +220,27 @@ class AbsenceReasons:
                     return f"{name} is not defined in this submission; did you mean {mention.name} ({where})?"
         return ""
 
-    def _trace_error(self, error: str, depth: int) -> str:
-        """Return why the name that an error reports as missing is missing, with a semicolon before it, or ""."""
+    def _trace_error(self, error: str, known: set[str]) -> str:
+        """Return why the name that an error reports as missing is missing, after a semicolon, or "".
+
+        Nothing is said of the names in `known`, which are explained already.
+        """
         missing = _MISSING_NAME.search(error)
-        reason = self._trace(missing[1], depth) if missing else ""
+        reason = self._trace(missing[1], known) if missing else ""
         return f"; {reason}" if reason else ""
 
-    def _trace(self, name: str, depth: int) -> str:
+    def _trace(self, name: str, known: set[str]) -> str:
         """Return in which cell the statement that binds a name stopped, or ""."""
-        for place in self._find(name) if depth <= _DEEPEST else ():
+        if name in known or len(known) > _MOST_CAUSES:
+            return ""
+        for place in self._find(name):
             result, mention = place.result, place.mention
             if result is None or mention.place not in ("top", "block"):
                 continue
             where = self._name_cell(place.file, place.cell)
             for stop in result.stops:
                 if mention.first <= stop.line <= mention.last:
-                    cause = self._trace_error(stop.error, depth + 1)
+                    cause = self._trace_error(stop.error, known | {name})
                     return f"{name} is missing because {self._describe_cell_stop(place.file, place.cell, stop)}{cause}"
             if result.status != "ok" and not result.stops:
                 ended = f"{where} was not run" if result.status == "not run" else self._describe_result(result)

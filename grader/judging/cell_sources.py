@@ -77,7 +77,7 @@ def read_cell(cell: Cell) -> CellSource:
 
 def _hide_magics(lines: Sequence[str]) -> list[str]:
     """Return the lines with magics and shell commands replaced by `pass`, so that no other line moves."""
-    hidden = []
+    hidden: list[str] = []
     for number, line in enumerate(lines):
         magic = re.match(r"%%(\w+)", line)
         if magic and not any(entry.strip() for entry in hidden):

@@ -145,13 +145,16 @@ class Evaluations:
 
     def _search(self, search: Search) -> None:
         """Search for what some items ask for. All of them are judged on the model that earns most of their points."""
-        evaluations = [evaluation for item in search.items for evaluation in self.by_item[item.id]]
-        if evaluations and all(evaluation.passed or evaluation.pending for evaluation in evaluations):
+        judged = [item for item in search.items if not item.recipes] or search.items
+        earned = sum(item.points for item in judged if any(e.earns for e in self.by_item[item.id]))
+        if earned == sum(item.points for item in judged):
             return
-        best = self.searching.run(search)
-        for item in search.items if best else ():
+        best = self.searching.run(judged, search.states)
+        if sum(item.points for item in judged if item.id in best and best[item.id].earns) <= earned:
+            return
+        for item in search.items:
             evaluation = best.get(item.id)
-            if evaluation is None or not (evaluation.passed or evaluation.pending):
+            if evaluation is None or not evaluation.earns:
                 state = next(iter(best.values())).state
                 evaluation = self._evaluate_in(state, item, shared=False)
             self.by_item[item.id].append(evaluation)

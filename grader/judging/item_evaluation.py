@@ -34,6 +34,11 @@ class ItemEvaluation:
         return undecided[0].pending if len(undecided) == 1 else None
 
     @property
+    def earns(self) -> bool:
+        """Whether nothing is wrong, apart from a training that is still to decide."""
+        return self.passed or self.pending is not None
+
+    @property
     def failure(self) -> TestOutcome | None:
         """The outcome of the first test that did not pass."""
         return next((outcome for outcome in self.outcomes.values() if outcome.verdict is not Verdict.PASSED), None)

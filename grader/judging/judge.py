@@ -168,6 +168,7 @@ def _describe_origin(state: CandidateState) -> str:
 
 def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
     definition = evaluation.state.definition if evaluation else None
+    source = f" (defined in {definition.source})" if definition and definition.source else ""
     return ItemResult(
         id=item.id,
         section=item.section,
@@ -175,7 +176,7 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
         points=points,
         max_points=item.points,
         verdict=outcome.verdict,
-        message=outcome.message,
+        message=f"{outcome.message}{source}",
         file=definition.file if definition else outcome.file,
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,
@@ -190,7 +191,7 @@ def _describe_absence(item: Item, evaluations: Evaluations, absences: AbsenceRea
     if package and package.startswith("torch.nn"):
         return f"{name} is a layer of torch.nn, not written here"
     if package:
-        return f"{name} is imported from {package}, not written here"
+        return absences.describe_import(name) or f"{name} is imported from {package}, not written here"
     untried = evaluations.searching.untried.get(name, 0) if item.search else 0
     if not untried:
         return absences.describe(name)

@@ -145,7 +145,8 @@ def _to_small_value(value: Any) -> Tensor | dict[str, Tensor] | None:
     if isinstance(value, nn.Module):
         parameters = {name: _plain(parameter) for name, parameter in modules.find_learnable(value).items()}
         small = sum(parameter.numel() for parameter in parameters.values()) <= _SMALL
-        return parameters if parameters and small else None
+        gradients = {f"{name}.grad": _plain(p.grad) for name, p in value.named_parameters() if p.grad is not None}
+        return parameters | gradients if parameters and small else None
     return None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from grader.assignment import Item
 from grader.judging.item_evaluation import ItemEvaluation
-from grader.judging.states import CandidateState, Search
+from grader.judging.states import CandidateState
 from grader.sandbox.protocol.limits import Limits
 
 __all__ = ["Searching"]
@@ -47,29 +48,32 @@ class Searching:
         """Return whether an earlier item has shown that what was found in this state is of no use."""
         return state.origin in self._left_out
 
-    def run(self, search: Search) -> dict[str, ItemEvaluation]:
+    def run(self, items: Sequence[Item], states: Sequence[CandidateState]) -> dict[str, ItemEvaluation]:
         """Return the evaluations of the items in the state that earns most of their points, by the item's id.
 
-        Items that are earned by training are left out if there are others. Nothing is returned if no state earns points.
+        Nothing is returned if no state earns points.
+
+        Args:
+            items: what is searched for, under the same main name.
+            states: what to try, in order.
         """
-        items = [item for item in search.items if not item.recipes] or list(search.items)
         best: dict[str, ItemEvaluation] = {}
         most = 0.0
-        for number, state in enumerate(search.states):
+        for number, state in enumerate(states):
             if self.is_useless(state):
                 continue
             if self._seconds_left <= 0:
-                self.untried[items[0].names[0]] = len(search.states) - number
+                self.untried[items[0].names[0]] = len(states) - number
                 break
             evaluations = self._try_items(state, items)
-            earned = [item.points for item in items if item.id in evaluations and _earns(evaluations[item.id])]
+            earned = [item.points for item in items if item.id in evaluations and evaluations[item.id].earns]
             if sum(earned) > most:
                 most, best = sum(earned), evaluations
             if len(earned) == len(items):
                 break
         return best
 
-    def _try_items(self, state: CandidateState, items: list[Item]) -> dict[str, ItemEvaluation]:
+    def _try_items(self, state: CandidateState, items: Sequence[Item]) -> dict[str, ItemEvaluation]:
         evaluations: dict[str, ItemEvaluation] = {}
         for item in items:
             started = time.monotonic()
@@ -84,7 +88,3 @@ class Searching:
             if failure is not None and (failure.is_useless or failure.fault is not None):
                 break  # there is no model that the next item could judge
         return evaluations
-
-
-def _earns(evaluation: ItemEvaluation) -> bool:
-    return evaluation.passed or evaluation.pending is not None

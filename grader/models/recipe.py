@@ -12,7 +12,7 @@ __all__ = ["Mode", "Recipe"]
 class Mode(StrEnum):
     """What happens with trainings."""
 
-    NONE = "none"  # the training data is withheld, and training items stay pending
+    NONE = "none"  # trainings are left out, and training items stay pending
     QUICK = "quick"  # recipes for a CPU; the notebook's own training cells are cut to a few steps
     FULL = "full"  # the book's recipes; the notebook's own training cells run as written
 

@@ -107,14 +107,14 @@ def render_own(submissions: Sequence[_Json], console: Console) -> None:
     table = Table(Column("submission", no_wrap=True), "assignment", "state", "points", rest, box=None, pad_edge=False)
     for row in submissions:
         remark = str(row["message"]) or ", ".join(str(notebook["name"]) for notebook in row["notebooks"])
-        state, score = _format_state(row["state"]), Text(_format_score(row["points"]), justify="right")
+        state, score = _format_state(row), Text(_format_score(row["points"]), justify="right")
         table.add_row(_text(row["id"]), _text(row["assignment"]), state, score, _text(remark))
     console.print(table if submissions else "there are no submissions")
 
 
 def render_state(submission: _Json, console: Console) -> None:
     """Print the state of one submission on a line."""
-    console.print(_format_state(submission["state"]))
+    console.print(_format_state(submission))
 
 
 def render_submissions(about: _Json, submissions: Sequence[_Json], console: Console) -> None:
@@ -127,7 +127,7 @@ def render_submissions(about: _Json, submissions: Sequence[_Json], console: Cons
         table.add_row(
             _text(row["key"]),
             _text(row["name"]),
-            _format_state(row["state"]),
+            _format_state(row),
             Text(_format_score(row["points"]), justify="right"),
             _text("; ".join(filter(None, remarks))),
         )
@@ -166,7 +166,10 @@ def _describe_origin(batch: _Json) -> tuple[Text, Text]:
     return _text(str(batch["created_at"])[:16].replace("T", " ")), _text(batch["owner"])
 
 
-def _format_state(state: str) -> Text:
+def _format_state(submission: _Json) -> Text:
+    if submission.get("refused"):
+        return Text("unreadable", style="red")
+    state = str(submission["state"])
     return Text(sanitise_line(_WORDS.get(state, state)), style=_STYLES.get(state, ""))
 
 

@@ -29,9 +29,10 @@ def render_github(report: Report, files: Mapping[str, Path], root: Path) -> str:
         file.name: _locate_cell_lines(files[file.name], file.sha256) for file in report.files if file.name in files
     }
     shown = {name: _make_relative(path, root) for name, path in files.items()}
-    commands = [_make_command("notice", describe_score(report), title=sanitise_line(report.title))]
     if not report.is_readable:
-        return "".join([*commands, _make_command("error", report.obstacle, title="No notebook")])
+        why = sanitise_text(report.obstacle).replace("##[", "# #[")
+        return _make_command("error", why, title="Nothing was graded")
+    commands = [_make_command("notice", describe_score(report), title=sanitise_line(report.title))]
     for item in report.items:
         if item.verdict is not Verdict.PASSED:
             commands.append(_annotate(item, shown, lines))

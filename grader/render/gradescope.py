@@ -43,7 +43,9 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
         "tests": [
             _make_test(item, written, visibility if item.id in hidden else "visible")
             for item, written in zip(report.items, values["items"], strict=True)
-        ],
+        ]
+        if report.is_readable
+        else [_explain(report)],
     }
     return json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
@@ -67,10 +69,16 @@ def _make_test(item: ItemResult, written: Mapping[str, Any], visibility: Visibil
     }
 
 
+def _explain(report: Report) -> dict[str, Any]:
+    """Return a test without points that says why nothing was graded."""
+    output = f"Nothing was graded, and no points were given or deducted: {sanitise_text(report.obstacle)}"
+    return {"name": "Grading", "status": "failed", "output": output, "visibility": "visible"}
+
+
 def _describe(report: Report, shows_score: bool) -> Iterator[str]:
     """Yield the lines about the whole submission."""
     if not report.is_readable:
-        yield f"Nothing was graded, and no points were given or deducted: {sanitise_text(report.obstacle)}"
+        yield _explain(report)["output"]
         return
     if shows_score:
         yield f"{format_points(report.score)} of {format_points(report.max_score)} points"

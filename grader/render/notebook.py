@@ -1,8 +1,9 @@
 """Render a notebook as part of a page: its text, its code and its harmless outputs.
 
 The author of the notebook is not trusted. Code and text are escaped, and Markdown is rendered without its HTML.
-Pictures are embedded as data URLs; SVG is embedded as an image too, so that its scripts do not run. Everything else,
-such as HTML, scripts and widgets, is left out, and its plain text is shown instead.
+Pictures are embedded as data URLs; SVG is embedded as an image too, so that its scripts do not run. Of HTML, such as a
+table, its text and its form are shown (`protocol/markup.py`). Everything else, such as scripts and widgets, is left
+out, and its plain text is shown instead.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from markupsafe import Markup, escape
 
 from grader.render.templates import load_template
 from grader.render.text import sanitise_line, sanitise_text
+from grader.sandbox.protocol.markup import sanitise_html
 
 __all__ = ["render_markdown_cell", "render_notebook"]
 
 _MAX_CELLS = 2000
 _MAX_OUTPUTS = 100  # of a cell
 _MAX_TEXT = 20_000  # characters of a cell, or of an output
+_MAX_HTML = 300_000  # characters of HTML in an output
 _MAX_PICTURE = 2 * 2**20  # bytes of base64
 _MAX_TOTAL = 12 * 2**20  # of a page, counting text and pictures
 _PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
@@ -41,7 +44,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class _Output:
-    """An output of a cell: a picture's URL, or text."""
+    """An output of a cell: a picture's URL, markup, or text."""
 
     kind: str
     text: Markup = _NOTHING
@@ -125,10 +128,27 @@ def _choose_format(data: Any, budget: _Budget) -> _Output | None:
     alternative = _text(data.get("text/plain"))
     if picture := _make_url(data, budget):
         return _Output("picture", picture=Markup(picture), alternative=sanitise_line(alternative) or "a picture")
-    if alternative:
+    if markup := _read_markup(data, budget):
+        return _Output("markup", markup)
+    if alternative := alternative or _text(data.get("text/latex")):
         return _Output("result", _escape(alternative, budget))
     kinds = ", ".join(sorted(sanitise_line(str(kind)) for kind in data)[:4])
     return _Output("left-out", escape(sanitise_text(f"left out: {kinds or 'an output'} is not shown here")))
+
+
+def _read_markup(data: Mapping[str, Any], budget: _Budget) -> Markup | None:
+    """Return an output's HTML or Markdown without anything that acts or loads, or None if there is none or too much."""
+    source = _text(data.get("text/html"))
+    if source and len(source) <= _MAX_HTML:
+        shown = sanitise_html(source.encode("utf-8", "replace").decode())
+        if shown and budget.take(len(shown)):
+            return Markup(sanitise_text(shown, len(shown)))
+    source = _text(data.get("text/markdown"))
+    if source and len(source) <= _MAX_TEXT:
+        rendered = _render(source, {})
+        if budget.take(len(rendered)):
+            return rendered
+    return None
 
 
 def _make_url(data: Mapping[str, Any], budget: _Budget) -> str:

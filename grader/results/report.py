@@ -124,8 +124,9 @@ class Report:
 
     @property
     def is_readable(self) -> bool:
-        """Whether a notebook could be read."""
-        return bool(self.files)
+        """Whether a notebook could be read; if not, no item was decided by a test."""
+        decided = (item for item in self.items if item.verdict is not Verdict.PENDING and not item.by_person)
+        return bool(self.files) or any(decided)
 
     @property
     def unused_files(self) -> tuple[str, ...]:

@@ -15,12 +15,14 @@ from pathlib import Path
 from grader.assignment import Item
 from grader.collection.reading import list_paths, read_submission
 from grader.errors import InputError, SubmissionError
-from grader.results.notice import NoticeKind
+from grader.results.notice import CellStop, NoticeKind
 from grader.results.report import Report
 from grader.self_check.changes import compare_notebooks
 from grader.submission.submission import Submission, require_notebook
 
 __all__ = ["CheckedState", "Grade", "watch_submission"]
+
+_OK: tuple[str, tuple[CellStop, ...]] = ("ok", ())
 
 Progress = Callable[[str], None]
 Grade = Callable[[Submission, Collection[str], Progress], Report]
@@ -107,20 +109,20 @@ def _check_changes(last: CheckedState, submission: Submission, items: Sequence[I
     change = compare_notebooks(last.submission, submission, items)
     if not change.items and not change.cells:
         return replace(last, submission=submission, judged=frozenset(), seconds=time.monotonic() - started)
-    statuses = _get_cell_statuses(last.report)
-    if any(statuses.get(place) != "ok" for place in change.cells) or not change.items < everything:
+    ends = _get_cell_ends(last.report)
+    if any(ends.get(place) != _OK for place in change.cells) or not change.items < everything:
         return replace(_check_all(submission, items, grade), seconds=time.monotonic() - started)
     report = grade(submission, change.items, _ignore_progress)
-    if _get_cell_statuses(report) != statuses or report.limits_hit != last.report.limits_hit:
-        # A cell that fails skips its remaining statements, which no reading of the source can show.
+    if _get_cell_ends(report) != ends or report.limits_hit != last.report.limits_hit:
+        # What a statement that raises would have bound is missing, which no reading of the source can show.
         return replace(_check_all(submission, items, grade), seconds=time.monotonic() - started)
     results = {result.id: result for result in (*last.report.items, *report.items)}
     merged = replace(report, items=tuple(results[result.id] for result in last.report.items))
     return CheckedState(submission, merged, change.items, everything - change.items, time.monotonic() - started)
 
 
-def _get_cell_statuses(report: Report) -> dict[tuple[str, int], str]:
-    return {(cell.file, cell.cell): cell.status for cell in report.cells}
+def _get_cell_ends(report: Report) -> dict[tuple[str, int], tuple[str, tuple[CellStop, ...]]]:
+    return {(cell.file, cell.cell): (cell.status, cell.stops) for cell in report.cells}
 
 
 class _Files:

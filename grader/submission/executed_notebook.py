@@ -48,12 +48,16 @@ def make_executed_notebook(
         ends: how each code cell ended, by file and cell.
         outputs: the outputs of each code cell in nbformat's form, by file and cell.
     """
-    cells, left = [], _MAX_SOURCE
+    cells, left, count = [], _MAX_SOURCE, 0
     for cell in notebook.cells:
         place = (notebook.name, cell.index)
+        end = ends.get(place)
+        was_run = end is not None and end.status != "not run"
+        count += was_run
         source = cell.source if len(cell.source) <= left else _CUT
         left -= len(source)
-        cells.append(_make_cell(cell, source, [*outputs.get(place, ()), *_describe_end(ends.get(place))]))
+        shown = [*outputs.get(place, ()), *_describe_end(end)]
+        cells.append(_make_cell(cell, source, shown, count if was_run else None))
     return ExecutedNotebook(notebook.name, tuple(cells))
 
 
@@ -74,9 +78,15 @@ def decode_executed_notebooks(text: str) -> tuple[ExecutedNotebook, ...]:
         raise InputError(f"these are not executed notebooks of this version of the grader ({error})") from error
 
 
-def _make_cell(cell: Cell, source: str, outputs: Outputs) -> dict[str, Any]:
+def _make_cell(cell: Cell, source: str, outputs: Outputs, count: int | None) -> dict[str, Any]:
     stored = {"cell_type": cell.kind, "id": f"cell-{cell.index}", "metadata": {}, "source": source}
-    return {**stored, "execution_count": None, "outputs": list(outputs)} if cell.kind == "code" else stored
+    if cell.kind != "code":
+        return stored
+    numbered = [
+        {**output, "execution_count": count} if output.get("output_type") == "execute_result" else output
+        for output in outputs
+    ]
+    return {**stored, "execution_count": count, "outputs": numbered}
 
 
 def _describe_end(end: CellResult | None) -> Outputs:

@@ -94,7 +94,7 @@ def is_notebook_name(name: str) -> bool:
 
 def is_notebook(name: str, data: bytes) -> bool:
     """Return whether a file is a notebook by its name or its content, whether or not it can be read."""
-    return is_notebook_name(name) or (not is_document_name(name) and looks_like_notebook(data))
+    return is_notebook_name(name) or looks_like_notebook(data)
 
 
 def is_unclear_name(name: str) -> bool:

@@ -12,7 +12,14 @@ the `draw` fixture.
 """
 
 from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
-from grader.testing.arguments import Argument, input_channels, learning_rate, number_of_classes, output_channels
+from grader.testing.arguments import (
+    Argument,
+    call_anyway,
+    input_channels,
+    learning_rate,
+    number_of_classes,
+    output_channels,
+)
 from grader.testing.book import remark_on
 from grader.testing.cases import Ahead, Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
@@ -62,6 +69,7 @@ __all__ = [
     "assert_registered",
     "assert_shape",
     "build",
+    "call_anyway",
     "given",
     "image_and_kernel",
     "image_and_window",

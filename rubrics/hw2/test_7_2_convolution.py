@@ -14,6 +14,7 @@ from grader.testing import (
     assert_close,
     assert_module,
     assert_shape,
+    call_anyway,
     given,
     image_and_kernel,
     item,
@@ -30,7 +31,7 @@ def test_corr2d_is_cross_correlation(student: Student, case: Case) -> None:
 @given(image_and_kernel(), ahead=lambda case: [("corr2d", case.X, case.K)])
 def test_corr2d_gives_one_entry_for_each_place_of_the_kernel(student: Student, case: Case) -> None:
     n, k = case.X.shape, case.K.shape
-    assert_shape(student.corr2d(case.X, case.K), (n[0] - k[0] + 1, n[1] - k[1] + 1))
+    assert_shape(call_anyway(student.corr2d, case.X, case.K), (n[0] - k[0] + 1, n[1] - k[1] + 1))
 
 
 def image_kernel_and_bias(draw: Draw) -> Iterator[Case]:

@@ -1,7 +1,7 @@
 """Pooling: d2l.ai section 7.5."""
 
 import reference
-from grader.testing import Case, Student, assert_close, assert_shape, given, image_and_window, item
+from grader.testing import Case, Student, assert_close, assert_shape, call_anyway, given, image_and_window, item
 
 
 @item("pool2d.max")
@@ -23,4 +23,4 @@ def test_pool2d_takes_the_mean_of_each_window(student: Student, case: Case) -> N
 @given(image_and_window(), ahead=lambda case: [("pool2d", case.X, case.size)])
 def test_pool2d_gives_one_entry_for_each_place_of_the_window(student: Student, case: Case) -> None:
     (n_h, n_w), (p_h, p_w) = case.X.shape, case.size
-    assert_shape(student.pool2d(case.X, case.size), (n_h - p_h + 1, n_w - p_w + 1))
+    assert_shape(call_anyway(student.pool2d, case.X, case.size), (n_h - p_h + 1, n_w - p_w + 1))

@@ -1,6 +1,6 @@
 """Residual networks (ResNet): d2l.ai section 8.6."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ from grader.testing import (
 # The channels of each stage, and the side of its map for an image of 96x96.
 STAGES = ((64, 24), (128, 12), (256, 6), (512, 3))
 IMAGE = (1, 96, 96)
+BOOK_ORDER = "convolution, normalisation, ReLU, convolution, normalisation, the sum with the shortcut, ReLU"
 ARCHITECTURE = ((2, 64), (2, 128), (2, 256), (2, 512))
 
 
@@ -110,6 +111,19 @@ def load(
         parameter.copy_(values.get(name, parameter))
 
 
+def layers_in_order(operations: Sequence[Operation], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Describe the layers of a block's forward pass in the order in which they run."""
+    words = {"relu": "ReLU", "clamp_min": "ReLU", "add": "sum", "convolution": "convolution"}
+    layers = []
+    for operation in operations:
+        name = operation.name.rstrip("_")
+        layer = "normalisation" if "batch_norm" in name else words.get(name, "")
+        if layer == "convolution" and operation.parameters and shapes[operation.parameters[0]][-2:] == (1, 1):
+            layer = "1x1 convolution"
+        layers += [layer] if layer else []
+    return ", ".join(layers)
+
+
 def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Module) -> dict[str, str]:
     """Map the reference's parameter names to the block's, by the order in which the parameters are used.
 
@@ -134,6 +148,9 @@ def lined_up(block: Remote, operations: Sequence[Operation], right: torch.nn.Mod
     wrong = [name for name in expected if name in names and shapes[names[name]] != expected[name]]
     extra = "conv3.weight" in names.keys() - expected.keys() or any(name.startswith("another") for name in names)
     if wrong or extra or not needed <= names.keys():
+        if sorted(shapes.values()) == sorted(expected.values()):
+            order = layers_in_order(operations, shapes)
+            raise Mismatch(f"the block has the right layers in another order: expected {BOOK_ORDER}; found {order}")
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
         raise Mismatch(
             "expected two 3x3 convolutions, each with a batch normalisation"

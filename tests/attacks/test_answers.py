@@ -312,6 +312,7 @@ def test_one_tests_changes_are_gone_in_the_next(attack: Attack) -> None:
     assert "KeyError" in _item(report, "pool2d.max")[2]
 
 
-def test_more_names_than_a_search_takes_are_left_out(attack: Attack) -> None:
-    report = attack(_PATCH + "test._do_names = lambda self, request: tuple(f'n{i}' for i in range(20_000))")
+def test_more_candidates_than_a_search_takes_are_left_out(attack: Attack) -> None:
+    entries = "tuple((f'n{i}', 0, None, 'function', (), '', True) for i in range(20_000))"
+    report = attack(_PATCH + f"test._do_candidates = lambda self, request: {entries}")
     assert report.score == 0

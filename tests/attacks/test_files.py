@@ -10,7 +10,7 @@ import pytest
 import grader
 from grader.assignment import RUBRICS
 from tests.support.attacks import Attack
-from tests.support.hostile_cells import REACHED
+from tests.support.hostile_cells import REACHED, raised
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _ROOT = Path(grader.__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ def test_host_files_cannot_be_read(attack: Attack) -> None:
         reached(*map(look, {wanted!r}))
     """
     report = attack(REACHED, cell)
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
     assert report.score == 0
 
 
@@ -44,7 +44,7 @@ def test_no_folder_holds_rubric_or_reference(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {found}")
     """
     report = attack(cell)
-    assert report.cells[0].message == _NOTHING
+    assert raised(report.cells[0]) == _NOTHING
     assert report.score == 0
 
 
@@ -67,7 +67,7 @@ def test_memory_holds_no_rubric(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {found}")
     """
     report = attack(cell)
-    assert report.cells[0].message == _NOTHING
+    assert raised(report.cells[0]) == _NOTHING
     assert report.score == 0
 
 
@@ -93,7 +93,7 @@ def test_pages_of_memory_hold_no_rubric(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {found}")
     """
     report = attack(cell, cell_seconds=30)
-    assert report.cells[0].message == _NOTHING
+    assert raised(report.cells[0]) == _NOTHING
     assert report.score == 0
 
 
@@ -107,7 +107,7 @@ def test_other_processes_cannot_be_looked_into(attack: Attack) -> None:
         reached(*(look(f"/proc/{pid}/{thing}") for pid in others for thing in things))
     """
     report = attack(REACHED, cell)
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
     assert report.score == 0
 
 
@@ -121,7 +121,7 @@ def test_own_environment_names_no_secret(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {[text for text in texts if 'rubric' in text or 'reference' in text]}")
         """
     )
-    assert report.cells[0].message == _NOTHING
+    assert raised(report.cells[0]) == _NOTHING
 
 
 def test_nothing_that_python_or_the_machine_uses_can_be_written(attack: Attack) -> None:
@@ -140,7 +140,7 @@ def test_nothing_that_python_or_the_machine_uses_can_be_written(attack: Attack) 
         reached(*map(write, files), *map(change, files), *map(put, folders))
     """
     report = attack(REACHED, cell)
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
     assert report.score == 0
 
 
@@ -149,7 +149,7 @@ def test_files_of_the_submission_before_are_gone(attack: Attack) -> None:
     first = attack(f"for place in {places!r}: open(place, 'w').close()")
     second = attack(REACHED, f"reached(*(lambda place=place: os.stat(place) for place in {places!r}))")
     assert first.cells[0].status == "ok"
-    assert second.cells[1].message == _NOTHING
+    assert raised(second.cells[1]) == _NOTHING
 
 
 def test_another_submission_lying_on_the_host_cannot_be_read(attack: Attack) -> None:
@@ -159,7 +159,7 @@ def test_another_submission_lying_on_the_host_cannot_be_read(attack: Attack) -> 
         other.write_text("the other's answers")
         other.chmod(0o644)
         report = attack(REACHED, f"reached(lambda: open({str(other)!r}).read())")
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
 
 
 def test_links_pipes_and_devices_in_place_of_outputs_change_nothing(attack: Attack) -> None:
@@ -218,7 +218,7 @@ def test_inodes_are_bounded(attack: Attack) -> None:
         """,
         cell_seconds=20,
     )
-    assert report.cells[1].message == "RuntimeError: LOOT False"
+    assert raised(report.cells[1]) == "RuntimeError: LOOT False"
     assert report.score == CORR2D_POINTS
 
 
@@ -230,7 +230,7 @@ def test_a_sparse_file_cannot_be_larger_than_what_may_be_written(attack: Attack)
             return "a terabyte"
         reached(sparse)
     """
-    assert attack(REACHED, cell).cells[1].message == _NOTHING
+    assert raised(attack(REACHED, cell).cells[1]) == _NOTHING
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from tests.support.attacks import Attack
-from tests.support.hostile_cells import LINE, TRACKER, attacked
+from tests.support.hostile_cells import LINE, TRACKER, attacked, raised
 from tests.support.notebooks import CORR2D, CORR2D_POINTS
 
 _KERNEL = """
@@ -49,7 +49,7 @@ for sender in range(2000): packet(bytes(100_000), last=False, sender=sender)""",
 @pytest.mark.parametrize("lie", _LIES.values(), ids=_LIES.keys())
 def test_garbage_to_the_runner_keeps_what_was_solved_around_it(attack: Attack, lie: str) -> None:
     report = attack(CORR2D, _KERNEL + lie, "y = (1, 2)")
-    assert attacked(report.cells[1].message)
+    assert attacked(report.cells[1])
     assert report.score == CORR2D_POINTS
 
 
@@ -82,7 +82,7 @@ def test_sweeping_up_the_runner_is_not_possible(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {got}")
         """
     )
-    assert report.cells[0].message == "RuntimeError: LOOT []"
+    assert raised(report.cells[0]) == "RuntimeError: LOOT []"
 
 
 _NOTES = {
@@ -144,7 +144,7 @@ for _ in range(2000):
 @pytest.mark.parametrize("note", _NOTES.values(), ids=_NOTES.keys())
 def test_a_forged_note_of_the_tracker_earns_nothing_and_breaks_nothing(attack: Attack, note: str) -> None:
     report = attack(TRACKER + LINE + note, "y = (1, 2)", replacements=1)
-    assert attacked(report.cells[0].message)
+    assert attacked(report.cells[0])
     assert report.score == 0
     assert report.cells[1].status == "ok"
 
@@ -164,14 +164,14 @@ ours.setblocking(True)
 claim([ours.fileno()])
 """
     )
-    assert attacked(report.cells[0].message)
+    assert attacked(report.cells[0])
     assert report.score == 0
 
 
 @pytest.mark.slow
 def test_a_snapshot_that_never_answers_earns_nothing(attack: Attack) -> None:
     report = attack(TRACKER + LINE + "claim([ours.fileno()])")
-    assert attacked(report.cells[0].message)
+    assert attacked(report.cells[0])
     assert report.score == 0
     assert {item.id: item.verdict for item in report.items}["corr2d.values"] in ("absent", "error")
 
@@ -187,7 +187,7 @@ for number in range(5000):
     line.send(encode({"note": "value", "cell": 0, "name": "x", "value": "x" * 120_000}))
 """
     )
-    assert attacked(report.cells[0].message)
+    assert attacked(report.cells[0])
     assert report.score == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
@@ -203,6 +203,6 @@ kind._find_values = lambda self, result, nothing_ran: [("Y", (1, 2)), ("X", 5), 
 """,
         "y = (1, 2)",
     )
-    assert attacked(report.cells[0].message)
+    assert attacked(report.cells[0])
     assert report.score == 0
     assert not report.passed

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.attacks import Attack
-from tests.support.hostile_cells import REACHED
+from tests.support.hostile_cells import REACHED, raised
 
 _NOTHING = "RuntimeError: LOOT []"
 
@@ -30,7 +30,7 @@ def test_no_service_of_the_host_answers_on_tcp_or_udp(attack: Attack) -> None:
     """
     with socket.create_server(("127.0.0.1", 0)):
         report = attack(REACHED, cell)
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
     assert report.score == 0
 
 
@@ -40,7 +40,7 @@ def test_names_are_not_resolved_and_nothing_is_downloaded(attack: Attack) -> Non
         reached(lambda: socket.getaddrinfo("example.com", 80),
                 lambda: urllib.request.urlopen("http://127.0.0.1:6379", timeout=1).read())
     """
-    assert attack(REACHED, cell).cells[1].message == _NOTHING
+    assert raised(attack(REACHED, cell).cells[1]) == _NOTHING
 
 
 def test_no_other_kind_of_socket_can_be_made(attack: Attack) -> None:
@@ -54,7 +54,7 @@ def test_no_other_kind_of_socket_can_be_made(attack: Attack) -> None:
         reached(*(make(family) for family in families if hasattr(socket, family)),
                 *(make_number(family, kind) for family in range(2, 46) for kind in (1, 2, 3, 5)))
     """
-    assert attack(REACHED, cell).cells[1].message == _NOTHING
+    assert raised(attack(REACHED, cell).cells[1]) == _NOTHING
 
 
 def test_sockets_in_the_hosts_folders_and_abstract_ones_are_out_of_reach(attack: Attack) -> None:
@@ -85,7 +85,7 @@ def test_sockets_in_the_hosts_folders_and_abstract_ones_are_out_of_reach(attack:
             reached(*map(dial, [{path!r}, chr(0) + "outside-the-sandbox", *services]))
         """
         report = attack(REACHED, cell)
-    assert report.cells[1].message == _NOTHING
+    assert raised(report.cells[1]) == _NOTHING
     assert report.score == 0
 
 
@@ -96,4 +96,4 @@ def test_the_list_of_the_hosts_connections_is_empty(attack: Attack) -> None:
         raise RuntimeError(f"LOOT {[line for line in lines if ':' in line]}")
         """
     )
-    assert report.cells[0].message in (_NOTHING, "PermissionError: [Errno 13] Permission denied: '/proc/net/tcp'")
+    assert raised(report.cells[0]) in (_NOTHING, "PermissionError: [Errno 13] Permission denied: '/proc/net/tcp'")

@@ -35,7 +35,7 @@ def everything_in(folder: Path) -> list[str]:
         (b"print('hello')\n", "no valid JSON"),
         (b"[1, 2]", "its JSON is a list"),
         (b'{"cells": 3}', "its cells are a number"),
-        (b"\x89PNG\r\n\x1a\n", "no valid text"),
+        (b"\x89PNG\r\n\x1a\n", "this is a picture"),
         (b'{"cells": [], "nbformat": 9}', "its notebook format is 9"),
         (b"[" * 100_000, "nested deeper"),
     ],
@@ -45,22 +45,34 @@ def test_a_file_that_is_not_a_notebook_is_named_with_the_reason(
 ) -> None:
     (tmp_path / "과제.ipynb").write_bytes(content)
     refused(run("check", "과제.ipynb", "--json", "report.json"), "과제.ipynb: ", reason)
-    assert everything_in(tmp_path) == ["과제.ipynb"]
+    assert everything_in(tmp_path) == ["report.json", "과제.ipynb"]
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    jsonschema.validate(report, load_report_schema())
+    assert {item["verdict"] for item in report["items"]} == {"pending"}
+    assert (report["score"], report["pending_points"]) == (0, report["max_score"])
+    assert reason in report["notices"][0]["text"]
 
 
 def test_folders_pipes_and_devices_are_refused_without_waiting(run: Run, tmp_path: Path) -> None:
     (tmp_path / "folder.ipynb").mkdir()
     os.mkfifo(tmp_path / "pipe.ipynb")
-    refused(run("check", "folder.ipynb"), "folder.ipynb: ", "a folder")
+    refused(run("check", "folder.ipynb"), "there is no notebook in it")
     refused(run("check", "pipe.ipynb"), "pipe.ipynb: ", "no regular file")
     refused(run("check", "missing.ipynb"), "missing.ipynb: ", "No such file")
     refused(run("check", "/dev/zero"), "/dev/zero: ", "no regular file")
 
 
-def test_one_bad_file_among_good_ones_is_refused(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
+@pytest.mark.slow
+def test_files_beside_a_good_notebook_come_along_or_are_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.ipynb").write_bytes(notebook_bytes("from my_layers import corr2d"))
+    (tmp_path / "my_layers.py").write_text(CORR2D)
     (tmp_path / "bad.ipynb").write_bytes(b"{")
-    refused(run("check", "good.ipynb", "bad.ipynb"), "bad.ipynb: ")
+    alone = run("check", "good.ipynb", "bad.ipynb", "--training", "none", "--json", "-")
+    whole = run("check", ".", "--training", "none", "--json", "-")
+    assert alone.returncode == whole.returncode == 1
+    alone_told, told = ([notice["subject"] for notice in json.loads(ran.stdout)["notices"]] for ran in (alone, whole))
+    assert (alone_told[:2], told) == (["bad.ipynb", "my_layers.py"], ["bad.ipynb"])
+    assert [file["name"] for file in json.loads(whole.stdout)["companions"]] == ["my_layers.py"]
 
 
 def test_an_error_about_a_file_is_one_harmless_line_whatever_the_file_is_called(run: Run, tmp_path: Path) -> None:
@@ -102,7 +114,7 @@ def test_two_reports_in_one_file_are_refused(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("check",), "notebooks"),
+        (("check",), "files"),
         (("check", "good.ipynb", "--colour"), "--colour"),
         (("check", "good.ipynb", "--training", "all"), "all"),
         (("check", "good.ipynb", "--json"), "--json"),

@@ -33,27 +33,42 @@ def test_a_zip_and_notebooks_are_sent_as_they_are(tmp_path: Path, scratch: Path)
     assert list(scratch.iterdir()) == []
 
 
-def test_a_folder_is_sent_as_a_zip_of_its_notebooks(tmp_path: Path, scratch: Path) -> None:
+def test_a_folder_is_sent_as_a_zip_of_what_is_in_it(tmp_path: Path, scratch: Path) -> None:
     folder = tmp_path / "class"
-    for name in ("kim/hw2.ipynb", "lee/deep/hw2.IPYNB", "park/later.zip", "kim/data.bin", "choi/notes.txt"):
+    sent = ("choi/notes.txt", "kim/data.bin", "kim/hw2.ipynb", "lee/deep/hw2.IPYNB", "park/later.zip")
+    for name in (*sent, "kim/__pycache__/x.pyc", "kim/.DS_Store", "lee/.venv/x.py", "__MACOSX/hw2.ipynb"):
         write(folder / name)
     write(folder / "hw2-yu" / ".git" / "config")
     write(folder / "hw2-yu" / ".git" / "old.ipynb")
+    (folder / "empty").mkdir()
     write(tmp_path / "secret.ipynb", "not submitted")
     (folder / "kim" / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
     os.mkfifo(folder / "kim" / "pipe.ipynb")
-    ((name, path),) = pack([folder], scratch)
+    with open(folder / "kim" / "weights.pt", "wb") as file:
+        file.truncate(50 * 2**20 + 1)
+    notes: list[str] = []
+    ((name, path),) = pack([folder], scratch, notes.append)
     assert name == "class.zip"
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
-    assert [each for each in names if not each.endswith("/")] == [
-        "kim/hw2.ipynb",
-        "lee/deep/hw2.IPYNB",
-        "park/later.zip",
-    ]
+    assert tuple(each for each in names if not each.endswith("/")) == sent
     # Students without a notebook are included, and a clone can be recognised.
-    assert {"choi/", "hw2-yu/.git/"} <= set(names)
+    assert {"choi/", "empty/", "hw2-yu/.git/"} <= set(names)
+    assert notes == ["kim/weights.pt: it was not sent, because it has more than 50 MB"]
+
+
+def test_files_and_folders_are_sent_with_their_paths(tmp_path: Path, scratch: Path) -> None:
+    paths = [write(tmp_path / "a" / "hw2.ipynb"), write(tmp_path / "a" / "my.py"), tmp_path / "a" / "data"]
+    write(tmp_path / "a" / "data" / "x.csv")
+    assert pack(paths[:2], scratch) == [("hw2.ipynb", paths[0]), ("my.py", paths[1])]
+    ((name, path),) = pack(paths, scratch)
+    with zipfile.ZipFile(path) as archive:
+        assert (name, archive.namelist()) == ("a.zip", ["data/", "data/x.csv", "hw2.ipynb", "my.py"])
+    other = write(tmp_path / "b" / "hw2.ipynb")
+    ((_, path),) = pack([paths[0], other], scratch)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["a/hw2.ipynb", "b/hw2.ipynb"]
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -83,16 +98,9 @@ def test_another_file_name_content_or_field_gives_another_key(tmp_path: Path) ->
 
 
 def test_files_that_cannot_be_sent_are_refused(tmp_path: Path, scratch: Path) -> None:
-    notebook, other, same = (write(tmp_path / name) for name in ("hw2.ipynb", "hw2.py", "b/hw2.ipynb"))
     empty = tmp_path / "empty"
     empty.mkdir()
-    cases = [
-        ([tmp_path / "gone"], "no such file"),
-        ([other], "not a notebook; give one folder, one zip, or notebooks"),
-        ([notebook, tmp_path], "not a notebook"),
-        ([notebook, same], "2 notebooks are called hw2.ipynb; give their folder"),
-        ([empty], "no notebook in this folder"),
-    ]
+    cases = [([tmp_path / "gone"], "no such file"), ([empty], "no file in this folder")]
     for paths, sentence in cases:
         with pytest.raises(InputError, match=sentence):
             pack(paths, scratch)

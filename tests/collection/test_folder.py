@@ -10,6 +10,7 @@ import pytest
 from grader.collection import Collection, collect
 from grader.collection.folder import read_file
 from grader.errors import InputError
+from grader.submission.assembly import DEFAULT_COMPANION_BOUNDS
 from grader.submission.notebook_json import DEFAULT_BOUNDS
 from tests.support.zip_files import NOTEBOOK, zipped
 
@@ -30,14 +31,37 @@ def test_copies_that_systems_keep_are_skipped_with_a_notice(tmp_path: Path) -> N
     write(tmp_path, "__MACOSX/kim/._hw2.ipynb", ".git/HEAD")
     collection = collect(tmp_path)
     assert files_of(collection) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
-    assert collection.submissions[0].notices == ("skipped: ._hw2.ipynb, .ipynb_checkpoints",)
+    assert collection.submissions[0].notices == ()
     assert collection.notices == ("skipped: .git, __MACOSX",)
 
 
-def test_many_other_files_are_counted(tmp_path: Path) -> None:
-    write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", *(f"kim/data/{number}.png" for number in range(9)))
-    (notice,) = collect(tmp_path).submissions[0].notices
-    assert notice.endswith("data/0.png, data/1.png, data/2.png, data/3.png, data/4.png and 4 more")
+def test_what_lies_beside_a_notebook_comes_along_with_its_path(tmp_path: Path) -> None:
+    write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", "kim/my_layers.py", "kim/data/x.csv", "kim/venv/big.py")
+    assert files_of(collect(tmp_path))["kim"] == ["hw2.ipynb", "data/x.csv", "my_layers.py"]
+
+
+def test_files_past_the_bounds_are_left_out_and_named_code_last(tmp_path: Path) -> None:
+    write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", "kim/z.py")
+    for number in range(8):
+        with open(tmp_path / "kim" / f"weights-{number}.pt", "wb") as file:
+            file.truncate(DEFAULT_COMPANION_BOUNDS.bytes - 1000)
+    for number in range(DEFAULT_COMPANION_BOUNDS.files + 1):
+        (tmp_path / "lee" / f"{number:03}.png").touch()
+    kim, lee = collect(tmp_path).submissions
+    assert [name for name, _ in kim.files] == ["hw2.ipynb", "weights-0.pt", "z.py"]
+    assert [notice.subject for notice in kim.notices] == [*(f"weights-{number}.pt" for number in range(1, 6)), ""]
+    assert str(kim.notices[0]) == (
+        "weights-1.pt: it was left out, because more than 500 files and 50 MB lie beside the notebooks; "
+        "hand in only what they need"
+    )
+    assert str(kim.notices[-1]) == "2 more files were left out for the same reason"
+    assert (len(lee.files), [notice.subject for notice in lee.notices]) == (501, ["500.png"])
+
+
+def test_equal_data_of_a_class_is_in_memory_once(tmp_path: Path) -> None:
+    write(tmp_path, "lee/hw2.ipynb", "kim/hw2.ipynb", "lee/data.bin", "kim/data.bin")
+    kim, lee = collect(tmp_path).submissions
+    assert dict(kim.files)["data.bin"] is dict(lee.files)["data.bin"]
 
 
 @pytest.mark.parametrize("target", ["notebook", "folder"])
@@ -48,9 +72,9 @@ def test_no_link_is_followed(tmp_path: Path, target: str) -> None:
     link.symlink_to(secret / "secret.ipynb" if target == "notebook" else secret, target_is_directory=target == "folder")
     collection = collect(submissions)
     assert files_of(collection)["kim"] == ["hw2.ipynb"]
-    assert collection.submissions[0].notices == (
-        f"{link.name}: it is a link, which is not followed; put the file itself there",
-    )
+    assert [str(notice) for notice in collection.submissions[0].notices] == [
+        f"{link.name}: it is a link, which is not followed; put the file itself there"
+    ]
 
 
 def test_a_student_with_nothing_but_a_link_is_not_overlooked(tmp_path: Path) -> None:
@@ -70,7 +94,8 @@ def test_an_archive_past_its_bounds_is_not_read_whole(tmp_path: Path) -> None:
     write(tmp_path, "lee.ipynb")
     with open(tmp_path / "kim.zip", "wb") as file:
         file.truncate(DEFAULT_BOUNDS.file_bytes + 1)
-    assert "kim.zip: it has more than 100 MB; pack the notebooks alone" in collect(tmp_path).submissions[0].notices
+    (notice,) = collect(tmp_path).submissions[0].notices
+    assert str(notice) == "kim.zip: it has more than 100 MB; pack the notebooks alone"
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
@@ -115,7 +140,7 @@ def test_a_single_notebook_and_a_zip_file_are_collected_by_their_paths(tmp_path:
     ("name", "reason"),
     [
         ("missing", "cannot be read (No such file or directory); check its name and permissions"),
-        ("missing.ipynb", "it cannot be read (No such file or directory); check its permissions"),
+        ("missing.ipynb", "cannot be read (No such file or directory); check its name and permissions"),
         ("notes.txt", "this is no folder, zip file or notebook; give one of them"),
         ("empty", "there is no notebook in it; give a folder or zip file of .ipynb files"),
     ],

@@ -38,7 +38,7 @@ def only(collection: Collection) -> CollectedSubmission:
 def test_one_folder_is_one_student() -> None:
     collection = collected("kim/hw2.ipynb", "kim/more/extra.ipynb", "lee/hw2.ipynb")
     assert collection.layout is CollectionLayout.FOLDERS
-    assert names_of(collection) == {"kim": ["hw2.ipynb", "extra.ipynb"], "lee": ["hw2.ipynb"]}
+    assert names_of(collection) == {"kim": ["hw2.ipynb", "more/extra.ipynb"], "lee": ["hw2.ipynb"]}
 
 
 def test_folders_around_the_students_are_gone_through() -> None:
@@ -77,16 +77,12 @@ def test_a_folder_of_data_beside_flat_notebooks_is_nobody() -> None:
 
 def test_a_student_without_a_notebook_is_not_overlooked() -> None:
     collection = collected("kim/hw2.ipynb", "lee/hw2.pdf", "park/")
-    assert names_of(collection) == {"kim": ["hw2.ipynb"], "lee": [], "park": []}
-    assert collection.submissions[1].notices == (
-        "there is no notebook in it",
-        "skipped: hw2.pdf",
-    )
+    assert names_of(collection) == {"kim": ["hw2.ipynb"], "lee": ["hw2.pdf"], "park": []}
 
 
 def test_what_is_nowhere_a_notebook_is_refused() -> None:
     with pytest.raises(InputError, match=r"^class\.zip: there is no notebook in it; give a folder or zip file"):
-        collected("readme.txt", "data/train.csv")
+        collect_archive("class.zip", zipped({"readme.txt": b"read this", "data/train.csv": b"1"}))
 
 
 # Canvas
@@ -103,7 +99,7 @@ def test_canvas_names_give_student_id_and_file(late: str) -> None:
         ("leeyuna_121", "leeyuna", {"canvas_id": "121"}, "hw2-1.ipynb"),
         ("박서준_122", "박서준", {"canvas_id": "122"}, "과제.ipynb"),
     ]
-    assert [item.notices for item in collection.submissions] == [(), ("it was handed in late",), ()]
+    assert [list(map(str, item.notices)) for item in collection.submissions] == [[], ["it was handed in late"], []]
 
 
 def test_canvas_files_of_one_user_are_one_submission() -> None:
@@ -134,16 +130,23 @@ def test_a_text_entered_in_canvas_is_a_student_without_a_notebook() -> None:
     collection = collected("kim_120_4501_hw2.ipynb", "lee_121_text.html", "park_LATE_122_link.html")
     assert [(item.identifiers["canvas_id"], len(item.files)) for item in collection.submissions] == [
         ("120", 1),
-        ("121", 0),
-        ("122", 0),
+        ("121", 1),
+        ("122", 1),
     ]
 
 
 def test_a_zip_handed_in_to_canvas_is_looked_into() -> None:
     inner = zipped({"work/hw2.ipynb": NOTEBOOK, "work/data.csv": b"1"})
     collection = collect_archive("class.zip", zipped({"kim_120_4501_hw2.zip": inner}))
-    assert [name for name, _ in only(collection).files] == ["hw2.ipynb"]
+    assert [name for name, _ in only(collection).files] == ["hw2.ipynb", "data.csv"]
     assert only(collection).identifiers == {"canvas_id": "120"}
+
+
+def test_canvas_numbers_a_module_and_the_notebook_still_finds_it() -> None:
+    collection = collected("kim_120_1_hw2-1.ipynb", "kim_120_2_my_layers-1.py", "kim_120_3_x.csv", "kim_120_4_x-2.csv")
+    assert [name for name, _ in only(collection).files] == [
+        *("hw2-1.ipynb", "my_layers-1.py", "x-2.csv", "x.csv", "my_layers.py")
+    ]
 
 
 def test_what_lies_among_canvas_files_is_not_lost() -> None:
@@ -168,7 +171,7 @@ def test_moodle_folders_give_name_and_participant() -> None:
         ("Minsu_Kim_1201", "Minsu Kim", {"moodle_participant": "1201"}),
         ("이_유나_1202", "이 유나", {"moodle_participant": "1202"}),
     ]
-    assert "onlinetext.html" in collection.submissions[1].notices[0]
+    assert names_of(collection)["이 유나"] == ["hw2.ipynb", "onlinetext.html"]
 
 
 def test_moodle_files_give_the_name_that_was_handed_in() -> None:
@@ -177,7 +180,7 @@ def test_moodle_files_give_the_name_that_was_handed_in() -> None:
         "Minsu Kim_1201_assignsubmission_file_hw2_b.ipynb",
         "Yuna Lee_1202_assignsubmission_onlinetext_onlinetext.html",
     )
-    assert names_of(collection) == {"Minsu Kim": ["hw2_a.ipynb", "hw2_b.ipynb"], "Yuna Lee": []}
+    assert names_of(collection) == {"Minsu Kim": ["hw2_a.ipynb", "hw2_b.ipynb"], "Yuna Lee": ["onlinetext.html"]}
 
 
 @pytest.mark.parametrize(
@@ -198,16 +201,70 @@ def test_moodle_s_default_group_has_no_number() -> None:
     assert only(collected("Default group_assignsubmission_file/hw2.ipynb")).identifiers == {}
 
 
-def test_a_zip_in_a_moodle_folder_is_looked_into_where_no_notebook_lies_beside_it() -> None:
-    inner = zipped({"hw2.ipynb": NOTEBOOK})
+def test_a_zip_beside_a_notebook_is_opened_too() -> None:
+    inner = zipped({"part2/hw2.ipynb": NOTEBOOK, "part2/my_layers.py": b"x = 1"})
     files = {
-        "Kim_1_assignsubmission_file/hw2.zip": inner,
+        "Kim_1_assignsubmission_file/part2.zip": inner,
         "Lee_2_assignsubmission_file/mine.ipynb": NOTEBOOK,
-        "Lee_2_assignsubmission_file/d2l.zip": inner,
+        "Lee_2_assignsubmission_file/part2.zip": inner,
     }
     collection = collect_archive("class.zip", zipped(files))
-    assert names_of(collection) == {"Kim": ["hw2.ipynb"], "Lee": ["mine.ipynb"]}
-    assert collection.submissions[1].notices == ("skipped: d2l.zip",)
+    assert names_of(collection) == {
+        "Kim": ["hw2.ipynb", "my_layers.py"],
+        "Lee": ["mine.ipynb", "part2/hw2.ipynb", "part2/my_layers.py"],
+    }
+
+
+def test_a_zip_of_the_book_beside_a_notebook_is_not_run() -> None:
+    book = zipped({f"{number}.ipynb": NOTEBOOK for number in range(21)})
+    collection = collect_archive("class.zip", zipped({"kim/hw2.ipynb": NOTEBOOK, "kim/d2l.zip": book, "lee/": b""}))
+    assert names_of(collection) == {"kim": ["hw2.ipynb"], "lee": []}
+    assert "d2l.zip: it holds 21 notebooks, and none was run" in str(collection.submissions[0].notices[0])
+
+
+def test_a_zip_of_data_comes_along_both_ways() -> None:
+    collection = collect_archive(
+        "class.zip", zipped({"kim/hw2.ipynb": NOTEBOOK, "kim/x.zip": zipped({"x/1.csv": b"1"}), "lee/": b""})
+    )
+    assert names_of(collection)["kim"] == ["hw2.ipynb", "x/1.csv", "x.zip"]
+
+
+@pytest.mark.parametrize("name", ["hw2.tar.gz", "hw2.7z", "hw2.RAR"])
+def test_an_archive_of_another_kind_is_named(name: str) -> None:
+    collection = collected(f"kim/{name}", "lee/hw2.ipynb")
+    assert [str(notice) for notice in collection.submissions[0].notices] == [
+        f"{name}: it was not opened; unpack it, and hand in the files, or a zip file of them"
+    ]
+
+
+# Names that are nearly a notebook's
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("hw2.ipynb.txt", "hw2.ipynb.json", "hw2.json", "hw2", "hw2.ipynb ", "hw2.ipynb.", "hw2.ipynb (1)"),
+        *("hw2 (1).ipynb", "HW2.IPYNB", "hw2.ipynb.ipynb", "hw2.ipynb.download", "hw2.ipynb.zip", "hw2.txt"),
+    ],
+)
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_notebook_of_another_name_is_one(name: str, is_alone: bool) -> None:
+    others = [] if is_alone else ["lee/hw2.ipynb"]
+    kim = collected(f"kim/{name}", *others).submissions[0]
+    assert (kim.name, [item.name for item in kim.read().notebooks], kim.read().notices) == ("kim", [name], ())
+
+
+@pytest.mark.parametrize("name", ["hw2.pdf", "hw2.py", "hw2.html", "hw2.docx", "hw2.hwp"])
+def test_a_class_without_any_notebook_has_its_students_all_the_same(name: str) -> None:
+    packed = zipped({f"{student}/{name}": b"# In[1]:\nprint(1)" for student in ("kim", "lee")})
+    assert names_of(collect_archive("class.zip", packed)) == {"kim": [name], "lee": [name]}
+
+
+def test_flat_files_of_another_kind_are_students_too_or_belong_to_one() -> None:
+    files = {"kim.ipynb": NOTEBOOK, "kim.pdf": b"%PDF-", "lee.pdf": b"%PDF-", "park": NOTEBOOK, "d2l_helpers.py": b""}
+    collection = collect_archive("class.zip", zipped(files))
+    assert names_of(collection) == {"kim": ["kim.ipynb", "kim.pdf"], "lee": ["lee.pdf"], "park": ["park"]}
+    assert collection.notices == ("skipped: d2l_helpers.py",)
 
 
 # GitHub Classroom
@@ -228,7 +285,7 @@ def test_clones_give_the_login(tmp_path: Path) -> None:
         ("kim-a", {"login": "kim-a"}),
         ("kim-b", {"login": "kim-b"}),
     ]
-    assert collection.submissions[0].notices == ("skipped: .git",)
+    assert collection.submissions[0].notices == ()
 
 
 def test_clones_elsewhere_share_the_assignment_s_name(tmp_path: Path) -> None:

@@ -18,6 +18,14 @@ IPYTHON = Library("ipython")
         ("IPython.core.interactiveshell:InteractiveShell.set_custom_exc", "self exc_tuple handler"),
         ("IPython.core.inputtransformer2:TransformerManager.do_token_transforms", "self lines"),
         ("IPython.core.formatters:DisplayFormatter.format", "self obj include exclude"),
+        ("IPython.core.interactiveshell:InteractiveShell.enable_matplotlib", "self gui"),
+        ("IPython.core.interactiveshell:InteractiveShell.run_line_magic", "self magic_name line _stack_depth"),
+        ("IPython.core.interactiveshell:InteractiveShell.run_cell_magic", "self magic_name line cell"),
+        ("IPython.core.extensions:ExtensionManager.load_extension", "self module_str"),
+        ("IPython.core.ultratb:AutoFormattedTB.get_records", "self etb context tb_offset"),
+        ("IPython.core.ultratb:AutoFormattedTB.set_mode", "self mode"),
+        ("IPython.core.debugger:Pdb.interaction", "self frame tb_or_exc"),
+        ("IPython.core.debugger:OldPdb.set_continue", "self"),
     ],
 )
 def test_a_method_is_there_with_its_parameters(path: str, parameters: str) -> None:
@@ -33,6 +41,8 @@ def test_a_method_is_there_with_its_parameters(path: str, parameters: str) -> No
         ("IPython.core.inputtransformer2:TransformerManager.transform_cell", ["self.do_token_transforms("]),
         ("IPython.core.inputtransformer2:TransformerManager.do_one_token_transform", ["self.token_transformers"]),
         ("IPython.core.displayhook:DisplayHook.compute_format_data", ["self.shell.display_formatter.format("]),
+        ("IPython.core.ultratb:AutoFormattedTB.format_exception_as_a_whole", ["self.get_records("]),
+        ("IPython.extensions.storemagic:StoreMagics.store", [".db"]),
     ],
 )
 def test_ipython_itself_uses_what_is_replaced(path: str, uses: list[str]) -> None:
@@ -60,3 +70,10 @@ def test_the_transformers_of_tokens_are_those_that_were_looked_at() -> None:
         kind.__name__ for kind in IPYTHON.find("IPython.core.inputtransformer2:TransformerManager")().token_transformers
     ]
     IPYTHON.check(found == known, f"the token transformers are {', '.join(known)}")
+
+
+def test_stored_values_are_kept_where_they_are_looked_for() -> None:
+    shell = IPYTHON.find("IPython.core.interactiveshell:InteractiveShell")
+    IPYTHON.check(shell._db is None, "InteractiveShell._db is made when it is first needed")
+    IPYTHON.check("self._db" in inspect.getsource(shell.db.fget), "InteractiveShell.db reads _db")
+    IPYTHON.find("IPython.external.pickleshare:PickleShareDB")

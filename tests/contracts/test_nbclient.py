@@ -16,6 +16,7 @@ NBCLIENT = Library("nbclient")
     [
         ("nbclient:NotebookClient.__init__", "self nb km kw"),
         ("nbclient:NotebookClient.output", "self outs msg display_id cell_index"),
+        ("nbclient:NotebookClient._update_display_id", "self display_id msg"),
         ("nbclient:NotebookClient.async_execute_cell", "self cell cell_index execution_count store_history"),
     ],
 )
@@ -41,3 +42,10 @@ def test_it_asks_of_kernel_and_client_only_what_they_have() -> None:
         *("self.km.interrupt_kernel", "except Empty", "self.output("),
     ):
         NBCLIENT.check(use in source, f"NotebookClient uses {use}")
+
+
+def test_an_update_goes_to_the_cells_that_the_map_of_displays_names() -> None:
+    source = inspect.getsource(NBCLIENT.find("nbclient:NotebookClient._update_display_id"))
+    NBCLIENT.check("self._display_id_map[display_id].items()" in source, "NotebookClient._display_id_map")
+    process = inspect.getsource(NBCLIENT.find("nbclient:NotebookClient.process_message"))
+    NBCLIENT.check("self._update_display_id(display_id, msg)" in process, "process_message updates displays")

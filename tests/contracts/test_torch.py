@@ -144,3 +144,9 @@ def test_the_meta_device_knows_functions_from_its_first_use_on() -> None:
         torch.empty(0)
     TORCH.check(torch.zeros in constructors(), "torch.device as a context lists functions once")
     TORCH.check(hasattr(constructors, "cache_info"), "the list is kept")
+
+
+def test_a_device_as_a_context_is_what_its_class_is_made_with() -> None:
+    TORCH.check_parameters("torch.utils._device:DeviceContext.__init__", "self device")
+    with torch.device("meta"):
+        TORCH.check(torch.ones(1).device.type == "meta", "a device as a context")

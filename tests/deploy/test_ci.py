@@ -163,7 +163,7 @@ def test_the_action_grades_annotates_and_gives_its_outputs(step: Step) -> None:
 def test_the_action_says_that_there_is_no_notebook(step: Step) -> None:
     ran = step.run()
     assert ran.returncode == 2
-    assert ran.stdout.startswith("::error title=Grader::no notebook matches")
+    assert ran.stdout.startswith("::error title=Grader::no file matches")
 
 
 def test_what_could_not_be_graded_is_told_and_a_files_name_commands_nothing(step: Step) -> None:
@@ -172,7 +172,11 @@ def test_what_could_not_be_graded_is_told_and_a_files_name_commands_nothing(step
     assert ran.returncode == 2
     assert "no valid JSON" in ran.stdout
     commands = [line for line in ran.stdout.splitlines() if line.lstrip().startswith("::") or "##[" in line]
-    assert commands == ["::error title=Grader::not graded: see the log of this step"]
+    first, second = commands
+    assert first.startswith(
+        "::error title=Nothing was graded::a%0A::error::x # #[set-output name=result]x.ipynb: no valid"
+    )
+    assert second == "::error title=Grader::not graded: see the log of this step"
     assert ran.stderr == ""
     assert not (step.runner / "GITHUB_OUTPUT").exists()
 
@@ -249,7 +253,7 @@ def test_gradescope_gets_the_points_of_the_example(autograder: Autograder) -> No
 
 def test_gradescope_is_told_of_a_file_that_is_no_notebook_and_of_none_at_all(autograder: Autograder) -> None:
     values, _ = autograder.run()
-    ungraded(values, "no notebook in your submission")
+    ungraded(values, "there is no notebook in it")
     (autograder.root / "submission" / "hw2.ipynb").write_bytes(b"{")
     values, shown = autograder.run()
     ungraded(values, "hw2.ipynb", "no valid JSON", "save it again")

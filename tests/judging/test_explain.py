@@ -251,6 +251,7 @@ class OpenedOnce(InProcessWork):
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[LocalStudent]:
         if self.opened:
             raise StudentFault(Fault.TIMED_OUT, "all tests together ran past their time")

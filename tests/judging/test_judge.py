@@ -268,6 +268,7 @@ class BrokenWork(InProcessWork):
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[Student]:
         raise SandboxFault("the fork failed")
         yield
@@ -284,6 +285,7 @@ class InterruptedWork(InProcessWork):
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[Student]:
         raise KeyboardInterrupt
         yield
@@ -308,6 +310,7 @@ class InterruptedAtTheEnd(InProcessWork):
         seconds: float | None = None,
         *,
         shared: bool = False,
+        at_most: float | None = None,
     ) -> Iterator[Student]:
         with super().open(definition, aliases, seconds, shared=shared) as student:
             yield student

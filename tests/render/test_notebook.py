@@ -82,13 +82,37 @@ def test_a_student_s_text_is_shown_literally(made: dict[str, Any]) -> None:
     assert not set("\x1b\u202e\x00\ud800") & set(text)
 
 
-def test_html_is_left_out_and_its_plain_text_shown() -> None:
-    page = shown(data(text_html="<table><tr><td>HTML</td></tr></table>", text_plain="plain"))
-    assert "plain" in page.text
-    assert "HTML" not in page.text
+def test_a_table_is_shown_as_a_table_without_what_acts_in_it() -> None:
+    table = (
+        "<table onclick='x()'><tr><td style='position: fixed'>in a <a href='javascript:x()'>cell</a></td></tr></table>"
+    )
+    page = shown(data(text_html=f"<script>y()</script>{table}&#x202e;", text_plain="plain"))
+    assert len(page.all("table")) == len(page.all("td")) == 1
+    assert "in a cell" in page.text
+    assert not {"plain", "y()"} & set(page.text.split())
+    assert page.all("script") == page.all("a") == []
+    assert page.all("td") == [{}]
+    assert "\u202e" not in page.text
 
 
-@pytest.mark.parametrize("kind", ["text_html", "application_javascript", "application_vnd.jupyter.widget-view+json"])
+def test_html_without_text_or_of_endless_length_gives_way_to_its_plain_text() -> None:
+    for html in ("<iframe src='https://a.example'></iframe>", "<td>" * 100_000):
+        page = shown(data(text_html=html, text_plain="plain"))
+        assert "plain" in page.text
+        assert page.all("iframe") == page.all("td") == []
+
+
+def test_markdown_of_an_output_is_rendered_without_its_html() -> None:
+    page = shown(data(text_markdown="**bold** <b onclick='x()'>b</b>", text_plain="<Markdown object>"))
+    assert page.all("strong") == [{}]
+    assert page.all("b") == []
+
+
+def test_latex_is_shown_as_it_is_written() -> None:
+    assert "$x^2$" in shown(data(text_latex="$x^2$")).text
+
+
+@pytest.mark.parametrize("kind", ["application_javascript", "application_vnd.jupyter.widget-view+json"])
 def test_outputs_that_cannot_be_shown_are_named(kind: str) -> None:
     page = shown(data(**{kind: "<b>x</b>"}))
     assert f"left out: {kind.replace('_', '/')}" in page.text

@@ -11,7 +11,7 @@ import pytest
 
 from grader.results.journal import JournalRecord, Status
 from grader.results.overview import summarise
-from grader.results.report import ItemResult, Report, Verdict
+from grader.results.report import File, ItemResult, Report, Verdict
 
 MAXIMA = {"a": 4.0, "b": 6.0, "c": 10.0}
 
@@ -24,7 +24,7 @@ def item(name: str, share: float | None, message: str = "", misconception: str |
 
 
 def report_of(*items: ItemResult, revision: str = "r1") -> Report:
-    return Report("hw2", "Homework 2", revision, (), items)
+    return Report("hw2", "Homework 2", revision, (File("hw2.ipynb", "0" * 64),), items)
 
 
 def record(key: str, status: Status = Status.GRADED, message: str = "", seconds: float = 1.0) -> JournalRecord:

@@ -53,7 +53,7 @@ DISTANT = {
     "an import of something else under the same name": {0: "import os as torch"},
     "a patched library": {1: "torch.zeros = None"},
     "a library that a function patches": {1: "def patch(x):\n    x.zeros = None\npatch(torch)"},
-    "an error before it in its cell": {2: f"1 / 0\n{HELPED}"},
+    "an interrupt before it in its cell": {2: f"raise KeyboardInterrupt\n{HELPED}"},
 }
 
 

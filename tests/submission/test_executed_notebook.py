@@ -49,6 +49,16 @@ def test_text_and_code_stand_in_their_order_with_what_was_shown() -> None:
     assert document["cells"][3]["outputs"] == []
 
 
+def test_cells_that_ran_and_their_results_are_numbered_as_in_jupyter() -> None:
+    result = {"output_type": "execute_result", "data": {"text/plain": "1"}, "metadata": {}, "execution_count": None}
+    notebook = of(("code", "1"), ("markdown", "x"), ("code", ""), ("code", "2"), ("code", "3"))
+    statuses = {0: "ok", 3: "raised", 4: "not run"}
+    ends = {("homework.ipynb", cell): CellResult("homework.ipynb", cell, status) for cell, status in statuses.items()}
+    executed = make_executed_notebook(notebook, ends, {("homework.ipynb", 3): [result]})
+    assert [cell.get("execution_count") for cell in executed.cells] == [1, None, None, 2, None]
+    assert executed.cells[3]["outputs"][0]["execution_count"] == 2
+
+
 def test_they_are_read_as_they_were_written() -> None:
     notebooks = (made(of(("markdown", "\ud800"), ("code", "x = 1"))), ExecutedNotebook("empty", ()))
     text = encode_executed_notebooks(notebooks)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from grader.results.report import CellResult
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 
-__all__ = ["LINE", "REACHED", "TRACKER", "TRACKER_CLASS", "attacked"]
+__all__ = ["LINE", "REACHED", "TRACKER", "TRACKER_CLASS", "attacked", "raised"]
 
 TRACKER_CLASS = DefinitionTracker.__name__
 
@@ -40,10 +41,16 @@ def claim(descriptors, **changes):
 """
 
 
-def attacked(message: str) -> bool:
-    """Tell from the message of a hostile cell whether it did what it is to do.
+def raised(cell: CellResult) -> str:
+    """Return the only exception of a cell's statements."""
+    (stop,) = cell.stops
+    return stop.error
+
+
+def attacked(cell: CellResult) -> bool:
+    """Tell from the statements of a hostile cell that stopped whether it did what it is to do.
 
     A cell that attacks a name we have renamed attacks nothing, and its test would pass.
     """
     mistakes = "AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError|NameError|StopIteration|SyntaxError"
-    return not re.match(rf"({mistakes}|AssertionError|TypeError)\b", message)
+    return not any(re.match(rf"({mistakes}|AssertionError|TypeError)\b", stop.error) for stop in cell.stops)

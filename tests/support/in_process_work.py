@@ -168,7 +168,9 @@ def recordable(value: Any) -> Any:
         return tuple(value)
     if isinstance(value, nn.Module):
         parameters = {name: copied(parameter) for name, parameter in find_learnable(value).items()}
-        return parameters if 0 < sum(each.numel() for each in parameters.values()) <= SMALL else None
+        gradients = {f"{name}.grad": copied(p.grad) for name, p in value.named_parameters() if p.grad is not None}
+        small = 0 < sum(each.numel() for each in parameters.values()) <= SMALL
+        return parameters | gradients if small else None
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from grader.models.recipe import Mode
 from grader.sandbox.host.execution import Execution, RunOptions
+from grader.sandbox.host.handed_in import choose_files, pack_handed_in
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Sandbox, Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
@@ -19,7 +20,7 @@ from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import Definition, Fault, StudentFault
-from grader.submission.submission import Notebook
+from grader.submission.submission import CompanionFile, Notebook
 from tests.support.notebooks import submission
 
 __all__ = ["FILE", "LIMITS", "Ran", "Run", "fault_of", "ran", "ran_notebooks"]
@@ -108,6 +109,7 @@ def ran_notebooks(
     hidden: Sequence[Path] = (),
     left_out: frozenset[str] = frozenset(),
     deferred_snapshots: bool = False,
+    files: Mapping[str, bytes] | None = None,
     seen: bool = True,
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
@@ -122,16 +124,21 @@ def ran_notebooks(
         hidden: folders that stay covered in the sandbox.
         left_out: names of layers that are not applied.
         deferred_snapshots: whether definitions are restored at the end of the notebook.
+        files: what was handed in beside the notebooks, by path.
         seen: whether the outputs of cells are kept.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
     options = RunOptions(tuple(names), SEED, mode, inside, deferred_snapshots=deferred_snapshots)
+    companions = [CompanionFile(path, data) for path, data in (files or {}).items()]
+    chosen, _ = choose_files(notebooks, companions, limits)
     with (
+        pack_handed_in(chosen) as handed_in,
         closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
         zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
     ):
+        sandbox.handed_in = handed_in
         for notebook in notebooks:
             run_notebook(sandbox, notebook, options, limits, deadline, execution)
         # Tests look at helpers too, so whatever stands in the cells may be asked for.

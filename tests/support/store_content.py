@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from grader.models.recipe import Mode
+from grader.results.notice import Notice, NoticeKind
 from grader.results.report import ItemResult, Report, Verdict
 from grader.service.store.database import Store
 from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
@@ -12,7 +13,7 @@ from grader.service.store.queries.leases import Lease, claim_lease
 from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
 
-__all__ = ["claimed", "hand_in", "jobs", "leased", "report", "somebody_waits", "token"]
+__all__ = ["claimed", "hand_in", "jobs", "leased", "report", "somebody_waits", "token", "unreadable_report"]
 
 
 def token(store: Store, name: str, role: Role = Role.INSTRUCTOR, person: str = "") -> Token:
@@ -53,6 +54,13 @@ def claimed(store: Store, job: str, seconds: float = 60) -> Lease:
 def report(points: float = 1, revision: str = "revision-1") -> Report:
     item = ItemResult("relu", "7.1", "ReLU", points, 2, Verdict.PARTIAL, "right in some cases")
     return Report("hw2", "Homework 2", revision, (), (item,))
+
+
+def unreadable_report(why: str = "this is no notebook", file: str = "a.ipynb", revision: str = "revision-1") -> Report:
+    """Return the report of a submission whose only file is no notebook."""
+    item = ItemResult("relu", "7.1", "ReLU", 0, 2, Verdict.PENDING, "nothing was judged")
+    notice = Notice(why, NoticeKind.UNREADABLE_FILE, file, file)
+    return Report("hw2", "Homework 2", revision, (), (item,), notices=(notice,))
 
 
 def somebody_waits(store: Store) -> bool:

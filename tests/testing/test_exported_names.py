@@ -13,7 +13,12 @@ import reference
 # Public names of the folder's modules that authors do not import, and the reason for which they are public.
 READ_BY_THE_ENGINE = {
     "grader.testing.cases": {"WrongCases"},  # raised by `given`
-    "grader.testing.failures": {"Pending", "ToTrain", "TrainedInPlace"},  # raised by `learn`
+    "grader.testing.failures": {
+        "NoModel",
+        "Pending",
+        "ToTrain",
+        "TrainedInPlace",
+    },  # raised by `assert_module` and `learn`
     "grader.testing.misconceptions": {"MARK", "Misconception"},  # left on a mutant by `misconception`
     "grader.testing.models": {"find_layers"},  # compares a student's forward pass with a mutant's
 }

@@ -1,7 +1,7 @@
 """The candidates of a search: models, classes and functions that a notebook bound to global names, as they were bound.
 
-A student's LeNet may be `net = nn.Sequential(...)` and some cells later `net` is something else. The log keeps what each
-name was bound to, so that a search can still try it when the notebook has ended.
+A student's LeNet may be `net = nn.Sequential(...)`, and some cells later `net` is something else. The log keeps what
+each name was bound to, so that a search can still try it when the notebook has ended.
 
 It runs in the student's kernel, where nothing can be relied on: what it lists is only tried.
 """
@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
-import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from grader.models import modules
+from grader.sandbox.guest.own_modules import is_own_module
 
 __all__ = ["CandidateLog"]
 
@@ -55,8 +55,6 @@ class CandidateLog:
         self._functions: dict[str, Any] = {}
         self._candidates: list[_Candidate] = []
         self._kept_bytes = 0
-        self._own_modules: dict[str, bool] = {"__main__": True}
-        self._own_folders = (os.path.join(os.getcwd(), ""), "/tmp/")
 
     def look(self, namespace: Mapping[str, Any], cell: int) -> None:
         """Note which names were bound to another candidate since the last look.
@@ -70,13 +68,14 @@ class CandidateLog:
         self._seen = callables
         if not changed:
             return
-        own = [(name, callables[name]) for name in changed if self._is_own(callables[name])]
+        own = [(name, callables[name]) for name in changed if self._is_own_safely(callables[name])]
         functions = {**self._functions, **{name: value for name, value in own if not isinstance(value, nn.Module)}}
         self._functions = {name: value for name, value in functions.items() if callables.get(name) is value}
         for name, value in own:
             known = isinstance(value, nn.Module) and any(value is candidate.value for candidate in self._candidates)
             if not known and len(self._candidates) < _MAX_CANDIDATES:
-                self._candidates.append(self._keep(name, value, cell))
+                with suppress(Exception):  # whatever a student's object does when it is looked at
+                    self._candidates.append(self._keep(name, value, cell))
 
     def describe(self, namespace: Mapping[str, Any]) -> tuple[tuple[Any, ...], ...]:
         """Return the candidates as plain data.
@@ -88,7 +87,7 @@ class CandidateLog:
         Args:
             namespace: the notebook's last state.
         """
-        entries = []
+        entries: list[tuple[Any, ...]] = []
         for number, candidate in enumerate(self._candidates):
             described = self._describe_value(candidate)
             if described is None:
@@ -109,7 +108,7 @@ class CandidateLog:
     def _keep(self, name: str, value: Any, cell: int) -> _Candidate:
         if not isinstance(value, nn.Module):
             return _Candidate(name, value, cell, self._functions)
-        size = _measure(value)
+        size = sum(tensor.numel() * tensor.element_size() for tensor in _list_tensors(value))
         if size and self._kept_bytes + size > _MAX_KEPT_BYTES:
             return _Candidate(name, _copy_without_numbers(value), cell, {}, is_kept_whole=False)
         self._kept_bytes += size
@@ -129,37 +128,35 @@ class CandidateLog:
             return "class", required, "", issubclass(value, nn.Module)
         return "function", required, "", _builds_modules(value, candidate.functions)
 
+    def _is_own_safely(self, value: Any) -> bool:
+        try:
+            return self._is_own(value)
+        except Exception:  # as above
+            return False
+
     def _is_own(self, value: Any) -> bool:
         """Return whether a callable is the student's own: of the notebook, or of a file beside it."""
         if isinstance(value, functools.partial):
             return self._is_own(value.func)
         if type(value) is nn.Sequential:
             return True
-        module = modules.find_module_name(value)
-        if module not in self._own_modules:
-            file = getattr(sys.modules.get(module), "__file__", None)
-            self._own_modules[module] = isinstance(file, str) and file.startswith(self._own_folders)
-        return self._own_modules[module]
+        return is_own_module(modules.find_module_name(value))
 
 
-def _measure(model: nn.Module) -> int:
-    """Return the bytes of a model's parameters and buffers, without those of lazy layers that never ran."""
-    return sum(
-        tensor.numel() * tensor.element_size()
-        for tensor in (*model.parameters(), *model.buffers())
-        if not isinstance(tensor, nn.parameter.UninitializedTensorMixin)
-    )
+def _list_tensors(model: nn.Module) -> list[Tensor]:
+    """Return a model's parameters and buffers, without those of lazy layers that never ran."""
+    lazy = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+    return [tensor for tensor in (*model.parameters(), *model.buffers()) if not isinstance(tensor, lazy)]
 
 
 def _copy_without_numbers(model: nn.Module) -> nn.Module | None:
     """Return a copy whose tensors have shapes but no numbers (torch's meta device), or None if it cannot be copied."""
     try:
         known: dict[int, Any] = {}
-        for tensor in (*model.parameters(), *model.buffers()):
-            if not isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-                shape = torch.empty_like(tensor, device="meta")
-                is_parameter = isinstance(tensor, nn.Parameter)
-                known[id(tensor)] = nn.Parameter(shape, tensor.requires_grad) if is_parameter else shape
+        for tensor in _list_tensors(model):
+            shape = torch.empty_like(tensor, device="meta")
+            is_parameter = isinstance(tensor, nn.Parameter)
+            known[id(tensor)] = nn.Parameter(shape, tensor.requires_grad) if is_parameter else shape
         return copy.deepcopy(model, known)
     except Exception:  # whatever a student's object does when it is copied
         return None
@@ -173,8 +170,9 @@ def _builds_modules(function: Any, functions: Mapping[str, Any]) -> bool:
         return False
     names = set(_find_names(function.__code__))
     own = {name for name, value in functions.items() if isinstance(value, type) and issubclass(value, nn.Module)}
-    layers = (name for name in names if isinstance(value := vars(nn).get(name), type) and issubclass(value, nn.Module))
-    return (bool(names & own) or any(layers)) and "backward" not in names
+    found = (vars(nn).get(name) for name in names)
+    layers = any(isinstance(value, type) and issubclass(value, nn.Module) for value in found)
+    return (layers or bool(names & own)) and "backward" not in names
 
 
 def _find_names(code: CodeType) -> Iterator[str]:

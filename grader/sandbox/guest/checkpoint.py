@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.sandbox.guest.internals.torch import read_version
+from grader.sandbox.guest.own_modules import is_own_module
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -116,8 +117,9 @@ class Checkpoint:
             case FunctionType():
                 return self._expand_function(item, namespace)
             case type():
-                if item.__module__ != "__main__":
+                if not is_own_module(item.__module__):
                     return ()
+                self._is_complete = self._is_complete and item.__module__ == "__main__"
                 self._fingerprints[id(item)] = fingerprint(item)
                 return [value for kind in _own_classes(item) for value in vars(kind).values()]
             case staticmethod() | classmethod() | MethodType():
@@ -140,7 +142,9 @@ class Checkpoint:
 
     def _expand_function(self, function: FunctionType, namespace: dict[str, Any]) -> Sequence[Any]:
         if function.__globals__ is not namespace:
-            return ()  # from a package, or from a module that the notebook wrote to a file
+            # The globals of a student's own module are not restored, so they must not have changed.
+            self._is_complete = self._is_complete and not is_own_module(function.__module__ or "")
+            return ()
         names = set(_find_names(function.__code__))
         self._is_complete = self._is_complete and not names & _DYNAMIC
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
@@ -166,7 +170,7 @@ def fingerprint(item: Any) -> Any:
 
 
 def _own_classes(kind: type) -> list[type]:
-    return [c for c in kind.__mro__ if c.__module__ == "__main__"]
+    return [c for c in kind.__mro__ if is_own_module(c.__module__)]
 
 
 def _find_names(code: CodeType) -> Iterator[str]:

@@ -1,61 +1,80 @@
-"""torchvision's data sets as a notebook finds them: read from a folder of the sandbox, or withheld.
+"""torchvision's data sets as a notebook finds them: read from a folder of the sandbox, or with stand-in images.
 
 Nothing here keeps anything secret: files that must not be read are not in the sandbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest.internals.torchvision import find_data_set, read_from_folders, withhold
-from grader.sandbox.protocol.stops import StopKind
+from grader.sandbox.guest.internals.torchvision import (
+    find_data_set,
+    name_data_set,
+    read_from_folders,
+    replace_initialiser,
+)
+from grader.sandbox.guest.stand_in_data_sets import INITIALISERS
 
-__all__ = ["WITHHELD", "TrainingDataWithheld", "offer_data_sets"]
+__all__ = ["offer_data_sets"]
 
-WITHHELD = "the training data is withheld in this run, so this training ends here; it costs no points"
-# Those that fetch files themselves. The other data sets that homework uses are derived from them.
-_SOURCES = ("MNIST", "CIFAR10", "SVHN", "STL10", "EMNIST", "USPS")
 # Where notebooks look for the files themselves: in the book's folder and in torchvision's.
 _ROOTS = (Path("../data"), Path("data"))
 
 
-class TrainingDataWithheld(RuntimeError):
-    """The notebook asked for training data that this run withholds."""
-
-    stop_kind = StopKind.LEFT_OUT
-
-    def __init__(self) -> None:
-        super().__init__(WITHHELD)
-
-
-def offer_data_sets(mode: str, folders: Mapping[str, str]) -> tuple[str, ...]:
-    """Offer the data sets whose files are there. The others end with a clear notice instead of a long wait.
+def offer_data_sets(mode: Mode, folders: Mapping[str, str], notify: Callable[[str, str, str], None]) -> tuple[str, ...]:
+    """Offer the data sets whose files are there, and stand-in images for all others.
 
     Args:
-        mode: a `Mode`; with `none`, nothing is offered.
+        mode: how trainings run; with `none`, every data set has stand-in images.
         folders: the folder with the raw files of each data set, by torchvision's name ("FashionMNIST").
+        notify: takes a notice for the report, its kind and its subject. It is called for a data set whose files should
+            be there.
 
     Returns:
-        The names of the data sets that can be read.
+        The names of the data sets whose files are there.
     """
-    listed = folders if mode != Mode.NONE and find_data_set("MNIST") is not None else {}
+    listed = folders if mode is not Mode.NONE and find_data_set("MNIST") is not None else {}
     offered = {name: Path(folder) for name, folder in listed.items() if _is_readable(Path(folder))}
-    for name in _SOURCES:
-        data_set = find_data_set(name)
-        if data_set is not None and not (name == "MNIST" and offered):
-            withhold(data_set, _refuse)
+    announced: set[str] = set()
+
+    def announce(name: str) -> None:
+        if name in announced:
+            return
+        announced.add(name)
+        reason = "trainings are left out in this run" if mode is Mode.NONE else "its files are not on this machine"
+        text = f"{name} has stand-in images here, because {reason} (--training {mode})"
+        sys.stdout.write(f"({text})\n")
+        if mode is not Mode.NONE:
+            notify(text, "no data", name)
+
+    for name, initialise in INITIALISERS.items():
+        _offer_stand_in(name, initialise, offered, announce)
     if offered:
-
-        def find_folder(name: str, expected: Path) -> Path:
-            return expected if _link(expected, offered[name]) else offered[name]
-
-        read_from_folders(offered, find_folder, _refuse)
+        read_from_folders(lambda name, expected: _find_folder(offered.get(name), expected))
         for name, folder in offered.items():
             for root in _ROOTS:
                 _link(root / name / "raw", folder)
     return tuple(offered)
+
+
+def _offer_stand_in(
+    name: str, initialise: Callable[..., None], offered: Mapping[str, Path], announce: Callable[[str], None]
+) -> None:
+    """Let a class and those derived from it have stand-in images, except for those that are offered."""
+
+    def initialise_either(data_set: Any, *args: Any, **options: Any) -> None:
+        derived = name_data_set(data_set)
+        if derived in offered and read_files is not None:
+            read_files(data_set, *args, **options)
+        else:
+            initialise(data_set, *args, **options)
+            announce(derived)
+
+    read_files = replace_initialiser(name, initialise_either)
 
 
 def _is_readable(folder: Path) -> bool:
@@ -66,8 +85,9 @@ def _is_readable(folder: Path) -> bool:
         return False
 
 
-def _refuse() -> None:
-    raise TrainingDataWithheld()
+def _find_folder(folder: Path | None, expected: Path) -> Path | None:
+    """Return where to read files: `expected` with links to them, or their own folder if that cannot be written."""
+    return folder if folder is None or not _link(expected, folder) else expected
 
 
 def _link(expected: Path, folder: Path) -> bool:

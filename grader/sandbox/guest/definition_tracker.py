@@ -13,9 +13,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from grader.models.modules import find_module_name
@@ -24,11 +25,13 @@ from grader.sandbox.guest.candidates import CandidateLog
 from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
+from grader.sandbox.guest.own_modules import find_source_file
 from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
 from grader.sandbox.guest.surroundings.stand_in import find_missing_package
-from grader.sandbox.guest.trainings.cutoff import TrainingCut
+from grader.sandbox.guest.trainings.cutoff import TrainingCut, TrainingLeftOut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.guest.trainings.loop import TrainingLoop
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
@@ -68,17 +71,19 @@ class DefinitionTracker:
         self._fingerprints: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
         self._defined_in: dict[str, int] = {}
+        self._home = Path.cwd()
         self._cell: int | None = None
         self._part = 0  # of the cell; counts its definitions
         self._is_up_to_date = False  # nothing ran since all values were read
         self._mode = Mode(order["mode"])
         self._cell_seconds: float = order["cell_seconds"]
         self._cell_started = time.monotonic()
+        self._left_out: LeftOutTrainings | None = None
         self._hooks: TrainingHooks | None = None
 
-    def watch(self, hooks: TrainingHooks | None = None) -> None:
-        """Begin with the next cell. Trainings are followed if there are `hooks`."""
-        self._hooks = hooks
+    def watch(self, left_out: LeftOutTrainings | None = None, hooks: TrainingHooks | None = None) -> None:
+        """Begin with the next cell. `left_out` ends trainings, and `hooks` follow them."""
+        self._left_out, self._hooks = left_out, hooks
         wrap_statements(self._shell, self._wrap_statement)
         self._shell.set_custom_exc((TrainingCut,), _print_cut)
         self._shell.events.register("pre_run_cell", self._before_cell)
@@ -88,7 +93,8 @@ class DefinitionTracker:
         async def run_and_look(code: Any, result: Any = None, **options: Any) -> Any:
             with self._follow_trainings() as loops:
                 failed = await run_statement(code, result, **options)
-            if result is not None and isinstance(result.error_in_exec, TrainingCut):
+            cut = result.error_in_exec if result is not None else None
+            if isinstance(cut, TrainingCut) and not isinstance(cut, TrainingLeftOut):
                 result.error_in_exec, failed = None, False
             self._look(trained=loops)
             return failed
@@ -101,13 +107,16 @@ class DefinitionTracker:
             note = {"note": "notice", "cell": self._read_place()["cell"], "text": text}
             self._packets.send({**note, "kind": kind, "subject": subject})
 
-    def _follow_trainings(self) -> Any:
-        if self._hooks is None:
-            return nullcontext([])
-        return self._hooks.statement(self._cell_started, self._cell_seconds)
+    @contextmanager
+    def _follow_trainings(self) -> Iterator[list[TrainingLoop]]:
+        with ExitStack() as stack:
+            if self._left_out:
+                stack.enter_context(self._left_out.statement(self._cell_started, self._cell_seconds))
+            hooks = self._hooks
+            yield stack.enter_context(hooks.statement(self._cell_started, self._cell_seconds)) if hooks else []
 
     def _before_cell(self, _: Any) -> None:
-        if self._hooks is None or not self._hooks.follows:  # a magic may run a cell inside a cell
+        if self._left_out is None or not self._left_out.watches:  # a magic may run a cell inside a cell
             self._cell_started = time.monotonic()
 
     def _after_cell(self, result: Any) -> None:
@@ -138,6 +147,8 @@ class DefinitionTracker:
         try:
             for name, value in self._find_values(result, nothing_ran):
                 self._packets.send({"note": "value", "cell": cell, "name": name, "value": value})
+            if sources := self._find_source_files(written):
+                self._packets.send({"note": "sources", "cell": cell, "names": sources})
             if imported:
                 self._packets.send({"note": "imported", "cell": cell, "names": imported})
             models = [loop.module for loop in trained if self._mode is Mode.FULL]
@@ -180,6 +191,14 @@ class DefinitionTracker:
             elif callable(value):
                 written.append(name)
         return tuple(written), imported
+
+    def _find_source_files(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the files that these definitions were imported from, for those that do not stand in the notebook."""
+        try:
+            files = {name: find_source_file(self._shell.user_ns[name], self._home) for name in names}
+        except Exception:  # whatever a student's object does when it is looked at
+            return {}
+        return {name: file for name, file in files.items() if file}
 
     def _find_values(self, result: Any, nothing_ran: bool) -> list[tuple[str, Any]]:
         """Return the small values that changed since the last look, the displayed one under the name "_"."""
@@ -278,4 +297,4 @@ class DefinitionTracker:
 
 
 def _print_cut(_shell: Any, _kind: Any, cut: BaseException, *_: Any, **__: Any) -> None:
-    sys.stdout.write(f"{cut}\n")
+    sys.stdout.write(f"({cut})\n")

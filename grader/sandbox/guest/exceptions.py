@@ -9,7 +9,7 @@ from types import TracebackType
 
 from grader.sandbox.protocol.stops import StopKind
 
-__all__ = ["classify_exception", "describe_exception", "find_line", "is_refused_memory"]
+__all__ = ["classify_exception", "describe_exception", "find_extent", "find_line", "is_refused_memory"]
 
 _MOST_TEXT = 500
 _INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit)
@@ -33,14 +33,20 @@ def describe_exception(error: BaseException) -> str:
 
 
 def find_line(error: BaseException, statement: ast.stmt) -> int:
-    """Return the line of a statement in which an exception was raised, or its first line."""
-    first, last = statement.lineno, statement.end_lineno or statement.lineno
+    """Return the line of a statement in which an exception was raised, its first line if it was in no line of it."""
+    first, last = find_extent(statement)
     line = error.lineno if isinstance(error, SyntaxError) else None
     for entry in _list_entries(error):
         if entry.tb_frame.f_code.co_name == "<module>":
             line = entry.tb_lineno
             break
     return line if line is not None and first <= line <= last else first
+
+
+def find_extent(statement: ast.stmt) -> tuple[int, int]:
+    """Return the first and the last line of a statement, with its decorators."""
+    above = [decorator.lineno for decorator in getattr(statement, "decorator_list", ())]
+    return min([statement.lineno, *above]), statement.end_lineno or statement.lineno
 
 
 def is_refused_memory(error: BaseException) -> bool:

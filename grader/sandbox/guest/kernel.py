@@ -11,21 +11,26 @@ import signal
 import socket
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from IPython.core.application import BaseIPythonApplication
 from traitlets.config import Config
 
 from grader.models.recipe import Mode
-from grader.sandbox.guest import devices
+from grader.sandbox.guest import data_sets, devices
+from grader.sandbox.guest.debuggers import skip_prompts
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
+from grader.sandbox.guest.descriptors import DescriptorOutput
 from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
+from grader.sandbox.guest.internals.multiprocessing import set_original_folder
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
 from grader.sandbox.guest.statements import StatementRunner
 from grader.sandbox.guest.surroundings.install import install_surroundings, prepare_surroundings
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.stops import pack_stops
 
@@ -64,27 +69,43 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
         limits: the assignment's.
     """
     _reset_inherited_state(order["seed"])
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    written = {descriptor: DescriptorOutput(descriptor, limits.cell_output_bytes) for descriptor in (1, 2)}
     app: Any = WarmKernelApp.instance()
-    app.connect(MessageLine(line))
+    app.connect(MessageLine(line), {descriptor: output.read for descriptor, output in written.items()})
+    _prepare_shell(app.shell, shown=order["shown"])
     tracker = DefinitionTracker(app.shell, tracker_socket, order)
     install_surroundings(app.shell, limits.cell_output_bytes, order, tracker.notice)
     app.kernel.end = tracker.end
-    tracker.watch(_install_training_hooks(Mode(order["mode"])))
+    tracker.watch(*_install_training_hooks(app.shell, tracker, Mode(order["mode"]), order["data_sets"]))
     devices.serve_on_cpu(app.shell, tracker.notice)
     app.serve()
 
 
-def _install_training_hooks(mode: Mode) -> TrainingHooks | None:
-    """Return the hooks that follow trainings, or None if the kernel has no training data."""
-    if mode is Mode.NONE:
-        return None
+def _prepare_shell(shell: Any, *, shown: bool) -> None:
+    """Give the shell what a stock one has from its start, except a keyboard."""
+    shell.user_ns["_dh"][:] = [os.getcwd()]  # of %dhist; the warm process has another folder
+    ipython.keep_stored_values_in(shell, Path(os.environ["HOME"]))
+    skip_prompts(shell)
+    if shown:
+        ipython.show_lines_in_tracebacks(shell)
+
+
+def _install_training_hooks(
+    shell: Any, tracker: DefinitionTracker, mode: Mode, folders: dict[str, str]
+) -> tuple[LeftOutTrainings, TrainingHooks | None]:
+    """Offer the data sets, and return what leaves trainings out and what follows the others (None in mode `none`)."""
+    left_out = LeftOutTrainings(mode)
+    left_out.install()
+    data_sets.offer_data_sets(mode, folders, tracker.notice)
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # imported if torchvision is there
+    if loading:
+        loading.install_fast_loading(shell, mode, left_out)
+    if mode is Mode.NONE:
+        return left_out, None
     hooks = TrainingHooks(mode, loading.LatestBatch.latest if loading else lambda: None)
     hooks.install()
-    return hooks
+    return left_out, hooks
 
 
 def _reset_inherited_state(seed: int) -> None:
@@ -96,6 +117,7 @@ def _reset_inherited_state(seed: int) -> None:
     sys.path[:] = [entry for entry in sys.path if entry != sources]
     home = os.getcwd()
     os.environ.update(HOME=home, USER="student", LOGNAME="student", PWD=home, MPLCONFIGDIR=f"{home}/.matplotlib")
-    sys.path.insert(0, "")
+    ipython.add_working_folder(sys.path)
+    set_original_folder(home)
     sys.argv[:] = ["notebook"]
     seed_generators(seed)

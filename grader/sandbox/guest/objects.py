@@ -28,7 +28,10 @@ def _copy_natively(array: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
 
 
 def read_small_value(value: Any) -> Any:
-    """Return a small tensor, a shape, or a small layer's parameters as plain data, or None for anything else."""
+    """Return a small tensor, a shape, or a small layer's parameters as plain data, or None for anything else.
+
+    A parameter `weight` that a gradient has reached has it under the name `weight.grad`.
+    """
     try:
         if isinstance(value, nn.Module):
             return _read_small_layer(value)
@@ -50,7 +53,8 @@ def _read_small_layer(layer: nn.Module) -> dict[str, Array] | None:
         return None
     if not parameters or sum(p.numel() for p in parameters.values()) > _SMALL:
         return None
-    arrays = {name: tensor_to_array(parameter) for name, parameter in parameters.items()}
+    gradients = {f"{name}.grad": p.grad for name, p in parameters.items() if p.grad is not None}
+    arrays = {name: tensor_to_array(tensor) for name, tensor in (parameters | gradients).items()}
     return {name: array for name, array in arrays.items() if isinstance(array, Array)}
 
 

@@ -65,6 +65,10 @@ async def _run(line: MessageLine, kernel_pid: int, channel: Channel, limits: Lim
         if order["shown"]:
             outputs = [*notebook.cells[position].outputs, *([CUT] if runner.dropped else ())]
             finished["outputs"] = shown.keep("", index, outputs)
+            finished["updated"] = tuple(
+                (cells[earlier][0], shown.update("", cells[earlier][0], notebook.cells[earlier].outputs))
+                for earlier in runner.take_updated(position)
+            )
         channel.send({"event": "finished", **finished})
         channel.receive()  # the next cell begins after the trusted side has looked at what this one left behind
     await client.end(cells[-1][0])

@@ -88,6 +88,8 @@ def _keep_only(connection: socket.socket) -> socket.socket:
     os.dup2(connection.fileno(), 3)
     os.closerange(4, 65536)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for descriptor in (1, 2):  # the files behind them would grow
+        os.dup2(sys.stdout.fileno(), descriptor)
     signal.set_wakeup_fd(-1)
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)  # a fork does not inherit them, but the kernel itself may become the snapshot

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult
 
 from grader.sandbox.guest.blocks import Block
-from grader.sandbox.guest.exceptions import classify_exception, describe_exception, find_line
+from grader.sandbox.guest.exceptions import classify_exception, describe_exception, find_extent, find_line
 from grader.sandbox.guest.internals.ipython import (
     parse_body,
     replace_parser,
@@ -37,7 +36,6 @@ _MOST_FAILURES = 200  # of a cell, which then ends
 _MAGICS = ("prun", "time")  # those that run the statements of their body in the notebook
 _VALUE = "_ value"  # no notebook can use this name
 _ENDINGS = (StopKind.INTERRUPTED, StopKind.FLOODED)
-_BINDING = ast.Assign | ast.AnnAssign | ast.ClassDef | ast.FunctionDef | ast.Import | ast.ImportFrom
 
 
 @dataclass
@@ -144,8 +142,7 @@ class StatementRunner:
             branch = [] if holds is None else node.body if holds else node.orelse
             await self._run_all(run, branch, "all" if interactivity == "all" else "none")
         elif isinstance(node, ast.Import | ast.ImportFrom) and len(node.names) > 1:
-            module = {"module": node.module, "level": node.level} if isinstance(node, ast.ImportFrom) else {}
-            parts = [type(node)(names=[alias], **module) for alias in node.names]
+            parts = [_import_only(node, alias) for alias in node.names]
             await self._run_all(run, [ast.copy_location(part, node) for part in parts], "none")
         else:
             await self._run_one(run, node, interactivity)
@@ -158,7 +155,7 @@ class StatementRunner:
 
     async def _run_one(self, run: _Run, node: ast.stmt, interactivity: str = "none") -> None:
         """Run a statement with IPython's own loop, which shows the traceback if it raises."""
-        run.block.running = node.lineno, node.end_lineno or node.lineno
+        run.block.running = find_extent(node)
         if isinstance(node, Unparsed):
             self._show(node.error)
             self._note(run, node, node.error)
@@ -169,20 +166,6 @@ class StatementRunner:
             result.error_before_exec = result.error_in_exec = None
             if error is not None:
                 self._note(run, node, error)
-            if isinstance(error, UsageError):
-                await self._run_body_of_unknown_magic(node)
-
-    async def _run_body_of_unknown_magic(self, node: ast.stmt) -> None:
-        """Run the body of a cell magic that is not installed here, such as %%memit, if it looks like Python."""
-        match node:
-            case ast.Expr(ast.Call(ast.Attribute(_, "run_cell_magic"), [ast.Constant(name), _, ast.Constant(body)])):
-                try:
-                    statements = ast.parse(body).body
-                except SyntaxError:
-                    return
-                is_python = any(isinstance(statement, _BINDING) for statement in statements)
-                if is_python and self._shell.find_cell_magic(name) is None:
-                    await self._run_body(body)
 
     def _show(self, error: SyntaxError) -> None:
         try:
@@ -216,3 +199,7 @@ class StatementRunner:
             stored = (name for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store))
             self._unfinished.update(name.id for name in stored)
         return kind
+
+
+def _import_only(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
+    return ast.Import([alias]) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, [alias], node.level)

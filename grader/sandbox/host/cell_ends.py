@@ -14,6 +14,7 @@ __all__ = ["describe_cell_end"]
 
 _MOST_ERROR = 300
 _MOST_IN_MESSAGE = 120  # a report shows about 200 characters of a message
+_OUR_EXCEPTIONS = (StopKind.LEFT_OUT, StopKind.FLOODED)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
@@ -30,17 +31,19 @@ def describe_cell_end(file: str, cell: Cell, status: str, message: str, stops: S
     lines = cell.source.splitlines()
     inside = [stop for stop in stops if stop.line <= len(lines)]
     kept = tuple(CellStop(stop.line, _cut(stop.error, _MOST_ERROR)) for stop in inside)
-    if inside and status in set(StopKind):
-        message = _describe(inside, lines, StopKind(status))
-    elif status == "timed out" and inside and inside[-1].kind is StopKind.INTERRUPTED:
+    own_words = [
+        stop.error.partition(": ")[2] for stop in inside if stop.kind in _OUR_EXCEPTIONS and stop.kind == status
+    ]
+    if own_words:
+        message = own_words[0]
+    elif inside and status in (StopKind.RAISED, StopKind.OUT_OF_MEMORY):
+        message = _describe(inside, lines)
+    elif inside and inside[-1].kind is StopKind.INTERRUPTED:
         message = f"{message} at line {inside[-1].line}"
     return CellResult(file, cell.index, status, _ADDRESS.sub("0x…", message), kept)
 
 
-def _describe(stops: Sequence[StatementStop], lines: Sequence[str], status: StopKind) -> str:
-    if status in (StopKind.LEFT_OUT, StopKind.FLOODED):
-        # Our own words, after the name of our exception.
-        return next(stop.error for stop in stops if stop.kind is status).partition(": ")[2]
+def _describe(stops: Sequence[StatementStop], lines: Sequence[str]) -> str:
     first = stops[0]
     error = _cut(first.error, _MOST_IN_MESSAGE)
     stopped = {number for stop in stops for number in range(stop.line, stop.last_line + 1)}
@@ -50,7 +53,7 @@ def _describe(stops: Sequence[StatementStop], lines: Sequence[str], status: Stop
         start = f"{len(stops)} statements stopped ({_list_lines(stops)}), the first with {error}"
     else:
         start = f"stopped at line {first.line}: {error}"
-    if not run:
+    if not run or stops[-1].kind is StopKind.INTERRUPTED:
         return start
     other = "other " if len(stops) > 1 else ""
     what = f"the {other}line below was" if len(run) == 1 else f"the {other}{len(run)} lines below were"
@@ -67,5 +70,5 @@ def _is_code(line: str) -> bool:
 
 
 def _cut(error: str, longest: int) -> str:
-    text = _ADDRESS.sub("0x…", error)
+    text = _ADDRESS.sub("0x…", " ".join(error.split()))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -84,8 +84,9 @@ class RecordedNote:
 class Execution:
     """The results of the notebooks of a submission that have been run so far.
 
-    `imported` maps names that were only imported to their package. `cells` and `seconds` have the file's name and the
-    cell's index as key. `outputs` is None if the outputs of cells are not kept.
+    `imported` maps names that were only imported to their package. `sources` has the file of each definition that was
+    imported from a file of the student's, by notebook, cell and name. `cells` and `seconds` have the file's name and
+    the cell's index as key. `outputs` is None if the outputs of cells are not kept.
     """
 
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Execution:
     trainings: list[OwnTraining] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     imported: dict[str, str] = field(default_factory=dict)
+    sources: dict[tuple[str, int, str], str] = field(default_factory=dict)
     cells: dict[tuple[str, int], CellResult] = field(default_factory=dict)
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     limits_hit: list[str] = field(default_factory=list)

@@ -24,7 +24,9 @@ from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.host.training_notes import read_own_training
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.file_pack import is_plain_path
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.sandbox.protocol.stops import StatementStop, unpack_stops
 from grader.submission.submission import Cell
 
@@ -91,7 +93,7 @@ class KernelRun:
         if not self._cells:
             return None
         shown = self._execution.outputs is not None
-        tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown))
+        tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown), self._file)
         channel = Channel(runner)
         try:
             cells = tuple((cell.index, cell.source) for cell in self._cells)
@@ -167,7 +169,7 @@ class KernelRun:
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
-                    self._execution.outputs.keep(self._file, self._current, event.get("outputs"))
+                    self._keep_outputs(self._execution.outputs, self._current, event)
                 status, message = str(event["status"])[:40], str(event["message"])[:1000]
                 self._end_cell(status, message, float(event["seconds"]), unpack_stops(event["stops"]))
                 if event["cut"]:
@@ -183,6 +185,13 @@ class KernelRun:
             case "done":
                 self._finished = True
         return None
+
+    def _keep_outputs(self, kept: KeptOutputs, cell: int, event: dict[str, Any]) -> None:
+        """Keep what a cell showed, and what it updated of earlier cells unless it was run before."""
+        kept.keep(self._file, cell, event.get("outputs"))
+        if (self._file, cell) not in self._known:
+            for earlier, outputs in event.get("updated", ())[: len(self._cells)]:
+                kept.update(self._file, int(earlier), outputs)
 
     def _handle_end(self) -> tuple[str, str] | None:
         message, _ = self._sandbox.orders.receive(seconds=5)
@@ -211,6 +220,11 @@ class KernelRun:
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
+                case "sources":
+                    for name in set(note["names"]) & set(self._options.names):
+                        file = str(note["names"][name])
+                        if is_plain_path(file):
+                            self._execution.sources[self._file, cell, name] = file[:200]
                 case "notice":
                     kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
                     place = cell if kind in _NAMED_ONCE else None

@@ -225,6 +225,10 @@ def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
 class Sandbox:
     """One submission's process tree, seen from outside.
 
+    Attributes:
+        handed_in: a descriptor of the files for the working folder (`host/handed_in.py`), or None. The caller closes
+            it.
+
     Args:
         orders: the line to the tree's first process.
         outermost: a pidfd of the process that the zygote forked. It ends when all processes have ended.
@@ -235,6 +239,8 @@ class Sandbox:
     def __init__(self, orders: Packets, outermost: int, memory_group: str, *, first: bool) -> None:
         self.orders = orders
         self.layers: tuple[LayerStatus, ...] = ()
+        self.handed_in: int | None = None  # a descriptor of the files for the working folder
+        self._started: list[str] = []  # the notebook of each kernel
         self._outermost = outermost
         # The first process of a pid namespace ignores SIGTERM, and takes the others with it when it is killed.
         self._signals = (signal.SIGKILL,) if first else (signal.SIGTERM, signal.SIGKILL)
@@ -248,19 +254,37 @@ class Sandbox:
             raise SandboxFault(f"the sandbox could not be entered ({error}):\n{log()}") from None
         self.layers = tuple(LayerStatus(*layer) for layer in entered["layers"])
 
-    def start(self, order: dict[str, Any]) -> tuple[Packets, socket.socket, int]:
-        """Start a kernel and its runner. Return the line of its tracker, the runner's socket and the kernel's pid."""
+    def start(self, order: dict[str, Any], notebook: str = "") -> tuple[Packets, socket.socket, int]:
+        """Start a kernel and its runner. Return the line of its tracker, the runner's socket and the kernel's pid.
+
+        Args:
+            order: what the kernel is told.
+            notebook: the name of the notebook that it runs. A further kernel for the same notebook finds the working
+                folder as the first one found it; a kernel for the next notebook finds it as this one left it.
+        """
+        state = self._choose_folder_state(notebook)
         tracker, tracker_end = Packets.pair()
         runner, runner_end = socket.socketpair()
         try:
             with tracker_end, runner_end:
-                self._order({"order": "start", **order}, (tracker_end.fileno(), runner_end.fileno()))
+                files = () if self.handed_in is None else (self.handed_in,)
+                descriptors = (tracker_end.fileno(), runner_end.fileno(), *files)
+                self._order({"order": "start", "folder": state, **order}, descriptors)
             started = self.wait_for("kernel")
         except SandboxFault:
             tracker.close()
             runner.close()
             raise
         return tracker, runner, started["kernel"]
+
+    def _choose_folder_state(self, notebook: str) -> str:
+        """Return the state in which the next kernel finds the working folder (`guest/working_folder.py`)."""
+        started, self._started = self._started, [*self._started, notebook]
+        if not started:
+            return "new"
+        if notebook != started[-1]:
+            return "as left"
+        return "as handed in" if notebook == started[0] else "as found"
 
     def clear(self, keep: Sequence[int]) -> None:
         """Kill every process in the sandbox except the ones to keep."""

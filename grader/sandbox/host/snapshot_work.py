@@ -161,9 +161,14 @@ class SnapshotWork:
 
 def _index_snapshots(execution: Execution) -> dict[Definition, Snapshot]:
     """Return the snapshot of each definition: first the states when they were made, then those at the end."""
-    when_made = {Definition(s.file, s.cell, s.names, s.part): s for s in execution.snapshots}
+
+    def define(file: str, cell: int, names: frozenset[str], part: int = 0, at_end: bool = False) -> Definition:
+        sources = (execution.sources.get((file, cell, name), "") for name in sorted(names))
+        return Definition(file, cell, names, part, at_end, source=next(filter(None, sources), ""))
+
+    when_made = {define(s.file, s.cell, s.names, s.part): s for s in execution.snapshots}
     at_end = {
-        Definition(s.file, cell, frozenset(n for n, at in s.at_end.items() if at == cell), at_end=True): s
+        define(s.file, cell, frozenset(n for n, at in s.at_end.items() if at == cell), at_end=True): s
         for s in execution.snapshots
         for cell in sorted(set(s.at_end.values()))
     }

@@ -18,6 +18,7 @@ from grader.assignment import Assignment
 from grader.models.recipe import Mode
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.execution import Execution, RunOptions
+from grader.sandbox.host.handed_in import choose_files, pack_handed_in
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import ZygoteLine
 from grader.sandbox.host.snapshot_work import SnapshotWork
@@ -25,7 +26,7 @@ from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 from grader.sandbox.protocol.outputs import KeptOutputs
 from grader.student import Work
-from grader.submission.submission import Notebook
+from grader.submission.submission import CompanionFile, Notebook
 
 __all__ = ["JudgeWork", "RunResult", "SubmissionRun"]
 
@@ -57,6 +58,7 @@ class SubmissionRun:
 
     Args:
         notebooks: the notebooks, in order.
+        files: what was handed in beside them.
         assignment: the rubric, which names what items ask for.
         zygote: the warm process to fork sandboxes from.
         options: what the kernels record; `deferred_snapshots` is decided here.
@@ -76,6 +78,7 @@ class SubmissionRun:
     hidden: Sequence[Path] = ()
     shown: Mapping[Path, Path] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    files: Sequence[CompanionFile] = ()
     keeps_outputs: bool = False
     progress: Callable[[str], None] = lambda _: None
 
@@ -102,10 +105,15 @@ class SubmissionRun:
         options = replace(self.options, deferred_snapshots=deferred_snapshots)
         started = time.monotonic()
         deadline = started + self.limits.submission_seconds
+        files, notices = choose_files(self.notebooks, self.files, self.limits)
         with (
+            pack_handed_in(files) as handed_in,
             closing(Execution(outputs=KeptOutputs(self.limits) if self.keeps_outputs else None)) as execution,
             self.zygote.sandbox(self.limits, self.hidden, self.left_out, self.shown) as sandbox,
         ):
+            sandbox.handed_in = handed_in
+            for notice in notices:
+                execution.add_notice(notice)
             for notebook in self.notebooks:
                 self.progress(f"running {notebook.name}")
                 run_notebook(sandbox, notebook, options, self.limits, deadline, execution)

@@ -174,6 +174,11 @@ class Confinement:
         """The folder for temporary files."""
         return Path("/tmp") if self._layers.holds("private file system") else self._fallback_folder
 
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders that notebooks can write to."""
+        return _WRITABLE if self._layers.holds("private file system") else (self._fallback_folder,)
+
     def leave_host(self) -> None:
         """Join the control groups, give up root, and unshare the namespaces."""
         for kind, folder in self._control_groups.items():
@@ -274,6 +279,7 @@ class Confinement:
         old = root / "old"
         old.mkdir()
         self._mount_terminals(root / "dev")
+        self._link_descriptors(root / "dev")
         linux.pivot_root(root, old)
         os.chdir("/")
         linux.unmount(Path("/old"))
@@ -288,6 +294,13 @@ class Confinement:
         (devices / "pts").mkdir(parents=True)
         linux.mount("devpts", devices / "pts", "newinstance,ptmxmode=0666,mode=600")
         (devices / "ptmx").symlink_to("pts/ptmx")
+
+    @staticmethod
+    def _link_descriptors(devices: Path) -> None:
+        # Shell scripts write to /dev/stderr, and bash's <(...) opens /dev/fd.
+        (devices / "fd").symlink_to("/proc/self/fd")
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            (devices / name).symlink_to(f"/proc/self/fd/{number}")
 
     def _copy_links(self, root: Path) -> None:
         for path in self._view.readable:
@@ -357,7 +370,7 @@ class Confinement:
         if self._layers.holds("landlock"):
             private = self._layers.holds("private file system")
             readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
-            folders = [*_WRITABLE, Path("/dev/pts")] if private else [self._fallback_folder]
+            folders = [*self.writable, *([Path("/dev/pts")] if private else ())]
             linux.restrict_by_landlock(readable, [*folders, *self._view.devices()], scoped=scoped)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from grader.sandbox.guest.kernel import run_kernel
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.runner import run_cells
+from grader.sandbox.guest.working_folder import prepare_working_folder
 from grader.sandbox.jail import linux
 from grader.sandbox.jail.isolation import Confinement, FileView, LayerLog
 from grader.sandbox.jail.seccomp import SystemCallFilter
@@ -118,11 +119,13 @@ class _Supervisor:
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _start(self, order: dict[str, Any], tracker: int, runner: int) -> None:
+    def _start(self, order: dict[str, Any], tracker: int, runner: int, files: int | None = None) -> None:
         kernel_end, runner_end = MessageLine.pair()
 
         def kernel() -> None:
             self._confinement.confine_files(scoped=True)
+            places = self._confinement.home, self._confinement.writable, self._confinement.scratch
+            prepare_working_folder(order["folder"], files, *places)
             run_kernel(kernel_end, socket.socket(fileno=tracker), order, self._limits)
 
         def run() -> None:
@@ -130,13 +133,14 @@ class _Supervisor:
             self._confinement.confine_files(scoped=False)
             run_cells(runner_end, self._kernel, socket.socket(fileno=runner), self._limits)
 
+        for_kernel = [tracker, kernel_end.fileno(), *([] if files is None else [files])]
         try:
-            self._kernel = self._fork(kernel, keep=[tracker, kernel_end.fileno()])
+            self._kernel = self._fork(kernel, keep=for_kernel)
             self._fork(run, keep=[runner, runner_end.fileno()])
         except OSError:
             # Processes that a student left behind use up the limit. Then the snapshots are killed as well.
             self._kill_all_but(set())
-            self._kernel = self._fork(kernel, keep=[tracker, kernel_end.fileno()])
+            self._kernel = self._fork(kernel, keep=for_kernel)
             self._fork(run, keep=[runner, runner_end.fileno()])
         kernel_end.close()
         runner_end.close()

@@ -18,6 +18,7 @@ import traceback
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any
 
 from grader.sandbox.jail import linux
@@ -56,13 +57,14 @@ def main(descriptors: list[int]) -> None:
     linux.die_with_parent()
     gc.disable()
     lines = {number: Packets(socket.socket(fileno=number)) for number in descriptors}
-    missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
+    with _hide_warnings():
+        missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
+        _read_files()
+        importlib.import_module("grader.sandbox.guest.kernel").prepare_kernel()
     try:
         compiled: SystemCallFilter | str = SystemCallFilter()
     except (OSError, RuntimeError) as error:
         compiled = f"libseccomp is missing or too old (sudo apt-get install libseccomp2): {error}"
-    _read_files()
-    importlib.import_module("grader.sandbox.guest.kernel").prepare_kernel()
     signal.signal(signal.SIGCHLD, _reap)
     gc.freeze()
     gc.enable()
@@ -141,6 +143,21 @@ def _import_packages(names: list[str]) -> dict[str, str]:
     return missing
 
 
+@contextmanager
+def _hide_warnings() -> Iterator[None]:
+    """Show no warnings of imports, and let every kernel have Python's filters, those that packages add, and no past."""
+    warnings.simplefilter("ignore")
+    filters: Any = warnings.filters
+    hiding = filters[0]
+    yield
+    while hiding in filters:
+        filters.remove(hiding)
+    warnings.filterwarnings("ignore", category=ResourceWarning, append=True)  # one of Python's; makes it look again
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            vars(module).pop("__warningregistry__", None)
+
+
 def _make_forks_safe(torch: Any) -> None:
     """Use one thread here, and make every fork renew torch's thread pool before it does anything else.
 
@@ -212,5 +229,4 @@ def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | 
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
     main([int(number) for number in sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""The outputs of cells as plain data in nbformat's form: text and pictures, within limits.
+"""The outputs of cells as plain data in nbformat's form: text, pictures and inert HTML, within limits.
 
 The sandbox selects and cuts outputs, so that little is sent. The trusted side applies the same code again, because what
 arrives may be forged. Anything of another form is dropped and the run goes on: a forgery harms only the student's own
@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from grader.sandbox.protocol.limits import Limits
+from grader.sandbox.protocol.markup import sanitise_html
 
 __all__ = ["CUT", "KeptOutputs"]
 
@@ -27,7 +30,11 @@ _MOST_NAME = 200
 _BYTES_OF_FORM = 200  # the size of an output without its text
 _BASE64 = ("image/png", "image/jpeg")
 _SVG = "image/svg+xml"
-_UNKNOWN = "[an output that is neither text nor a picture]"
+_HTML = "text/html"
+_MARKUP = ("text/markdown", "text/latex")  # as text: who shows it leaves its HTML out
+_MOST_HTML = 300_000  # characters; a longer table is shown as text
+_MOST_ALTERNATIONS = 50  # of standard output and standard error, whose order is kept
+_UNKNOWN = "[an output of a kind that the grader does not keep]"
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PROCESS = re.compile(r"(?<=/ipykernel_)\d+(?=/)")  # in warnings, the folder of a cell contains the kernel's pid
 _IS_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
@@ -51,8 +58,16 @@ class KeptOutputs:
             most = self.limits.cell_output_bytes
             kept = _limit_outputs(outputs if isinstance(outputs, list | tuple) else (), most, min(2 * most, left))
             self.cells[file, cell] = kept
-            self._left[file] = left - sum(_estimate_size(output) for output in kept if output is not CUT)
+            self._left[file] = left - _count(kept)
         return self.cells[file, cell]
+
+    def update(self, file: str, cell: int, outputs: Any) -> tuple[Mapping[str, Any], ...]:
+        """Replace and return the outputs of an earlier cell, which a later one updated, within the same limits."""
+        former = self.cells.pop((file, cell), None)
+        if former is None:
+            return ()
+        self._left[file] += _count(former)
+        return self.keep(file, cell, outputs)
 
 
 def _limit_outputs(outputs: Sequence[Any], most: int, room: int) -> tuple[Mapping[str, Any], ...]:
@@ -69,6 +84,7 @@ def _limit_outputs(outputs: Sequence[Any], most: int, room: int) -> tuple[Mappin
     kept: list[Mapping[str, Any]] = []
     # The last one is often the error.
     for output in joined if len(joined) <= _MOST_OUTPUTS else [*joined[: _MOST_OUTPUTS - 1], joined[-1]]:
+        output = _sanitise(output, room)
         fitting = _fit(output, min(most, room) - _BYTES_OF_FORM)
         cut = cut or fitting is not output
         if fitting:
@@ -94,23 +110,34 @@ def _select(output: Mapping[str, Any]) -> dict[str, Any] | None:
             }
         case "execute_result":
             shown = {"output_type": "execute_result", "data": _read_data(output.get("data")), "metadata": {}}
-            return {**shown, "execution_count": None}
+            return {**shown, "execution_count": None}  # set in the notebook, so that it is the cell's own
         case "display_data":
             return {"output_type": "display_data", "data": _read_data(output.get("data")), "metadata": {}}
     return None
 
 
 def _read_data(stored: Any) -> dict[str, str]:
-    """Return the representations of an output that are kept: its text, and a picture."""
+    """Return the representations of an output that are kept: its text, a picture, markup. Its HTML is not inert yet."""
     data = stored if isinstance(stored, Mapping) else {}
     kept = {"text/plain": _read_text(data.get("text/plain"))}
     for kind in _BASE64:
         picture = data.get(kind)
         if isinstance(picture, str) and _IS_BASE64.fullmatch(picture):
             kept[kind] = picture
-    if drawing := _read_text(data.get(_SVG)):
-        kept[_SVG] = drawing
+    for kind in (_SVG, _HTML, *_MARKUP):
+        if text := _read_text(data.get(kind)):
+            kept[kind] = text
     return kept if any(kept.values()) else {"text/plain": _UNKNOWN}
+
+
+def _sanitise(output: dict[str, Any], room: int) -> dict[str, Any]:
+    """Return an output whose HTML is inert, or left out if it is too long for a look at it."""
+    source = output.get("data", {}).get(_HTML)
+    if not source:
+        return output
+    markup = sanitise_html(source) if len(source) <= min(room, _MOST_HTML) else ""
+    rest = {kind: text for kind, text in output["data"].items() if kind != _HTML}
+    return {**output, "data": {**rest, _HTML: markup} if markup else rest}
 
 
 def _read_text(stored: Any) -> str:
@@ -124,22 +151,27 @@ def _read_text(stored: Any) -> str:
 
 
 def _join_streams(outputs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Join the text printed between two other outputs, because the number of its messages depends on timing."""
-    written: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    """Join what was printed to the same stream in a row, because the number of its messages depends on timing.
+
+    A cell that goes on changing between the streams gets them one after the other, standard output first.
+    """
+    written: list[tuple[str, str]] = []
     for output in outputs:
         if output["output_type"] == "stream":
-            written[output["name"]].append(output["text"])
+            written.append((output["name"], output["text"]))
             continue
         yield from _flush_streams(written)
         yield output
     yield from _flush_streams(written)
 
 
-def _flush_streams(written: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
-    for name, parts in written.items():
-        if text := "".join(parts):
+def _flush_streams(written: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    texts = [(name, "".join(text for _, text in row)) for name, row in groupby(written, key=itemgetter(0))]
+    written.clear()
+    ordered, rest = texts[:_MOST_ALTERNATIONS], sorted(texts[_MOST_ALTERNATIONS:], key=itemgetter(0), reverse=True)
+    for name, row in groupby([*ordered, *rest], key=itemgetter(0)):
+        if text := "".join(text for _, text in row):
             yield {"output_type": "stream", "name": name, "text": text}
-        parts.clear()
 
 
 def _fit(output: dict[str, Any], room: int) -> dict[str, Any] | None:
@@ -151,9 +183,13 @@ def _fit(output: dict[str, Any], room: int) -> dict[str, Any] | None:
             text = _cut_text(output["text"], room)
             return {**output, "text": text} if text else None
         case "display_data" | "execute_result":
-            text = _cut_text(output["data"]["text/plain"], room)
+            text = _cut_text(output["data"].get("text/plain", ""), room)
             return {**output, "data": {"text/plain": text}} if text else None
     return None
+
+
+def _count(outputs: Iterable[Mapping[str, Any]]) -> int:
+    return sum(_estimate_size(output) for output in outputs if output is not CUT)
 
 
 def _cut_text(text: str, most: int) -> str:

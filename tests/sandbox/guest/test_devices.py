@@ -35,6 +35,33 @@ SERVED = {
     "all at once": "torch.set_default_device('cuda')\nX = torch.ones(3)\ntorch.set_default_device('cpu')",
     "the card's name": "name = torch.cuda.get_device_name(0)\nassert isinstance(name, str)",
     "a wait": "torch.cuda.synchronize()",
+    "the card": "print(torch.cuda.get_device_properties(0).total_memory, torch.cuda.get_device_capability(0))\n"
+    "torch.cuda.set_device(0); assert torch.cuda.current_device() == 0",
+    "its memory": "free, total = torch.cuda.mem_get_info()\ntorch.cuda.empty_cache()\n"
+    "torch.cuda.reset_peak_memory_stats()\nprint(torch.cuda.memory_summary())\n"
+    "assert torch.cuda.memory_allocated() == torch.cuda.max_memory_allocated() == 0",
+    "its clock": "start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))\nstart.record(); end.record()\n"
+    "torch.cuda.synchronize(); assert start.elapsed_time(end) >= 0",
+    "streams": "stream = torch.cuda.Stream()\nwith torch.cuda.stream(stream), torch.cuda.device(0): X = torch.ones(1)\n"
+    "torch.cuda.current_stream().wait_stream(stream)",
+    "mixed precision": "scaler = torch.amp.GradScaler('cuda', enabled=False)\n"
+    "with torch.autocast('cuda', enabled=False): X = torch.ones(2) @ torch.ones(2)",
+    "a device as a context": "with torch.device('cuda'): X = torch.ones(2); net = nn.Linear(2, 2)\n"
+    "assert net.weight.device == X.device == torch.device('cpu')",
+    "a generator": "generator = torch.Generator(device='cuda').manual_seed(3)\nX = torch.rand(2, generator=generator)\n"
+    "assert isinstance(generator, torch.Generator) and isinstance(torch.default_generator, torch.Generator)",
+    "new tensors": "X = torch.ones(1).new_zeros(2, device='cuda') + torch.ones(1).new_full((2,), 3.0, device='cuda')",
+    "a number": "X = torch.ones(2).to(0) + torch.ones(2, device=0)\nassert torch.full((2,), 3).sum() == 6",
+    "files": "torch.save(torch.ones(2), 'x.pt')\n"
+    "for place in ('cuda', {'cuda:0': 'cuda:1'}, torch.device('cuda'), None):\n"
+    "    X = torch.load('x.pt', map_location=place)\nX = torch.load('x.pt', lambda storage, place: storage)",
+    "types": "X = torch.ones(2).type(torch.cuda.FloatTensor) + torch.ones(2).type('torch.cuda.FloatTensor')\n"
+    "torch.set_default_tensor_type('torch.cuda.FloatTensor')\nY = torch.cuda.LongTensor([1, 2])",
+    "several cards": "net = nn.DataParallel(nn.Linear(2, 2)).to('cuda:0')\n"
+    "X = net(torch.ones(1, 2).pin_memory().cuda())",
+    "Apple's": "device = torch.device('mps')\n"
+    "X = nn.Linear(2, 2).to(device)(torch.ones(1, 2, device='mps').to('mps'))\n"
+    "torch.mps.empty_cache(); torch.mps.synchronize()",
 }
 ASKED = "device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\nX = torch.ones(2).to(device)"
 

@@ -67,7 +67,8 @@ def test_a_board_with_display_off_is_not_shown(run: Run) -> None:
 def test_what_a_cell_drew_before_it_raised_is_shown(run: Run) -> None:
     draw = "board = d2l.ProgressBoard('x')\nboard.draw(1, 2, 'line')\nboard.draw(2, 3, 'line')\nraise ValueError('no')"
     look = "assert board.fig is not None and len(board.fig.axes[0].lines) == 1"
-    assert statuses_and_messages(run, COUNTING, draw, look) == [("ok", ""), ("raised", "ValueError: no"), ("ok", "")]
+    raised = ("raised", "stopped at line 4: ValueError: no")
+    assert statuses_and_messages(run, COUNTING, draw, look) == [("ok", ""), raised, ("ok", "")]
 
 
 def test_a_student_s_own_drawing_is_left_alone(run: Run) -> None:

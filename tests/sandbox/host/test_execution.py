@@ -135,7 +135,7 @@ def test_a_last_cell_that_breaks_the_kernel_takes_no_end_state_away(run: Run, la
 
 def test_a_model_under_another_name_is_found_though_the_last_cell_breaks_the_kernel(run: Run) -> None:
     made = run("def make_lenet(): return 1", "import os; os._exit(0)", names=("LeNet",))
-    assert [name for _, name in made.work.candidates(())] == ["make_lenet"]
+    assert [candidate.name for candidate in made.work.candidates()] == ["make_lenet"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_notebook_without_code_is_run_in_no_time(zygote: Zygote, content: byte
     with ran_notebooks(zygote, (read_notebook("empty.ipynb", content),)) as made:
         assert made.execution.cells == {}
         assert made.work.definitions(["f"]) == []
-        assert made.work.candidates(()) == []
+        assert made.work.candidates() == []
 
 
 def test_cells_are_numbered_among_all_cells(zygote: Zygote) -> None:

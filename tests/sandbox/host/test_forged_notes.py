@@ -10,7 +10,7 @@ import pytest
 
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.hostile_cells import TRACKER_CLASS, attacked
-from tests.support.sandbox_runs import LIMITS, Run, ran
+from tests.support.sandbox_runs import FILE, LIMITS, Run, ran
 
 LINE = f"""
 import os, socket, struct
@@ -73,10 +73,10 @@ def test_a_forged_note_breaks_nothing(zygote: Zygote, forged: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with ran(zygote, "def g(): return 1", LINE + forged, "x = 1", names=("f", "g")) as made:
         assert made.statuses()[0] == "ok"
-        assert attacked(made.messages()[1])
+        assert attacked(made.execution.cells[FILE, 1])
         assert made.statuses()[2] == "ok"
         assert made.call("g") == 1
-        made.work.candidates(())
+        made.work.candidates()
         made.recorded()
         assert made.defined("g")[0] == 0
     assert len(os.listdir("/proc/self/fd")) == before

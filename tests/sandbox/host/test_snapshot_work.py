@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +19,7 @@ from grader.results.report import Verdict
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
 from grader.sandbox.host.snapshot_work import SnapshotWork
-from grader.student import Definition, Fault, Student
+from grader.student import Definition, Fault, Student, StudentFault
 from tests.support.sandbox_runs import LIMITS, Ran, fault_of, ran
 
 HOMEWORK = """
@@ -277,41 +278,90 @@ def test_what_is_right_is_called_together(run: Any, tmp_path: Path, asked: list[
     assert asked == ["get", "calls"] * 2
 
 
-def test_candidates_are_models_and_callables_that_need_nothing_or_what_can_be_filled_in(run: Any) -> None:
+def test_candidates_are_the_students_own_models_classes_and_functions(run: Any) -> None:
     cells = (
-        "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin",
+        "from torch import nn\nimport d2l.torch as d2l\nfrom math import sin\nnet = d2l.LeNet()",
         "def make_lenet(num_classes=10): return nn.Linear(1, num_classes)\ndef corr2d(X, K): return X",
         "class ResNet18(nn.Module): pass\nnet = nn.Sequential(nn.Linear(1, 1))\n_hidden = nn.Linear(1, 1)",
-        "def vgg(Conv_Arch, *rest, lr=0.1, **more): pass\ndef other(conv_arch, size): pass",
+        "def vgg(Conv_Arch, *rest, lr=0.1, **more): pass",
+        "class Block(ResNet18): pass\nclass Timer: pass\nblock = Block()",
     )
     made = run(*cells, names=("LeNet",))
-
-    def found(*filled_in: str) -> list[tuple[int, str]]:
-        return [(definition.cell, name) for definition, name in made.work.candidates(filled_in)]
-
-    assert found() == [(3, "ResNet18"), (3, "net"), (3, "make_lenet")]
-    assert found("conv_arch", "K") == [(3, "ResNet18"), (3, "net"), (3, "make_lenet"), (3, "vgg")]
-    assert found("convarch", "size", "X", "k") == [
-        *[(3, "ResNet18"), (3, "net")],
-        *[(3, "corr2d"), (3, "make_lenet"), (3, "other"), (3, "vgg")],
+    found = [(c.definition.cell, c.name, c.kind, c.class_name, c.builds) for c in made.work.candidates()]
+    assert found == [
+        (1, "make_lenet", "function", "", True),
+        (1, "corr2d", "function", "", False),
+        (2, "ResNet18", "class", "", True),
+        (2, "net", "module", "Sequential", True),
+        (3, "vgg", "function", "", False),
+        (4, "Block", "class", "", True),
+        (4, "Timer", "class", "", False),
+        (4, "block", "module", "Block", True),
+    ]
+    assert [sorted(c.required) for c in made.work.candidates() if c.name in ("corr2d", "vgg")] == [
+        ["k", "x"],
+        ["convarch"],
     ]
 
 
-def test_what_a_state_has_to_offer_is_asked_once_whatever_can_be_filled_in(run: Any, asked: list[str]) -> None:
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_candidate_is_opened_as_it_stood_when_its_name_was_bound(run: Any, deferred: bool) -> None:
+    cells = (
+        "from torch import nn\nnet = nn.Linear\nnet = nn.Sequential(nn.Linear(1, 2))",
+        "def helper(): return 1\ndef make(): return helper()",
+        "def later(): return helper()\nnet = nn.Sequential(nn.Linear(1, 3))",
+        "def helper(): return 2\ndel later",
+    )
+    made = run(*cells, names=("LeNet",), deferred_snapshots=deferred)
+    answers = []
+    for candidate in made.work.candidates():
+        with made.work.open(candidate.definition, {"LeNet": candidate.name}, shared=True) as student:
+            thing = student.LeNet
+            answer = [*thing.parameter_shapes().values()][-1] if thing.kind == "module" else thing()
+        answers.append((candidate.name, candidate.definition.cell, candidate.definition.at_end, answer))
+    assert answers == [
+        ("net", 0, False, (2,)),
+        ("helper", 1, False, 1),
+        ("make", 1, True, 2),
+        ("make", 1, False, 1),
+        ("later", 2, False, 1),
+        ("net", 2, True, (3,)),
+        ("helper", 3, True, 2),
+        ("helper", 3, False, 2),  # when `later` was there
+    ]
+
+
+def test_what_a_state_has_to_offer_is_asked_once(run: Any, asked: list[str]) -> None:
     made = run("def make(): pass\ndef make_of(width): pass", names=("LeNet",))
-    found = [[name for _, name in made.work.candidates(given)] for given in ((), ("width",), ())]
-    assert found == [["make"], ["make", "make_of"], ["make"]]
-    assert asked == ["names"]
+    assert [c.name for _ in range(2) for c in made.work.candidates()] == ["make", "make_of"] * 2
+    assert asked == ["candidates"]
 
 
-@pytest.mark.parametrize("answer", ["5", "None", "((1, 2, 3),)", "('name',)", "(('make', 5),)", "{'make': ()}"])
-def test_forged_names_offer_nothing(run: Any, answer: str) -> None:
+def test_a_try_takes_its_own_time_and_none_of_the_tests(run: Any) -> None:
+    made = run(
+        "def slow():\n    while True: pass", names=("slow",), limits=dataclasses.replace(LIMITS, judge_seconds=3)
+    )
+    (definition,) = (d for d in made.work.definitions(["slow"]) if d.at_end)
+    started = time.monotonic()
+    for _ in range(3):
+        with made.work.open(definition, at_most=0.4) as student, pytest.raises(StudentFault, match=r"past its 0.4 s"):
+            student.slow()
+    with made.work.open(definition) as student:
+        assert student.slow.kind == "function"
+    assert time.monotonic() - started > 1.2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["5", "None", "((1, 2, 3),)", "('name',)", "(('make', 0, None, 'thing', (), '', True),)", "{'make': ()}"],
+)
+def test_forged_candidates_offer_nothing(run: Any, answer: str) -> None:
     forging = f"""
     from grader.sandbox.guest import snapshot
-    assert hasattr(snapshot._TestProcess, "_do_names")
-    snapshot._TestProcess._do_names = lambda self, request: {answer}
+    assert hasattr(snapshot._TestProcess, "_do_candidates")
+    snapshot._TestProcess._do_candidates = lambda self, request: {answer}
     def make(): pass
     """
     made = run(forging, names=("LeNet",))
     assert made.statuses() == ["ok"]
-    assert made.work.candidates(()) == []
+    assert made.work.candidates() == []

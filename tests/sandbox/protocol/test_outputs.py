@@ -31,20 +31,42 @@ def size(outputs: Sequence[Mapping[str, Any]]) -> int:
     return len(json.dumps(outputs))
 
 
-def test_text_between_two_pictures_is_one_output_of_each_stream() -> None:
-    outputs = [stream("a"), stream("b", "stderr"), stream("c"), PNG, stream("d"), stream("e")]
+def test_text_printed_in_a_row_is_one_output_and_the_order_of_the_streams_stays() -> None:
+    outputs = [stream("a"), stream("A"), stream("b", "stderr"), stream("c"), PNG, stream("d"), stream("e")]
     made = kept(*outputs)
-    assert [each.get("text") for each in made] == ["ac", "b", None, "de"]
-    assert made[2]["data"] == {"text/plain": "", "image/png": PICTURE}
+    assert [each.get("text") for each in made] == ["aA", "b", "c", None, "de"]
+    assert made[3]["data"] == {"text/plain": "", "image/png": PICTURE}
 
 
-def test_only_text_and_pictures_are_taken_over() -> None:
-    data = {"text/html": "<script>", "text/plain": ["a\n", "b"], "application/javascript": "alert(1)"}
+def test_a_cell_that_goes_on_changing_between_the_streams_fills_no_list() -> None:
+    made = KeptOutputs(LIMITS).keep("homework.ipynb", 0, [stream("o"), stream("e", "stderr")] * 500)
+    assert len(made) <= 52
+    assert "".join(each["text"] for each in made if each["name"] == "stdout") == "o" * 500
+    assert "".join(each["text"] for each in made if each["name"] == "stderr") == "e" * 500
+
+
+def test_only_text_pictures_and_inert_markup_are_taken_over() -> None:
+    data = {"text/html": "<script>x</script>", "text/plain": ["a\n", "b"], "application/javascript": "alert(1)"}
     (made,) = kept({"output_type": "execute_result", "data": data, "metadata": {"x": 1}, "transient": {}})
     assert made["data"] == {"text/plain": "a\nb"}
     assert made["metadata"] == {}
-    (unknown,) = kept({"output_type": "display_data", "data": {"text/html": "<b>"}})
-    assert "neither text nor a picture" in unknown["data"]["text/plain"]
+    (unknown,) = kept({"output_type": "display_data", "data": {"application/javascript": "alert(1)"}})
+    assert "does not keep" in unknown["data"]["text/plain"]
+
+
+def test_a_table_is_kept_without_anything_that_acts() -> None:
+    table = (
+        "<table onload='x()'><style>td { position: fixed }</style><tr><td colspan=2 style='top: 0'>1 &lt; 2</td></tr>"
+    )
+    markup = {"text/markdown": "**b**", "text/latex": "$x$"}
+    (made,) = kept({"output_type": "display_data", "data": {"text/html": table, "text/plain": "1", **markup}})
+    inert = '<table><tr><td colspan="2">1 &lt; 2</td></tr></table>'
+    assert made["data"] == {"text/plain": "1", "text/html": inert, **markup}
+
+
+def test_a_table_that_is_too_long_is_shown_as_text() -> None:
+    (made, *_) = kept({"output_type": "display_data", "data": {"text/html": "<td>" * 10_000, "text/plain": "short"}})
+    assert made["data"] == {"text/plain": "short"}
 
 
 def test_what_commands_a_terminal_is_taken_out() -> None:
@@ -92,10 +114,28 @@ def test_what_a_cell_showed_first_stays() -> None:
     assert both.keep("homework.ipynb", 0, [stream("second")]) == (stream("first"),)
 
 
+def test_a_later_cell_updates_what_an_earlier_one_showed_within_the_same_bounds() -> None:
+    both = KeptOutputs(TIGHT)
+    both.keep("homework.ipynb", 0, [stream("x" * 3_000)])
+    assert both.update("homework.ipynb", 0, [stream("new")]) == (stream("new"),)
+    assert both.update("homework.ipynb", 1, [stream("of no cell")]) == ()
+    for _ in range(50):
+        updated = both.update("homework.ipynb", 0, [stream("y" * 9_000)])
+    assert both.cells["homework.ipynb", 0] == updated
+    assert size(updated) < 2 * TIGHT.cell_output_bytes
+    assert size(both.keep("homework.ipynb", 2, [stream("z" * 4_000)])) > 4_000
+
+
 def test_picking_what_was_picked_and_sent_changes_nothing() -> None:
     error = {"output_type": "error", "ename": "E", "evalue": "x", "traceback": ["a", "b"]}
     result = {"output_type": "execute_result", "data": {"text/plain": "1", "image/svg+xml": "<svg/>"}}
-    for outputs in ([stream("a", "stderr"), stream("b"), PNG, result, error], [stream("x" * 9_000)], [PNG] * 1_000):
+    table = {"output_type": "display_data", "data": {"text/html": '<p>a &amp;lt; <b>"b</p>', "text/latex": "$x$"}}
+    for outputs in (
+        [table, stream("a")],
+        [stream("a", "stderr"), stream("b"), PNG, result, error],
+        [stream("x" * 9_000)],
+        [PNG] * 1_000,
+    ):
         once = KeptOutputs(TIGHT).keep("homework.ipynb", 0, outputs)
         sent = decode(encode(once))
         assert KeptOutputs(TIGHT).keep("homework.ipynb", 0, sent) == once

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from grader.service.store.queries.leases import give_back_lease, refuse_job
+from grader.service.store.queries.leases import finish_job, give_back_lease
 from grader.service.store.queries.tokens import revoke_token
 from tests.support.api_batches import claimed, graded, hand_in, hand_in_own
 from tests.support.api_server import Api
+from tests.support.store_content import unreadable_report
 
 MISSING = "0a7c9a3e-5f0e-4f43-9d1f-0d7f6f0b8c55"
 OF_BATCHES = ("", "/submissions", "/events", "/overview", "/gradebook", "/regrade")
@@ -128,11 +129,12 @@ def test_a_system_error_is_told_to_staff_in_full_and_to_others_in_brief(api: Api
 def test_what_a_student_can_repair_is_told_to_the_student(api: Api) -> None:
     own = hand_in_own(api["kim"]).json()["submission"]
     (lease,) = claimed(api.store)
-    refuse_job(api.store, lease, "hw2.ipynb is no notebook; export it again")
-    assert api["kim"].get(f"/v1/submissions/{own}").json()["message"] == "hw2.ipynb is no notebook; export it again"
-    problem = api["kim"].get(f"/v1/submissions/{own}/report").json()
-    assert problem["type"] == "/problems/no-report"
-    assert "export it again" in problem["detail"]
+    finish_job(api.store, lease, unreadable_report("this is no notebook; export it again", "hw2.ipynb"))
+    found = api["kim"].get(f"/v1/submissions/{own}").json()
+    assert (found["state"], found["refused"]) == ("graded", True)
+    assert found["message"] == "hw2.ipynb: this is no notebook; export it again"
+    for form in ("json", "html", "text"):
+        assert "export it again" in api["kim"].get(f"/v1/submissions/{own}/report?format={form}").text
 
 
 def batch_of(api: Api, submission: str) -> str:

@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from grader.assignment import Assignment
-from grader.service.store.queries.leases import give_back_lease, refuse_job
+from grader.service.store.queries.leases import finish_job, give_back_lease
 from tests.support.api_batches import claimed, graded, hand_in, notebook, zipped
 from tests.support.api_server import Api
+from tests.support.store_content import unreadable_report
 
 CANVAS = "Student,ID,SIS User ID,SIS Login ID,Section,HW2 (7)\n    Points Possible,,,,,6\n{rows}"
 MOODLE = "Identifier,Full name,Status,Grade,Maximum Grade,Feedback comments\nParticipant 11,Kim,Submitted,-,6,\n"
@@ -24,7 +25,7 @@ def batch(api: Api) -> str:
     for lease in claimed(api.store):
         key = key_of(api, lease.submission)
         if key == "lee":
-            refuse_job(api.store, lease, "hw2.ipynb is no notebook")
+            finish_job(api.store, lease, unreadable_report(file="hw2.ipynb"))
         elif key == "park":
             give_back_lease(api.store, lease, "no space left on /secret", attempts=1)
         else:
@@ -65,7 +66,7 @@ def test_a_gradebook_has_a_row_for_everybody(api: Api, batch: str) -> None:
     assert "attachment" in answer.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [(row["key"], row["score"]) for row in rows] == [("kim", "4.5"), ("lee", ""), ("park", "")]
-    assert rows[1]["problem"] == "hw2.ipynb is no notebook"
+    assert rows[1]["problem"] == "hw2.ipynb: this is no notebook"
 
 
 def fill_in(api: Api, batch: str, text: str | bytes, accept: str = "", **fields: str) -> httpx.Response:

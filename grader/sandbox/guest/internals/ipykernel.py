@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -42,21 +42,61 @@ class Outlet(IOPubThread):  # type: ignore[misc]
         f()
 
 
-@overriding("write", "_flush", "_schedule_flush")
+@overriding("write", "_flush", "_schedule_flush", "fileno")
 class CellStream(OutStream):  # type: ignore[misc]
-    """Send what a cell prints with its next other output, at its end, or when there is much of it."""
+    """Send what a cell prints with its next other output, at its end, or when there is much of it.
+
+    What reaches the stream's descriptor in another way is sent in its place between the prints.
+    """
 
     _buffered = 0
+    _descriptor: int | None = None
+    _other: CellStream | None = None
+
+    _read_descriptor: Callable[[], str] = staticmethod(lambda: "")
+
+    def follow(self, descriptor: int, read: Callable[[], str], other: CellStream) -> None:
+        """Send what is written to a descriptor, too.
+
+        Args:
+            descriptor: its number.
+            read: returns what was written since the last call.
+            other: the other stream, whose text is sent before what is printed later.
+        """
+        self._descriptor, self._read_descriptor, self._other = descriptor, read, other
+
+    def fileno(self) -> int:
+        """Return the number of the descriptor."""
+        return self._descriptor if self._descriptor is not None else int(super().fileno())
 
     def write(self, string: str) -> int | None:
         """Buffer a text, or send it together with the texts before it."""
+        if self._other is not None and self._is_master_process():
+            self._other._hand_over()
+            self._take_from_descriptor()
         written: int | None = super().write(string)
         self._buffered += len(string)
         if self._buffered > _BUFFERED:
-            self._flush()
+            self._send()
         return written
 
+    def _take_from_descriptor(self) -> None:
+        if text := self._read_descriptor():
+            super().write(text)
+            self._buffered += len(text)
+
+    def _hand_over(self) -> None:
+        """Send what was printed before the other stream's next text."""
+        self._take_from_descriptor()
+        if self._buffered:
+            self._send()
+
     def _flush(self) -> None:
+        if self._is_master_process():
+            self._take_from_descriptor()
+        self._send()
+
+    def _send(self) -> None:
         self._buffered = 0
         super()._flush()
 
@@ -124,6 +164,9 @@ class LineKernel(IPythonKernel):  # type: ignore[misc]
         return {"status": "ok", "restart": restart}
 
     def _publish_status(self, status: str, channel: str, parent: Any = None) -> None:
+        if status == "idle":  # a cell may have put other streams in the place of these
+            self._stdout.flush()
+            self._stderr.flush()
         if status != "busy":  # the runner does not use it
             super()._publish_status(status, channel, parent)
 
@@ -150,16 +193,26 @@ class WarmKernelApp(IPKernelApp):  # type: ignore[misc]
         self.init_path()
         self.init_shell()
         self.init_gui_pylab()
+        self.init_extensions()
         self.init_code()
 
-    def connect(self, line: MessageLine) -> None:
-        """Give the kernel its line, and send there what is printed."""
+    def connect(self, line: MessageLine, read_descriptors: Mapping[int, Callable[[], str]]) -> None:
+        """Give the kernel its line, and send there what is printed.
+
+        Args:
+            line: leads to the runner.
+            read_descriptors: return what was written to descriptors 1 and 2 since the last call.
+        """
         kernel, shell, outlet = self.kernel, self.kernel.shell, Outlet("iopub")
         self.session.connect(line)
         replace_attribute(self, "iopub_thread", outlet)
         replace_attribute(self, "iopub_socket", outlet)
         self.init_blackhole()
         self.init_io()
+        out: Any = sys.stdout
+        err: Any = sys.stderr
+        out.follow(1, read_descriptors[1], err)
+        err.follow(2, read_descriptors[2], out)
         self.init_signal()
         kernel.shell_stream = Outlet("shell")
         replace_attribute(kernel, "iopub_thread", outlet)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import IPython.core.display
 import IPython.display
+from IPython.core import debugger
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.external.pickleshare import PickleShareDB
 from matplotlib_inline.backend_inline import set_matplotlib_close, set_matplotlib_formats
 from traitlets.config import Config
 
@@ -19,14 +24,18 @@ from grader.sandbox.guest.internals.replacement import replace_attribute
 
 __all__ = [
     "LIKE_A_MAGIC",
+    "add_working_folder",
     "configure",
+    "keep_stored_values_in",
     "offer_removed_names",
     "parse_body",
+    "replace_debugger_prompt",
     "replace_parser",
     "replace_statement_loop",
     "run_bodies_of_magics",
     "run_without_loop",
     "set_option",
+    "show_lines_in_tracebacks",
     "show_nothing",
     "transform_magics_only",
     "wrap_statements",
@@ -34,6 +43,8 @@ __all__ = [
 
 # A line that begins like one of IPython's commands, an assignment of one, or a question mark anywhere.
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
+
+_MOST_FRAMES = 8  # at each end of a traceback
 
 
 def set_option(config: Config, kind: Any, name: str, value: Any) -> None:
@@ -48,7 +59,7 @@ def set_option(config: Config, kind: Any, name: str, value: Any) -> None:
 
 
 def configure(config: Config) -> None:
-    """Keep no history, and keep tracebacks short."""
+    """Keep no history, and keep tracebacks short until `show_lines_in_tracebacks`."""
     set_option(config, HistoryManager, "enabled", False)
     # The default walks and highlights the source of every frame: 0.2 s for one error inside d2l.
     set_option(config, InteractiveShell, "xmode", "Plain")
@@ -78,6 +89,57 @@ def wrap_statements(shell: Any, wrap: Callable[[Callable[..., Awaitable[Any]]], 
     the statement failed.
     """
     replace_attribute(shell, "run_code", wrap(shell.run_code))
+
+
+def add_working_folder(path: list[str]) -> None:
+    """Add the working folder to the import path where IPython does, after the standard library."""
+    folders = ("site-packages", "dist-packages")
+    path.insert(next((i for i, entry in enumerate(path) if os.path.basename(entry) in folders), 0), "")  # noqa: PTH119
+
+
+def keep_stored_values_in(shell: Any, folder: Path) -> None:
+    """Let `%store` and `%bookmark` keep their values below this folder."""
+    replace_attribute(shell, "_db", PickleShareDB(folder / ".ipython" / "profile_default" / "db"))
+
+
+def replace_debugger_prompt(instead: Callable[[], None]) -> None:
+    """Call `instead` where a debugger would ask for commands, and go on."""
+
+    def interaction(stopped: Any, *_: Any) -> None:
+        instead()
+        stopped.set_continue()
+
+    for kind in (debugger.Pdb, debugger.OldPdb):
+        replace_attribute(kind, "interaction", interaction)
+
+
+def show_lines_in_tracebacks(shell: Any) -> None:
+    """Show the code around each line of a traceback, as Jupyter does.
+
+    The middle of a long one is left out: Jupyter itself takes eight seconds for an endless recursion.
+    """
+    tracebacks = shell.InteractiveTB
+
+    def get_fewer_records(trace: Any, *args: Any, **options: Any) -> Any:
+        return get_records(_shorten(trace), *args, **options)
+
+    get_records = replace_attribute(tracebacks, "get_records", get_fewer_records)
+    tracebacks.set_mode("Context")
+
+
+def _shorten(trace: TracebackType) -> TracebackType:
+    """Return a copy of a traceback without its middle, or a short traceback itself."""
+    places: list[TracebackType] = []
+    place: TracebackType | None = trace
+    while place is not None:
+        places.append(place)
+        place = place.tb_next
+    if len(places) <= 2 * _MOST_FRAMES:
+        return trace
+    shortened = None
+    for place in reversed(places[:_MOST_FRAMES] + places[-_MOST_FRAMES:]):
+        shortened = TracebackType(shortened, place.tb_frame, place.tb_lasti, place.tb_lineno)
+    return shortened or trace
 
 
 def show_nothing(shell: Any) -> None:

@@ -88,7 +88,7 @@ class KernelClient:
             raise Empty from None
 
 
-@overriding("output")
+@overriding("output", "_update_display_id")
 class BoundedRunner(NotebookClient):  # type: ignore[misc]
     """nbclient with a bound on what a cell and a notebook may output.
 
@@ -105,6 +105,7 @@ class BoundedRunner(NotebookClient):  # type: ignore[misc]
     dropped = False
     flooded = False
     _excess_since: float | None = None
+    _updated: set[int]
 
     @classmethod
     def of(cls, notebook: NotebookNode, kernel_pid: int, client: KernelClient, limits: Limits) -> BoundedRunner:
@@ -122,6 +123,7 @@ class BoundedRunner(NotebookClient):  # type: ignore[misc]
         )
         replace_attribute(runner, "kc", client)
         runner.replies = []
+        runner._updated = set()
         runner.on_cell_executed = lambda cell, cell_index, execute_reply: runner.replies.append(execute_reply)
         return runner
 
@@ -136,9 +138,27 @@ class BoundedRunner(NotebookClient):  # type: ignore[misc]
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         """Keep an output that is within the bounds. Interrupt a cell that goes on and on."""
+        self._count(msg)
+        return None if self.dropped or not self._shown else super().output(outs, msg, display_id, cell_index)
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        """Show something in the place of earlier outputs."""
+        if msg["msg_type"] == "update_display_data":
+            self._count(msg)
+        if not self.dropped:
+            self._updated.update(self._display_id_map.get(display_id, {}))
+            super()._update_display_id(display_id, msg)
+
+    def take_updated(self, position: int) -> list[int]:
+        """Return the cells before this one with outputs that were updated since the last call."""
+        updated = sorted(earlier for earlier in self._updated if earlier < position)
+        self._updated.clear()
+        return updated
+
+    def _count(self, msg: dict[str, Any]) -> None:
         if msg["msg_type"] == TOO_LARGE:
             self.dropped = True
-            return None
+            return
         size = len(str(msg.get("content", "")))
         self.cell_bytes += size
         self.notebook_bytes += size
@@ -146,7 +166,6 @@ class BoundedRunner(NotebookClient):  # type: ignore[misc]
         if self.cell_bytes > 2 * self._limits.cell_output_bytes:
             self._end_flood()
         self.dropped = self.dropped or self.cut or self.cell_bytes > 2 * self._limits.cell_output_bytes
-        return None if self.dropped or not self._shown else super().output(outs, msg, display_id, cell_index)
 
     def _end_flood(self) -> None:
         # Not at once: one large output is over already, and an interrupt between cells would hit ipykernel itself.

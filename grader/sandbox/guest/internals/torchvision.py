@@ -6,13 +6,22 @@ torchvision need not be installed, so it is looked up when it is needed and not 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from grader.sandbox.guest.internals.replacement import call_after_init, replace_attribute
 
-__all__ = ["call_after_data_set", "find_data_set", "read_from_folders", "read_true_labels", "withhold"]
+__all__ = [
+    "call_after_data_set",
+    "find_data_set",
+    "initialise_data_set",
+    "is_data_set",
+    "name_data_set",
+    "read_from_folders",
+    "read_true_labels",
+    "replace_initialiser",
+]
 
 
 def find_data_set(name: str) -> Any:
@@ -21,37 +30,46 @@ def find_data_set(name: str) -> Any:
     return found if isinstance(found, type) else None
 
 
-def withhold(data_set: Any, refuse: Callable[[], None]) -> None:
-    """Call `refuse`, which raises, instead of making a data set of this class."""
-    replace_attribute(data_set, "__init__", lambda *_, **__: refuse())
+def is_data_set(value: Any) -> bool:
+    """Return whether a value is one of torchvision's data sets, or of a class derived from one."""
+    vision = sys.modules.get("torchvision.datasets.vision")
+    return vision is not None and isinstance(value, vision.VisionDataset)
 
 
-def read_from_folders(
-    offered: Collection[str], find_folder: Callable[[str, Path], Path], refuse: Callable[[], None]
-) -> None:
+def name_data_set(data_set: Any) -> str:
+    """Return the name of torchvision's class; a student's own class may be derived from it and have any name."""
+    return next(kind.__name__ for kind in type(data_set).__mro__ if kind.__module__.startswith("torchvision."))
+
+
+def initialise_data_set(data_set: Any, root: Any, transform: Any, target_transform: Any) -> None:
+    """Do the part of making a data set that all of them share and that reads no file."""
+    vision: Any = sys.modules["torchvision.datasets.vision"]
+    vision.VisionDataset.__init__(data_set, root, transform=transform, target_transform=target_transform)
+
+
+def replace_initialiser(name: str, initialise: Callable[..., None]) -> Callable[..., None] | None:
+    """Make a data set by `initialise`, and return what made it before, or None if torchvision does not have it."""
+    data_set = find_data_set(name)
+    former: Callable[..., None] | None = None
+    if data_set is not None:
+        former = replace_attribute(data_set, "__init__", initialise)
+    return former
+
+
+def read_from_folders(find_folder: Callable[[str, Path], Path | None]) -> None:
     """Let MNIST and the classes derived from it read their raw files elsewhere.
 
     Args:
-        offered: the classes whose files are there. For the others `refuse` is called, which raises.
-        find_folder: returns the folder to read, given the class's name and the folder that torchvision would read.
-        refuse: is called for a data set that is not offered.
+        find_folder: returns the folder to read, or None for torchvision's own, given the class's name and the folder
+            that torchvision would read.
     """
     mnist: Any = find_data_set("MNIST")
 
-    def name_of(data_set: Any) -> str:
-        # A student's own class may be derived from one of torchvision's and have any name.
-        return next(kind.__name__ for kind in type(data_set).__mro__ if kind.__module__ == mnist.__module__)
-
-    def initialise_if_offered(data_set: Any, *args: Any, **options: Any) -> None:
-        if name_of(data_set) not in offered:
-            refuse()
-        initialise(data_set, *args, **options)
-
     def folder_of(data_set: Any) -> str:
-        return str(find_folder(name_of(data_set), Path(raw_folder(data_set))))
+        own = Path(raw_folder(data_set))
+        return str(find_folder(name_data_set(data_set), own) or own)
 
     raw_folder = mnist.raw_folder.fget
-    initialise = replace_attribute(mnist, "__init__", initialise_if_offered)
     replace_attribute(mnist, "raw_folder", property(folder_of))
 
 

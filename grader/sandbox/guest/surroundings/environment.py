@@ -72,7 +72,7 @@ def _serve_magics(shell: Any) -> None:
         except UsageError as error:
             _say(str(error))
         if shell.find_cell_magic(magic_name) is None and _is_python(shell, cell):
-            shell.run_cell(cell)  # most magics of packages run their cell and look at it
+            shell.run_statements(cell)  # most magics of packages run their cell and look at it
         return None
 
     replace_attribute(shell, "run_line_magic", run_line_magic)

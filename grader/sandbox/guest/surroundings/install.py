@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.sandbox.guest import data_sets, drawing
+from grader.sandbox.guest import drawing
 from grader.sandbox.guest.internals.ipykernel import replace_exit, replace_keyboard
 from grader.sandbox.guest.internals.ipython import offer_removed_names, show_nothing
 from grader.sandbox.guest.internals.matplotlib_inline import show_figures_inline
@@ -58,11 +58,6 @@ def install_surroundings(shell: Any, cell_output_bytes: int, order: Mapping[str,
     drawing.defer_drawing(shell)
     if not order["shown"]:
         show_nothing(shell)  # the output is not kept, and making figures takes longer than most cells
-    if data_sets.offer_data_sets(order["mode"], order["data_sets"]):
-        # Needs torchvision. The zygote has imported this module if the course has torchvision.
-        from grader.sandbox.guest.trainings import loading
-
-        loading.install_fast_loading(shell, order["mode"])
     _bound_output(shell, cell_output_bytes)
 
 

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from grader.sandbox.guest.internals.ipython import wrap_statements
-from grader.sandbox.guest.surroundings.stand_in import find_missing_package
 from grader.sandbox.guest.surroundings.students_code import lies_among_packages
 
 __all__ = ["watch_versions"]
@@ -20,7 +19,8 @@ __all__ = ["watch_versions"]
 # Python's own functions that code about arrays uses in their usual meaning, the most frequent first.
 _FUNCTIONS = ("sum", "max", "min", "abs", "any", "all", "round", "pow")
 _STAR = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\*", re.MULTILINE)
-_NOT_IMPORTED = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+_NOT_IMPORTED = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
+_NO_ATTRIBUTE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
 _RETIRED = re.compile(r"deprecated|removed|expired|renamed", re.IGNORECASE)
 
 Notify = Callable[[str, str, str], None]
@@ -33,13 +33,19 @@ def watch_versions(shell: Any, notify: Notify) -> None:
         shell: IPython's.
         notify: takes a notice, its kind and its subject.
     """
+    named: set[str] = set()
+
+    def notify_once(text: str, kind: str, subject: str) -> None:
+        if subject not in named:
+            named.add(subject)
+            notify(text, kind, subject)
 
     def wrap(run_statement: Callable[..., Any]) -> Callable[..., Any]:
         async def run_and_look(code: Any, result: Any = None, **options: Any) -> Any:
             failed = await run_statement(code, result, **options)
             if failed and result is not None:
                 for text, subject in _describe_lost_name(result.error_in_exec):
-                    notify(text, "version", subject)
+                    notify_once(text, "version", subject)
             return failed
 
         return run_and_look
@@ -48,7 +54,7 @@ def watch_versions(shell: Any, notify: Notify) -> None:
         source = str(info.info.raw_cell)
         for line in _STAR.finditer(source) if "*" in source else ():
             for text, subject in _describe_hidden(line[1], source.count("\n", 0, line.start(1)) + 1, shell.user_ns):
-                notify(text, "hidden name", subject)
+                notify_once(text, "hidden name", subject)
 
     wrap_statements(shell, wrap)
     shell.events.register("post_run_cell", look_for_hidden)
@@ -64,25 +70,24 @@ def _describe_lost_name(error: BaseException | None) -> Iterator[tuple[str, str]
     version = _read_version(top)
     if version is None or not lies_among_packages(getattr(module, "__file__", None) or "<frozen "):
         return
-    if _RETIRED.search(str(error)) or not get_close_matches(name, dir(module), 1, 0.8):  # otherwise it is misspelt
+    public = [known for known in dir(module) if not known.startswith("_")]
+    if _RETIRED.search(str(error)) or not get_close_matches(name, public, 1, 0.8):  # otherwise it is misspelt
         text = f"{top} {version} has no `{name}`: code that has run elsewhere was written for another version"
         yield text, f"{top}: {name}"
 
 
 def _find_lost_name(error: BaseException | None) -> tuple[ModuleType, str] | None:
     """Return a module, and the name that it should have had."""
-    module: Any
-    if isinstance(error, AttributeError):
-        module, name = error.obj, error.name
-    elif isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError):
         parent, _, name = (error.name or "").rpartition(".")
-        module = sys.modules.get(parent)
-    elif isinstance(error, ImportError) and (match := _NOT_IMPORTED.search(str(error))):
-        module, name = sys.modules.get(match[2]), match[1]
+    elif isinstance(error, AttributeError | ImportError):
+        pattern = _NO_ATTRIBUTE if isinstance(error, AttributeError) else _NOT_IMPORTED
+        match = pattern.search(str(error))
+        parent, name = (match["module"], match["name"]) if match else ("", "")
     else:
         return None
-    is_real = isinstance(module, ModuleType) and find_missing_package(module) is None
-    return (module, name) if is_real and isinstance(name, str) and name else None
+    module = sys.modules.get(parent)
+    return (module, name) if isinstance(module, ModuleType) else None
 
 
 def _read_version(package: str) -> str | None:

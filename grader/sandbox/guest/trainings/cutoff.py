@@ -11,8 +11,9 @@ import time
 from statistics import fmean
 
 from grader.models.recipe import Mode
+from grader.sandbox.protocol.stops import StopKind
 
-__all__ = ["QUICK_STEPS", "Cutoff", "LossProgress", "TrainingCut"]
+__all__ = ["QUICK_STEPS", "Cutoff", "LossProgress", "TrainingCut", "TrainingLeftOut"]
 
 QUICK_STEPS = 60
 _QUICK_SECONDS = 15.0
@@ -32,7 +33,20 @@ class TrainingCut(BaseException):
     """Ends the statement that trains. Not an Exception, so that loops which go on after errors end too."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"(this training ends here while it is graded: {_NOTICES[reason]})")
+        super().__init__(f"this training ends here while it is graded: {_NOTICES[reason]}")
+
+
+class TrainingLeftOut(TrainingCut):
+    """Ends a statement because no training is to run.
+
+    Args:
+        message: says so, for the report.
+    """
+
+    stop_kind = StopKind.LEFT_OUT
+
+    def __init__(self, message: str) -> None:
+        BaseException.__init__(self, message)
 
 
 class Cutoff:

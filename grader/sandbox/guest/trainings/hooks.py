@@ -26,9 +26,9 @@ from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
 from grader.sandbox.guest.trainings.loop import TrainingBatch, TrainingLoop, recognise_batch
 from grader.sandbox.guest.trainings.trajectory import ForwardPass, LossCall
 
-__all__ = ["TrainingHooks"]
+__all__ = ["SMALL", "TrainingHooks", "count_parameters"]
 
-_SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are not followed
+SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are not followed
 
 P = ParamSpec("P")
 
@@ -91,11 +91,6 @@ class TrainingHooks:
         call_after_data_set(self._note_data_set)
         call_after_init(torch.optim.Optimizer, self._note_optimizer)
 
-    @property
-    def follows(self) -> bool:
-        """Whether a statement is running."""
-        return bool(self._statements)
-
     @contextmanager
     def statement(self, cell_started: float, cell_seconds: float) -> Iterator[list[TrainingLoop]]:
         """Follow a statement. The list has the models that it trained once it has ended.
@@ -131,7 +126,7 @@ class TrainingHooks:
         self._arm()
 
     def _note_optimizer(self, optimizer: Any) -> None:
-        if _count_parameters(optimizer) > _SMALL:
+        if count_parameters(optimizer) > SMALL:
             self._arm()
 
     def _arm(self) -> None:
@@ -237,7 +232,7 @@ class TrainingHooks:
             running = self._statements[-1]
             running.steps += 1
             self._note_step_done()
-            if _count_parameters(optimizer) > _SMALL:
+            if count_parameters(optimizer) > SMALL:
                 self._cut_if_due(running, running.steps)
 
     @_silent
@@ -252,7 +247,7 @@ class TrainingHooks:
         if known is not None:
             return known
         size = sum(p.numel() for p in forward.module.parameters() if not isinstance(p, nn.UninitializedParameter))
-        if size <= _SMALL or not (_has_labels(call) or recognise_batch(forward.images, self._latest())):
+        if size <= SMALL or not (_has_labels(call) or recognise_batch(forward.images, self._latest())):
             return None
         return running.loops.setdefault(id(forward.module), TrainingLoop(forward.module))
 
@@ -283,7 +278,7 @@ def _has_labels(call: LossCall | None) -> bool:
     return bool((call.target != call.target.flatten()[0]).any())
 
 
-def _count_parameters(optimizer: Any) -> float:
+def count_parameters(optimizer: Any) -> float:
     """Return how many parameters an optimiser has, infinity if some belong to lazy layers."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if any(isinstance(p, nn.UninitializedParameter) for p in parameters):

@@ -116,11 +116,11 @@ def read_batch(data_set: Any, indices: Any) -> list[Tensor] | None:
     return [plan(source.data[chosen]), source.targets[chosen]]
 
 
-def find_torchvision_data_set(data_set: Any, depth: int = _MAX_DEPTH) -> Any:
-    """Return the torchvision data set that a data set is or contains, or None."""
-    if isinstance(data_set, datasets.MNIST) or depth == 0:
+def find_torchvision_data_set(data_set: Any, kind: type = datasets.MNIST, depth: int = _MAX_DEPTH) -> Any:
+    """Return the data set of a kind of torchvision's that a data set is or contains, or None."""
+    if isinstance(data_set, kind) or depth == 0:
         return data_set if depth else None
     values = list(getattr(data_set, "__dict__", {}).values())
     values += [entry for value in values if isinstance(value, list | tuple) for entry in value[:_MAX_DEPTH]]
-    found = (find_torchvision_data_set(value, depth - 1) for value in values if isinstance(value, Dataset))
+    found = (find_torchvision_data_set(value, kind, depth - 1) for value in values if isinstance(value, Dataset))
     return next((source for source in found if source is not None), None)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
+from torchvision.datasets import VisionDataset  # type: ignore[import-untyped]
 
 from grader.models.recipe import Mode
 from grader.sandbox.guest.internals.torch import LoaderPass, replace_loader_passes, replace_sampler
@@ -27,6 +28,7 @@ from grader.sandbox.guest.trainings.image_batches import (
     read_batch,
     resolve_subset,
 )
+from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 
 __all__ = ["NOTICE", "LatestBatch", "LoadedBatch", "install_fast_loading"]
 
@@ -74,18 +76,22 @@ class LatestBatch:
                 cls._latest = LoadedBatch(images, labels, tuple(positions), source)
 
 
-def install_fast_loading(shell: Any, mode: str) -> None:
+def install_fast_loading(shell: Any, mode: Mode, left_out: LeftOutTrainings) -> None:
     """Make every loader over torchvision's data sets fast from now on, and short if `mode` is quick.
 
     Args:
         shell: IPython's.
-        mode: a `Mode` with training data.
+        mode: how trainings run.
+        left_out: is asked before each batch of a data set that is not trained on.
     """
-    cut = _Cut() if mode == Mode.QUICK else None
+    cut = _Cut() if mode is Mode.QUICK else None
     if cut:
         shell.events.register("pre_run_cell", cut.begin_cell)
 
     def choose(loader: DataLoader[Any]) -> _FastPass | None:
+        source = find_torchvision_data_set(loader.dataset, VisionDataset)
+        if source is not None and left_out.concerns(source):
+            return _WatchedPass(loader, left_out)
         source = find_torchvision_data_set(loader.dataset)
         if source is not None and cut:
             return _FastPass(cut.shorten(loader, source))
@@ -116,6 +122,21 @@ class _FastPass(LoaderPass):
 
     def note_batch(self, data_set: Any, indices: Any, batch: Any) -> None:
         LatestBatch.note(data_set, indices, batch)
+
+
+class _WatchedPass(_FastPass):
+    """One pass over a data set that is not trained on."""
+
+    def __init__(self, loader: DataLoader[Any], left_out: LeftOutTrainings) -> None:
+        super().__init__(loader)
+        self._left_out = left_out
+
+    def make_batch(self, data_set: Any, indices: Any) -> Any:
+        self._left_out.before_batch()
+        return super().make_batch(data_set, indices)
+
+    def note_batch(self, data_set: Any, indices: Any, batch: Any) -> None:
+        self._left_out.after_batch(batch)
 
 
 class _Cut:

@@ -25,7 +25,6 @@ from grader.service.store.queries.leases import (
     finish_job,
     give_back_lease,
     reconcile_leases,
-    refuse_job,
     release_lease,
     renew_lease,
 )
@@ -34,7 +33,7 @@ from grader.service.store.queries.submissions import SubmissionStatus, find_subm
 from grader.service.store.queries.tokens import Token
 from grader.service.store.schema import AttemptOutcome, EventKind, JobRow, ReportRow, Stage, State
 from tests.support.killed_transactions import killed_before_each_statement
-from tests.support.store_content import claimed, hand_in, jobs, leased, report, somebody_waits
+from tests.support.store_content import claimed, hand_in, jobs, leased, report, somebody_waits, unreadable_report
 from tests.support.threads import at_once
 
 SHORT = 0.05  # seconds
@@ -113,7 +112,6 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(store: 
     assert finish_job(store, old, report(0)) is Finish.REFUSED
     assert not renew_lease(store, old, 60)
     assert not give_back_lease(store, old, "late", 3)
-    assert not refuse_job(store, old, "late")
     assert reports(store) == 0
     assert status(store, old).state is State.LEASED
     assert finish_job(store, new, report(2)) is Finish.REPORTED
@@ -221,12 +219,14 @@ def test_a_lease_that_is_renewed_while_somebody_reconciles_is_kept(store: Store,
     assert status(store, lease).state is State.LEASED
 
 
-def test_an_input_that_can_never_be_graded_fails_at_once(store: Store, instructor: Token) -> None:
-    lease = leased(store, instructor)
-    assert refuse_job(store, lease, "a.ipynb: this is no notebook")
+@pytest.mark.parametrize("mode", [Mode.NONE, Mode.FULL])
+def test_a_submission_that_cannot_be_read_has_a_report_at_once(store: Store, instructor: Token, mode: Mode) -> None:
+    lease = leased(store, instructor, mode)
+    assert finish_job(store, lease, unreadable_report()) is Finish.REPORTED
     found = status(store, lease)
-    assert (found.state, found.refused, found.message) == (State.FAILED, True, "a.ipynb: this is no notebook")
-    assert outcomes(store, lease) == [AttemptOutcome.REFUSED]
+    assert (found.state, found.refused, found.message) == (State.GRADED, True, "a.ipynb: this is no notebook")
+    assert (found.score, found.pending_points) == (0, 2)
+    assert outcomes(store, lease) == [AttemptOutcome.REPORTED]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from grader.models.recipe import Mode
 from grader.service.settings import Settings
 from grader.service.store.database import Store
 from grader.service.store.queries.events import find_events
-from grader.service.store.queries.leases import Finish, cancel_jobs, claim_lease, finish_job, refuse_job
+from grader.service.store.queries.leases import Finish, cancel_jobs, claim_lease, finish_job, give_back_lease
 from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.regrades import RegradeChange, create_regrade, find_changes, publish_drafts
 from grader.service.store.queries.reports import load_stored_report
@@ -77,7 +77,7 @@ def test_what_failed_or_was_cancelled_is_graded_again_and_published_as_its_first
     store: Store, instructor: Token
 ) -> None:
     batch = hand_in(store, instructor, 2)
-    refuse_job(store, claimed(store, jobs(store, 2)[0]), "no notebook")
+    give_back_lease(store, claimed(store, jobs(store, 2)[0]), "a fault", attempts=1)
     assert cancel_jobs(store, batch) == 1
     assert create_regrade(store, batch, "1", Mode.NONE) == 2
     assert [(each.state, each.refused, each.message) for each in find_submissions(store, batch)] == [
