@@ -70,9 +70,9 @@ class _PassageReader:
     def __init__(self, file: str, assignment: Assignment) -> None:
         self._file = file
         self._headings = HeadingReader.of(assignment)
-        # Code that defines what tests judge is no answer in words, even right below a heading that asks for one.
         judged = "|".join(map(re.escape, assignment.names))
-        self._judged = re.compile(rf"^\s*(?:def|class)\s+(?:{judged or '(?!)'})\b", re.MULTILINE)
+        self._judged = re.compile(rf"^\s*(?:def|class)\s+({judged or '(?!)'})\b", re.MULTILINE)
+        self._defined: set[str] = set()
         self._places: dict[int, tuple[str, ...]] = {}  # by level of the heading that names them
         self._open: tuple[int, tuple[str, ...]] | None = None  # level and places of the heading that asks
         self.passages = [Passage((), file, "", is_asked=False)]
@@ -96,7 +96,10 @@ class _PassageReader:
 
     def _read_code(self, cell: Cell) -> None:
         passage, code = self.passages[-1], cell.source.strip("\n")
-        if self._judged.search(code) or not code.strip():
+        # The first definition of what tests judge is no answer in words, even right below a heading that asks for one.
+        new = set(self._judged.findall(code)) - self._defined
+        self._defined |= new
+        if new or not code.strip():
             return
         if passage.is_asked:
             passage.pieces.append(Piece(cell.index, code, is_code=True))
