@@ -58,8 +58,9 @@ class Vocabulary:
         english, weak, links = f"{_WEAK[0]}|{_LINKS[0]}", _alternate(_WEAK[1:]), _alternate(_LINKS[1:])
         self._asks = re.compile("|".join([*(rf"(?<!\w){phrase}(?!\w)" for phrase in added), *_ASKS]))
         # Words of Korean, Chinese and Japanese stand together without spaces.
-        self._known = re.compile(rf"{english}|(?:{weak}|{links}|{_alternate(_ASKS[1:])})+")
-        self._linking = re.compile(rf"{_LINKS[0]}|(?:{links})+|\d+(?:st|[nr]d|th)?")
+        # The groups are atomic: a long heading must not be tried in all ways to split it.
+        self._known = re.compile(rf"{english}|(?>{_alternate(_ASKS[1:])}|{weak}|{links})++")
+        self._linking = re.compile(rf"{_LINKS[0]}|(?>{links})++|\d+(?:st|[nr]d|th)?")
 
     def asks(self, title: str) -> bool:
         """Return whether a heading asks for the student's own words. `title` is from `plain_title`."""
