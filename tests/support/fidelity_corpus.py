@@ -71,24 +71,26 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "raise MemoryError('a wish')",
         _differs("tracebacks", "def down(n):\n    return down(n + 1) if n else 1 / 0\ndown(40)"),
     ),
+    # ipykernel reads the descriptors in a thread: those cells wait, so that it has read them when they end.
     "streams": _section(
+        "import time\nwait = lambda: time.sleep(0.5)",
         "print('one')\nprint('two')",
         "import sys\nprint('out')\nprint('err', file=sys.stderr)\nprint('out again')",
         "print('loud', file=sys.stderr, flush=True)\nsys.stdout.write('written\\n')",
         _differs("streams", "import os\nprint('first')\nos.system('echo second')\nprint('third')"),
-        "import subprocess\nsubprocess.run(['echo', 'from a child'])\nsubprocess.run('echo it >&2', shell=True);",
+        "import subprocess\nsubprocess.run(['echo', 'from a child'])\nsubprocess.run('echo e >&2', shell=True)\nwait()",
         "print(subprocess.run(['echo', 'captured'], capture_output=True, text=True).stdout)",
         "print(subprocess.check_output('echo checked', shell=True).decode())",
-        "os.write(1, b'raw bytes\\n')\nos.write(2, b'raw bytes to stderr\\n');",
-        "import ctypes\nc = ctypes.CDLL(None)\nc.puts(b'from C')\nc.fflush(None);",
+        "os.write(1, b'raw bytes\\n')\nos.write(2, b'raw bytes to stderr\\n')\nwait()",
+        "import ctypes\nc = ctypes.CDLL(None)\nc.puts(b'from C')\nc.fflush(None)\nwait()",
         "!echo from a shell\n!echo and its errors >&2",
         "lines = !printf 'a\\nb\\n'\nlines",
         "name = 'world'\n!echo hello {name} $name",
-        "os.system('echo to a path > /dev/stderr');",
+        "os.system('echo to a path > /dev/stderr')\nwait()",
         "isinstance(sys.stdout.fileno(), int), isinstance(sys.stderr.fileno(), int)",
         "sys.stdout.isatty(), sys.stdout.encoding, sys.stdout.writable(), hasattr(sys.stdout, 'buffer')",
         "sys.stdout.name, sys.stderr.name, sys.__stdout__.name, sys.__stdout__.fileno()",
-        "print('to the first stream', file=sys.__stdout__, flush=True)",
+        "print('to the first stream', file=sys.__stdout__, flush=True)\nwait()",
         """
         import contextlib, io
         with contextlib.redirect_stdout(io.StringIO()) as held:
