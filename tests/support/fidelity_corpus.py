@@ -240,7 +240,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "%%timeit -n 2 -r 2\npass",
         "%%capture held_output\nprint('captured')",
         "held_output.stdout",
-        _differs("magics", "%%capture\n1 / 0"),
+        _differs("caught", "%%capture\n1 / 0"),
         "only_here = 1\n%who_ls int",
         "%who str",
         "%whos float",
