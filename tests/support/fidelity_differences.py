@@ -10,12 +10,20 @@ DIFFERENCES: dict[str, str] = {
         "The statements below one that raised are run all the same, so that a line that fails costs no definition."
     ),
     "magics": (
-        "A cell under `%%capture` that raises has raised. A magic or an extension that is unknown costs its own line, "
-        "and a folder that is not there leaves the notebook where it is."
+        "A magic or an extension that is unknown costs its own line, and a folder that is not there leaves the "
+        "notebook where it is."
     ),
     "keyboard": "`input()` and `getpass()` answer an empty line and say so. Jupyter without a keyboard raises.",
     "debuggers": "`breakpoint()`, `pdb` and `%debug` say that they do not stop, and the cell goes on.",
-    "exit": "`exit()` and `quit()` do nothing and say so. The cells below would not be run otherwise.",
+    "exit": (
+        "`exit()`, `quit()` and restarts of the kernel do nothing and say so. The cells below would not be run "
+        "otherwise."
+    ),
+    "parts": "A cell that is no Python as a whole is run in parts, without the statements that are none.",
+    "caught": (
+        "A cell in which `%%capture` or `run_cell` caught an exception counts as raised, so that the report names "
+        "the line."
+    ),
     "network": "There is no network, and the errors of connections differ.",
     "installing": "Lines that install packages are not run, and neither is any other line of `%pip` and `%conda`.",
     "imports": (
