@@ -1,4 +1,4 @@
-"""Golden submissions: each folder of `tests/submissions` holds notebooks of a student and the report they must get.
+"""Golden submissions: each folder of `tests/submissions` holds the files of a student and the report they must get.
 
 `expected.json` has
 
@@ -7,9 +7,10 @@
 - `verdicts`: the verdict of every item of the assignment, in its order;
 - `misconceptions`: the id of the misconception that the report names, for each item that has one;
 - `score`;
-- `exit`: 0 if every tested item passed, 1 if not, 2 if the file is no notebook (and has no verdicts);
+- `exit`: 0 if every tested item passed, 1 if not, 2 if no file is a notebook (and there are no verdicts);
 - `cells`: the status of some cells by their index, if they matter;
-- `message_contains`: a part of the message of some items, if it matters.
+- `message_contains`: a part of the message of some items, if it matters;
+- `notices`: a part of the notices on some files, by the file's name.
 
 For a new folder write `{"description": "..."}`, let the grader fill in the rest, and review the diff, each verdict:
 
@@ -28,16 +29,18 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.collection import read_submission
-from grader.errors import SubmissionError
 from grader.grading.grade import grade
+from grader.grading.unreadable import report_unreadable
 from grader.judging.loading import load_rubric
 from grader.results.report import Report, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
+from grader.submission.submission import Submission
 from tests.support.paths import SUBMISSIONS
 
 FOLDERS = sorted(path.parent for path in SUBMISSIONS.glob("*/expected.json"))
 KEYS = (
     "description", "limits", "verdicts", "misconceptions", "score", "exit", "cells", "message_contains",
+    "notices",
 )  # fmt: skip
 NO_NOTEBOOK = 2  # the exit code
 
@@ -47,8 +50,9 @@ def read_expected(folder: Path) -> dict[str, Any]:
     return expected
 
 
-def notebooks(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.ipynb"))
+def read(folder: Path) -> Submission:
+    """Return everything in a folder as one submission."""
+    return read_submission(sorted(path for path in folder.iterdir() if path.name != "expected.json"))
 
 
 def folders(*, readable: bool) -> list[Any]:
@@ -84,7 +88,7 @@ def test_a_submission_gets_the_report_that_its_folder_names(
     folder: Path, zygote: Zygote, hw2: Assignment, request: pytest.FixtureRequest
 ) -> None:
     limits = dataclasses.replace(hw2.limits, **read_expected(folder).get("limits", {}))
-    report = grade(read_submission(notebooks(folder)), dataclasses.replace(hw2, limits=limits), zygote)
+    report = grade(read(folder), dataclasses.replace(hw2, limits=limits), zygote)
     outcome = describe(report, hw2)
     if request.config.getoption("--write-expected"):
         write_expected(folder, outcome)
@@ -102,16 +106,28 @@ def test_a_submission_gets_the_report_that_its_folder_names(
     assert {cell: statuses.get(cell) for cell in listed} == listed
     for name, part in expected.get("message_contains", {}).items():
         assert part in messages[name]
+    require_notices(report, expected)
     jsonschema.validate(json.loads(report.to_json()), load_report_schema())
 
 
 @pytest.mark.parametrize("folder", folders(readable=False))
-def test_a_file_that_is_no_notebook_is_refused_by_name(folder: Path) -> None:
-    (file,) = notebooks(folder)
-    with pytest.raises(SubmissionError) as refused:
-        read_submission([file])
-    assert str(refused.value).startswith(f"{file.name}: ")
-    assert "\n" not in str(refused.value)
+def test_a_submission_without_a_notebook_gets_a_report_that_names_its_files(folder: Path, hw2: Assignment) -> None:
+    report = report_unreadable(read(folder), hw2)
+    (file,) = (path for path in folder.iterdir() if path.name != "expected.json")
+    assert report.obstacle.startswith(f"{file.name}: ")
+    assert "\n" not in report.obstacle
+    assert {item.verdict.value for item in report.items} == {"pending"}
+    assert [item.id for item in report.items] == [item.id for item in hw2.items]
+    assert (report.score, report.pending_points, report.passed) == (0, report.max_score, False)
+    require_notices(report, read_expected(folder))
+    jsonschema.validate(json.loads(report.to_json()), load_report_schema())
+
+
+def require_notices(report: Report, expected: dict[str, Any]) -> None:
+    """Require the notices on files that `expected.json` names."""
+    notices = {notice.subject: notice.text for notice in report.notices}
+    for name, part in expected.get("notices", {}).items():
+        assert part in notices[name]
 
 
 def test_every_folder_lists_every_item_and_does_not_contradict_itself(hw2: Assignment) -> None:

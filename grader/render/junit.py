@@ -29,14 +29,20 @@ def render_junit(report: Report) -> str:
 
     Items are not timed one by one, so only the whole has a time.
     """
-    root = Element("testsuites", {"name": _text(sanitise_line(report.assignment)), **_count_outcomes(report.items)})
+    items = report.items if report.is_readable else [_explain(report)]
+    root = Element("testsuites", {"name": _text(sanitise_line(report.assignment)), **_count_outcomes(items)})
     del root.attrib["skipped"]  # the schema allows it in suites only
     if "total_seconds" in report.timing:
         root.set("time", f"{report.timing['total_seconds']:.3f}")
-    for section, items in groupby(report.items, key=lambda item: item.section):
-        _add_suite(root, report, section, list(items))
+    for section, group in groupby(items, key=lambda item: item.section):
+        _add_suite(root, report, section, list(group))
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _explain(report: Report) -> ItemResult:
+    """Return a test that says why nothing was graded."""
+    return ItemResult("notebook", "submission", "A notebook that can be read", 0, 0, Verdict.ERROR, report.obstacle)
 
 
 def _add_suite(root: Element, report: Report, section: str, items: Sequence[ItemResult]) -> None:

@@ -25,6 +25,8 @@ def render_markdown(report: Report, most_bytes: int | None = None) -> str:
         most_bytes: the limit in bytes of UTF-8, None for no limit. Items that do not fit are counted instead.
     """
     title = f"## {_escape(sanitise_line(report.title))}"
+    if not report.is_readable:
+        return f"{title}\n\nNothing was graded: {_escape(sanitise_line(report.obstacle))}\n"
     head = f"{title}\n\n{describe_score(report)}\n\n| | Item | Points | |\n|---|---|---:|---|\n"
     tail = "".join(_render_notes(report))
     rows = [_render_row(item) for item in report.items]

@@ -47,6 +47,9 @@ def render_terminal(report: Report, console: Console) -> None:
 
 def _render_parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
     yield _render_heading(report)
+    if not report.is_readable:
+        yield Text(f"\nNothing was graded: {sanitise_text(report.obstacle)}")
+        return
     yield Padding(_render_items(report.items), (1, 0, 0, 0))
     for item in report.items:
         curves = read_curves(item.evidence)

@@ -64,7 +64,7 @@ def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: 
         handed_in("kim", 1),
         handed_in("이서연", -1),
         CollectedSubmission("park", "Park", {}, (("park.ipynb", b"{"),)),
-        CollectedSubmission("choi", "Choi", notices=("skipped: homework.pdf",)),
+        CollectedSubmission("choi", "Choi", {}, (("homework.pdf", b"%PDF-1.7"),)),
         CollectedSubmission("jung", "Jung"),
     ]
     noted = graded(everybody, assignment, out, jobs=2)
@@ -76,12 +76,32 @@ def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: 
     assert "homework.pdf" in ended["choi"][1]
     assert "homework.pdf" not in ended["jung"][1]
     assert [report_in(out, key).score for key in ("kim", "이서연")] == [1, 0]
+    for key in ("park", "choi", "jung"):
+        report = report_in(out, key)
+        assert (report.score, report.pending_points, report.passed) == (0, report.max_score, False)
+        assert report.obstacle == ended[key][1]
     assert "A number" in (out / "kim.html").read_text("utf-8")
     assert {path.name for path in out.iterdir()} == {
-        *("kim.json", "kim.html", "이서연.json", "이서연.html", JOURNAL, GRADEBOOK, SUMMARY, ".lock")
+        *(f"{item.key}.{ending}" for item in everybody for ending in ("json", "html")),
+        *(JOURNAL, GRADEBOOK, SUMMARY, ".lock"),
     }
     assert "Student kim" in (out / SUMMARY).read_text("utf-8")
-    assert "이서연" in (out / GRADEBOOK).read_text("utf-8-sig")
+    gradebook = (out / GRADEBOOK).read_text("utf-8-sig")
+    assert "이서연" in gradebook
+    assert "homework.pdf: this is a PDF, not a notebook" in gradebook
+    assert "hand in the notebook itself" in (out / SUMMARY).read_text("utf-8")
+    assert graded(everybody, assignment, out).begun[:2] == (5, 5)
+
+
+@pytest.mark.slow
+def test_a_file_that_was_not_used_is_named_in_the_gradebook_and_the_summary(assignment: Assignment, out: Path) -> None:
+    kim = handed_in("kim", 1)
+    files = (*kim.files, ("part2.ipynb", b"{"), ("x.csv", b"1"))
+    graded([replace(kim, files=files)], assignment, out)
+    assert read_journal(out)["kim"].files.keys() == {"kim.ipynb", "part2.ipynb", "x.csv"}
+    assert [file.name for file in report_in(out, "kim").companions] == ["x.csv"]
+    for name in (GRADEBOOK, SUMMARY):
+        assert "part2.ipynb: no valid JSON" in (out / name).read_text("utf-8-sig")
 
 
 @pytest.mark.slow
@@ -316,10 +336,10 @@ def test_a_folder_that_cannot_be_written_is_refused(assignment: Assignment, tmp_
 
 
 @pytest.mark.slow
-def test_what_was_handed_in_before_leaves_no_report_behind(assignment: Assignment, out: Path) -> None:
+def test_a_new_submission_that_cannot_be_read_replaces_the_report(assignment: Assignment, out: Path) -> None:
     graded([handed_in("kim", 1)], assignment, out)
     graded([CollectedSubmission("kim", "Kim", {}, (("kim.ipynb", b"{"),))], assignment, out)
-    assert [path.name for path in out.glob("kim.*")] == []
+    assert report_in(out, "kim").obstacle.startswith("kim.ipynb: no valid JSON")
     assert read_journal(out)["kim"].status is Status.UNREADABLE
 
 

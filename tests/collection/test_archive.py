@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import tracemalloc
@@ -287,9 +286,24 @@ def test_entries_that_lie_over_one_another_are_refused() -> None:
     assert "its files lie over one another" in refusal(bytes(packed))
 
 
-def test_what_is_no_notebook_is_never_unpacked() -> None:
-    packed = io.BytesIO(zipped([("kim/hw2.ipynb", NOTEBOOK), ("kim/zeros.bin", ZEROS), ("lee/hw2.ipynb", NOTEBOOK)]))
-    assert files_of(collected(packed.getvalue(), bytes=2 * len(NOTEBOOK))) == {
-        "kim": ["hw2.ipynb"],
-        "lee": ["hw2.ipynb"],
-    }
+def test_a_bomb_beside_a_notebook_is_left_out_and_costs_nobody_anything() -> None:
+    packed = zipped([("kim/hw2.ipynb", NOTEBOOK), ("kim/zeros.bin", ZEROS), ("lee/hw2.ipynb", NOTEBOOK)])
+    collection = collected(packed, bytes=2 * len(NOTEBOOK))
+    assert files_of(collection) == {"kim": ["hw2.ipynb"], "lee": ["hw2.ipynb"]}
+    assert "zeros.bin: it unpacks to more than 250 times its size" in told(collection)
+
+
+def test_data_of_one_student_never_takes_what_notebooks_of_others_need() -> None:
+    chance = random.Random(5)
+    packed = zipped([("a/hw2.ipynb", NOTEBOOK), ("a/x.bin", chance.randbytes(5000)), ("b/hw2.ipynb", NOTEBOOK)])
+    collection = collected(packed, bytes=2 * len(NOTEBOOK) + 4000)
+    assert files_of(collection) == {"a": ["hw2.ipynb"], "b": ["hw2.ipynb"]}
+    assert told(collection).startswith("x.bin: it unpacks to more than is read")
+
+
+def test_odd_names_in_archives_are_told_and_never_reach_a_folder() -> None:
+    odd = {"kim/a\nb.csv": b"1", "kim/" + "x" * 300: b"1", "kim/d": b"1", "kim/d/x": b"1"}
+    collection = collected(zipped({"kim/hw2.ipynb": NOTEBOOK, **odd, "lee/": b""}))
+    submission = collection.submissions[0].read()
+    assert [file.path for file in submission.files] == ["d"]
+    assert len(submission.notices) == 3

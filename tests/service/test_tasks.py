@@ -22,6 +22,8 @@ from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
 from grader.service.store.queries.leases import Finish, Lease, cancel_jobs, claim_lease, finish_job, reconcile_leases
+from grader.service.store.queries.reports import load_stored_report
+from grader.service.store.queries.submissions import find_submissions
 from grader.service.store.schema import JobRow, Stage, State
 from grader.service.tasks import JobRunner
 from grader.submission.submission import Submission, read_notebook
@@ -112,17 +114,21 @@ def test_who_has_graded_asks_for_what_waits(service: RunningService, runner: Job
 
 @pytest.mark.parametrize(
     ("files", "why"),
-    [([("homework.ipynb", b"{")], "homework.ipynb"), ([], "no notebook was handed in")],
+    [([("homework.ipynb", b"{")], "homework.ipynb"), ([], "there is no notebook in it")],
     ids=["no notebook in the file", "no file"],
 )
-def test_an_input_that_can_never_be_graded_is_refused_with_a_sentence(
+def test_a_submission_that_cannot_be_read_has_a_report_that_says_so(
     service: RunningService, runner: JobRunner, files: list[tuple[str, bytes]], why: str
 ) -> None:
     batch = service.accept_files({"one": files})
     runner.run(job_of(service, batch).id, "cpu")
     ended = job_of(service, batch)
-    assert (ended.state, ended.refused, ended.attempts) == (State.FAILED, True, 1)
+    assert (ended.state, ended.refused, ended.attempts) == (State.GRADED, True, 1)
     assert why in ended.message
+    (status,) = find_submissions(service.store, batch)
+    report = load_stored_report(service.store, status.id)
+    assert report
+    assert (report.score, report.pending_points, report.obstacle) == (0, report.max_score, ended.message)
 
 
 def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: RunningService, runner: JobRunner) -> None:

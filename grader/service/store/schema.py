@@ -7,7 +7,19 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, ForeignKey, Index, MetaData, ScalarSelect, String, UniqueConstraint, func, select, text
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    MetaData,
+    ScalarSelect,
+    String,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from grader.models.recipe import Mode
@@ -147,7 +159,7 @@ class SubmissionRow(Row, kw_only=True):
     name: Mapped[str] = mapped_column(StorableText)
     identifiers: Mapped[dict[str, str]] = mapped_column(JSON)  # its ids in the learning management system
     person: Mapped[str] = mapped_column(StorableText, index=True)  # the student who may read it, "" if none
-    notices: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # on files that were left out
+    notices: Mapped[list[dict[str, Any]]] = mapped_column(JSON, server_default="[]")  # on files that were left out
 
 
 class SubmissionFileRow(Row, kw_only=True):
@@ -159,7 +171,7 @@ class SubmissionFileRow(Row, kw_only=True):
     position: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(StorableText)  # its path in the submission
     sha256: Mapped[str] = mapped_column(_SHA256)
-    is_notebook: Mapped[bool]
+    is_notebook: Mapped[bool] = mapped_column(server_default=true())
 
 
 class JobRow(Row, kw_only=True):

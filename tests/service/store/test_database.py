@@ -17,7 +17,7 @@ from grader.errors import InputError, SystemFault
 from grader.service.settings import Settings
 from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
 from grader.service.store.queries.tokens import Role
-from grader.service.store.schema import Row, TokenRow
+from grader.service.store.schema import Row, SubmissionFileRow, SubmissionRow, TokenRow
 from tests.support.store_content import token
 from tests.support.threads import at_once
 
@@ -60,11 +60,37 @@ def test_a_database_without_tables_says_what_to_run(empty: Settings) -> None:
     store.close()
 
 
+def test_what_was_handed_in_before_version_4_are_notebooks(
+    empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, earlier)
+    (earlier / "versions" / "version_4.py").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("grader.service.store.database.MIGRATIONS", earlier)
+        migrate(empty)
+    store = Store.open(empty)
+    with store.session() as session:
+        for statement in (
+            "INSERT INTO token (id, name, role, person, sha256, created_at) VALUES ('t', 't', 'ci', '', 't', 0)",
+            "INSERT INTO batch (id, owner, assignment, mode, title, created_at, request) "
+            "VALUES ('b', 't', 'hw2', 'none', '', 0, '')",
+            "INSERT INTO submission (id, batch, key, name, identifiers, person) VALUES ('s', 'b', 'k', 'k', '{}', '')",
+            "INSERT INTO submission_file (submission, position, name, sha256) VALUES ('s', 0, 'a.ipynb', '')",
+        ):
+            session.execute(text(statement))
+    migrate(empty)
+    with store.read_session() as session:
+        assert session.get_one(SubmissionRow, "s").notices == []
+        assert session.get_one(SubmissionFileRow, ("s", 0)).is_notebook is True
+    store.close()
+
+
 NEXT_VERSION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "next", "3"
+revision, down_revision = "next", "4"
 
 
 def upgrade():

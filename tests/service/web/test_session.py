@@ -176,8 +176,8 @@ def test_a_bug_is_a_page_without_its_insides(own_course: Class) -> None:
 def test_an_upload_that_cannot_be_used_says_why(course: Class) -> None:
     with signed_in(course, "kim") as kim:
         answer = kim.post("/submissions", files={"files": ("essay.docx", b"x")}, data={"training": "none"})
-    assert answer.status_code == 422
-    assert "essay.docx: send one zip file, or notebooks" in answer.text
+    assert answer.status_code == 200
+    assert "essay.docx: this is a Word document, not a notebook; hand in the notebook itself" in answer.text
 
 
 def test_a_form_that_is_sent_twice_is_one_batch(course: Class) -> None:

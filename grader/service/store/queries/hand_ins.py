@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -129,6 +130,11 @@ def accept_batch(
     return StoredBatch(batch.id, new=True)
 
 
+def _make_storable_notice(notice: Notice) -> dict[str, Any]:
+    values = asdict(notice)
+    return {name: make_storable(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
 def _store_files(store: Store, new: NewSubmission) -> list[_StoredFile]:
     return [_StoredFile(name, store.blobs.put(data), is_notebook(name, data)) for name, data in new.files]
 
@@ -146,7 +152,7 @@ def _add_rows(
             name=new.name,
             identifiers={make_storable(name): make_storable(value) for name, value in new.identifiers.items()},
             person=new.person,
-            notices=[asdict(notice) for notice in new.notices],
+            notices=[_make_storable_notice(notice) for notice in new.notices],
         )
         for new in submissions
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from grader.service.api.service import UPLOADS_PER_TOKEN
 from grader.service.store.queries.leases import claim_lease
-from tests.support.api_batches import CLASS, hand_in, hand_in_own, notebook, zipped
+from tests.support.api_batches import CLASS, claimed, hand_in, hand_in_own, notebook, zipped
 from tests.support.api_server import Api
 
 
@@ -51,9 +51,39 @@ def test_korean_names_arrive(api: Api) -> None:
 
 
 def test_what_is_left_aside_is_told(api: Api) -> None:
-    data = zipped({"kim/hw2.ipynb": notebook(), "kim/data.csv": b"1,2", "lee/notes.txt": b"sorry"})
+    data = zipped({"kim/hw2.ipynb": notebook(), "kim/data.7z": b"1,2", "lee/notes.txt": b"sorry"})
     accepted = api["staff"].post("/v1/batches", files={"files": ("class.zip", data)}).json()
-    assert any("data.csv" in notice for notice in accepted["notices"])
+    assert accepted["notices"] == [
+        "kim: data.7z: it was not opened; unpack it, and hand in the files, or a zip file of them"
+    ]
+    submissions = api["staff"].get(f"/v1/batches/{accepted['batch']}/submissions").json()["items"]
+    assert [(row["key"], len(row["notebooks"]), len(row["companions"])) for row in submissions] == [
+        ("kim", 1, 1),
+        ("lee", 0, 1),
+    ]
+
+
+def test_what_lies_beside_the_notebooks_is_stored_and_sent_back(api: Api) -> None:
+    sent = [("files", ("hw2.ipynb", notebook())), ("files", ("data/x 1.csv", b"1")), ("files", ("my.py", b"x = 1"))]
+    own = api["kim"].post("/v1/submissions", files=sent).json()
+    assert own["notices"] == []
+    found = api["kim"].get(f"/v1/submissions/{own['submission']}").json()
+    assert [file["name"] for file in (*found["notebooks"], *found["companions"])] == [
+        *("hw2.ipynb", "data/x 1.csv", "my.py")
+    ]
+    assert [api["kim"].get(file["url"]).content for file in found["companions"]] == [b"1", b"x = 1"]
+    assert api["lee"].get(found["companions"][0]["url"]).status_code == 404
+    assert api["kim"].get(f"/v1/submissions/{own['submission']}/files/hw2.ipynb").status_code == 404
+    (job,) = claimed(api.store)
+    assert [name for name, _ in job.files] == ["hw2.ipynb", "data/x 1.csv", "my.py"]
+
+
+def test_a_student_is_told_at_once_what_to_hand_in(api: Api) -> None:
+    accepted = api["kim"].post("/v1/submissions", files={"files": ("hw2.py", b"x = 1")})
+    assert accepted.status_code == 202
+    assert accepted.json()["notices"] == [
+        "hw2.py: this is a Python file, not a notebook; hand in the notebook itself, hw2.ipynb"
+    ]
 
 
 def test_one_student_s_notebooks_are_one_submission(api: Api) -> None:
@@ -106,7 +136,7 @@ def test_what_was_accepted_can_be_claimed_though_the_broker_is_down(api: Api) ->
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("essay.pdf", b"%PDF-1.7", "essay.pdf: send one zip file, or notebooks"),
+        ("roster.csv", b"kim", "there is no notebook in it"),
         ("class.zip", b"no zip at all", "class.zip"),
         ("empty.zip", zipped({}), "there is no notebook"),
         ("texts.zip", zipped({"kim/notes.txt": b"x"}), "notebook"),

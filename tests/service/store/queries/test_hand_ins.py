@@ -50,7 +50,7 @@ def test_names_that_no_database_can_hold_are_mended(store: Store, instructor: To
     (found,) = find_submissions(store, accepted.batch)
     mended = "a\N{REPLACEMENT CHARACTER}b?"
     assert (found.key, found.name, found.identifiers, found.person) == (mended, mended, {mended: mended}, mended)
-    assert found.files[0][0] == mended
+    assert found.companions[0][0] == mended
 
 
 def test_the_same_request_under_the_same_key_makes_no_second_batch(store: Store, instructor: Token) -> None:
