@@ -63,7 +63,8 @@ class Searching:
             if self.is_useless(state):
                 continue
             if self._seconds_left <= 0:
-                self.untried[items[0].names[0]] = len(states) - number
+                name = items[0].names[0]
+                self.untried[name] = self.untried.get(name, 0) + len(states) - number
                 break
             evaluations = self._try_items(state, items)
             earned = [item.points for item in items if item.id in evaluations and evaluations[item.id].earns]

@@ -85,12 +85,19 @@ class StateFinder:
         ]
 
     def plan_searches(self, items: Sequence[Item]) -> list[Search]:
-        """Return a search for each main name that is not defined, if its items may be found under any name."""
+        """Return the searches for each main name that is not defined, if its items may be found under any name.
+
+        What is or builds a model is tried for all names before anything else is, which may take all of the time.
+        """
         families: dict[str, list[Item]] = {}
         for item in items:
             if item.search and not self._find_definitions(item):
                 families.setdefault(item.names[0], []).append(item)
-        return [Search(family, self._list_candidates(name, family)) for name, family in families.items()]
+        return [
+            Search(family, self._list_candidates(name, family, builds))
+            for builds in (True, False)
+            for name, family in families.items()
+        ]
 
     def _find_definitions(self, item: Item) -> list[Definition]:
         """Return the definitions of an item's names, from the first definition of its main name in each file on."""
@@ -136,18 +143,18 @@ class StateFinder:
         """Return the parameters that the items' tests can fill in."""
         return {simplify(parameter) for item in items for parameter in self._filled_in.get(item.id, ())}
 
-    def _list_candidates(self, name: str, family: Sequence[Item]) -> list[CandidateState]:
-        """Return the states to try for a main name: first what resembles it, and what is or builds a model."""
+    def _list_candidates(self, name: str, family: Sequence[Item], builds: bool) -> list[CandidateState]:
+        """Return the states to try for a main name, with what is or builds a model or without: first what resembles."""
         available = self._find_available(family)
         nearly = {candidate.name for candidate in self._find_nearly(name, models=True)}
         stem = simplify(name).rstrip("0123456789")
         candidates = [
             candidate
             for candidate in self._work.candidates()
-            if candidate.required <= available and candidate.name not in nearly
+            if candidate.builds is builds and candidate.required <= available and candidate.name not in nearly
         ]
         order = sorted(
             candidates,
-            key=lambda c: (not c.builds, stem not in simplify(f"{c.name} {c.class_name}"), c.kind == "function"),
+            key=lambda c: (stem not in simplify(f"{c.name} {c.class_name}"), c.kind == "function"),
         )
         return [CandidateState(c.definition, {name: c.name}, c.name) for c in order[:_MOST_TRIED]]
