@@ -69,7 +69,7 @@ class Definition:
         part: tells several definitions in one cell apart.
         at_end: whether the state is the end of the notebook instead: the same definition, together with everything that
             later cells define. A function may call one that is written further down.
-        source: the student's own file that the names were imported from ("my_layers.py"), or "".
+        sources: the student's own file ("my_layers.py") of each name that was imported from one.
     """
 
     file: str
@@ -77,7 +77,7 @@ class Definition:
     names: frozenset[str]
     part: int = 0
     at_end: bool = False
-    source: str = field(default="", compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ EXPORTS = {
         "assert_registered",
         "assert_shape",
         "build",
+        "call_anyway",
         "given",
         "image_and_kernel",
         "image_and_window",
@@ -57,6 +58,7 @@ EXPORTS = {
     grader.render: ["render_body", "render_html", "render_terminal"],
     grader.sandbox.host.sandbox: ["Sandbox", "Zygote", "ZygoteLine"],
     grader.student: [
+        "Candidate",
         "Definition",
         "Fault",
         "Operation",

@@ -28,6 +28,7 @@ _ENDED = {
     "interrupted": "was interrupted",
 }
 _LETHAL = ("ended the kernel", "broke the run", "out of memory", "timed out")
+_RUN = ("top", "block", "unparsed")  # the parts of a cell whose statements are run, one by one
 _MISSING_NAME = re.compile(r"NameError: name '(\w+)' is not defined")
 _MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): (?:No module named '([\w.]+)'|([\w.]+) is not)")
 
@@ -113,7 +114,7 @@ class AbsenceReasons:
     def _describe_stop(self, name: str, place: _Place) -> str:
         """Describe a definition that was not reached, or that raised."""
         result, mention = place.result, place.mention
-        if result is None or mention.place not in ("top", "block") or mention.name != name:
+        if result is None or mention.place not in _RUN or mention.name != name:
             return ""
         where = self._name_cell(place.file, place.cell)
         if result.status == "not run":
@@ -128,7 +129,7 @@ class AbsenceReasons:
                 )
         if result.status == "raised" and not result.stops and place.source.error is None:
             return f"{name} is in {where}, which stopped: {result.message}{self._trace_error(result.message, {name})}"
-        if result.status in _ENDED:
+        if result.status in _ENDED and mention.place != "unparsed":
             message = f" ({result.message})" if result.message else ""
             return f"{name} is in {where}, which {_ENDED[result.status]}{message}"
         return ""
@@ -235,7 +236,7 @@ class AbsenceReasons:
             return ""
         for place in self._find(name):
             result, mention = place.result, place.mention
-            if result is None or mention.place not in ("top", "block"):
+            if result is None or mention.place not in _RUN:
                 continue
             where = self._name_cell(place.file, place.cell)
             for stop in result.stops:

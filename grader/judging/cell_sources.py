@@ -130,9 +130,11 @@ _BINDING = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+(\w+)|\s*(\w+)\s*=(?!=)"
 
 
 def _guess(lines: Sequence[str], place: Place) -> Iterator[Mention]:
-    for number, line in enumerate(lines, start=1):
-        if found := _BINDING.match(line[:500]):
-            yield Mention(found[1] or found[2], number, number, number, place)
+    """Yield what looks like a definition, each with the lines up to the next one at the margin."""
+    found = [(number, match) for number, line in enumerate(lines, start=1) if (match := _BINDING.match(line[:500]))]
+    for index, (number, match) in enumerate(found):
+        following = (other for other, _ in found[index + 1 :] if not lines[other - 1][:1].isspace())
+        yield Mention(match[1] or match[2], number, number, next(following, len(lines) + 1) - 1, place)
 
 
 def _find_comments(lines: Sequence[str]) -> Iterator[Mention]:

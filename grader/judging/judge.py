@@ -137,7 +137,7 @@ def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absence
     if cause := absences.describe_cause(message):
         message = f"{message}; {cause}"
     elif outcome.verdict is Verdict.ABSENT and not item.names and (stop := absences.first_stop()):
-        message = f"{message}; {stop}"
+        message = f"{message} (this may be the reason: {stop})"
     elif item.search and (missing := _OWN_ARGUMENTS.search(message)) and not state.found_as:
         name = item.names[0]
         message = (
@@ -168,7 +168,7 @@ def _describe_origin(state: CandidateState) -> str:
 
 def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
     definition = evaluation.state.definition if evaluation else None
-    source = f" (defined in {definition.source})" if definition and definition.source else ""
+    source = definition.sources.get(item.names[0]) if definition and item.names else None
     return ItemResult(
         id=item.id,
         section=item.section,
@@ -176,7 +176,7 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
         points=points,
         max_points=item.points,
         verdict=outcome.verdict,
-        message=f"{outcome.message}{source}",
+        message=f"{outcome.message} (defined in {source})" if source else outcome.message,
         file=definition.file if definition else outcome.file,
         cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,

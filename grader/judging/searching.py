@@ -16,7 +16,7 @@ __all__ = ["Searching"]
 
 class _Try(Protocol):
     def __call__(self, state: CandidateState, item: Item, *, at_most: float) -> ItemEvaluation:
-        """Run the tests of an item in a state, each for at most so many seconds."""
+        """Run the tests of an item in a state, each for `at_most` seconds."""
 
 
 class Searching:

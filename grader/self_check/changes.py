@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from grader.assignment import Item
+from grader.judging.near_names import is_near
 from grader.submission.submission import Submission
 
 __all__ = ["NotebookChange", "compare_notebooks"]
@@ -102,8 +103,9 @@ def compare_notebooks(old: Submission, new: Submission, items: Sequence[Item]) -
 def _is_affected(item: Item, affected: set[str], bound: set[str]) -> bool:
     if not item.names or not affected.isdisjoint(item.names):
         return True
-    # If the name is not bound, a search may take any definition of the notebook for it.
-    return item.search and item.names[0] not in bound
+    # If the name is not bound, a search may take any definition for it, and one of nearly the same name counts.
+    name = item.names[0]
+    return name not in bound and (item.search or any(is_near(other, name) for other in affected))
 
 
 def _get_sources(submission: Submission) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -32,6 +32,10 @@ for sender in range(2000): packet(bytes(100_000), last=False, sender=sender)""",
     "deep JSON": "say('stream', b'[' * 50_000 + b']' * 50_000)",
     "deep JSON as the reply": "say('execute_reply', b'[' * 100_000, 'shell')",
     "a reply without its status": "say('execute_reply', b'{}', 'shell')",
+    "stops that are none": "say('execute_reply', b'{\"status\": \"error\", \"stops\": [5, [1]]}', 'shell')",
+    "stops without end": """
+stops = [[1, 2, "raised", "x" * 9_999]] * 99
+say('execute_reply', json.dumps({"status": "error", "stops": stops}).encode(), 'shell')""",
     "a reply that is a list": "say('execute_reply', b'[]', 'shell')",
     "output without its text": "say('stream', b'{}')",
     "output that is a number": "say('display_data', b'5')",

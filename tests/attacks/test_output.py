@@ -26,8 +26,11 @@ _FLOODS = {
     "standard error": "import sys\nwhile True: sys.stderr.write('x' * 1000)",
     "displays": "from IPython.display import display\nwhile True: display('x' * 1000)",
     "a displayed result": "'x' * 50_000_000",
+    "one traceback after another": "raise_here = 1 / 0\n" * 100_000,
     "pictures": "from IPython.display import *\nwhile True: display(Image(data=b'\\x89PNG' + bytes(10**6)))",
     "clearing": "from IPython.display import clear_output\nwhile True: clear_output()",
+    "updates": "shown = display('x', display_id=True)\nwhile True: shown.update('x' * 1000)",
+    "an endless child's": "import os\nos.system('yes')",
     "file descriptor 1": "import os\nfor _ in range(300_000): os.write(1, b'x' * 1000)",
     "a child's": "import os\nfor _ in range(300): os.system('head -c 1000000 /dev/zero')",
     "threads": """

@@ -25,6 +25,7 @@ IPYKERNEL = Library("ipykernel")
         ("ipykernel.ipkernel:IPythonKernel._publish_status", "self status channel parent"),
         ("ipykernel.ipkernel:IPythonKernel._publish_execute_input", "self code parent execution_count"),
         ("ipykernel.ipkernel:IPythonKernel.raw_input", "self prompt"),
+        ("ipykernel.ipkernel:IPythonKernel.do_shutdown", "self restart"),
         ("ipykernel.ipkernel:IPythonKernel.getpass", "self prompt stream echo_char"),
         ("ipykernel.kernelapp:IPKernelApp.initialize", "self argv"),
         ("ipykernel.kernelapp:IPKernelApp.init_pdb", "self"),
@@ -74,6 +75,8 @@ def test_an_attribute_that_is_set_is_there(path: str) -> None:
     [
         ("ipykernel.kernelbase:Kernel.__init__", ["self._stdout", "self._stderr"]),
         ("ipykernel.kernelbase:Kernel.execute_request", ["self._execute_sleep", "self._publish_execute_input("]),
+        ("ipykernel.kernelbase:Kernel.execute_request", ["self.do_execute", "reply_content,"]),
+        ("ipykernel.kernelapp:IPKernelApp.start", ["self.kernel.start()", "self.io_loop.start()"]),
         ("ipykernel.kernelbase:Kernel.dispatch_shell", ["self._supports_kernel_subshells", "self._publish_status("]),
         ("ipykernel.kernelbase:Kernel.dispatch_shell", ["feed_identities(", "deserialize("]),
         ("ipykernel.ipkernel:IPythonKernel.do_execute", ["self.shell_channel_thread.parent_thread"]),

@@ -16,6 +16,21 @@ IPYTHON = Library("ipython")
     [
         ("IPython.core.interactiveshell:InteractiveShell.run_code", "self code_obj result async_"),
         ("IPython.core.interactiveshell:InteractiveShell.set_custom_exc", "self exc_tuple handler"),
+        (
+            "IPython.core.interactiveshell:InteractiveShell.run_ast_nodes",
+            "self nodelist cell_name interactivity compiler result",
+        ),
+        ("IPython.core.interactiveshell:InteractiveShell.transform_cell", "self raw_cell"),
+        ("IPython.core.interactiveshell:InteractiveShell.transform_ast", "self node"),
+        ("IPython.core.interactiveshell:InteractiveShell.showsyntaxerror", "self filename running_compiled_code"),
+        ("IPython.core.interactiveshell:InteractiveShell.find_cell_magic", "self magic_name"),
+        (
+            "IPython.core.interactiveshell:InteractiveShell.register_magic_function",
+            "self func magic_kind magic_name",
+        ),
+        ("IPython.core.compilerop:CachingCompiler.ast_parse", "self source filename symbol"),
+        ("IPython.core.magics.execution:ExecutionMagics.time", "self line cell local_ns"),
+        ("IPython.core.magics.execution:ExecutionMagics.prun", "self parameter_s cell"),
         ("IPython.core.inputtransformer2:TransformerManager.do_token_transforms", "self lines"),
         ("IPython.core.formatters:DisplayFormatter.format", "self obj include exclude"),
         ("IPython.core.interactiveshell:InteractiveShell.enable_matplotlib", "self gui"),
@@ -38,6 +53,16 @@ def test_a_method_is_there_with_its_parameters(path: str, parameters: str) -> No
         # Once for each statement of a cell; what it returns tells whether the statement failed.
         ("IPython.core.interactiveshell:InteractiveShell.run_ast_nodes", ["if await self.run_code(code, result"]),
         ("IPython.core.interactiveshell:InteractiveShell.run_code", ["result.error_in_exec ="]),
+        # What is parsed is run, and the result tells how; a statement that does not compile is told as well.
+        (
+            "IPython.core.interactiveshell:InteractiveShell.run_cell_async",
+            ["compiler.ast_parse(cell, filename=cell_name)", "await self.run_ast_nodes(code_ast.body"],
+        ),
+        ("IPython.core.interactiveshell:InteractiveShell.run_ast_nodes", ["result.error_before_exec ="]),
+        ("IPython.core.interactiveshell:ExecutionInfo.__init__", ["self.raw_cell =", "self.transformed_cell ="]),
+        ("IPython.core.interactiveshell:InteractiveShell.run_cell_magic", ["fn(*args, **kwargs)"]),
+        ("IPython.core.magics.execution:ExecutionMagics.time", ["self.shell.transform_cell(cell)", "eval(code, glob"]),
+        ("IPython.core.magics.execution:ExecutionMagics.capture", ["self.shell.run_cell(cell)"]),
         ("IPython.core.inputtransformer2:TransformerManager.transform_cell", ["self.do_token_transforms("]),
         ("IPython.core.inputtransformer2:TransformerManager.do_one_token_transform", ["self.token_transformers"]),
         ("IPython.core.displayhook:DisplayHook.compute_format_data", ["self.shell.display_formatter.format("]),

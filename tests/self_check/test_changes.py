@@ -118,6 +118,14 @@ def test_an_added_or_removed_cell_affects_everything() -> None:
     assert concerned(CELLS, CELLS[:-1]) == EVERYTHING
 
 
+def test_a_change_of_nearly_the_name_that_is_not_bound_is_judged_again() -> None:
+    item = Item("lenet", "1", "", 1, names=("LeNet",))
+    before, after = submission("def Lenet():\n    return 1"), submission("def Lenet():\n    return 2")
+    assert compare_notebooks(before, after, [item]).items == {"lenet"}
+    before, after = submission("def other():\n    return 1"), submission("def other():\n    return 2")
+    assert compare_notebooks(before, after, [item]).items == set()
+
+
 def test_a_search_is_repeated_after_any_change_if_the_name_is_not_bound() -> None:
     item = Item("lenet", "1", "", 1, names=("LeNet",), search=True)
     before, after = submission("net = 1", "class LeNet:\n    pass"), submission("net = 2", "class LeNet:\n    pass")

@@ -1,9 +1,8 @@
 """What reaches the standard descriptors without Python's streams: output of children, of C code, of `os.write`.
 
-ipykernel reads a pipe by a thread. A thread in the kernel would make every fork of it dearer and, for torch, unsafe; so
-the descriptors lead to files in memory, which nobody has to read while they are written. The kernel looks at their size
-whenever something is printed and at the end of each cell, so that the order of both is kept. A flood ends at the
-sandbox's limit for files, and of what it wrote no more than `most` bytes at a time are read.
+ipykernel reads a pipe in a thread. A thread in the kernel would make every fork of it dearer and, for torch, unsafe; so
+the descriptors lead to files in memory, which are never full before a flood reaches the sandbox's limit for files. The
+kernel looks at their size whenever something is printed and at the end of each cell, so that the order of both is kept.
 """
 
 from __future__ import annotations

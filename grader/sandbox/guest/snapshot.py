@@ -29,6 +29,7 @@ from grader.models.probe import probe
 from grader.models.recipe import Recipe
 from grader.sandbox.guest.candidates import CandidateLog
 from grader.sandbox.guest.checkpoint import Checkpoint
+from grader.sandbox.guest.exceptions import is_refused_memory
 from grader.sandbox.guest.objects import Objects, is_unchanged
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
 from grader.sandbox.protocol.channels import Channel, Packets
@@ -143,10 +144,9 @@ class _TestProcess:
                 return
             try:
                 answer = getattr(self, "_do_" + request["operation"])(request)
-            except MemoryError:
-                answer = Failure("MemoryError", "ran out of memory")
             except BaseException as error:  # whatever the student's code raises is the answer
-                answer = Failure(_read_name(error), _read_text(error))
+                refused = is_refused_memory(error)
+                answer = Failure("MemoryRefused", "") if refused else Failure(_read_name(error), _read_text(error))
             self._send(answer)
 
     def _send(self, answer: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,14 +24,14 @@ _SAVED = ".as-the-notebook-found-it"
 
 
 def prepare_working_folder(
-    state: str, place: str, files: int | None, home: Path, writable: Sequence[Path], scratch: Path
+    state: str, inside: str, files: int | None, home: Path, writable: Sequence[Path], scratch: Path
 ) -> None:
-    """Bring the working folder into the state in which a kernel finds it, and enter the notebook's folder in it.
+    """Bring the working folder into the state in which a kernel finds it, and enter it.
 
     Args:
         state: "new" (nothing ran yet), "as handed in", "as left" (by the notebook before this one) or "as found" (by
             the first kernel of this notebook).
-        place: the folder in the working folder that the notebook lies in; "" if it is the working folder itself.
+        inside: the notebook's own folder inside the working folder, or "".
         files: a descriptor of what was handed in (`protocol/file_pack.py`), which is closed; None if that is nothing.
         home: the working folder.
         writable: all folders that a notebook can write to.
@@ -50,15 +51,21 @@ def prepare_working_folder(
         for folder in writable:
             _empty(folder, keep={home})
         _empty(home)
-    os.chdir(home)
     if files is not None:
         if state in ("new", "as handed in"):
             _write(files, home)
         os.close(files)
-    if place:
-        with suppress(OSError):  # an earlier notebook may have put something else there
-            (home / place).mkdir(parents=True, exist_ok=True)
-            os.chdir(home / place)
+    _enter(home, inside)
+
+
+def _enter(home: Path, inside: str) -> None:
+    """Enter the notebook's folder. Modules of the working folder are found from there as well, after all others."""
+    os.chdir(home)
+    if inside:
+        with suppress(OSError):  # the notebook before this one has put something else there
+            (home / inside).mkdir(parents=True, exist_ok=True)
+            os.chdir(home / inside)
+            sys.path.append(str(home))
 
 
 def _write(files: int, home: Path) -> None:

@@ -44,6 +44,7 @@ def describe_cell_end(file: str, cell: Cell, status: str, message: str, stops: S
 
 
 def _describe(stops: Sequence[StatementStop], lines: Sequence[str]) -> str:
+    stops = [stop for stop in stops if stop.kind is not StopKind.LEFT_OUT] or stops
     first = stops[0]
     error = _cut(first.error, _MOST_IN_MESSAGE)
     stopped = {number for stop in stops for number in range(stop.line, stop.last_line + 1)}

@@ -15,7 +15,7 @@ from grader.student import Fault, StudentFault
 __all__ = ["estimate_size", "read_fault", "read_tensors", "reject_malformed"]
 
 _NAMED_FAULTS = {
-    "MemoryError": Fault.OUT_OF_MEMORY,
+    "MemoryRefused": Fault.OUT_OF_MEMORY,
     "Malformed": Fault.MALFORMED,
     "ChangedArgument": Fault.CHANGED_ARGUMENT,
     "Missing": Fault.MISSING,
@@ -42,8 +42,6 @@ def read_fault(failure: Failure) -> StudentFault:
     """Return the fault that a failure stands for."""
     message = re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", failure.message)[:500]
     fault = _NAMED_FAULTS.get(failure.name, Fault.RAISED)
-    if fault is Fault.RAISED and "can't allocate memory" in message:
-        fault = Fault.OUT_OF_MEMORY
     match fault:
         case Fault.OUT_OF_MEMORY:
             return StudentFault(fault, "asked for more memory than a test may use")

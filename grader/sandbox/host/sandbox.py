@@ -23,7 +23,7 @@ from grader.errors import SandboxFault
 from grader.sandbox.jail.control_groups import make_control_groups
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
-from grader.sandbox.protocol.file_pack import is_plain_path
+from grader.sandbox.protocol.file_pack import find_folder
 from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 
@@ -260,18 +260,18 @@ class Sandbox:
 
         Args:
             order: what the kernel is told.
-            notebook: the name of the notebook that it runs, in whose folder it starts. A further kernel for the same
-                notebook finds the working folder as the first one found it; a kernel for the next notebook finds it as
-                this one left it.
+            notebook: the name of the notebook that it runs. A further kernel for the same notebook finds the working
+                folder as the first one found it; a kernel for the next notebook finds it as this one left it. A
+                notebook in a folder ("part 2/hw2.ipynb") runs in that folder inside the working folder.
         """
-        state = self._choose_folder_state(notebook)
+        folder = {"state": self._choose_folder_state(notebook), "inside": find_folder(notebook)}
         tracker, tracker_end = Packets.pair()
         runner, runner_end = socket.socketpair()
         try:
             with tracker_end, runner_end:
                 files = () if self.handed_in is None else (self.handed_in,)
                 descriptors = (tracker_end.fileno(), runner_end.fileno(), *files)
-                self._order({"order": "start", "folder": state, "place": _find_place(notebook), **order}, descriptors)
+                self._order({"order": "start", "folder": folder, **order}, descriptors)
             started = self.wait_for("kernel")
         except SandboxFault:
             tracker.close()
@@ -344,8 +344,3 @@ class Sandbox:
 
     def _has_ended(self, seconds: float) -> bool:
         return bool(select.select([self._outermost], [], [], seconds)[0])
-
-
-def _find_place(notebook: str) -> str:
-    """Return the folder of a notebook in the working folder; "" if it lies in the working folder itself."""
-    return notebook.rpartition("/")[0] if is_plain_path(notebook) else ""

@@ -163,8 +163,9 @@ def _index_snapshots(execution: Execution) -> dict[Definition, Snapshot]:
     """Return the snapshot of each definition: first the states when they were made, then those at the end."""
 
     def define(file: str, cell: int, names: frozenset[str], part: int = 0, at_end: bool = False) -> Definition:
-        sources = (execution.sources.get((file, cell, name), "") for name in sorted(names))
-        return Definition(file, cell, names, part, at_end, source=next(filter(None, sources), ""))
+        places = {name: (file, cell, name) for name in names}
+        sources = {name: execution.sources[place] for name, place in places.items() if place in execution.sources}
+        return Definition(file, cell, names, part, at_end, sources=sources)
 
     when_made = {define(s.file, s.cell, s.names, s.part): s for s in execution.snapshots}
     at_end = {

@@ -125,7 +125,7 @@ class _Supervisor:
         def kernel() -> None:
             self._confinement.confine_files(scoped=True)
             places = self._confinement.home, self._confinement.writable, self._confinement.scratch
-            prepare_working_folder(order["folder"], order["place"], files, *places)
+            prepare_working_folder(order["folder"]["state"], order["folder"]["inside"], files, *places)
             run_kernel(kernel_end, socket.socket(fileno=tracker), order, self._limits)
 
         def run() -> None:

@@ -11,7 +11,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 
-__all__ = ["MAX_FILES", "is_plain_path", "pack_files", "unpack_files"]
+__all__ = ["MAX_FILES", "find_folder", "is_plain_path", "pack_files", "unpack_files"]
 
 MAX_FILES = 2_000
 _MAX_PATH_BYTES = 1_000
@@ -32,6 +32,11 @@ def is_plain_path(path: str) -> bool:
         and path.isprintable()
         and not any(part in ("", ".", "..") or len(part.encode()) > _MAX_PART_BYTES for part in parts)
     )
+
+
+def find_folder(path: str) -> str:
+    """Return the folder in a path, or "" if it has none or leads elsewhere."""
+    return path.rpartition("/")[0] if is_plain_path(path) else ""
 
 
 def pack_files(files: Mapping[str, bytes]) -> int:

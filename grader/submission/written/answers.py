@@ -110,6 +110,7 @@ class _OwnWordsReader:
         asked = [own for own in about if own.passage.is_asked]
         if any(own.pieces for own in asked):
             return [own for own in about if own in asked or (own.pieces and own.passage.file in self._of_the_book)]
+        about = [own for own in about if own.passage.is_asked or len(own.passage.places) == 1]
         if any(own.pieces for own in about):
             return about
         whole = [own for own in self._passages if own.passage.is_asked and own.may_be_about(item.section)]

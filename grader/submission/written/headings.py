@@ -15,7 +15,7 @@ from grader.submission.written.vocabulary import LONGEST_TITLE, Vocabulary, plai
 __all__ = ["Heading", "HeadingReader"]
 
 _LONGEST_PLAIN = LONGEST_TITLE // 2  # characters of a plain line that is a heading and nothing else
-_ITEM = r"[\s>]*(?:[-*+•]\s+|\d{1,2}[.)]\s+)?"
+_ITEM = r"(?:[-*+•]\s+|\d{1,2}[.)]\s+)?"
 _LABEL = re.compile(_ITEM + r"(?:\*\*|__)?([^:：*_\n]{1,80}?)(?:\*\*|__)?\s*[:：](?:\*\*|__)?(?!//)\s*\S")
 _NUMBERED = re.compile(
     _ITEM + r"[\s*_]*(?:§|section|sec\.?|제|第)?\s*\d{1,2}(?:\.\d{1,2})+[.)절节節]?(.*)", re.IGNORECASE
@@ -99,7 +99,7 @@ class HeadingReader:
 
     def _read_plain(self, line: Line, level: int, current: Sequence[str], is_titled: bool) -> Heading | None:
         """Read a line without the form of a heading: only what begins with a section or with a word such as Answer."""
-        start = line.text[: 2 * LONGEST_TITLE]
+        start = line.text[: 2 * LONGEST_TITLE].strip(" >\t")
         label, is_short = _LABEL.match(start), len(line.text) <= _LONGEST_PLAIN
         if _LINKED.search(start) or not (is_short or label or _NUMBERED.match(start)):
             return None
@@ -143,7 +143,7 @@ class HeadingReader:
         if is_real or len(line.text) > LONGEST_TITLE or not _IN_CONTENTS.match(line.text):
             return False
         named = self._names.find(plain_title(line.text), (), ())
-        return named is not None and named.is_only
+        return named is not None and (named.is_only or "](#" in line.text)
 
 
 @lru_cache(maxsize=8)

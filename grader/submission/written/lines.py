@@ -16,9 +16,9 @@ LISTED = 9
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _MARKED = re.compile(r"[ >]{0,6}(?:[-*+] |\d{1,2}[.)] )?(#{1,6})(?!#)\s*(.*?)[\s#]*$")  # Colab reads `#Title` as one
-_TAGGED = re.compile(r"\s*(?:<(?:center|div|p)\b[^<>]*>\s*)?<h([1-6])\b[^<>]*>.*</h\1>", re.IGNORECASE)
+_TAGGED = re.compile(r"(?:<(?:center|div|p)\b[^<>]*>\s*)?<h([1-6])\b[^<>]*>.*</h\1>", re.IGNORECASE)
 _ENCLOSED = re.compile(
-    r"\s*[>\s]*(?:(\*\*|__)(?!\s)([^*_]+)\1\s*[:：]?"
+    r"[>\s]*(?:(\*\*|__)(?!\s)([^*_]+)\1\s*[:：]?"
     r"|<(b|u|strong|font|center|summary|big|mark|span|div|p|em)\b[^<>]*>.+</\3>)\s*$",
     re.IGNORECASE,
 )
@@ -68,12 +68,14 @@ def _is_underlined(before: str, line: str, following: str) -> bool:
 
 
 def _read_line(before: str, line: str) -> Line:
+    if line.lstrip().startswith("|"):
+        return Line(line, None)
     if not line.strip() or len(line) > 2 * LONGEST_TITLE:
         # The beginning of a long line may still name a section, as in "7.2 Convolutions for Images: I think ...".
         return Line(line, PLAIN if line.strip() and not before.strip() else None)
     if marked := _MARKED.match(line):
         return Line(line, len(marked[1]), is_sure=True)
-    if tagged := _TAGGED.match(line):
+    if tagged := _TAGGED.match(line.lstrip()):
         return Line(line, int(tagged[1]), is_sure=True)
     if _ENCLOSED.match(line):
         return Line(line, BOLD)

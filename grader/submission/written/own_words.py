@@ -56,11 +56,11 @@ def find_own_words(text: str, book: Fingerprints | None) -> OwnWords:
 
 def _split(text: str) -> Iterator[tuple[str, str]]:
     """Yield each block with the line breaks that follow it."""
-    rest = text
+    start = 0
     for block in split_blocks(text):
-        rest = rest[rest.index(block) + len(block) :]
-        space = rest[: len(rest) - len(rest.lstrip("\n"))]
-        yield block, space if space else "\n"
+        start = text.index(block, start) + len(block)
+        is_apart = text.startswith("\n\n", start) or not text[start : start + 200].strip()
+        yield block, "\n\n" if is_apart else "\n"
 
 
 def _keep_own(block: str, book: Fingerprints) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from grader.assignment import Assignment
 from grader.submission.submission import Cell, Notebook
@@ -16,6 +17,7 @@ from grader.submission.written.vocabulary import LONGEST_TITLE
 
 __all__ = ["Passage", "Piece", "read_passages"]
 
+_MOST_LINES = 20_000  # of Markdown in a notebook
 _FOUND = 0  # the level of a section that is named by a line without the form of a heading
 
 
@@ -70,9 +72,10 @@ class _PassageReader:
     def __init__(self, file: str, assignment: Assignment) -> None:
         self._file = file
         self._headings = HeadingReader.of(assignment)
-        # Code that defines what tests judge is no answer in words, even right below a heading that asks for one.
         judged = "|".join(map(re.escape, assignment.names))
-        self._judged = re.compile(rf"^\s*(?:def|class)\s+(?:{judged or '(?!)'})\b", re.MULTILINE)
+        self._judged = re.compile(rf"^\s*(?:def|class)\s+({judged or '(?!)'})\b", re.MULTILINE)
+        self._defined: set[str] = set()
+        self._left = _MOST_LINES
         self._places: dict[int, tuple[str, ...]] = {}  # by level of the heading that names them
         self._open: tuple[int, tuple[str, ...]] | None = None  # level and places of the heading that asks
         self.passages = [Passage((), file, "", is_asked=False)]
@@ -82,7 +85,9 @@ class _PassageReader:
             self._read_code(cell)
             return
         lines: list[str] = []
-        for line in self._headings.skip_contents(list(split_lines(cell.source))):
+        read = list(islice(split_lines(cell.source), self._left))
+        self._left -= len(read)
+        for line in self._headings.skip_contents(read):
             heading = self._headings.read(
                 line, self._current, self._find_above(line.level or 0), is_titled=bool(self._places.keys() - {_FOUND})
             )
@@ -96,7 +101,10 @@ class _PassageReader:
 
     def _read_code(self, cell: Cell) -> None:
         passage, code = self.passages[-1], cell.source.strip("\n")
-        if self._judged.search(code) or not code.strip():
+        # The first definition of what tests judge is no answer in words, even right below a heading that asks for one.
+        new = set(self._judged.findall(code)) - self._defined
+        self._defined |= new
+        if new or not code.strip():
             return
         if passage.is_asked:
             passage.pieces.append(Piece(cell.index, code, is_code=True))

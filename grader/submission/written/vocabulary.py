@@ -24,7 +24,7 @@ _ASKS = (
 )
 # These may also be about something else ("Model summary"), so they count only if nothing else is in the heading.
 _WEAK = (
-    r"summary|summaries|conclusions?|concluding|reflections?|notes?|answers?|ans|solutions?|responses?|thoughts?"
+    r"summary|summaries|conclusions?|concluding|reflections?|notes?|answers?|solutions?|responses?|thoughts?"
     r"|comments?|observations?|remarks?|recap|questions?|problems?|opinions?|ideas?|findings?|analys[ie]s"
     r"|interpretations?|explanations?|q\d*",
     r"요약|정리|결론|노트|답안?|답변|해답|정답|풀이|해설|문제|질문|생각|의견|코멘트|관찰|해석|분석|설명|복습|후기|감상|필기"
@@ -42,6 +42,7 @@ _LINKS = (
 # Such a heading is about everything, wherever it stands.
 _OVERALL = re.compile(r"\b(?:overall|whole|entire|all (?:the )?sections)\b|전체|전반|[总總]体|全体|整体|整體")
 
+_PLURAL = re.compile(r"(?<=[a-z]{3})(?<!s)s$")
 _WORD = re.compile(r"\w+")
 _TAG = re.compile(r"<[^<>]*>")
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
@@ -57,8 +58,9 @@ class Vocabulary:
         english, weak, links = f"{_WEAK[0]}|{_LINKS[0]}", _alternate(_WEAK[1:]), _alternate(_LINKS[1:])
         self._asks = re.compile("|".join([*(rf"(?<!\w){phrase}(?!\w)" for phrase in added), *_ASKS]))
         # Words of Korean, Chinese and Japanese stand together without spaces.
-        self._known = re.compile(rf"{english}|(?:{weak}|{links}|{_alternate(_ASKS[1:])})+")
-        self._linking = re.compile(rf"{_LINKS[0]}|(?:{links})+|\d+(?:st|nd|rd|th)?")
+        # The groups are atomic: a long heading must not be tried in all ways to split it.
+        self._known = re.compile(rf"{english}|(?>{_alternate(_ASKS[1:])}|{weak}|{links})++")
+        self._linking = re.compile(rf"{_LINKS[0]}|(?>{links})++|\d+(?:st|[nr]d|th)?")
 
     def asks(self, title: str) -> bool:
         """Return whether a heading asks for the student's own words. `title` is from `plain_title`."""
@@ -80,9 +82,9 @@ class Vocabulary:
         return _OVERALL.search(title) is not None
 
     def strip(self, title: str) -> str:
-        """Return the words of a title without those that only ask or link."""
+        """Return the words of a title in the singular, without those that only ask or link."""
         words = _WORD.findall(self._asks.sub(" ", title))
-        return " ".join(word for word in words if not self._known.fullmatch(word))
+        return " ".join(_PLURAL.sub("", word) for word in words if not self._known.fullmatch(word))
 
 
 def plain_title(line: str) -> str:

@@ -307,7 +307,7 @@ def integer_output(X: Tensor, K: Tensor) -> Tensor:
 
 @misconception(
     "corr2d",
-    breaks=(*SIZES, "equivalence_1x1"),
+    breaks=(*VALUES, "equivalence_1x1"),
     says="corr2d writes its products into the image itself",
     look="a slice of X shares its numbers with X: multiply into a new tensor instead of in place",
 )

@@ -38,3 +38,25 @@ def test_a_transformer_of_the_notebook_s_own_is_asked(run: Run) -> None:
     )
     made = run(own, "x = 1", "def f(): return len(asked)")
     assert made.call("f", at_end=True) > 0
+
+
+RESTARTS = {
+    "the application's": "import IPython\nIPython.Application.instance().kernel.do_shutdown(True)",
+    "the shell's": "get_ipython().kernel.do_shutdown(restart=False)",
+    "asked of the shell": "get_ipython().ask_exit()\nget_ipython().exit_now = True",
+    "the loop stopped": "get_ipython().kernel.io_loop.stop()",
+    "the loop stopped by asyncio": "import asyncio\nasyncio.get_event_loop().stop()",
+    "the loop stopped later": "import asyncio\nasyncio.get_event_loop().call_later(0.2, asyncio.get_event_loop().stop)",
+    "the application left": "IPython.Application.instance().exit(0)",
+    "in the browser": "from IPython.display import Javascript\nJavascript('Jupyter.notebook.kernel.restart()')",
+    "by a magic": "%%javascript\nJupyter.notebook.kernel.restart()",
+}
+
+
+def test_asking_for_a_restart_ends_nothing_and_no_later_cell_is_blamed(run: Run) -> None:
+    between = ["import time\ntime.sleep(0.3)", "await asyncio.sleep(0.3)"]
+    made = run("def f(): return 1", *RESTARTS.values(), *between, "def g(): return f()", names=("f", "g"))
+    statuses = dict(zip(["f", *RESTARTS, *between, "g"], made.statuses(), strict=True))
+    assert {name: status for name, status in statuses.items() if status != "ok"} == {"the application left": "raised"}
+    assert "not restarted while this is graded" in str(made.showed(1))
+    assert [made.call("f"), made.call("g")] == [1, 1]

@@ -16,6 +16,7 @@ CELLS = {
     "the same again": "torch.nn.MSELoss()(torch.zeros(3, 1), torch.zeros(3));",
     "an error": "def share(cake, guests):\n    return cake / guests\nshare(1, 0)",
     "an endless recursion": "def down(n):\n    return down(n + 1)\ndown(0)",
+    "a refused data set": "import torchvision\ntorchvision.datasets.CIFAR10('data')",
     "a module": "%%writefile squares.py\ndef square(number):\n    return number ** 2",
     "spawn": """
 import multiprocessing, squares
@@ -61,7 +62,7 @@ def texts(made: Ran, cell: str) -> str:
 
 def test_every_cell_ends_as_in_jupyter(made: Ran) -> None:
     raised = [name for name, status in zip(CELLS, made.statuses(), strict=True) if status != "ok"]
-    assert raised == ["an error", "an endless recursion"]
+    assert raised == ["an error", "an endless recursion", "a refused data set"]
 
 
 def test_warnings_are_shown_once_a_place(made: Ran) -> None:
@@ -81,6 +82,7 @@ def test_a_traceback_shows_the_lines_around_and_leaves_the_middle_of_a_long_one_
     assert "----> 3 share(1, 0)" in trace
     assert "      1 def share(cake, guests):\n----> 2     return cake / guests" in trace
     assert len(texts(made, "an endless recursion")) < 2_000
+    assert "grader" not in texts(made, "a refused data set")
 
 
 def test_tracebacks_stay_cheap_if_nobody_sees_them(zygote: Zygote) -> None:

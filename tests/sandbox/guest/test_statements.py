@@ -11,10 +11,11 @@ from grader.results.report import CellResult
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.sandbox_runs import FILE, LIMITS, Ran, Run, ran
 
+MODULE = "open('fails_at_import.py', 'w').write('1 / 0')"
 # Each cell stops in the lines that are listed; all of its other lines are run.
 CELLS: Mapping[str, tuple[str, list[int]]] = {
     "a failing import": ("from math import no_such_name\ndef missing(): return 1", [1]),
-    "one of several modules": ("import math, math.no_such, os\nassert math and os", [1]),
+    "one of several modules": (f"{MODULE}\nimport math, fails_at_import, os\nassert math and os", [2]),
     "one of several names": ("from math import (\n    pi,\n    no_such,\n    e)\nassert pi > e", [1]),
     "an assertion": ("assert 1 == 2, 'no'\nkept = 1\nassert kept == 1", [1]),
     "leaving": ("import sys\nsys.exit(0)\nleft = 1\nraise SystemExit\nleft = 2\nassert left == 2", [2, 4]),
@@ -94,7 +95,7 @@ def test_memory_that_was_refused_is_a_limit_and_a_student_s_own_exception_is_non
 
 
 def test_a_definition_below_a_statement_that_raises_is_judged(run: Run) -> None:
-    made = run("import math.no_such, math\n%matplotlib nothing\ndef f(): return math.floor(1.5)")
+    made = run(f"{MODULE}\nimport fails_at_import, math\n%matplotlib nothing\ndef f(): return math.floor(1.5)")
     assert made.call("f") == 1
 
 

@@ -72,7 +72,7 @@ def test_a_file_beside_the_notebook_is_used(made: Ran, way: str) -> None:
      ("own", ""), ("q", "")],
 )  # fmt: skip
 def test_a_definition_is_named_with_its_file(made: Ran, name: str, source: str) -> None:
-    assert {definition.source for definition in made.work.definitions([name])} == {source}
+    assert {definition.sources.get(name, "") for definition in made.work.definitions([name])} == {source}
 
 
 def test_a_model_of_a_module_is_a_candidate(made: Ran) -> None:
@@ -105,6 +105,17 @@ def test_the_next_notebook_finds_what_this_one_left_in_each_of_its_passes(zygote
         assert made.statuses("second.ipynb") == ["ok", "ended the kernel", "ok"]
 
 
+def test_a_notebook_in_a_folder_runs_there(zygote: Zygote) -> None:
+    cell = (
+        "import sys\nimport beside, above\nsys.path.append('..')\nassert open('beside.py').read() == 'x = 1'\n"
+        "assert open('../above.py').read() == 'y = 2'"
+    )
+    notebook = dataclasses.replace(submission(cell).notebooks[0], name="part 2/hw.ipynb")
+    files = {"part 2/beside.py": b"x = 1", "above.py": b"y = 2"}
+    with ran_notebooks(zygote, [notebook], files=files) as made:
+        assert made.messages("part 2/hw.ipynb") == [""]
+
+
 def test_a_folder_that_is_gone_or_a_link_is_made_anew(run: Run) -> None:
     made = run(
         "import os, shutil\nshutil.rmtree(os.getcwd())\nos.symlink('/usr', '/home/student/work')\nos._exit(1)",
@@ -119,6 +130,8 @@ def test_a_full_disk_costs_the_files_and_not_the_notebook(run: Run) -> None:
     assert made.statuses() == ["ok", "ok"]
 
 
-def test_a_source_is_no_part_of_what_tells_definitions_apart() -> None:
+def test_sources_are_no_part_of_what_tells_definitions_apart() -> None:
     names = frozenset({"f"})
-    assert Definition("a.ipynb", 1, names, source="x.py") == Definition("a.ipynb", 1, names)
+    assert {Definition("a.ipynb", 1, names, sources={"f": "x.py"}), Definition("a.ipynb", 1, names)} == {
+        Definition("a.ipynb", 1, names)
+    }

@@ -33,6 +33,11 @@ def stop(line: int, last_line: int | None = None, error: str = "E: no", kind: st
         ("out of memory", [stop(7, kind="out of memory")], "stopped at line 7: E: no"),
         ("timed out", [stop(4, kind="interrupted")], "as the runner says at line 4"),
         ("training withheld", [stop(4, kind="training withheld", error="Withheld: it is")], "it is"),
+        (
+            "raised",
+            [stop(1, kind="training withheld"), stop(4)],
+            "stopped at line 4: E: no; the 3 lines below were run all the same",
+        ),
         ("flooded", [stop(1), stop(4, kind="flooded", error="Flood: much")], "much"),
         ("flooded", [stop(4)], "as the runner says"),
         ("raised", [stop(99)], "as the runner says"),

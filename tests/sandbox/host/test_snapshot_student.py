@@ -42,6 +42,7 @@ def counts():
     count += 1
     return count
 def raises(X): raise ValueError(f"no {object()}")
+def raises_by_hand(): raise MemoryError("mine")
 def raises_strangely():
     class Odd(BaseException):
         def __str__(self): raise RuntimeError("nothing to say")
@@ -183,6 +184,7 @@ def test_arguments_changed_in_place_are_a_fault_even_where_the_answer_is_right(s
 def test_an_exception_is_a_fault_with_its_name_and_no_address(student: SnapshotStudent) -> None:
     fault, message = fault_of(student.raises, 1)
     assert (fault, message) == (Fault.RAISED, "raises ValueError: no <object object at 0x…>")
+    assert fault_of(student.raises_by_hand) == (Fault.RAISED, "raises MemoryError: mine")
     assert fault_of(student.raises_strangely) == (Fault.RAISED, "raises Odd")
     assert fault_of(student.calls_sys_exit)[0] == Fault.RAISED
     assert fault_of(student.recurses)[1].startswith("raises RecursionError")

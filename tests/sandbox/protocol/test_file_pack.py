@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from grader.sandbox.protocol.file_pack import MAX_FILES, is_plain_path, pack_files, unpack_files
+from grader.sandbox.protocol.file_pack import MAX_FILES, find_folder, is_plain_path, pack_files, unpack_files
 
 FILES = {"my_layers.py": b"x = 1\n", "data/a b.csv": b"", "그림.png": bytes(range(256)) * 1000}
 ELSEWHERE = [
@@ -41,6 +41,10 @@ def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert not is_plain_path(path)
     with pytest.raises(ValueError, match="is no path inside a folder"):
         pack_files({path: b""})
+
+
+def test_a_folder_is_found_in_a_plain_path_only() -> None:
+    assert [find_folder(path) for path in ("a.ipynb", "b/c/a.ipynb", "../a.ipynb")] == ["", "b/c", ""]
 
 
 def test_too_many_files_are_refused() -> None:

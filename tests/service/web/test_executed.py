@@ -33,10 +33,18 @@ HOSTILE = hostile(STRANGER).replace("\ud800", "")
 OUTPUTS: list[dict[str, Any]] = [
     {"output_type": "stream", "name": "stdout", "text": "shown here\n"},
     {"output_type": "display_data", "data": {"text/plain": "a plot", "image/png": PNG}, "metadata": {}},
+    {
+        "output_type": "display_data",
+        "data": {"text/html": "<table><tr><td>of a table</td></tr></table>"},
+        "metadata": {},
+    },
+    {"output_type": "display_data", "data": {"text/markdown": "**strong words**"}, "metadata": {}},
 ]
 FORGED: list[dict[str, Any]] = [
     {"output_type": "stream", "name": "stdout", "text": HOSTILE},
     {"output_type": "display_data", "data": {"text/html": HOSTILE, "text/plain": HOSTILE}, "metadata": {}},
+    {"output_type": "display_data", "data": {"text/html": f"<td>{HOSTILE}</td></div><h1>over"}, "metadata": {}},
+    {"output_type": "display_data", "data": {"text/markdown": HOSTILE}, "metadata": {}},
     {"output_type": "display_data", "data": {"image/svg+xml": DRAWING, "text/plain": "a drawing"}, "metadata": {}},
     {"output_type": "display_data", "data": {"image/svg+xml": f"<svg>{HOSTILE}</svg>"}, "metadata": {}},
     {"output_type": "display_data", "data": {"image/png": f'x" onerror="{MARK}'}, "metadata": {}},
@@ -78,6 +86,8 @@ def test_a_notebook_is_shown_as_it_ran(course: Class, visit: Callable[..., Visit
     expect(page.get_by_text("Outputs are from the grading run")).to_be_visible()
     expect(page.get_by_role("heading", name="Mine")).to_be_visible()
     expect(page.get_by_text("shown here")).to_be_visible()
+    expect(page.get_by_role("cell", name="of a table")).to_be_visible()
+    expect(page.locator("strong", has_text="strong words")).to_be_visible()
     picture = page.get_by_role("img", name="a plot")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 0

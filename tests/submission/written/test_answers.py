@@ -206,6 +206,14 @@ def test_hostile_text_is_bounded_and_stays_text(hw2: Assignment) -> None:
     json.dumps(evidence)
 
 
+@pytest.mark.parametrize(
+    "line", ["# " + "我的" * 150 + "X", " " * 390 + ":", "[" * 200 + "](" * 90, "<h1>" * 90, "a " * 190 + ":"]
+)
+def test_no_heading_is_read_in_all_ways_to_read_it(hw2: Assignment, line: str) -> None:
+    """Each of these once took minutes: the suite's time limit ends this test if one does again."""
+    assert "seen" in found(hw2, notebook("# 7.2", f"{line}\n\n## Discussion\nseen"))["7.2"].evidence["text"]
+
+
 def test_results_keep_the_rubrics_order(hw2: Assignment) -> None:
     judged = [
         ItemResult(item.id, item.section, item.title, item.points, item.points, Verdict.PASSED, "right")

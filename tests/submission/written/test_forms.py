@@ -112,6 +112,11 @@ FORMS: list[tuple[str, list[str], dict[str, str]]] = [
     ("a code cell of comments in Korean", ["# 7.2", "%# 합성곱은 작은 창으로 이미지를 훑는다"], {"7.2": "합성곱"}),
     ("a string", ["# 7.5", "## Takeaways", '%"""apples: pooling forgets where things are"""'], {"7.5": "apples"}),
     ("code as an answer", ["# 7.5", "## Exercises", "%print(nn.AvgPool2d(2))  # apples"], {"7.5": "apples"}),
+    (
+        "an experiment with what was defined before",
+        ["# 7.2", "%def corr2d(X, K):\n    return X", "## Exercises", "%def corr2d(X, K):\n    return apples"],
+        {"7.2": "apples"},
+    ),
     ("a raw cell", ["# 7.2", "## Discussion", "&apples"], {"7.2": "apples"}),
     ("a formula", ["# 7.3", "## Exercises", "$$\\frac{n - k + p + s}{s}$$"], {"7.3": "frac"}),
     ("a table", ["# 7.5", "## Observations", "| mode | result |\n| --- | --- |\n| max | apples |"], {"7.5": "apples"}),

@@ -104,6 +104,10 @@ class CellStream(OutStream):  # type: ignore[misc]
         """Start no timer: output is not read while a cell runs."""
 
 
+# Programs ask for this name to find out whether they run in a notebook.
+CellStream.__name__ = CellStream.__qualname__ = OutStream.__name__
+
+
 @overriding("start", "shell_stream", "control_stream", "_supports_kernel_subshells")
 @overriding("_publish_status", "_publish_execute_input", "do_execute", "do_shutdown")
 class LineKernel(IPythonKernel):  # type: ignore[misc]
@@ -254,7 +258,7 @@ def make_app(config: Config) -> WarmKernelApp:
         config=config,
         session=LineSession(username="student"),
         kernel_class=LineKernel,
-        outstream_class=f"{__name__}.{CellStream.__name__}",
+        outstream_class=f"{__name__}.CellStream",
         capture_fd_output=False,
         log_level=50,
     )

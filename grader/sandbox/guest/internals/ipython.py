@@ -45,6 +45,7 @@ __all__ = [
 LIKE_A_MAGIC = re.compile(r"^\s*[%!,;/]|=[\s\\]*[%!]|\?", re.MULTILINE)
 
 _MOST_FRAMES = 8  # at each end of a traceback
+_OWN_MODULES = "grader.sandbox.guest."
 
 
 def set_option(config: Config, kind: Any, name: str, value: Any) -> None:
@@ -116,7 +117,8 @@ def replace_debugger_prompt(instead: Callable[[], None]) -> None:
 def show_lines_in_tracebacks(shell: Any) -> None:
     """Show the code around each line of a traceback, as Jupyter does.
 
-    The middle of a long one is left out: Jupyter itself takes eight seconds for an endless recursion.
+    The grader's own frames are left out, and the middle of a long traceback: Jupyter itself takes eight seconds for an
+    endless recursion.
     """
     tracebacks = shell.InteractiveTB
 
@@ -128,16 +130,19 @@ def show_lines_in_tracebacks(shell: Any) -> None:
 
 
 def _shorten(trace: TracebackType) -> TracebackType:
-    """Return a copy of a traceback without its middle, or a short traceback itself."""
+    """Return a traceback without the grader's own frames, and without its middle if it is long."""
     places: list[TracebackType] = []
     place: TracebackType | None = trace
     while place is not None:
         places.append(place)
         place = place.tb_next
-    if len(places) <= 2 * _MOST_FRAMES:
+    kept = [place for place in places if not str(place.tb_frame.f_globals.get("__name__")).startswith(_OWN_MODULES)]
+    if len(kept) > 2 * _MOST_FRAMES:
+        kept = kept[:_MOST_FRAMES] + kept[-_MOST_FRAMES:]
+    if kept == places:
         return trace
     shortened = None
-    for place in reversed(places[:_MOST_FRAMES] + places[-_MOST_FRAMES:]):
+    for place in reversed(kept):
         shortened = TracebackType(shortened, place.tb_frame, place.tb_lasti, place.tb_lineno)
     return shortened or trace
 

@@ -15,24 +15,27 @@ from grader.sandbox.guest.surroundings.students_code import is_handled, is_stude
 
 __all__ = ["serve_environment_lines"]
 
+Notify = Callable[[str, str, str], None]
+
 # Extensions that would start a server and wait for it; their magics do nothing.
 _SERVERS = ("tensorboard",)
 
 
-def serve_environment_lines(shell: Any, notify_missing: Callable[[str], None]) -> None:
+def serve_environment_lines(shell: Any, notify: Notify) -> None:
     """Let lines about the environment do nothing if they cannot do what they are for, and say so in the cell.
 
     Args:
         shell: IPython's.
-        notify_missing: takes the name of a package that an extension needs.
+        notify: takes a notice, its kind and its subject.
     """
-    _serve_extensions(shell, notify_missing)
+    _serve_extensions(shell, notify)
     _serve_magics(shell)
     _serve_folders()
 
 
-def _serve_extensions(shell: Any, notify_missing: Callable[[str], None]) -> None:
+def _serve_extensions(shell: Any, notify: Notify) -> None:
     manager = shell.extension_manager
+    named: set[str] = set()
     load = manager.load_extension
 
     def load_extension(name: str) -> Any:
@@ -45,9 +48,11 @@ def _serve_extensions(shell: Any, notify_missing: Callable[[str], None]) -> None
             missing = find_missing(error.name or "")
             if missing is None:
                 raise
-            notify_missing(missing)
-            _say(f"{missing} is not installed here, so %load_ext {name} does nothing")
-            return None
+            text = f"{missing} is not installed here: %load_ext {name} does nothing"
+            if missing not in named:
+                named.add(missing)
+                notify(text, "missing package", missing)
+            return _say(text)
 
     replace_attribute(manager, "load_extension", load_extension)
 
@@ -75,6 +80,11 @@ def _serve_magics(shell: Any) -> None:
             shell.run_statements(cell)  # most magics of packages run their cell and look at it
         return None
 
+    def run_magic(line: str) -> Any:
+        name, _, rest = line.lstrip("%").partition(" ")
+        return shell.run_line_magic(name, rest)
+
+    shell.magic = run_magic  # which IPython had before version 9
     replace_attribute(shell, "run_line_magic", run_line_magic)
     replace_attribute(shell, "run_cell_magic", run_cell_magic)
 

@@ -8,7 +8,7 @@ from typing import Any
 from grader.sandbox.guest.internals.matplotlib_inline import BACKEND
 from grader.sandbox.guest.internals.replacement import replace_attribute
 
-__all__ = ["keep_figures_inline"]
+__all__ = ["draw_no_figures", "keep_figures_inline"]
 
 # Those that write files and need no screen. A notebook that chooses one gets it.
 _WITHOUT_SCREEN = frozenset({"agg", "cairo", "pdf", "pgf", "ps", "svg", "template", "inline", BACKEND})
@@ -40,6 +40,14 @@ def keep_figures_inline(shell: Any) -> None:
                 switch(newbackend)
 
         replace_attribute(pyplot, "switch_backend", switch_backend)
+
+
+def draw_no_figures() -> None:
+    """Do not draw figures when a cell ends: no picture is kept, and drawing takes longer than most cells."""
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.uninstall_repl_displayhook()
+        replace_attribute(pyplot, "install_repl_displayhook", lambda: None)
 
 
 def _is_offered(backend: object) -> bool:

@@ -15,7 +15,7 @@ from grader.sandbox.guest.internals.matplotlib_inline import show_figures_inline
 from grader.sandbox.guest.internals.replacement import replace_attribute
 from grader.sandbox.guest.surroundings.colab import offer_colab
 from grader.sandbox.guest.surroundings.environment import serve_environment_lines
-from grader.sandbox.guest.surroundings.figures import keep_figures_inline
+from grader.sandbox.guest.surroundings.figures import draw_no_figures, keep_figures_inline
 from grader.sandbox.guest.surroundings.missing_packages import offer_stand_ins
 from grader.sandbox.guest.surroundings.versions import watch_versions
 from grader.sandbox.protocol.stops import StopKind
@@ -52,12 +52,13 @@ def install_surroundings(shell: Any, cell_output_bytes: int, order: Mapping[str,
     replace_attribute(builtins, "input", _answer_nothing)
     replace_attribute(getpass, "getpass", _answer_nothing)
     keep_figures_inline(shell)
-    notify_missing = offer_stand_ins(notify)
-    serve_environment_lines(shell, notify_missing)
+    offer_stand_ins(notify)
+    serve_environment_lines(shell, notify)
     watch_versions(shell, notify)
     drawing.defer_drawing(shell)
     if not order["shown"]:
-        show_nothing(shell)  # the output is not kept, and making figures takes longer than most cells
+        show_nothing(shell)
+        draw_no_figures()
     _bound_output(shell, cell_output_bytes)
 
 

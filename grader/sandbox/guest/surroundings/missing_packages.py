@@ -31,7 +31,18 @@ _KNOWN = frozenset(
         *("sentencepiece", "shap", "skimage", "skorch", "spacy", "statsmodels", "streamlit", "tensorflow"),
         *("tensorflow_datasets", "tensorflow_hub", "tf_keras", "thop", "tiktoken", "timm", "tokenizers", "torchaudio"),
         *("torchdata", "torch_geometric", "torchtext", "transformers", "triton", "ultralytics", "umap", "visdom"),
-        *("wandb", "watermark", "xgboost"),
+        *(
+            "wandb",
+            "watermark",
+            "xgboost",
+            "GPUtil",
+            "cudf",
+            "humanize",
+            "line_profiler",
+            "memory_profiler",
+            "nb_black",
+        ),
+        *("pkg_resources", "prettytable", "pydot", "pynvml", "tabulate"),
     )
 )
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
@@ -39,21 +50,14 @@ _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 Notify = Callable[[str, str, str], None]
 
 
-def offer_stand_ins(notify: Notify) -> Callable[[str], None]:
+def offer_stand_ins(notify: Notify) -> None:
     """Give the student's code a stand-in for each module that is missing.
 
-    Return a function that sends the notice on a missing package, once for each.
-
     Args:
-        notify: takes a notice, its kind and its subject.
+        notify: takes a notice, its kind and its subject, once for each package.
     """
     stock = builtins.__import__
     named: set[str] = set()
-
-    def notify_missing(package: str) -> None:
-        if package not in named:
-            named.add(package)
-            notify(_describe_missing(package), "missing package", package)
 
     def import_or_stand_in(
         name: str,
@@ -62,18 +66,20 @@ def offer_stand_ins(notify: Notify) -> Callable[[str], None]:
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
+        __tracebackhide__ = True  # from IPython's tracebacks
         try:
             return stock(name, globals, locals, fromlist, level)
         except ModuleNotFoundError as error:
             package = find_missing(error.name or "") if _fails_by_itself(sys._getframe(1)) else None
             if package is None:
                 raise
-        notify_missing(package)
+        if package not in named:
+            named.add(package)
+            notify(_describe_missing(package), "missing package", package)
         # `import a.b` binds a, `from a.b import c` and `import a.b as c` need a.b or find it from a.
         return StandIn(name if fromlist else name.partition(".")[0], _explain_use(package), package)
 
     replace_attribute(builtins, "__import__", import_or_stand_in)
-    return notify_missing
 
 
 def find_missing(module: str) -> str | None:

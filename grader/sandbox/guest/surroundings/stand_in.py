@@ -58,6 +58,9 @@ class StandIn(ModuleType):
     def __hash__(self) -> int:
         return id(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StandIn, (self.__name__, self.__dict__["__reason__"], self.__dict__["__missing__"])
+
     def _derive(self, name: str) -> StandIn:
         return StandIn(name[:200], self.__dict__["__reason__"], self.__dict__["__missing__"])
 

@@ -22,6 +22,15 @@ _STAR = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\*", re.MULTILINE)
 _NOT_IMPORTED = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
 _NO_ATTRIBUTE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
 _RETIRED = re.compile(r"deprecated|removed|expired|renamed", re.IGNORECASE)
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# What notebooks import of newer Pythons.
+_ADDED = {
+    **dict.fromkeys(("itertools.batched", "math.sumprod", "random.binomialvariate", "collections.abc.Buffer"), "3.12"),
+    **dict.fromkeys(("typing.override", "typing.TypeAliasType", "typing.get_protocol_members"), "3.12"),
+    **dict.fromkeys(("warnings.deprecated", "copy.replace", "math.fma", "os.process_cpu_count"), "3.13"),
+    **dict.fromkeys(("typing.ReadOnly", "typing.TypeIs", "typing.NoDefault", "typing.is_protocol"), "3.13"),
+    **dict.fromkeys(("functools.Placeholder", "uuid.uuid7", "string.templatelib", "concurrent.interpreters"), "3.14"),
+}
 
 Notify = Callable[[str, str, str], None]
 
@@ -61,19 +70,22 @@ def watch_versions(shell: Any, notify: Notify) -> None:
 
 
 def _describe_lost_name(error: BaseException | None) -> Iterator[tuple[str, str]]:
-    """Yield a notice and its subject if an error says that an installed package lacks a name."""
+    """Yield a notice and its subject if an error says that Python or an installed package lacks a name."""
     lost = _find_lost_name(error)
-    if lost is None:
+    if lost is None or not lies_among_packages(getattr(lost[0], "__file__", None) or "<frozen "):
         return
     module, name = lost
     top = module.__name__.partition(".")[0]
-    version = _read_version(top)
-    if version is None or not lies_among_packages(getattr(module, "__file__", None) or "<frozen "):
+    if version := _ADDED.get(f"{module.__name__}.{name}"):
+        yield f"written for Python {version} or newer; this grader runs {_PYTHON}", f"Python {version}"
         return
-    public = [known for known in dir(module) if not known.startswith("_")]
-    if _RETIRED.search(str(error)) or not get_close_matches(name, public, 1, 0.8):  # otherwise it is misspelt
-        text = f"{top} {version} has no `{name}`: code that has run elsewhere was written for another version"
-        yield text, f"{top}: {name}"
+    owner, known = ("Python", _PYTHON) if top in sys.stdlib_module_names else (top, _read_version(top))
+    public = [other for other in dir(module) if not other.startswith("_")]
+    is_misspelt = get_close_matches(name, public, 1, 0.8) and not _RETIRED.search(str(error))
+    if known and not is_misspelt:
+        what = f"{module.__name__}.{name}" if owner == "Python" else name
+        text = f"{owner} {known} has no `{what}`: code that has run elsewhere was written for another version"
+        yield text, f"{owner}: {what}"
 
 
 def _find_lost_name(error: BaseException | None) -> tuple[ModuleType, str] | None:

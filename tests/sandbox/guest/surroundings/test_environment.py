@@ -26,6 +26,8 @@ CELLS = {
     "tensorboard": "%load_ext tensorboard\n%tensorboard --logdir runs",
     "autoreload": "%load_ext autoreload\n%autoreload 2",
     "unknown magics": "%wandb login\nx = %nothing here\nassert x is None",
+    "magics as they are exported": "get_ipython().magic('matplotlib inline')\n"
+    "get_ipython().run_line_magic('load_ext', 'watermark')",
     "an unknown cell magic over Python": "%%wandb\nran = 3",
     "what it ran": "assert ran == 3",
     "an unknown cell magic over something else": "%%mermaid\ngraph TD; A-->B",

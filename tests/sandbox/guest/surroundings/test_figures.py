@@ -35,9 +35,9 @@ def test_a_figure_is_shown_once(made: Ran, name: str) -> None:
 
 def test_where_outputs_are_not_kept_no_figure_is_rendered(run: Run) -> None:
     watch = (
-        "import matplotlib.pyplot as plt\nfrom matplotlib.backends.backend_agg import FigureCanvasAgg\nrendered = []\n"
-        "stock = FigureCanvasAgg.print_png\n"
-        "FigureCanvasAgg.print_png = lambda *a, **k: rendered.append(1) or stock(*a, **k)"
+        "import matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\nrendered = []\nstock = Figure.draw\n"
+        "Figure.draw = lambda *a, **k: rendered.append(1) or stock(*a, **k)"
     )
-    cells = (watch, "plt.plot([1, 2])\nplt.show()", "plt.plot([1])", "assert not rendered and not plt.get_fignums()")
-    assert run(*cells, seen=False).messages() == [""] * 4
+    drawn = ("plt.plot([1, 2])\nplt.show()", "plt.plot([1])", "%matplotlib inline\nplt.plot([1])")
+    end = "assert not rendered and not plt.get_fignums(), rendered"
+    assert run(watch, *drawn, end, seen=False).messages() == [""] * 5

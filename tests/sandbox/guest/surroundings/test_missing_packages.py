@@ -35,7 +35,8 @@ FINE = {
     "another framework of d2l": "from d2l import mxnet as d2lmx",
     "another part of google": "import google.generativeai as genai\nimport google.colab",
     "a file that was not handed in": "from my_layers import corr2d, Residual",
-    "shown": "nntools",
+    "shown, listed and copied": "import copy\nassert nntools in [nntools]\n"
+    "assert 'not here' in str(copy.deepcopy([nntools]))\nnntools",
 }
 USES = {
     "a call": "nntools.make(3)",

@@ -20,6 +20,7 @@ CELLS = (
     "x = np.float",
     "class A: pass\nA().size",
     "import math\nmath.tau_",
+    "from collections import Iterable",
     "import os\nfrom numpy import *",
     "from math import *",
     "from os.path import *",
@@ -39,6 +40,7 @@ def test_a_name_that_a_package_lacks_is_named_once_and_a_misspelt_one_is_not(mad
         "torch: _six",
         "scipy: imread",
         "torchvision: utils",
+        "Python: collections.Iterable",
     ]
     assert notices[0].text.startswith(f"numpy {version('numpy')} has no `float`")
     assert notices[0].cell == 0
@@ -46,5 +48,5 @@ def test_a_name_that_a_package_lacks_is_named_once_and_a_misspelt_one_is_not(mad
 
 def test_a_star_import_that_hides_python_s_functions_is_named(made: Ran) -> None:
     hidden = [notice for notice in made.execution.notices if notice.kind is NoticeKind.HIDDEN_NAME]
-    assert [(notice.subject, notice.cell) for notice in hidden] == [("sum", 8), ("pow", 9)]
+    assert [(notice.subject, notice.cell) for notice in hidden] == [("sum", 9), ("pow", 10)]
     assert "`from numpy import *` in line 2 replaces Python's" in hidden[0].text

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import dedent
 
-from tests.fidelity.differences import DIFFERENCES
+from tests.support.fidelity_differences import DIFFERENCES
 
 __all__ = ["CORPUS", "CorpusCell"]
 
 
 @dataclass(frozen=True)
 class CorpusCell:
-    """A cell, and the name of the difference by design that it may show (`differences.py`)."""
+    """A cell, and the name of the difference by design that it may show (`fidelity_differences.py`)."""
 
     source: str
     differs: str = ""
@@ -75,7 +75,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "print('one')\nprint('two')",
         "import sys\nprint('out')\nprint('err', file=sys.stderr)\nprint('out again')",
         "print('loud', file=sys.stderr, flush=True)\nsys.stdout.write('written\\n')",
-        "import os\nprint('first')\nos.system('echo second')\nprint('third')",
+        _differs("streams", "import os\nprint('first')\nos.system('echo second')\nprint('third')"),
         "import subprocess\nsubprocess.run(['echo', 'from a child'])\nsubprocess.run('echo it >&2', shell=True);",
         "print(subprocess.run(['echo', 'captured'], capture_output=True, text=True).stdout)",
         "print(subprocess.check_output('echo checked', shell=True).decode())",
@@ -238,7 +238,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "%%timeit -n 2 -r 2\npass",
         "%%capture held_output\nprint('captured')",
         "held_output.stdout",
-        "%%capture\n1 / 0",
+        _differs("magics", "%%capture\n1 / 0"),
         "only_here = 1\n%who_ls int",
         "%who str",
         "%whos float",
@@ -266,9 +266,9 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "%pprint\n%pprint",
         "%xmode Minimal\n1 / 0",
         "%xmode Context\n1 / 0",
-        "%no_such_magic",
-        "%%no_such_cell_magic\nx",
-        "%load_ext no_such_extension",
+        _differs("magics", "%no_such_magic"),
+        _differs("magics", "%%no_such_cell_magic\nx"),
+        _differs("magics", "%load_ext no_such_extension"),
         "%load_ext autoreload\n%autoreload 2",
         "%reload_ext autoreload",
         "%config InlineBackend.figure_format = 'png'",
@@ -293,7 +293,7 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "%reset_selective -f only_here",
         "%unload_ext autoreload",
         _differs("kinds", "%autosave 60"),
-        "%tb",
+        _differs("magics", "%tb"),
         "%autocall 1",
         "%automagic off",
         _differs("surroundings", "%dhist"),
@@ -398,7 +398,8 @@ CORPUS: dict[str, tuple[CorpusCell, ...]] = {
         "import signal\nsignal.getsignal(signal.SIGINT).__name__",
         "sys.modules['__main__'].__dict__ is globals()",
         "get_ipython().ast_node_interactivity",
-        "type(sys.stdout).__mro__[-3].__name__",
+        "type(sys.stdout).__name__, type(sys.stdout).__mro__[-3].__name__",
+        "sys.stdout.buffer",
         "import random\nisinstance(random.random(), float)",
         "open('note.txt', 'w').write('kept')\nopen('note.txt').read()",
         "import tempfile\nwith tempfile.TemporaryDirectory() as folder:\n    print(os.path.isdir(folder))",

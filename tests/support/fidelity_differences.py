@@ -9,6 +9,10 @@ DIFFERENCES: dict[str, str] = {
     "statements": (
         "The statements below one that raised are run all the same, so that a line that fails costs no definition."
     ),
+    "magics": (
+        "A cell under `%%capture` that raises has raised. A magic or an extension that is unknown costs its own line, "
+        "and a folder that is not there leaves the notebook where it is."
+    ),
     "keyboard": "`input()` and `getpass()` answer an empty line and say so. Jupyter without a keyboard raises.",
     "debuggers": "`breakpoint()`, `pdb` and `%debug` say that they do not stop, and the cell goes on.",
     "exit": "`exit()` and `quit()` do nothing and say so. The cells below would not be run otherwise.",
