@@ -73,8 +73,10 @@ def fill_step_files(graded: GradedSubmission) -> None:
     with _step_file("GITHUB_STEP_SUMMARY") as summary:
         if summary:
             summary.write(render_step_summary(graded.report, summary.tell()))
+    if not graded.report.is_readable:
+        return  # so that no step takes it for a zero
     with _step_file("GITHUB_OUTPUT") as outputs:
-        if outputs and graded.report.is_readable:
+        if outputs:
             outputs.write(render_step_outputs(graded.report))
 
 

@@ -185,6 +185,19 @@ def test_a_save_interrupts_the_second_check(watching: Watching) -> None:
     assert third.submission == read_submission([watching.path])
 
 
+@pytest.mark.slow
+def test_a_file_beside_the_notebook_is_watched_too(watching: Watching) -> None:
+    module = watching.path.with_name("my_layers.py")
+    module.write_text(IMPORTS + HELPED)
+    watching.save("from my_layers import corr2d")
+    graded: Grade = watching.grade
+    events = watch_submission([watching.path.parent], watching.items, graded, poll=0.01, quiet=60)
+    assert verdicts(following(events).report)["corr2d.values"] is Verdict.PASSED
+    module.write_text(IMPORTS + HELPED.replace(".sum()", ".mean()"))
+    second = following(events)
+    assert (second.kept, verdicts(second.report)["corr2d.values"]) == (frozenset(), Verdict.FAILED)
+
+
 def test_only_the_items_that_are_watched_are_judged(watching: Watching) -> None:
     watching.items = [item for item in watching.items if item.id == "pool2d.max"]
     events = watching.events(quiet=60)
