@@ -125,7 +125,8 @@ class StatementRunner:
             yield run
         finally:
             self._runs.pop()
-            result.error_in_exec = run.error
+            # Of the block of a magic only what ended it is told: %run would leave out the other cells of a notebook.
+            result.error_in_exec = run.error if run.has_ended or not self._runs else None
 
     async def _run_all(self, run: _Run, nodes: Sequence[ast.stmt], interactivity: str) -> None:
         before = "all" if interactivity == "all" else "none"

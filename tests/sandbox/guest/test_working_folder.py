@@ -9,7 +9,7 @@ import pytest
 
 from grader.sandbox.host.sandbox import Zygote
 from grader.student import Definition
-from tests.support.notebooks import submission
+from tests.support.notebooks import notebook_bytes, submission
 from tests.support.sandbox_runs import FILE, LIMITS, Ran, Run, ran_notebooks
 
 MODULE = b"""
@@ -33,6 +33,7 @@ FILES = {
     "values.py": b"value = 6\n",
     "data/table.csv": b"a,b\n1,2\n",
     "with a blank.txt": b"text",
+    "stopping.ipynb": notebook_bytes("1 / 0", "def r(): return 8"),
 }
 WAYS = {
     "a module": "from my_layers import *\nassert f() == 1",
@@ -53,7 +54,7 @@ NAMES = ("f", "g", "h", "m", "q", "Net", "own")
 
 @pytest.fixture(scope="module", params=[(), ("private file system",)], ids=["", "without the private file system"])
 def made(zygote: Zygote, request: pytest.FixtureRequest) -> Iterator[Ran]:
-    first = submission(*WAYS.values(), "def own(): return f()").notebooks[0]
+    first = submission(*WAYS.values(), "def own(): return f()", "%run stopping.ipynb\nassert r() == 8").notebooks[0]
     other = dataclasses.replace(submission("def q(): return 9").notebooks[0], name="other.ipynb")
     left_out = frozenset(request.param)
     with ran_notebooks(zygote, [first, other], files=FILES, names=NAMES, left_out=left_out) as run:
@@ -64,6 +65,10 @@ def made(zygote: Zygote, request: pytest.FixtureRequest) -> Iterator[Ran]:
 def test_a_file_beside_the_notebook_is_used(made: Ran, way: str) -> None:
     number = list(WAYS).index(way)
     assert (made.statuses()[number], made.messages()[number]) == ("ok", "")
+
+
+def test_a_cell_of_another_notebook_that_stops_costs_only_itself(made: Ran) -> None:
+    assert made.messages()[len(WAYS) + 1].startswith("stopped at line 1: ZeroDivisionError")
 
 
 @pytest.mark.parametrize(
