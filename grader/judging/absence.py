@@ -86,6 +86,16 @@ class AbsenceReasons:
         missing = _MISSING_NAME.search(message)
         return self._trace(missing[1], set()) if missing else ""
 
+    def describe_stop_with(self, name: str) -> str:
+        """Return what went wrong first in a cell that uses a name, or ""."""
+        uses = re.compile(rf"\b{re.escape(name)}\b")
+        for notebook in self._notebooks:
+            for cell in notebook.cells:
+                result = self._results.get((notebook.name, cell.index))
+                if result and result.stops and uses.search(cell.source):
+                    return self._describe_cell_stop(result.file, result.cell, result.stops[0])
+        return ""
+
     def first_stop(self) -> str:
         """Return what went wrong first in the submission's cells, or ""."""
         for notebook in self._notebooks:

@@ -136,6 +136,12 @@ def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absence
         message = f"{origin}: {message}"
     if cause := absences.describe_cause(message):
         message = f"{message}; {cause}"
+    elif (
+        outcome.verdict is Verdict.ABSENT
+        and outcome.begun_as
+        and (stop := absences.describe_stop_with(outcome.begun_as))
+    ):
+        return replace(outcome, verdict=Verdict.FAILED, message=f"{message}; {stop}")  # it was tried
     elif outcome.verdict is Verdict.ABSENT and not item.names and (stop := absences.first_stop()):
         message = f"{message} (this may be the reason: {stop})"
     elif item.search and (missing := _OWN_ARGUMENTS.search(message)) and not state.found_as:

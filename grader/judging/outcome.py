@@ -24,6 +24,7 @@ class TestOutcome:
         file, cell: where the mistake was seen, for items that are judged by recorded values.
         misconception: the id of the known mistake that responds as the student's code does.
         remarks: remarks of the test that cost no points.
+        begun_as: the name of what was begun and not finished, if the item is absent.
         pending: why the verdict waits, if it does: for a training, or for a person.
         fault: what the student's code did instead of returning a result, if it was that.
         is_no_model: whether something that should be a model, or give one, is and does not.
@@ -38,6 +39,7 @@ class TestOutcome:
     cell: int | None = None
     misconception: str | None = None
     remarks: tuple[str, ...] = ()
+    begun_as: str = ""
     pending: Pending | None = field(default=None, compare=False)
     fault: Fault | None = None
     is_no_model: bool = False
@@ -55,7 +57,7 @@ def interpret_exception(error: Exception, visible: bool) -> TestOutcome | None:
     code.
     """
     if isinstance(error, Absent):
-        return TestOutcome(Verdict.ABSENT, str(error))
+        return TestOutcome(Verdict.ABSENT, str(error), file=error.file, cell=error.cell, begun_as=error.begun_as)
     if isinstance(error, Pending):
         return TestOutcome(Verdict.PENDING, clip(str(error)), pending=error)
     right, total = (error.right, error.total) if isinstance(error, WrongCases) else (0, 1)

@@ -14,7 +14,19 @@ __all__ = ["Absent", "Mismatch", "NoModel", "Pending", "ToTrain", "TrainedInPlac
 
 
 class Absent(Exception):
-    """The item is not in the submission. The student sees the reason."""
+    """The item is not in the submission. The student sees the reason.
+
+    Args:
+        message: the reason.
+        file, cell: where it was begun, if it was.
+        begun_as: the name of what was begun there. If a cell that uses it raised, the item counts as failed.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, cell: int | None = None, begun_as: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.cell = cell
+        self.begun_as = begun_as
 
 
 class Pending(Exception):

@@ -42,7 +42,8 @@ def test_the_learned_kernel_is_close_to_the_one_that_made_the_data(student: Stud
         record, (weight, _) = layers[-1]
         found = ", ".join(f"{entry:.3g}" for entry in weight.flatten().tolist())
         if not is_trained(layers):
-            raise Absent(f"the layer with a 1x2 kernel is never trained: its kernel is still ({found}), as it was made")
+            message = f"the layer with a 1x2 kernel is never trained: its kernel is still ({found}), as it was made"
+            raise Absent(message, file=record.file, cell=record.cell, begun_as=record.name)
         message = f"the kernel is ({found}), not within 0.15 of (1, -1)"
         if close(weight, -K, 0.15):
             message = f"the kernel is ({found}): it has the other sign, as the data that it learned from"
