@@ -24,7 +24,7 @@ class Limits:
     replacements: int = 3  # how often a kernel that has died or hangs is replaced
     judge_seconds: float = 120  # for all tests of all definitions together
     test_seconds: float = 10
-    search_seconds: float = 20  # for all that is tried under other names than the assignment's, besides judge_seconds
+    search_seconds: float = 40  # for all that is tried under other names than the assignment's, besides judge_seconds
     candidate_seconds: float = 5  # for one of these tries
     training_seconds: float = 240  # for one item's training, if it must run in the student's process
     training_teraflops: float = 4  # for one training on a CPU: 10**12 operations, estimated from the model's graph
