@@ -82,7 +82,7 @@ def test_a_new_training_and_a_kept_one_give_the_same_report_byte_for_byte(
 @pytest.mark.parametrize(
     ("cell", "verdict", "said"),
     [
-        ("LeNet = 'not yet'", Verdict.ABSENT, "not defined"),
+        ("LeNet = 'not yet'", Verdict.ABSENT, "is no function, class or model"),
         (lenet(forward="return self.net[:1](X).flatten(1)"), Verdict.FAILED, "convolutions"),
         (lenet(forward="return self.net(X).softmax(1) * 0"), Verdict.FAILED, "does not learn"),
         (lenet("nn.Linear(84, 10).requires_grad_(False)"), Verdict.FAILED, "frozen parameters (net.11.weight"),
