@@ -222,7 +222,7 @@ def test_a_mistake_loses_the_items_it_makes_wrong_and_no_other(mistake: str) -> 
 def test_what_was_found_by_search_is_named() -> None:
     assert graded(**RIGHT["ResNet under other names"])["residual"].message.startswith("found as ResidualBlock in cell ")
     results = graded(**RIGHT["ResNet18 as an instance of another name"])
-    assert results["resnet18.shapes"].message == f"found as model in cell {len(BOOK) - 1}"
+    assert results["resnet18.shapes"].message == f"found as ResNet in cell {len(BOOK) - 2}"
 
 
 def test_a_model_that_needs_real_numbers_is_built_with_them() -> None:
