@@ -106,7 +106,8 @@ def _load(data: bytes, bounds: Bounds) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        reason = f"{error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}"
+        what = error.msg[:1].lower() + error.msg[1:].removesuffix(" starting at")
+        reason = f"{what} at line {error.lineno}, column {error.colno}"
         cut = " (the file is cut off)" if text.lstrip()[0] == "{" and text.rstrip()[-1] != "}" else ""
         raise SubmissionError(f"no valid JSON{cut}: {reason}; {_AGAIN}") from error
     except (ValueError, RecursionError, MemoryError) as error:
