@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from grader.models import modules
+from grader.sandbox.guest.checkpoint import find_names
 from grader.sandbox.guest.own_modules import is_own_module
 
 __all__ = ["CandidateLog"]
@@ -168,15 +169,8 @@ def _builds_modules(function: Any, functions: Mapping[str, Any]) -> bool:
         function = function.func
     if not isinstance(function, FunctionType):
         return False
-    names = set(_find_names(function.__code__))
+    names = set(find_names(function.__code__))
     own = {name for name, value in functions.items() if isinstance(value, type) and issubclass(value, nn.Module)}
     found = (vars(nn).get(name) for name in names)
     layers = any(isinstance(value, type) and issubclass(value, nn.Module) for value in found)
     return (layers or bool(names & own)) and "backward" not in names
-
-
-def _find_names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _find_names(constant)

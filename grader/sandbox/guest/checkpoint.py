@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from grader.sandbox.guest.internals.torch import read_version
 from grader.sandbox.guest.own_modules import is_own_module
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["Checkpoint", "find_names", "fingerprint"]
 
 _ABSENT = object()
 _MAX_OBJECTS = 3000
@@ -145,7 +145,7 @@ class Checkpoint:
             # The globals of a student's own module are not restored, so they must not have changed.
             self._is_complete = self._is_complete and not is_own_module(function.__module__ or "")
             return ()
-        names = set(_find_names(function.__code__))
+        names = set(find_names(function.__code__))
         self._is_complete = self._is_complete and not names & _DYNAMIC
         cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
@@ -173,12 +173,12 @@ def _own_classes(kind: type) -> list[type]:
     return [c for c in kind.__mro__ if is_own_module(c.__module__)]
 
 
-def _find_names(code: CodeType) -> Iterator[str]:
+def find_names(code: CodeType) -> Iterator[str]:
     """Return the global names that a function's code looks up, and names of attributes, which look the same."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _find_names(constant)
+            yield from find_names(constant)
 
 
 def _is_filled(cell: Any) -> bool:

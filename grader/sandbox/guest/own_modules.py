@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-__all__ = ["find_source_file", "is_own_module"]
+__all__ = ["find_source_file", "is_own_module", "lies_among_packages"]
 
 _MAX_PATH = 200
 
@@ -49,5 +49,10 @@ def find_source_file(value: Any, home: Path) -> str:
     return str(path.relative_to(home) if path.is_relative_to(home) else path.name)[:_MAX_PATH]
 
 
+def lies_among_packages(file: str) -> bool:
+    """Return whether a file belongs to Python, to an installed package, or to the grader."""
+    return file.startswith("<frozen ") or not _find_package_folders().isdisjoint(Path(file).absolute().parents)
+
+
 def _is_own_file(path: Path) -> bool:
-    return path.suffix == ".py" and path.is_file() and _find_package_folders().isdisjoint(path.parents)
+    return path.suffix == ".py" and path.is_file() and not lies_among_packages(str(path))

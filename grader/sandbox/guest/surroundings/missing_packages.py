@@ -15,8 +15,9 @@ from types import FrameType
 from typing import Any
 
 from grader.sandbox.guest.internals.replacement import replace_attribute
+from grader.sandbox.guest.own_modules import lies_among_packages
 from grader.sandbox.guest.surroundings.stand_in import StandIn
-from grader.sandbox.guest.surroundings.students_code import is_handled, is_students, lies_among_packages
+from grader.sandbox.guest.surroundings.students_code import is_handled, is_students
 
 __all__ = ["find_missing", "offer_stand_ins"]
 

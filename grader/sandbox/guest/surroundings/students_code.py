@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import ast
 import linecache
-import site
-import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["is_handled", "is_students", "lies_among_packages", "walk_students_frames"]
+from grader.sandbox.guest.own_modules import lies_among_packages
 
-_SCHEMES = ("stdlib", "platstdlib", "purelib", "platlib")
-# Folders of Python and its packages; ours among them, which may be installed in place.
-_FOLDERS = {*map(sysconfig.get_path, _SCHEMES), *site.getsitepackages(), str(Path(__file__).resolve().parents[3])}
-_INSTALLED = tuple(f"{folder}/" for folder in sorted(_FOLDERS))
+__all__ = ["is_handled", "is_students", "walk_students_frames"]
+
 _CATCH_ALL = frozenset({"Exception", "BaseException"})
-
-
-def lies_among_packages(file: str) -> bool:
-    """Return whether a file belongs to Python or to an installed package."""
-    return file.startswith(("<frozen ", *_INSTALLED))
 
 
 def is_students(frame: FrameType) -> bool:

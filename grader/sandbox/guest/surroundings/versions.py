@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from grader.sandbox.guest.internals.ipython import wrap_statements
-from grader.sandbox.guest.surroundings.students_code import lies_among_packages
+from grader.sandbox.guest.own_modules import lies_among_packages
 
 __all__ = ["watch_versions"]
 

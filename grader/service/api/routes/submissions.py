@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +19,7 @@ from grader.results.report import Report
 from grader.service.api.access import Anyone, Id, Staff, get_submission
 from grader.service.api.formats import choose_format
 from grader.service.api.problems import Problem, document_problems, not_found
-from grader.service.api.service import ServiceDep
+from grader.service.api.service import Service, ServiceDep
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.attempts import PastAttempt, find_attempts
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
@@ -199,10 +200,7 @@ def list_attempts(token: Staff, service: ServiceDep, submission: Id) -> AttemptP
 def send_notebook(token: Anyone, service: ServiceDep, submission: Id, name: str) -> Response:
     """Send a notebook as it was handed in, byte for byte."""
     status = get_submission(service, token, submission)
-    sha256 = dict(status.files).get(name)
-    if sha256 is None:
-        raise not_found()
-    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
+    return _send_file(service, status.files, name)
 
 
 @router.get(
@@ -214,10 +212,7 @@ def send_notebook(token: Anyone, service: ServiceDep, submission: Id, name: str)
 def send_companion(token: Anyone, service: ServiceDep, submission: Id, name: str) -> Response:
     """Send a file that was handed in beside the notebooks, byte for byte."""
     status = get_submission(service, token, submission)
-    sha256 = dict(status.companions).get(name)
-    if sha256 is None:
-        raise not_found()
-    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
+    return _send_file(service, status.companions, name)
 
 
 @router.get(
@@ -280,6 +275,14 @@ def make_submission_view(token: Token, submission: SubmissionStatus) -> Submissi
         ],
         report=f"{path}/report",
     )
+
+
+def _send_file(service: Service, files: Iterable[tuple[str, str]], name: str) -> Response:
+    """Send a file by its name, given the names and hashes of those that may be sent."""
+    sha256 = dict(files).get(name)
+    if sha256 is None:
+        raise not_found()
+    return Response(service.store.blobs.get(sha256), media_type=_BYTES, headers=_make_attachment_headers(name))
 
 
 def _make_attachment_headers(name: str) -> dict[str, str]:
