@@ -240,7 +240,7 @@ class Sandbox:
     def __init__(self, orders: Packets, outermost: int, memory_group: str, *, first: bool) -> None:
         self.orders = orders
         self.layers: tuple[LayerStatus, ...] = ()
-        self.handed_in: int | None = None  # a descriptor of the files for the working folder
+        self.handed_in: int | None = None
         self._started: list[str] = []  # the notebook of each kernel
         self._outermost = outermost
         # The first process of a pid namespace ignores SIGTERM, and takes the others with it when it is killed.
