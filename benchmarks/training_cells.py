@@ -40,9 +40,10 @@ TRAININGS = {
     "VGG-11": BookTraining("VGG(((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)))", 0.01, 224, 3),  # section 8.2.3
 }
 FAST = """
+from grader.models.recipe import Mode
 from grader.sandbox.guest import drawing
-from grader.sandbox.guest.trainings import loading
-loading.install_fast_loading(get_ipython(), "full")
+from grader.sandbox.guest.trainings import left_out, loading
+loading.install_fast_loading(get_ipython(), Mode.FULL, left_out.LeftOutTrainings(Mode.FULL))
 drawing.defer_drawing(get_ipython())
 """
 # The book's cells with fewer images and one epoch; validated on a sixth as many, which is the book's share.

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from grader.errors import AssignmentError
-from grader.models.recipe import Mode, Recipe
+from grader.models.recipe import Mode, OwnLoop, Recipe
+from grader.revision import compute_revision
 from grader.sandbox.protocol.limits import Limits
+from grader.spelling import offer
+from grader.toml_table import REQUIRED, TomlTable
 
-__all__ = ["Assignment", "Item", "compute_revision", "find_assignment", "list_assignment_folders", "load_assignment"]
+__all__ = [
+    "Assignment",
+    "CarriedForward",
+    "GPURules",
+    "Item",
+    "find_assignment",
+    "list_assignment_folders",
+    "load_assignment",
+]
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "pandas", "d2l.torch")
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"  # in a checkout; an installed package has none
 
 _MOST = 1_000_000
-_REQUIRED = object()
-_WORDS = {
-    str: "a string",
-    bool: "true or false",
-    float: "a number",
-    int: "a whole number",
-    list: "a list",
-    dict: "a table",
-}
+_GPU_QUEUE = re.compile(r"gpu(-[a-z0-9]+)?")
+
+
+class CarriedForward(StrEnum):
+    """The share of its points that an item earns if only another one, which it builds on, is wrong."""
+
+    NONE = "none"
+    HALF = "half"
+    FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,19 @@ class WrittenRules:
 
 
 @dataclass(frozen=True)
+class GPURules:
+    """What an assignment asks of a GPU; see docs/gpu.md.
+
+    Attributes:
+        notebooks: whether the cells of a notebook may use the worker's GPU in mode full.
+        queue: the queue of the server whose workers grade its trainings.
+    """
+
+    notebooks: bool = False
+    queue: str = "gpu"
+
+
+@dataclass(frozen=True)
 class Item:
     """One part of an assignment that earns points.
 
@@ -69,6 +94,7 @@ class Item:
         by_person: whether a person marks the text about its section, and no test judges it.
         answer: the cells with that text; without them, it is found by the headings of the section.
         recipes: how its model is trained in each mode that trains. An item with recipes is earned by training.
+        carried_forward: what it earns if only what it builds on is wrong; None for what holds for all items.
     """
 
     id: str
@@ -82,6 +108,7 @@ class Item:
     by_person: bool = False
     answer: AnswerCells = AnswerCells()
     recipes: Mapping[Mode, Recipe] = field(default_factory=dict, hash=False)
+    carried_forward: CarriedForward | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +119,11 @@ class Assignment:
         variables: the items' names that are values; all others are functions and classes.
         revision: a hash of everything that decides a report: rubric.toml, Python files and fingerprints beside it, the
             reference.
+        symbols: words for the names in evidence, such as X; see `judging/symbols.py`.
+        own_loop: what a training loop of the student's own costs its training item if it is certainly wrong.
+        carried_forward: what an item earns if only another one, which it builds on, is wrong.
+        show_solution: whether a report may quote the line of the solution that a student's line stands in place of.
+        gpu: what it asks of a GPU.
     """
 
     name: str
@@ -106,6 +138,11 @@ class Assignment:
     reference: Path | None = None
     variables: tuple[str, ...] = ()
     written: WrittenRules = field(default_factory=WrittenRules)
+    own_loop: OwnLoop = OwnLoop.ADVICE
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    carried_forward: CarriedForward = CarriedForward.NONE
+    show_solution: bool = False
+    gpu: GPURules = field(default_factory=GPURules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,7 +182,7 @@ def find_assignment(name_or_path: str | Path) -> Assignment:
     if name and Path(name).is_dir():
         return load_assignment(Path(name))
     known = sorted({path.parent.name for folder in folders for path in folder.glob("*/rubric.toml")})
-    choice = f"give one of {', '.join(known)}" if known else "set GRADER_ASSIGNMENT_PATH to the folder it is in"
+    choice = offer(name, known) or "set GRADER_ASSIGNMENT_PATH to the folder it is in"
     raise AssignmentError(f"no assignment named {name!r}: {choice}, or the path of a folder with rubric.toml")
 
 
@@ -174,21 +211,26 @@ def load_assignment(folder: Path) -> Assignment:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise AssignmentError(
-            f"{path} does not exist: an assignment is a folder with rubric.toml and test_*.py"
-        ) from None
+        raise AssignmentError(f"{path} does not exist: an assignment has rubric.toml and test_*.py") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AssignmentError(f"{path} is not valid TOML: {error}") from error
-    table = _Table(content, str(path))
+    table = TomlTable(content, str(path))
     title = table.text("title")
     points = table.points("points")
     sections = {name: str(text) for name, text in table.take("sections", dict).items()}
-    limits = _read_limits(_Table(table.take("limits", dict, {}), f"{path}, [limits]"))
+    symbols = {name: str(text) for name, text in table.take("symbols", dict, {}).items()}
+    limits = _read_limits(TomlTable(table.take("limits", dict, {}), f"{path}, [limits]"))
     packages = table.texts("packages", PACKAGES)
     variables = table.texts("variables", ())
+    own_loop = OwnLoop(table.choice("own_loop", tuple(OwnLoop), OwnLoop.ADVICE))
+    carried_forward = CarriedForward(table.choice("carried_forward", tuple(CarriedForward), CarriedForward.NONE))
+    feedback = TomlTable(table.take("feedback", dict, {}), f"{path}, [feedback]")
+    show_solution = feedback.take("show_solution", bool, False)
+    feedback.require_empty()
+    gpu = _read_gpu_rules(TomlTable(table.take("gpu", dict, {}), f"{path}, [gpu]"))
     reference = _read_reference(path, table)
-    written = _read_written_rules(path.parent, _Table(table.take("written", dict, {}), f"{path}, [written]"))
-    items = tuple(_read_item(_Table(item, f"{path}, item {number}")) for number, item in table.tables("items"))
+    written = _read_written_rules(path.parent, TomlTable(table.take("written", dict, {}), f"{path}, [written]"))
+    items = tuple(_read_item(TomlTable(item, f"{path}, item {number}")) for number, item in table.tables("items"))
     table.require_empty()
     _check(str(path), items, sections, points)
     known = {name for item in items for name in item.names}
@@ -208,25 +250,15 @@ def load_assignment(folder: Path) -> Assignment:
         reference=reference,
         variables=variables,
         written=written,
+        own_loop=own_loop,
+        symbols=symbols,
+        carried_forward=carried_forward,
+        show_solution=show_solution,
+        gpu=gpu,
     )
 
 
-def compute_revision(folder: Path, reference: Path | None) -> str:
-    """Return the SHA-256 of rubric.toml, and of all Python files and fingerprints of a folder and of its reference."""
-    digest = hashlib.sha256()
-    sources = [("rubric.toml", folder / "rubric.toml")]
-    for kind, root in (("rubric", folder), ("reference", reference)):
-        if root is not None:
-            paths = [*root.rglob("*.py"), *root.rglob("*.fingerprints")]
-            sources += sorted((f"{kind}/{path.relative_to(root).as_posix()}", path) for path in paths)
-    for name, path in sources:
-        content = path.read_bytes()
-        digest.update(f"{name}\n{len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _read_item(table: _Table) -> Item:
+def _read_item(table: TomlTable) -> Item:
     identifier = table.text("id")
     table.where = f"{table.where} ({identifier})"
     names = table.texts("names", ())
@@ -242,9 +274,10 @@ def _read_item(table: _Table) -> Item:
         visible=table.take("visible", bool, True),
         partial=table.take("partial", bool, False),
         search=table.take("search", bool, False),
-        by_person=_is_marked_by_person(table),
-        answer=_read_answer_cells(_Table(table.take("answer", dict, {}), f"{table.where}, answer")),
+        by_person=table.choice("marked_by", ("tests", "person"), "tests") == "person",
+        answer=_read_answer_cells(TomlTable(table.take("answer", dict, {}), f"{table.where}, answer")),
         recipes=_read_recipes(table),
+        carried_forward=_read_carried_forward(table),
     )
     table.require_empty()
     if item.by_person and (item.names or item.partial or item.search or item.recipes or not item.visible):
@@ -256,22 +289,21 @@ def _read_item(table: _Table) -> Item:
     return item
 
 
-def _is_marked_by_person(table: _Table) -> bool:
-    marked_by = table.text("marked_by", "tests")
-    if marked_by not in ("tests", "person"):
-        raise table.error(f'marked_by must be "tests" or "person", not {marked_by!r}')
-    return marked_by == "person"
+def _read_carried_forward(table: TomlTable) -> CarriedForward | None:
+    if "carried_forward" not in table.content:
+        return None
+    return CarriedForward(table.choice("carried_forward", tuple(CarriedForward), ""))
 
 
-def _read_answer_cells(table: _Table) -> AnswerCells:
+def _read_answer_cells(table: TomlTable) -> AnswerCells:
     cells = AnswerCells(table.texts("cell_ids", ()), table.texts("tags", ()), table.text("below", ""))
     table.require_empty()
     return cells
 
 
-def _read_written_rules(folder: Path, table: _Table) -> WrittenRules:
+def _read_written_rules(folder: Path, table: TomlTable) -> WrittenRules:
     headings = table.texts("headings", ())
-    listed = _Table(table.take("titles", dict, {}), f"{table.where}, titles")
+    listed = TomlTable(table.take("titles", dict, {}), f"{table.where}, titles")
     titles = {section: listed.texts(section, ()) for section in list(listed.content)}
     name = table.text("book", "")
     table.require_empty()
@@ -280,26 +312,38 @@ def _read_written_rules(folder: Path, table: _Table) -> WrittenRules:
     return WrittenRules(headings, titles, folder / name if name else None)
 
 
-def _read_recipes(table: _Table) -> dict[Mode, Recipe]:
-    """Return the recipe of each mode. The key `calibration` is for people only, see `grader calibrate`."""
+def _read_gpu_rules(table: TomlTable) -> GPURules:
+    rules = GPURules(table.take("notebooks", bool, False), table.text("queue", "gpu"))
+    table.require_empty()
+    if not _GPU_QUEUE.fullmatch(rules.queue):
+        raise table.error(
+            f'queue = {rules.queue!r} is no queue for GPUs: give "gpu", or "gpu-" and a word in lower case'
+        )
+    return rules
+
+
+def _read_recipes(table: TomlTable) -> dict[Mode, Recipe]:
+    """Return the recipe of each mode. Of `calibration`, which `grader calibrate` writes, only the device matters."""
     recipes: dict[Mode, Recipe] = {}
-    modes = _Table(table.take("recipes", dict, {}), f"{table.where}, recipes")
+    modes = TomlTable(table.take("recipes", dict, {}), f"{table.where}, recipes")
     for mode in (Mode.QUICK, Mode.FULL):
-        recipe = _Table(modes.take(str(mode), dict, {}), f"{modes.where}, {mode}")
+        recipe = TomlTable(modes.take(str(mode), dict, {}), f"{modes.where}, {mode}")
         if recipe.content:
-            recipe.take("calibration", dict, {})
-            recipes[mode] = _read_recipe(recipe)
+            calibration = recipe.take("calibration", dict, {})
+            calibrated_on = str(calibration.get("device", "cpu")) if calibration else ""
+            recipes[mode] = replace(_read_recipe(recipe), calibrated_on=calibrated_on)
     modes.require_empty()
     return recipes
 
 
-def _read_recipe(table: _Table) -> Recipe:
+def _read_recipe(table: TomlTable) -> Recipe:
     kinds = {"float": float, "int": int, "bool": bool}
     values = {
         option.name: table.take(
-            option.name, kinds.get(str(option.type), str), _REQUIRED if option.default is MISSING else option.default
+            option.name, kinds.get(str(option.type), str), REQUIRED if option.default is MISSING else option.default
         )
         for option in fields(Recipe)
+        if option.name != "calibrated_on"
     }
     table.require_empty()
     if values["optimizer"] not in ("adam", "sgd"):
@@ -313,7 +357,7 @@ def _read_recipe(table: _Table) -> Recipe:
     return Recipe(**values)
 
 
-def _read_limits(table: _Table) -> Limits:
+def _read_limits(table: TomlTable) -> Limits:
     values: dict[str, Any] = {}
     for limit in fields(Limits):
         kind = float if limit.type == "float" else int
@@ -326,7 +370,7 @@ def _read_limits(table: _Table) -> Limits:
     return Limits(**values)
 
 
-def _read_reference(path: Path, table: _Table) -> Path | None:
+def _read_reference(path: Path, table: TomlTable) -> Path | None:
     name = table.text("reference", "")
     if not name:
         return None
@@ -349,48 +393,3 @@ def _check(where: str, items: tuple[Item, ...], sections: dict[str, str], points
         raise AssignmentError(
             f"{where}: the items' points add up to {total:g}, but points = {points:g}: make them agree"
         )
-
-
-class _Table:
-    """A TOML table that is emptied key by key, so that the remaining keys are the unknown ones."""
-
-    def __init__(self, content: dict[str, Any], where: str) -> None:
-        self.content = dict(content)
-        self.where = where
-
-    def error(self, what: str) -> AssignmentError:
-        return AssignmentError(f"{self.where}: {what}")
-
-    def take(self, key: str, kind: type, default: Any = _REQUIRED) -> Any:
-        value = self.content.pop(key, default)
-        if value is _REQUIRED:
-            raise self.error(f"{key} is missing: add {key} = {_WORDS[kind]}")
-        accepted = (int, float) if kind is float else kind
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(f"{key} must be {_WORDS[kind]}, not {value!r}")
-        return value
-
-    def text(self, key: str, default: Any = _REQUIRED) -> str:
-        return str(self.take(key, str, default))
-
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        values = self.take(key, list, list(default))
-        if not all(isinstance(value, str) for value in values):
-            raise self.error(f"{key} must be a list of strings, not {values!r}")
-        return tuple(values)
-
-    def points(self, key: str) -> float:
-        value = float(self.take(key, float))
-        if not 0 < value < math.inf:
-            raise self.error(f"{key} must be above zero, not {value:g}")
-        return value
-
-    def tables(self, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, value in enumerate(self.take(key, list), start=1):
-            if not isinstance(value, dict):
-                raise self.error(f"{key} must be tables: write [[{key}]]")
-            yield number, value
-
-    def require_empty(self) -> None:
-        if self.content:
-            raise self.error(f"unknown key {', '.join(sorted(self.content))}: check its spelling")

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
+
+from grader.fault import Fault, StudentFault
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from grader.models.recipe import Recipe
+    from grader.models.rerun import Substitution
 
 __all__ = [
     "Candidate",
@@ -27,35 +29,11 @@ __all__ = [
     "Parameter",
     "Recorded",
     "Remote",
+    "Rerun",
     "Student",
     "StudentFault",
     "Work",
 ]
-
-
-class Fault(StrEnum):
-    """What a student's code did instead of returning a result."""
-
-    RAISED = "raised"  # an exception
-    TIMED_OUT = "timed out"  # ran out of time
-    CRASHED = "crashed"  # its process ended
-    OUT_OF_MEMORY = "out of memory"  # requested more memory than its limit
-    MALFORMED = "malformed"  # returned something that is not plain data
-    CHANGED_ARGUMENT = "changed argument"  # modified an argument
-    MISSING = "missing"  # the name is not defined in this state
-
-
-class StudentFault(Exception):
-    """A student's code returned no result. The engine turns the fault into a verdict.
-
-    `raised` is the name of the exception's class, or "" if no exception was raised.
-    """
-
-    def __init__(self, fault: Fault, message: str, raised: str = "") -> None:
-        super().__init__(message)
-        self.fault = fault
-        self.message = message
-        self.raised = raised
 
 
 @dataclass(frozen=True)
@@ -126,14 +104,29 @@ class Parameter:
 class Recorded:
     """A small value that a global name had after a cell.
 
-    `name` is "_" for the value that the cell displayed. `value` is a tensor, a tuple of integers (a shape), or, for a
-    layer with few parameters, a dict of its parameters; the gradient of `weight`, if there is one, is `weight.grad`.
+    `name` is "_" for a displayed value. `value` is a tensor, a tuple of integers (a shape), or, for a layer with few
+    parameters, a dict of its parameters; the gradient of `weight`, if there is one, is `weight.grad`.
     """
 
     file: str
     cell: int
     name: str
     value: Tensor | tuple[int, ...] | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What cells showed when they ran again with other data, by the word of the student's process.
+
+    Attributes:
+        values: the values of the names that were asked for, after each statement that changed them.
+        returned: different values that functions returned.
+        substituted: how often the other data was put in place.
+    """
+
+    values: tuple[Recorded, ...] = ()
+    returned: tuple[Tensor, ...] = ()
+    substituted: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,10 +203,7 @@ class Remote(Protocol):
         """Return an attribute in the way in which `apply` returns results."""
 
     def sketch(self, *args: Any, **kwargs: Any) -> Any:
-        """Build a model that has shapes and no numbers, so that its `operations` cost next to nothing.
-
-        Not every student's code allows this; a fault here does not mean that the code is wrong.
-        """
+        """Build a model that has shapes and no numbers. A fault here does not mean that the code is wrong."""
 
     def signature(self) -> tuple[Parameter, ...]:
         """Return the parameters of its signature (for a class, those of its constructor without self)."""
@@ -240,7 +230,7 @@ class Remote(Protocol):
     def predict_classes(self, images: Tensor, like: OwnTraining) -> Tensor:
         """Return the class that a model predicts for each image.
 
-        The model is put into eval mode. Images are resized and scaled as they were in its training.
+        The model is put into eval mode. Images are resized and scaled as in its training.
 
         Args:
             images: (n, 1, h, w) uint8.
@@ -253,12 +243,23 @@ class Remote(Protocol):
     def graph(self, image: tuple[int, ...]) -> Any:
         """Return the module's description of its forward pass for images of this shape, (c, h, w).
 
-        It is a claim of the student's process, to be read by `grader.training.graph_reader`. The module is left in
-        train mode.
+        It is a claim, to be read by `grader.training.graph_reader`. The module is left in train mode.
         """
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn in this order from a seed (see `probe.py`)."""
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        shapes: Sequence[tuple[int, ...]],
+        images: Tensor,
+        seed: int,
+        *,
+        gain: float,
+        training: bool = False,
+    ) -> Tensor:
+        """Return what the module computes with drawn weights in place of its parameters (see `outputs.py`)."""
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
         """Train the module in the student's process.
@@ -308,6 +309,23 @@ class Student(Protocol):
 
     def recorded(self) -> Sequence[Recorded]:
         """Return the small values that names had after each cell, in order of the cells."""
+
+    def rerun(self, wanted: Sequence[Recorded], substitutions: Sequence[Substitution], entries: int = 0) -> Rerun:
+        """Run the cells of a notebook again with other data, in a process of its own.
+
+        What was computed follows the data, and what was typed in stays.
+
+        Args:
+            wanted: recorded values of one notebook; it is run up to the last of their cells, and their names' values
+                in their cells are returned.
+            substitutions: the data and what takes its place.
+            entries: how many entries the tensors have that are listed in `Rerun.returned`.
+
+        Raises StudentFault if nothing can be run.
+        """
+
+    def mark_earning(self) -> None:
+        """Note that an item earns points by what was asked here."""
 
 
 class Work(Protocol):

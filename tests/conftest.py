@@ -12,7 +12,10 @@ from grader.assignment import Assignment, find_assignment
 from grader.sandbox.host.sandbox import Zygote
 from grader.training.cache import ResultCache
 from grader.training.datasets import DataSet, find_data_set
+from grader.training.probing import stop_prober
 from grader.training.trainer import Trainer
+from tests.support.keys import write_key
+from tests.support.stand_in_process import StandInFile, needs_own_process
 
 # Rubrics, collected by the grader and not by pytest.
 collect_ignore_glob = ["assignments/*"]
@@ -36,11 +39,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     functions: set[tuple[Path, str]] = set()
     for item in items:
-        assert isinstance(item, pytest.Function)
+        if not isinstance(item, pytest.Function):
+            continue
         function = item.path, item.originalname
         if function in functions and PROCESSES & set(item.fixturenames):
             item.add_marker("slow")
         functions.add(function)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Run files that use the stand-in accelerator in a process of their own."""
+    return StandInFile.from_parent(parent, path=module_path) if needs_own_process(module_path) else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file of the key that everything in tests is graded with, unless a test says otherwise."""
+    path = write_key(tmp_path_factory.mktemp("key") / "installation.key")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADER_KEY_FILE", str(path))
+        yield path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prober() -> Iterator[None]:
+    """End the process that computes graphs, if a test has started one."""
+    yield
+    stop_prober()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import AnswerCells, Assignment, WrittenRules, find_assignment, load_assignment
+from grader.assignment import (
+    AnswerCells,
+    Assignment,
+    CarriedForward,
+    GPURules,
+    WrittenRules,
+    find_assignment,
+    load_assignment,
+)
 from grader.errors import AssignmentError
 from grader.sandbox.protocol.limits import Limits
 
@@ -16,6 +24,8 @@ title = "A small assignment"
 points = 5
 [sections]
 "7.2" = "Convolutions"
+[symbols]
+X = "the input (row, column)"
 [limits]
 cell_seconds = 2.5
 processes = 8
@@ -45,6 +55,7 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
     assert (assignment.name, assignment.title, assignment.points) == (tmp_path.name, "A small assignment", 5)
     assert [item.id for item in assignment.items] == ["first", "second"]
     assert assignment.names == ("corr2d",)
+    assert assignment.symbols == {"X": "the input (row, column)"}
     assert assignment.items[0].visible
     assert not assignment.items[0].partial
     assert not assignment.items[1].visible
@@ -52,11 +63,32 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
     assert assignment.limits == Limits(cell_seconds=2.5, processes=8)
 
 
+def test_what_is_carried_forward_holds_for_all_items_that_say_nothing_else(tmp_path: Path) -> None:
+    assert loaded(tmp_path).carried_forward is CarriedForward.NONE
+    rubric = RUBRIC.replace("points = 5", 'points = 5\ncarried_forward = "half"')
+    assignment = loaded(tmp_path, rubric.replace("partial = true", 'carried_forward = "full"'))
+    assert assignment.carried_forward is CarriedForward.HALF
+    assert [item.carried_forward for item in assignment.items] == [None, CarriedForward.FULL]
+
+
+def test_cells_may_use_a_gpu_only_if_the_rubric_says_so(tmp_path: Path) -> None:
+    assert loaded(tmp_path).gpu == GPURules(notebooks=False, queue="gpu")
+    asking = RUBRIC.replace("[limits]", '[gpu]\nnotebooks = true\nqueue = "gpu-small"\n[limits]')
+    assert loaded(tmp_path, asking).gpu == GPURules(notebooks=True, queue="gpu-small")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("points = 5", "points = 6", "add up to 5, but points = 6"),
         ("points = 5", "points = 5\nvariables = ['X']", "variables has 'X', which no item has in names"),
+        ("points = 5", 'points = 5\nown_loop = "all"', 'own_loop must be "advice" or "half" or "required", not'),
+        (
+            "points = 5",
+            'points = 5\ncarried_forward = "all"',
+            'carried_forward must be "none" or "half" or "full", not',
+        ),
+        ("partial = true", 'partial = true\ncarried_forward = ""', "carried_forward must be"),
         ("points = 5", "", "points is missing"),
         ("points = 2", "points = 0", r"item 1 \(first\): points must be above zero"),
         ("points = 2", "points = -2", "points must be above zero"),
@@ -82,6 +114,8 @@ def test_an_assignment_has_what_its_rubric_declares(tmp_path: Path) -> None:
         ("[limits]", "[written.titles]\n'7.2' = 'Kernels'\n[limits]", r"titles: 7.2 must be a list, not 'Kernels'"),
         ("partial = true", "answer = {tags = ['a']}", 'a person reads: add marked_by = "person"'),
         ("partial = true", "answer = {cell_id = 'a'}", r"item 2 \(second\), answer: unknown key cell_id"),
+        ("[limits]", "[gpu]\nnotebook = true\n[limits]", r"\[gpu\]: unknown key notebook"),
+        ("[limits]", "[gpu]\nqueue = 'cpu'\n[limits]", r"\[gpu\]: queue = 'cpu' is no queue for GPUs: give"),
         ("points = 5", 'points = 5\nreference = "nowhere"', "'nowhere' is no folder"),
     ],
 )
@@ -113,7 +147,7 @@ def test_an_assignment_says_how_written_answers_are_found(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_a_rubric_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AssignmentError, match="does not exist: an assignment is a folder with"):
+    with pytest.raises(AssignmentError, match=r"does not exist: an assignment has rubric\.toml"):
         load_assignment(tmp_path)
 
 

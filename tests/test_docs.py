@@ -18,7 +18,7 @@ from grader.grading.grade import grade
 from grader.models.recipe import Mode
 from grader.render import render_terminal
 from grader.sandbox.host.sandbox import Zygote
-from grader.sandbox.jail.isolation import LAYERS
+from grader.sandbox.jail.layer_log import LAYERS
 from grader.training.trainer import Trainer
 from tests.support.floors import FLOORS
 from tests.support.paths import EXAMPLE, ROOT
@@ -39,9 +39,9 @@ def test_the_page_on_reports_shows_what_the_example_gets(zygote: Zygote, hw2: As
     assert isinstance(console.file, io.StringIO)
     printed = [line.rstrip() for line in console.file.getvalue().split("\n")]
     shown = [line.removeprefix("    ") for line in TEXTS["report.md"].split("\n")]
-    last = next(number for number, line in enumerate(printed) if hw2.items[-1].id in line)
+    last = next(number for number, line in enumerate(printed) if hw2.trained[-1].id in line)
     end = printed.index("", last)
-    start = shown.index("HW2: Convolutional Neural Networks  hw2")
+    start = shown.index(printed[0])
     assert _without_shares(shown[start : start + end + 1]) == _without_shares(printed[: end + 1])
     assert f"{report.score:g} of {report.max_score:g} points" in TEXTS["README.md"], "make readme"
 
@@ -69,12 +69,12 @@ def test_the_pages_agree_on_the_rubric_of_hw2() -> None:
 
 def _find_commands() -> set[str]:
     printed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
-    return set(re.findall(r"│ (\w+) ", printed))
+    return set(re.findall(r"^  (\w+)  ", printed, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_command_that_a_page_shows_exists(page: str) -> None:
-    shown = set(re.findall(r"^(?:    |    \$ |\$ )grader (\w+)", TEXTS[page], flags=re.MULTILINE))
+    shown = set(re.findall(r"^(?:    |    \$ |\$ )grader (\w+)\b(?!\.)", TEXTS[page], flags=re.MULTILINE))
     assert shown <= _find_commands()
 
 
@@ -146,3 +146,21 @@ def test_the_sandbox_page_has_every_layer() -> None:
     table = "".join(line for line in page.split("\n") if line.startswith("|"))
     for layer in LAYERS:
         assert layer.removesuffix(" namespace").removesuffix(" cgroup") in table
+
+
+def _read_promises() -> list[tuple[str, str, str]]:
+    section = TEXTS["sandbox.md"].split("## What is promised\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.split("\n") if line.startswith("| ")]
+    return [(promise, enforced, tested) for promise, enforced, tested in rows[2:]]
+
+
+@pytest.mark.parametrize(("promise", "enforced", "tested"), _read_promises(), ids=lambda text: text[:40])
+def test_every_promise_names_what_enforces_it_and_attacks_that_exist(promise: str, enforced: str, tested: str) -> None:
+    files = re.findall(r"`([^`]+)`", enforced)
+    assert files, f"nothing enforces: {promise}"
+    for file in files:
+        assert (ROOT / "grader" / file).exists() or (ROOT / file).exists(), f"{file} is gone"
+    tests = re.findall(r"`([^`]+)::(\w+)`", tested)
+    assert tests, f"nothing tests: {promise}"
+    for file, name in tests:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file} has no {name}"

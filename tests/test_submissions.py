@@ -149,7 +149,8 @@ def find_contradiction(expected: dict[str, Any], hw2: Assignment, known: dict[st
     verdicts, named = expected["verdicts"], expected.get("misconceptions", {})
     if list(verdicts) != [item.id for item in hw2.items if expected["exit"] != NO_NOTEBOOK]:
         return f"items: {list(verdicts)}"
-    if wrong := [name for name, mistake in named.items() if name not in known.get(mistake, ())]:
+    broken = {name: [known.get(mistake, ()) for mistake in ids.split(" or ")] for name, ids in named.items()}
+    if wrong := [name for name, items in broken.items() if not all(name in each for each in items)]:
         return f"misconceptions that do not break their item: {wrong}"
     if wrong := [name for name in named if verdicts[name] not in ("failed", "partial", "error")]:
         return f"misconceptions of items that passed: {wrong}"

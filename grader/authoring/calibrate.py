@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,22 @@ import tomlkit
 import torch
 
 from grader.assignment import Assignment, Item
+from grader.authoring.fixed_key import FIXED_KEY
 from grader.authoring.verify import find_known_submissions
 from grader.errors import AssignmentError
+from grader.gpu.driver import Driver
 from grader.grading.grade import grade
 from grader.judging.loading import load_rubric
 from grader.models.recipe import Mode
 from grader.results.calibration import Calibration, Distribution
+from grader.sandbox.host.required_layers import accept_any_layers, require_layers
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission
 from grader.training.cache import TrainingJob, TrainingResult
 from grader.training.graph import Graph
 from grader.training.trainer import Trainer
 
-__all__ = ["calibrate", "write_thresholds"]
+__all__ = ["calibrate", "describe_machine", "write_thresholds"]
 
 
 class _Collector(Trainer):
@@ -98,9 +101,19 @@ def _collect_graphs(
     graphs: dict[str, dict[Graph, list[str]]] = {item.id: {} for item in assignment.trained}
     for name, submission in {**right, **others}.items():
         progress(f"reading the models of {name}")
-        collector = _Collector(trainer.data_set)
+        collector = _Collector(trainer.data_set, gpu=trainer.gpu)
         trained = [item.id for item in assignment.trained]
-        grade(submission, assignment, zygote, mode=mode, trainer=collector, only=trained)
+        accept = accept_any_layers if name in right else require_layers
+        grade(
+            submission,
+            assignment,
+            zygote,
+            key=FIXED_KEY,
+            mode=mode,
+            trainer=collector,
+            only=trained,
+            accept_layers=accept,
+        )
         for item, jobs in collector.collected.items():
             for graph in dict.fromkeys(job.graph for job in jobs):
                 graphs[item].setdefault(graph, []).append(name)
@@ -127,27 +140,50 @@ def _calibrate_item(
     return Calibration(item.id, mode, recipe, tuple(distributions))
 
 
-def write_thresholds(assignment: Assignment, calibrations: Sequence[Calibration]) -> Path:
-    """Write thresholds and the data behind them into an assignment's rubric.toml, and change nothing else in it."""
+def describe_machine(trainer: Trainer, driver: Driver | None) -> dict[str, Any]:
+    """Return what a calibration rests on: the device of the trainings, and the versions that decide their numbers.
+
+    Args:
+        trainer: the trainer that ran them.
+        driver: the driver of its GPU, if it has one.
+
+    Raises:
+        SystemFault: the GPU, or the process that trains on it, failed.
+    """
+    machine: dict[str, Any] = {"device": trainer.device_name, "torch": torch.__version__.partition("+")[0]}
+    versions = trainer.describe()
+    if versions is None:
+        return {**machine, "instructions": torch.backends.cpu.get_cpu_capability()}
+    machine |= {name: value for name, value in asdict(versions).items() if name != "name"}
+    return {**machine, "driver": driver.version} if driver else machine
+
+
+def write_thresholds(assignment: Assignment, calibrations: Sequence[Calibration], machine: Mapping[str, Any]) -> Path:
+    """Write thresholds and the data behind them into an assignment's rubric.toml, and change nothing else in it.
+
+    Args:
+        assignment: the assignment.
+        calibrations: what `calibrate` found.
+        machine: what `describe_machine` returns.
+    """
     path = assignment.folder / "rubric.toml"
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     items: Any = document["items"]
     for calibration in calibrations:
         table = next(item for item in items if item["id"] == calibration.item)["recipes"][str(calibration.mode)]
         table["threshold"] = calibration.threshold
-        table["calibration"] = _describe_basis(calibration)
+        table["calibration"] = _describe_basis(calibration, machine)
     path.write_text(tomlkit.dumps(document), encoding="utf-8")
     return path
 
 
-def _describe_basis(calibration: Calibration) -> Any:
+def _describe_basis(calibration: Calibration, machine: Mapping[str, Any]) -> Any:
     basis = tomlkit.inline_table()
     accuracies = [value for distribution in calibration.distributions for value in distribution.accuracies]
     basis.update(
         {
             "date": datetime.datetime.now(datetime.UTC).date(),
-            "torch": torch.__version__.partition("+")[0],
-            "instructions": torch.backends.cpu.get_cpu_capability(),
+            **machine,
             "graphs": len(calibration.distributions),
             "trainings": len(accuracies),
             "mean": round(statistics.fmean(accuracies), 4),

@@ -18,7 +18,10 @@ from grader.batch.messages import BatchSettings
 from grader.cache_folder import write_whole
 from grader.collection import CollectedSubmission
 from grader.errors import InputError
+from grader.gpu.access import find_library_folders
+from grader.gpu.device import GPU
 from grader.gradebook import read_entries, read_marking_sheet, write_plain_csv
+from grader.installation_key import load_installation_key
 from grader.models.recipe import Mode
 from grader.render.html import render_html
 from grader.render.overview import render_overview
@@ -26,6 +29,7 @@ from grader.results.journal import JOURNAL, JournalRecord, Status, append_record
 from grader.results.marks import add_marks
 from grader.results.overview import Overview, summarise
 from grader.results.report import Report
+from grader.results.source_cells import unpack_sources
 from grader.sandbox.host.sandbox import Zygote
 
 __all__ = ["GRADEBOOK", "SUMMARY", "apply_marks", "grade_batch"]
@@ -34,6 +38,7 @@ GRADEBOOK = "gradebook.csv"
 SUMMARY = "summary.html"
 
 _LOCK = ".lock"
+_SOURCES = ".sources"  # a folder, for pages that show code
 
 
 def grade_batch(
@@ -45,11 +50,13 @@ def grade_batch(
     mode: Mode = Mode.NONE,
     data: Path | None = None,
     jobs: int | None = None,
+    unsafe: bool = False,
+    gpus: Sequence[GPU] = (),
 ) -> Overview:
     """Grade the submissions of a class, and write reports, gradebook and summary.
 
     Submissions that the journal in `folder` lists as graded are skipped if their notebooks, the rubric and the mode
-    have not changed.
+    have not changed, also if they were graded with an earlier key of the installation.
 
     Args:
         submissions: the submissions, in the order in which to start them.
@@ -59,14 +66,18 @@ def grade_batch(
         mode: what is done with trainings.
         data: the folder that Fashion-MNIST must be in; None to look for it.
         jobs: how many processes grade. None for three on two cores if nothing is trained, else for one on each core.
+        unsafe: whether to grade without layers of the sandbox that strangers' work needs.
+        gpus: GPUs that nothing else uses meanwhile. If there are any, as many processes grade, each with one of them.
 
     Returns:
         The overview of all submissions in the folder.
 
     Raises:
-        InputError: the folder cannot be written, is used by another batch, or has another assignment's reports.
+        InputError: the folder cannot be written, is used by another batch, or has another assignment's reports; or
+            the installation's key cannot be used, or the sandbox lacks a required layer on this machine.
         SystemFault: a process that grades could not be started.
     """
+    key = load_installation_key()
     with _lock(folder):
         (folder / JOURNAL).touch()
         journal = read_journal(folder)
@@ -74,19 +85,22 @@ def grade_batch(
         records = {submission.key: _make_record(submission, assignment, mode) for submission in submissions}
         waiting = [item for item in submissions if not _is_done(folder, records[item.key], journal.get(item.key))]
         alike = _group_equal(waiting, records)
-        jobs = max(1, min(jobs or _choose_jobs(mode), len(alike)))
+        jobs = max(1, min(len(gpus) or jobs or _choose_jobs(mode), len(alike)))
         listener.on_start(len(submissions), len(submissions) - len(waiting), jobs)
         settings = BatchSettings(
             assignment=assignment.folder,
             mode=mode,
             data=data,
             trainings_at_once=1 if jobs > 1 else None,
+            unsafe=unsafe,
             reads_graphs=_has_models(alike, assignment),
+            key=key,
         )
         with ExitStack() as stack:
+            folders = find_library_folders(gpus)
             # One zygote for all: each of several would import the same and use as much memory.
-            lines = stack.enter_context(Zygote(assignment.packages, lines=jobs)).more_lines if alike else []
-            graders = stack.enter_context(closing(Graders(settings, listener, lines)))
+            lines = stack.enter_context(Zygote(assignment.packages, jobs, folders)).more_lines if alike else []
+            graders = stack.enter_context(closing(Graders(settings, listener, lines, gpus)))
             for same, outcome in graders.grade(alike, jobs):
                 for number, submission in enumerate(same):
                     seconds = 0.0 if number else outcome.seconds
@@ -230,16 +244,33 @@ def _write(folder: Path, record: JournalRecord, outcome: GradingOutcome, listene
     record = replace(record, status=outcome.status, message=outcome.message)
     report = outcome.report and add_marks(outcome.report, read_marks(folder).get(record.key, {}).values())
     if report is not None:
-        _write_report(folder, record.key, report)
-        record = replace(record, report=json_name, revision=report.revision)
+        try:
+            (folder / _SOURCES).mkdir(exist_ok=True)
+            write_whole(_find_sources(folder, record.key), outcome.sources.encode("utf-8", "replace"))
+            _write_report(folder, record.key, report)
+            record = replace(record, report=json_name, revision=report.revision)
+        except OSError:
+            raise  # the folder cannot be written, and no other report either
+        except Exception as error:  # a slip of ours in showing what is in this report
+            message = f"its report cannot be shown: {type(error).__name__}: {error}"
+            record, report = replace(record, status=Status.FAILED, message=message), None
     append_record(folder, record)
     if report is None:  # an earlier version of the submission may have had one
-        for name in (json_name, html_name):
-            (folder / name).unlink(missing_ok=True)
+        for path in (folder / json_name, folder / html_name, _find_sources(folder, record.key)):
+            path.unlink(missing_ok=True)
     listener.on_end(record, report)
 
 
 def _write_report(folder: Path, key: str, report: Report) -> None:
     json_name, html_name = _names(key)
-    write_whole(folder / html_name, render_html(report).encode())
+    try:
+        sources = unpack_sources(_find_sources(folder, key).read_text("utf-8"))
+    except (OSError, ValueError):  # a folder that an earlier version wrote
+        sources = {}
+    write_whole(folder / html_name, render_html(report, sources).encode())
     write_whole(folder / json_name, report.to_json().encode())
+
+
+def _find_sources(folder: Path, key: str) -> Path:
+    """Return the path of a submission's cells, with which its page is written again when it is marked."""
+    return folder / _SOURCES / _names(key)[0]

@@ -41,8 +41,10 @@ from grader.batch.messages import (
     GradingStep,
     LongestSilence,
 )
-from grader.errors import InputError, SystemFault
+from grader.errors import InputError, LastingFault, SystemFault
+from grader.gpu.device import GPU
 from grader.grading.session import GradingSession
+from grader.results.source_cells import pack_sources
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed
 from grader.sandbox.protocol.messages import pack_message, unpack_message
@@ -71,7 +73,7 @@ def main(descriptor: int) -> None:
             pid = os.fork()
             if pid == 0:
                 line.close()
-                _become_grader(settings, descriptors, threads)
+                _become_grader(settings, request.gpu, descriptors, threads)
             for received in descriptors:
                 os.close(received)
             line.send(pack_message(Forked(pid)))
@@ -96,11 +98,15 @@ def _load(settings: BatchSettings) -> int:
     return threads
 
 
-def _make_session(settings: BatchSettings, zygote_line: socket.socket | None = None) -> GradingSession:
-    return GradingSession(settings.data, settings.trainings_at_once, zygote_line)
+def _make_session(
+    settings: BatchSettings, zygote_line: socket.socket | None = None, gpu: GPU | None = None
+) -> GradingSession:
+    return GradingSession(
+        settings.data, settings.trainings_at_once, zygote_line, lambda: settings.key, unsafe=settings.unsafe, gpu=gpu
+    )
 
 
-def _become_grader(settings: BatchSettings, descriptors: Sequence[int], threads: int) -> NoReturn:
+def _become_grader(settings: BatchSettings, gpu: GPU | None, descriptors: Sequence[int], threads: int) -> NoReturn:
     """Turn this fork into a process that grades."""
     status = 1
     try:
@@ -112,8 +118,9 @@ def _become_grader(settings: BatchSettings, descriptors: Sequence[int], threads:
         import torch
 
         torch.set_num_threads(threads)  # before anything else: it renews torch's pool, which first use would not safely
-        channel = Channel(socket.socket(fileno=line), MAX_FRAME_BYTES)
-        _serve(channel, settings, socket.socket(fileno=zygote_line[0]) if zygote_line else None)
+        channel = Channel(socket.socket(fileno=line), MAX_FRAME_BYTES, MAX_FRAME_BYTES)
+        with _make_session(settings, socket.socket(fileno=zygote_line[0]) if zygote_line else None, gpu) as session:
+            _serve(channel, settings, session)
         status = 0
     except (SystemExit, Closed):
         status = 0
@@ -125,7 +132,7 @@ def _become_grader(settings: BatchSettings, descriptors: Sequence[int], threads:
         os._exit(status)
 
 
-def _serve(line: Channel, settings: BatchSettings, zygote_line: socket.socket | None) -> None:
+def _serve(line: Channel, settings: BatchSettings, session: GradingSession) -> None:
     """Grade until the other end of the line is closed."""
     requests: queue.SimpleQueue[GradeRequest] = queue.SimpleQueue()
     threading.Thread(target=_receive_requests, args=(line, requests), daemon=True).start()
@@ -133,15 +140,14 @@ def _serve(line: Channel, settings: BatchSettings, zygote_line: socket.socket | 
     def send(message: Any) -> None:
         line.send(pack_message(message))
 
-    with _make_session(settings, zygote_line) as session:
-        try:
-            session.warm_up([str(settings.assignment)])
-        except InputError as error:
-            return send(CommandError(str(error)))
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the sandbox is removed
-        send(ChildReady())
-        while True:
-            send(_grade(requests.get(), settings, session, send))
+    try:
+        session.warm_up([str(settings.assignment)])
+    except InputError as error:
+        return send(CommandError(str(error)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the sandbox is removed
+    send(ChildReady())
+    while True:
+        send(_grade(requests.get(), settings, session, send))
 
 
 def _grade(
@@ -153,9 +159,11 @@ def _grade(
         submission = assemble_submission(((file.name, file.content) for file in request.files), request.notices)
         send(LongestSilence(2 * session.compute_longest_silence(assignment, mode, len(submission.notebooks))))
         report = session.grade(submission, assignment, mode, progress=lambda text: send(GradingStep(text)))
-        return FinishedReport(report.to_json())
+        return FinishedReport(report.to_json(), pack_sources(submission.sources))
     except InputError as error:
         return CommandError(str(error))
+    except LastingFault as error:
+        return GradingFault(str(error), lasts=True)
     except (SystemFault, OSError) as error:
         return GradingFault(f"{type(error).__name__}: {error}")
 

@@ -14,6 +14,7 @@ from grader.batch.grading_process import GradingProcess, LoadedProcess
 from grader.batch.messages import BatchSettings, FinishedReport, GradingFault
 from grader.collection import CollectedSubmission
 from grader.errors import SystemFault
+from grader.gpu.device import GPU
 from grader.results.journal import JournalRecord, Status
 from grader.results.report import Report
 
@@ -37,12 +38,13 @@ class ProgressListener(Protocol):
 
 @dataclass(frozen=True)
 class GradingOutcome:
-    """How the grading of one submission ended."""
+    """How the grading of one submission ended; `sources` are its cells, packed, for the page of its report."""
 
     status: Status
     message: str = ""
     report: Report | None = None
     seconds: float = 0.0
+    sources: str = "{}"
 
 
 class Graders:
@@ -53,12 +55,18 @@ class Graders:
         listener: what progress is reported to.
         zygote_lines: lines to a shared zygote, one for each process. If the zygote dies, and for a process that
             replaces another, the process starts a zygote of its own.
+        gpus: the GPU of each process; empty if they have none.
     """
 
     def __init__(
-        self, settings: BatchSettings, listener: ProgressListener, zygote_lines: Sequence[socket.socket]
+        self,
+        settings: BatchSettings,
+        listener: ProgressListener,
+        zygote_lines: Sequence[socket.socket],
+        gpus: Sequence[GPU] = (),
     ) -> None:
         self._settings = settings
+        self._gpus = tuple(gpus)
         self._zygote_lines = list(zygote_lines)
         self._listener = listener
         self._waiting: queue.SimpleQueue[list[CollectedSubmission]] = queue.SimpleQueue()
@@ -128,10 +136,12 @@ class Graders:
             try:
                 answer = process.grade(submission, lambda text: self._listener.on_step(number, submission.key, text))
             except SystemFault as error:
-                self._end(number)
                 answer = GradingFault(str(error))
+            if isinstance(answer, GradingFault):
+                self._end(number)  # the next submission gets a process without whatever this one left behind
             outcome = replace(_to_outcome(answer), seconds=round(time.monotonic() - started, 3))
-            if outcome.status is not Status.FAILED or self._closed:
+            lasts = isinstance(answer, GradingFault) and answer.lasts
+            if outcome.status is not Status.FAILED or lasts or self._closed:
                 break
         return outcome
 
@@ -162,7 +172,8 @@ class Graders:
             if not self._loaded or self._loaded[-1].ended:
                 self._loaded.append(LoadedProcess(self._settings))
             loaded, zygote_line = self._loaded[-1], self._zygote_lines.pop() if self._zygote_lines else None
-        process = loaded.fork(zygote_line)  # without the lock, which `close` needs: loading takes seconds
+        gpu = self._gpus[number] if self._gpus else None
+        process = loaded.fork(zygote_line, gpu)  # without the lock, which `close` needs: loading takes seconds
         with self._lock:
             self._processes[number] = process
             self._require_open()
@@ -184,6 +195,6 @@ def _to_outcome(answer: FinishedReport | GradingFault) -> GradingOutcome:
         case FinishedReport():
             report = Report.from_json(answer.report)
             status = Status.GRADED if report.is_readable else Status.UNREADABLE
-            return GradingOutcome(status, report.obstacle, report)
+            return GradingOutcome(status, report.obstacle, report, sources=answer.sources)
         case GradingFault():
             return GradingOutcome(Status.FAILED, answer.message)

@@ -34,6 +34,7 @@ from grader.batch.messages import (
 )
 from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
+from grader.gpu.device import GPU
 from grader.sandbox.protocol.channels import Channel, Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.messages import pack_message, unpack_message
@@ -79,11 +80,12 @@ class LoadedProcess:
         """Whether the process has ended."""
         return self._process.poll() is not None
 
-    def fork(self, zygote_line: socket.socket | None = None) -> GradingProcess:
+    def fork(self, zygote_line: socket.socket | None = None, gpu: GPU | None = None) -> GradingProcess:
         """Return a new process that grades, as soon as everything is loaded.
 
         Args:
             zygote_line: a line to a zygote, which belongs to the new process from now on.
+            gpu: the GPU that the new process has for itself; None for none.
 
         Raises:
             InputError: the assignment is wrong.
@@ -96,7 +98,7 @@ class LoadedProcess:
             with self._lock:
                 self._wait_until_ready()
                 descriptors = (log.fileno(), *(connection.fileno() for connection in handed_over))
-                pid = self._ask(ForkRequest(), Forked, _SECONDS_TO_FORK, descriptors).pid
+                pid = self._ask(ForkRequest(gpu), Forked, _SECONDS_TO_FORK, descriptors).pid
                 return GradingProcess(self, pid, line, log)
         except BaseException:
             line.close()
@@ -179,7 +181,7 @@ class GradingProcess:
             raise SystemFault("the grading process ended together with the one it was forked from") from None
         self._loaded = loaded
         self._pid = pid
-        self._line = Channel(line, MAX_FRAME_BYTES)
+        self._line = Channel(line, MAX_FRAME_BYTES, MAX_FRAME_BYTES)
         self._log = log
         self._longest_silence: float = _SECONDS_TO_START
         self._exit_code: int | None = None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from grader.gpu.device import GPU
+from grader.installation_key import InstallationKey
 from grader.models.recipe import Mode
 from grader.results.notice import Notice
 
@@ -45,19 +47,28 @@ class BatchSettings:
         mode: what is done with trainings.
         data: the folder that Fashion-MNIST must be in; None to look for it.
         trainings_at_once: how many processes train at once; None for one on each core.
+        unsafe: whether to grade without layers of the sandbox that strangers' work needs.
         reads_graphs: whether a submission of the batch has models that can be trained.
+        key: the installation's key. No warm process gets this message.
     """
 
     assignment: Path
     mode: Mode
     data: Path | None
     trainings_at_once: int | None
+    unsafe: bool
     reads_graphs: bool
+    key: InstallationKey
 
 
 @dataclass(frozen=True)
 class ForkRequest:
-    """Fork a process that grades. Comes with file descriptors: its log, its line, and maybe a line to a zygote."""
+    """Fork a process that grades. Comes with file descriptors: its log, its line, and maybe a line to a zygote.
+
+    `gpu` is the GPU that the process has for itself.
+    """
+
+    gpu: GPU | None = None
 
 
 @dataclass(frozen=True)
@@ -125,16 +136,21 @@ class GradingStep:
 
 @dataclass(frozen=True)
 class FinishedReport:
-    """The submission was graded; `report` is the report as JSON."""
+    """The submission was graded; `report` is the report as JSON, and `sources` are its cells, packed."""
 
     report: str
+    sources: str = "{}"
 
 
 @dataclass(frozen=True)
 class GradingFault:
-    """The grader or the machine failed; the submission may be graded again."""
+    """The grader or the machine failed.
+
+    `lasts` tells whether it would fail in the same way if the submission were graded again.
+    """
 
     message: str
+    lasts: bool = False
 
 
 # What each end of a line expects. The types are for mypy, the tuples for `unpack_message`.

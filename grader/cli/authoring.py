@@ -10,28 +10,33 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from grader.cli.command_line import CommandLine
+from grader.cli.completion import complete_assignments
 from grader.cli.console import (
     NOT_PASSED,
     PASSED,
     app,
+    end_on_interrupt,
     handle_errors,
-    hold_interrupts,
     refuse_unwritable,
     show_progress,
     write_text,
 )
+from grader.cli.help_pages import Section
 
 __all__ = ["bundle", "fingerprint", "import_", "new", "verify"]
 
-rubric = typer.Typer(no_args_is_help=True, help="Work on a rubric.")
-app.add_typer(rubric, name="rubric")
-assignments = typer.Typer(
-    no_args_is_help=True, help="Create, bundle and import assignments, and fingerprint their books."
+rubric = CommandLine(help="Work on a rubric.")
+app.add_typer(rubric, name="rubric", rich_help_panel=Section.ASSIGNMENT)
+assignments = CommandLine(help="Create, bundle and import assignments, and fingerprint their books.")
+app.add_typer(assignments, name="assignment", rich_help_panel=Section.ASSIGNMENT)
+
+
+@assignments.command(
+    examples="""
+        grader assignment new my_hw1
+    """
 )
-app.add_typer(assignments, name="assignment")
-
-
-@assignments.command()
 def new(
     name: Annotated[str, typer.Argument(help="The name of the assignment and of its folder.", show_default=False)],
     into: Annotated[Path, typer.Option(metavar="FOLDER", help="Create the assignment's folder in this one.")] = Path(),
@@ -53,9 +58,18 @@ def new(
         print(f"    grader check {example} --assignment {folder}")
 
 
-@assignments.command()
+@assignments.command(
+    examples="""
+        grader assignment bundle hw2 --out hw2-check.zip
+    """
+)
 def bundle(
-    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
+    assignment: Annotated[
+        str,
+        typer.Argument(
+            help="The name of an assignment, or the path of its folder.", autocompletion=complete_assignments
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="ZIP|FOLDER", help="Write the bundle here.", show_default="NAME-check.zip"),
@@ -74,7 +88,7 @@ def bundle(
         found = find_assignment(assignment)
         target = out or Path(f"{found.name}-check.zip")
         progress("starting")
-        with hold_interrupts():
+        with end_on_interrupt():
             from grader.authoring.bundling import bundle, write_bundle
 
         built = bundle(found, progress=progress)
@@ -85,7 +99,13 @@ def bundle(
             print(f"left out {sanitise_text(item)}: {sanitise_text(reason)}")
 
 
-@assignments.command("import")
+@assignments.command(
+    "import",
+    examples="""
+        grader assignment import hw1.ipynb --name hw1
+        grader assignment import otter/ --name hw1 --hidden
+    """,
+)
 def import_(
     source: Annotated[
         Path,
@@ -127,7 +147,11 @@ def import_(
         print(f"    grader check SOLUTION.ipynb --assignment {folder}")
 
 
-@assignments.command()
+@assignments.command(
+    examples="""
+        grader assignment fingerprint book/ --out hw1/book.fingerprints
+    """
+)
 def fingerprint(
     sources: Annotated[
         list[Path],
@@ -159,9 +183,19 @@ def _show_folder(folder: Path) -> str:
     return sanitise_text(str(folder) if folder.is_absolute() else f"./{folder}")
 
 
-@rubric.command()
+@rubric.command(
+    examples="""
+        grader rubric verify hw2
+        grader rubric verify ./my_hw1 --json result.json
+    """
+)
 def verify(
-    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
+    assignment: Annotated[
+        str,
+        typer.Argument(
+            help="The name of an assignment, or the path of its folder.", autocompletion=complete_assignments
+        ),
+    ],
     json_file: Annotated[
         str, typer.Option("--json", help="Write the result as JSON to this file, - for standard output.")
     ] = "",
@@ -169,9 +203,10 @@ def verify(
 ) -> None:
     """Verify a rubric by grading submissions whose points are known.
 
-    The solution must get all points, an empty notebook none, and each mutant must lose what it breaks.
+    The solution must get all points, an empty notebook none, and each mutant must lose what it breaks. No test may
+    break over an answer that it does not expect: None, a wrong type or shape, NaN, an endless generator.
 
-    Exit codes: 0 all of them do, 1 some do not.
+    Exit codes: 0 all of that holds, 1 some of it does not.
     """
     with handle_errors(), show_progress() as progress:
         from grader.assignment import find_assignment
@@ -181,7 +216,7 @@ def verify(
         refuse_unwritable(json_file)
         progress("starting the sandbox")
         with Zygote(found.packages) as zygote:
-            with hold_interrupts():
+            with end_on_interrupt(zygote.close):
                 from grader.authoring.verify import verify
 
             verification = verify(found, zygote, jobs=jobs, progress=progress)

@@ -16,7 +16,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, hold_interrupts, refuse_unwritable, write_text
+from grader.cli.completion import complete_assignments
+from grader.cli.console import (
+    INTERRUPTED,
+    NOT_PASSED,
+    PASSED,
+    UNSAFE,
+    app,
+    handle_errors,
+    refuse_unwritable,
+    write_text,
+)
+from grader.cli.devices import DEVICES, hold_selected
+from grader.cli.help_pages import Section
 from grader.models.recipe import Mode
 
 if TYPE_CHECKING:
@@ -27,10 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["batch"]
 
-_INTERRUPTED = 130  # the exit code that shells use
 
-
-@app.command()
+@app.command(
+    section=Section.CLASS,
+    examples="""
+        grader batch submissions.zip --out reports/
+        grader batch class/ --out reports/ --jobs 4 --training none
+    """,
+)
 def batch(
     submissions: Annotated[
         list[Path],
@@ -41,7 +57,14 @@ def batch(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Write reports, gradebook and summary here.", show_default=False)
     ],
-    assignment: Annotated[str, typer.Option(help="The name of an assignment, or the path of its folder.")] = "hw2",
+    assignment: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The name of an assignment, or the path of its folder.",
+            autocompletion=complete_assignments,
+        ),
+    ] = "hw2",
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -55,13 +78,15 @@ def batch(
         typer.Option(
             help="none: train nothing. quick: recipes for a CPU. full: the book's recipes, and the notebook's own "
             "training cells as written.",
-            show_default="full with a GPU, else quick",
+            show_default="full with --devices, else quick",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder with Fashion-MNIST.", show_default="see `grader data`"),
     ] = None,
+    devices: Annotated[str, DEVICES] = "",
+    unsafe: Annotated[bool, UNSAFE] = False,
     json_file: Annotated[
         str, typer.Option("--json", help="Write the summary as JSON to this file, - for standard output.")
     ] = "",
@@ -72,40 +97,38 @@ def batch(
 
     Every submission has a report. If no notebook of one can be read, its report says why and decides nothing.
 
-    Exit codes: 0 all submissions were graded, 1 some are unreadable or hit a system error, 2 the input is wrong, 3 the
-    system failed, 130 interrupted.
+    Exit codes: 0 all submissions were graded, 1 some are unreadable or hit a system error, 2 the input is wrong or this
+    machine lacks a required layer of the sandbox, 3 the system failed, 130 interrupted.
     """
     with handle_errors():
         from grader.assignment import find_assignment
         from grader.batch.batch import grade_batch
         from grader.batch.sources import collect_sources
+        from grader.render.text import describe_missing_layers
 
         refuse_unwritable(json_file)
         found = find_assignment(assignment)
         collected, notices = collect_sources(submissions, out)
         for notice in notices:
             _print(notice)
-        mode = training or _default_mode()
-        with _show_batch() as listener:
+        with hold_selected(devices) as gpus, _show_batch() as listener:
+            mode = training or (Mode.FULL if gpus else Mode.QUICK)
             try:
-                overview = grade_batch(collected, found, out, listener, mode=mode, data=data, jobs=jobs)
+                overview = grade_batch(
+                    collected, found, out, listener, mode=mode, data=data, jobs=jobs, unsafe=unsafe, gpus=gpus
+                )
             except KeyboardInterrupt:
                 _print("stopped; run the same command again to continue with the submissions that are not graded yet")
-                raise typer.Exit(_INTERRUPTED) from None
+                raise typer.Exit(INTERRUPTED) from None
         if json_file:
             write_text(json_file, overview.to_json())
         for alarm in overview.alarms:
             _print(f"look at this first: {alarm}")
+        if missing := describe_missing_layers(overview.missing_layers):
+            _print(missing)
         _print(_describe_result(overview, out))
     complete = overview.counts["graded"] == len(overview.submissions)
     raise typer.Exit(PASSED if complete else NOT_PASSED)
-
-
-def _default_mode() -> Mode:
-    with hold_interrupts():
-        from grader.training.devices import choose_default_mode
-
-    return choose_default_mode()
 
 
 def _describe_result(overview: Overview, out: Path) -> str:

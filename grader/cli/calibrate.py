@@ -8,16 +8,29 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, hold_interrupts, show_progress
+from grader.cli.completion import complete_assignments
+from grader.cli.console import NOT_PASSED, PASSED, app, end_on_interrupt, handle_errors, show_progress
+from grader.cli.help_pages import Section
 from grader.errors import InputError
 from grader.models.recipe import Mode
 
 __all__ = ["calibrate"]
 
 
-@app.command()
+@app.command(
+    section=Section.ASSIGNMENT,
+    examples="""
+        grader calibrate hw2
+        grader calibrate hw2 right.ipynb --seeds 40 --write
+    """,
+)
 def calibrate(
-    assignment: Annotated[str, typer.Argument(help="The name of an assignment, or the path of its folder.")],
+    assignment: Annotated[
+        str,
+        typer.Argument(
+            help="The name of an assignment, or the path of its folder.", autocompletion=complete_assignments
+        ),
+    ],
     notebooks: Annotated[
         list[Path] | None, typer.Argument(help="More notebooks whose models are known to be right.")
     ] = None,
@@ -43,8 +56,9 @@ def calibrate(
         for submission in others.values():
             require_notebook(submission)
         with Zygote(found.packages) as zygote:
-            with hold_interrupts():
-                from grader.authoring.calibrate import calibrate, write_thresholds
+            with end_on_interrupt(zygote.close):
+                from grader.authoring.calibrate import calibrate, describe_machine, write_thresholds
+                from grader.gpu.nvml import open_driver
                 from grader.training.trainer import offer_trainer
 
             with offer_trainer(training, data) as trainer:
@@ -53,10 +67,11 @@ def calibrate(
                 calibrations = calibrate(
                     found, zygote, trainer, training, seeds=seeds, models=models, others=others, progress=progress
                 )
+                machine = describe_machine(trainer, open_driver() if trainer.gpu else None)
         progress("")
         from grader.render.calibration import render_calibrations
 
         render_calibrations(calibrations, Console())
         if write:
-            print("wrote", write_thresholds(found, calibrations))
+            print("wrote", write_thresholds(found, calibrations, machine))
     raise typer.Exit(PASSED if all(calibration.good for calibration in calibrations) else NOT_PASSED)

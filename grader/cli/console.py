@@ -3,42 +3,89 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Annotated, TextIO, cast
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
+from grader.cli.command_line import BROKEN_PIPE, CommandLine, is_broken_pipe, print_error, silence
+from grader.cli.interrupts import INTERRUPTED, accept_interrupts, end_on_interrupt
+from grader.cli.output_files import refuse_unwritable, save_reports, write_text
+from grader.cli.progress import show_progress
+from grader.cli.runner_log import RunnerLog, is_ci
 from grader.errors import GraderError, InputError
 
 __all__ = [
+    "INTERRUPTED",
     "NOT_PASSED",
     "PASSED",
     "SYSTEM_FAULT",
+    "UNSAFE",
     "WRONG_INPUT",
     "accept_interrupts",
     "app",
+    "end_on_interrupt",
     "handle_errors",
-    "hold_interrupts",
+    "print_error",
     "refuse_unwritable",
+    "save_reports",
     "show_progress",
     "write_text",
 ]
 
+# Packages of the extra `grading`, by the names that are imported; what else is missing belongs to `service`.
+_GRADING = {
+    *("IPython", "ipykernel", "jupyter_client", "markdown_it", "nbclient", "nbformat", "pyseccomp", "tomlkit", "zmq"),
+    *("torch", "torchvision"),
+}
+
 PASSED, NOT_PASSED, WRONG_INPUT, SYSTEM_FAULT = 0, 1, 2, 3
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Grade deep-learning notebooks in a sandbox that knows no answers.",
-    epilog="Exit codes: 0 every automatic item passed, 1 some did not, 2 the input is wrong, 3 the system failed.",
+UNSAFE = typer.Option(
+    "--unsafe",
+    envvar="GRADER_UNSAFE",
+    help="Grade even if this machine lacks layers of the sandbox that strangers' work needs; see `grader doctor`.",
 )
+
+app = CommandLine(help="Grade deep-learning notebooks in a sandbox that knows no answers.", opens_files=True)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from grader.cli.version import describe_version
+
+        print(describe_version())
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="""
+    Examples:
+      grader hw2.ipynb
+      grader check hw2.ipynb --item corr2d
+      grader batch submissions.zip --out reports/
+
+    `grader FILE` means `grader check FILE`. `grader COMMAND -h` explains a command.
+
+    Exit codes: 0 every automatic item passed, 1 some did not, 2 the input or the command is wrong, 3 the system failed,
+    130 interrupted.
+    """
+)
+def _start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the versions of the grader, of Python and of torch.",
+        ),
+    ] = False,
+) -> None:
+    """Run before each command."""
 
 
 @contextmanager
@@ -47,6 +94,12 @@ def handle_errors() -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show Korean still gets its report
+    if is_ci():
+        # What a student wrote may look like a command to the runner that reads this log.
+        sys.stdout, sys.stderr = (
+            stream if isinstance(stream, RunnerLog) else cast(TextIO, RunnerLog(stream))
+            for stream in (sys.stdout, sys.stderr)
+        )
     try:
         yield
     except InputError as error:
@@ -54,42 +107,23 @@ def handle_errors() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("grader", "reference"):
             raise
-        _fail(f"this command needs {error.name}: pip install 'notebook-grader[service]'", WRONG_INPUT)
+        missing = error.name.partition(".")[0]
+        extra = "grading" if missing in _GRADING else "service"
+        _fail(f"this command needs {missing}: pip install 'notebook-grader[{extra}]'", WRONG_INPUT)
     except GraderError as error:
         _fail(f"the grader failed, not the submission: {error}", SYSTEM_FAULT)
     except (OSError, MemoryError) as error:
-        _fail(f"this machine failed, not the submission: {type(error).__name__}: {error}", SYSTEM_FAULT)
+        if is_broken_pipe(error):
+            silence()
+            raise typer.Exit(BROKEN_PIPE) from None
+        _fail(f"this machine failed, not the submission: {_describe_failure(error)}", SYSTEM_FAULT)
 
 
-@contextmanager
-def accept_interrupts() -> Iterator[None]:
-    """Let Ctrl-C end a command that has no other end, even if SIGINT was ignored when it started.
-
-    A shell without job control has background jobs ignore SIGINT. For work that ends by itself that is what the user
-    wants, and it stays so; a command that runs until Ctrl-C could not be ended cleanly.
-    """
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
-
-
-@contextmanager
-def hold_interrupts() -> Iterator[None]:
-    """Delay Ctrl-C until the end of an import: torch's takes an interrupt for a failed experiment and goes on."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler:  # interrupts are ignored, as in background jobs, or handled
-        yield
-        return
-    held: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if held:
-        raise KeyboardInterrupt
+def _describe_failure(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "it has not enough memory"
+    name = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
+    return f"{name}: {error.strerror}" if name and error.strerror else error.strerror or str(error) or "an input error"
 
 
 def _fail(message: str, code: int) -> None:
@@ -97,53 +131,5 @@ def _fail(message: str, code: int) -> None:
 
     # File names and messages of a student's code may contain terminal commands.
     text = sanitise_text(message)
-    print("grader:", " ".join(text.split()) if code == WRONG_INPUT else text, file=sys.stderr)
+    print_error(" ".join(text.split()) if code == WRONG_INPUT else text)
     raise typer.Exit(code)
-
-
-@contextmanager
-def show_progress() -> Iterator[Callable[[str], None]]:
-    """Show the current step on a terminal; show nothing elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    from grader.render.text import sanitise_line
-
-    with console.status("reading") as status:
-
-        def show(step: str) -> None:
-            if not step:
-                return status.stop()
-            status.start()  # an earlier part of the work may have stopped it
-            # As literal text, because file names may contain markup of rich.
-            return status.update(Text(sanitise_line(step), overflow="ellipsis", no_wrap=True))
-
-        yield show
-
-
-def refuse_unwritable(*files: str) -> None:
-    """Refuse output files that cannot be written, before any work is done.
-
-    Raises:
-        InputError: two reports have the same file, or its folder does not exist.
-    """
-    targets = [file for file in files if file]
-    for file in targets:
-        if targets.count(file) > 1:
-            raise InputError(f"two reports would go to {file}: give each a file of its own")
-        if file != "-" and (not Path(file).absolute().parent.is_dir() or Path(file).is_dir()):
-            raise InputError(f"cannot write the report to {file}: give a file in a folder that exists")
-
-
-def write_text(file: str, text: str) -> None:
-    """Write text to a file, or to standard output if `file` is "-"."""
-    if file == "-":
-        # Bytes, because JSON is UTF-8 whatever the terminal's encoding is.
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.flush()
-        return
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write the report to {file}: {error.strerror}") from None

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.console import app, handle_errors, hold_interrupts, refuse_unwritable, show_progress, write_text
+from grader.cli.command_line import CommandLine
+from grader.cli.console import app, end_on_interrupt, handle_errors, refuse_unwritable, show_progress, write_text
+from grader.cli.help_pages import Section
 
 __all__ = ["data", "fetch", "list_data_sets"]
 
-data_sets = typer.Typer(invoke_without_command=True, help="Find and fetch the data sets that trainings use.")
-app.add_typer(data_sets, name="data")
+data_sets = CommandLine(invoke_without_command=True, help="Find and fetch the data sets that trainings use.")
+app.add_typer(data_sets, name="data", rich_help_panel=Section.ASSIGNMENT)
 
 
 @data_sets.callback()
@@ -36,7 +38,7 @@ def list_data_sets(
         from grader.render.text import sanitise_text
 
         refuse_unwritable(json_file)
-        with hold_interrupts():
+        with end_on_interrupt():
             from grader.training.inventory import find_all_data_sets
 
         found = find_all_data_sets()

@@ -1,13 +1,10 @@
 """The entry point of `grader`: run the command, and end quickly."""
 
+# Whatever takes time is imported inside `main`, which ends quietly at Ctrl-C.
 from __future__ import annotations
 
-import atexit
 import os
 import sys
-import threading
-
-from grader.cli import app
 
 __all__ = ["main"]
 
@@ -19,15 +16,26 @@ def main() -> None:
         SystemExit: with the exit code, unless the process ends at once.
     """
     try:
+        import signal
+        import threading
+
+        from grader.cli.commands import app
+
         app()
     except SystemExit as ended:
+        # What is left takes a moment, and must not end in a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if isinstance(ended.code, int) and "torch" in sys.modules and threading.active_count() == 1:
             _exit(ended.code)
         raise
+    except KeyboardInterrupt:
+        os._exit(130)  # 128 and the number of SIGINT, as shells count
 
 
 def _exit(code: int) -> None:
     """End the process without tearing down its modules: with torch, that takes a tenth of the time of a check."""
+    import atexit
+
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

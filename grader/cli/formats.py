@@ -18,7 +18,7 @@ from grader.submission.submission import Submission
 if TYPE_CHECKING:
     from grader.render.gradescope import Visibility
 
-__all__ = ["GradedSubmission", "ReportFormat", "fill_step_files", "render"]
+__all__ = ["FORMATS_FOR_CI", "GradedSubmission", "ReportFormat", "fill_step_files", "render"]
 
 
 class ReportFormat(StrEnum):
@@ -32,6 +32,10 @@ class ReportFormat(StrEnum):
     CLASSROOM = "classroom"
     GRADESCOPE = "gradescope"
     PRAIRIELEARN = "prairielearn"
+
+
+# For systems that grade what others hand in.
+FORMATS_FOR_CI = frozenset(ReportFormat) - {ReportFormat.JSON, ReportFormat.HTML, ReportFormat.MARKDOWN}
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _renderers() -> Mapping[ReportFormat, Callable[[GradedSubmission], str]]:
 
     return {
         ReportFormat.JSON: lambda graded: graded.report.to_json(),
-        ReportFormat.HTML: lambda graded: render_html(graded.report),
+        ReportFormat.HTML: lambda graded: render_html(graded.report, graded.submission.sources),
         ReportFormat.MARKDOWN: lambda graded: render_markdown(graded.report),
         ReportFormat.GITHUB: lambda graded: render_github(graded.report, graded.files, _repository()),
         ReportFormat.JUNIT: lambda graded: render_junit(graded.report),

@@ -9,12 +9,20 @@ from typing import Annotated
 import typer
 
 from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, refuse_unwritable, write_text
+from grader.cli.help_pages import Section
 from grader.errors import InputError
 
 __all__ = ["gradebook"]
 
 
-@app.command()
+@app.command(
+    section=Section.CLASS,
+    examples="""
+        grader gradebook reports/ --out grades.csv
+        grader gradebook reports/ --canvas export.csv --out filled.csv
+        grader gradebook reports/ --moodle worksheet.csv --out filled.csv
+    """,
+)
 def gradebook(
     reports: Annotated[Path, typer.Argument(help="The folder that `grader batch` wrote.", show_default=False)],
     canvas: Annotated[

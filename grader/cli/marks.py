@@ -7,18 +7,24 @@ from typing import Annotated
 
 import typer
 
+from grader.cli.command_line import CommandLine
 from grader.cli.console import NOT_PASSED, PASSED, app, handle_errors, refuse_unwritable, write_text
+from grader.cli.help_pages import Section
 from grader.errors import InputError
 
 __all__ = ["apply", "export"]
 
-marks = typer.Typer(no_args_is_help=True, help="Mark the written answers of a batch that was graded on this machine.")
-app.add_typer(marks, name="marks")
+marks = CommandLine(help="Mark the written answers of a batch that was graded on this machine.")
+app.add_typer(marks, name="marks", rich_help_panel=Section.CLASS)
 
 _Reports = Annotated[Path, typer.Argument(help="The folder that `grader batch` wrote.", show_default=False)]
 
 
-@marks.command()
+@marks.command(
+    examples="""
+        grader marks export reports/ --out marks.csv
+    """
+)
 def export(
     reports: _Reports,
     out: Annotated[str, typer.Option(help="Write the CSV to this file, - for standard output.")] = "-",
@@ -31,7 +37,11 @@ def export(
         write_text(out, write_marking_sheet(read_entries(reports)))
 
 
-@marks.command()
+@marks.command(
+    examples="""
+        grader marks apply reports/ marks.csv
+    """
+)
 def apply(
     reports: _Reports,
     sheet: Annotated[Path, typer.Argument(metavar="MARKS.csv", help="The filled-in sheet.", show_default=False)],

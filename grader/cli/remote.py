@@ -28,6 +28,7 @@ from grader.cli.console import (
     show_progress,
     write_text,
 )
+from grader.cli.help_pages import Section
 from grader.errors import InputError
 from grader.models.recipe import Mode
 
@@ -56,7 +57,13 @@ _JsonFile = Annotated[str, typer.Option("--json", help="Write the answer as JSON
 _Watch = Annotated[bool, typer.Option("--watch", help="Wait until everything is graded, and show the progress.")]
 
 
-@app.command()
+@app.command(
+    section=Section.SERVER,
+    examples="""
+        grader login --server https://grader.example.org
+        grader login --server https://grader.example.org < token
+    """,
+)
 def login(
     server: Annotated[str, typer.Option(metavar="URL", help="The server the token is for.", show_default=False)],
 ) -> None:
@@ -77,7 +84,13 @@ def login(
                 print("note: http:// does not encrypt this token; ask for an address with https://")
 
 
-@app.command()
+@app.command(
+    section=Section.SERVER,
+    examples="""
+        grader submit submissions.zip --watch
+        grader submit hw2.ipynb my_layers.py data/
+    """,
+)
 def submit(
     paths: Annotated[
         list[Path], typer.Argument(help="Folders, zip files, notebooks, and what they use.", show_default=False)
@@ -128,7 +141,13 @@ def submit(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(
+    section=Section.SERVER,
+    examples="""
+        grader status
+        grader status BATCH --watch
+    """,
+)
 def status(
     which: Annotated[
         str,
@@ -193,7 +212,12 @@ def _show_own_status(client: Client, submission: str, json_file: str, watch: boo
     return _get_own_code(found)
 
 
-@app.command()
+@app.command(
+    section=Section.SERVER,
+    examples="""
+        grader fetch BATCH --out reports/
+    """,
+)
 def fetch(
     which: _Id,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write the files to this folder.", show_default=False)],
@@ -244,7 +268,7 @@ def _fetch_own(client: Client, submission: str, out: Path, formats: list[str]) -
     return _get_own_code(found)
 
 
-@app.command()
+@app.command(section=Section.SERVER)
 def cancel(which: _Id, server: _Server = "") -> None:
     """Cancel the grading of a batch or of a student's submission. Finished reports are kept."""
     with handle_errors(), _connect(server) as client:
@@ -254,7 +278,7 @@ def cancel(which: _Id, server: _Server = "") -> None:
         print(sanitise_line(f"{stop(which)['cancelled']} jobs cancelled"))
 
 
-@app.command()
+@app.command(section=Section.SERVER)
 def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
     """Grade a batch again with the current rubric. Students see the new reports after `grader publish`.
 
@@ -270,7 +294,7 @@ def regrade(batch: _Batch, server: _Server = "", watch: _Watch = False) -> None:
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(section=Section.SERVER)
 def publish(
     batch: _Batch,
     server: _Server = "",

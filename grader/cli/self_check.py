@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,8 +15,11 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, hold_interrupts, show_progress
-from grader.errors import SubmissionError
+from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, end_on_interrupt, show_progress
+from grader.cli.layers import AcceptLayers
+from grader.cli.runner_log import is_ci
+from grader.cli.submission_files import read_named
+from grader.errors import RubricFault, SubmissionError
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment, Item
@@ -38,6 +42,7 @@ class CheckRequest:
         hint: the number of hints to show.
         training: how items earned by training are treated; None for what suits the items.
         data: the folder with the data set.
+        unsafe: whether to check in CI without layers of the sandbox that strangers' work needs.
     """
 
     paths: Sequence[Path]
@@ -46,6 +51,7 @@ class CheckRequest:
     hint: int
     training: Mode | None
     data: Path | None
+    unsafe: bool = False
 
     @cached_property
     def assignment(self) -> Assignment:
@@ -72,8 +78,10 @@ class CheckRequest:
     def render_hints(self, report: Report, more: str) -> str:
         """Return the items of a report with their hints; `more` describes how to get the next hint."""
         from grader.render.hints import render_hints
+        from grader.results.reading_order import order_items
 
-        return "\n\n".join(text for _, text in render_hints(self.assignment, report.items, self.hint, more))
+        items, cells = order_items(report.items), {file.name: file.cells for file in report.files}
+        return "\n\n".join(text for _, text in render_hints(self.assignment, items, self.hint, more, cells))
 
 
 def show_items(request: CheckRequest) -> NoReturn:
@@ -82,12 +90,11 @@ def show_items(request: CheckRequest) -> NoReturn:
     Raises:
         typer.Exit: always, with the exit code.
     """
-    from grader.collection import read_submission
     from grader.render.text import sanitise_line
     from grader.submission.submission import require_notebook
 
     items = {item.id for item in request.items}
-    submission = read_submission(request.paths)
+    submission = read_named(request.paths)
     require_notebook(submission)
     for notice in submission.notices:
         print("note:", sanitise_line(str(notice)))
@@ -130,7 +137,8 @@ def _open_grader(request: CheckRequest, *, trains: bool) -> Iterator[Grade]:
 
     with ExitStack() as stack:
         zygote = stack.enter_context(Zygote(request.assignment.packages))
-        with hold_interrupts():
+        accept = AcceptLayers(is_ci() and not request.unsafe, sys.stdout)
+        with end_on_interrupt(zygote.close):
             from grader.grading.grade import grade
             from grader.training.devices import choose_default_mode
             from grader.training.trainer import offer_trainer
@@ -140,7 +148,14 @@ def _open_grader(request: CheckRequest, *, trains: bool) -> Iterator[Grade]:
 
         def grade_items(submission: Submission, only: Collection[str], progress: Callable[[str], None]) -> Report:
             return grade(
-                submission, request.assignment, zygote, mode=mode, trainer=trainer, only=only, progress=progress
+                submission,
+                request.assignment,
+                zygote,
+                mode=mode,
+                trainer=trainer,
+                only=only,
+                accept_layers=accept,
+                progress=progress,
             )
 
         yield grade_items
@@ -167,9 +182,9 @@ class _ReportView:
             self._draw()
             yield
 
-    def show(self, checked: CheckedState | SubmissionError) -> None:
+    def show(self, checked: CheckedState | RubricFault | SubmissionError) -> None:
         """Show a report, or why there is none."""
-        if isinstance(checked, SubmissionError):
+        if isinstance(checked, RubricFault | SubmissionError):
             self._note = f"{checked}; waiting for the next save"
             self._print(self._note)
         else:
@@ -206,7 +221,8 @@ class _ReportView:
             return
         report = self.checked.report
         more = self._request.render_hints(report, "start again with --hint {hint}") if self._request.names else ""
-        view = render_live_view(report, self.checked.kept, self._before, self._note, more, self._console.height)
+        width, height = self._console.size
+        view = render_live_view(report, self.checked.kept, self._before, self._note, more, height, width)
         self._live.update(view, refresh=True)
 
 

@@ -6,19 +6,26 @@ from typing import Annotated
 
 import typer
 
+from grader.cli.command_line import CommandLine
 from grader.cli.console import app, handle_errors, write_text
+from grader.cli.help_pages import Section
 
-__all__ = ["create", "list_", "revoke", "serve", "upgrade"]
+__all__ = ["create", "grants", "list_", "revoke", "serve", "upgrade"]
 
 _SECONDS_TO_DRAIN = 20
 
-database = typer.Typer(no_args_is_help=True, help="Manage the database of the service.")
-app.add_typer(database, name="database")
-tokens = typer.Typer(no_args_is_help=True, help="Manage access tokens of the service.")
-app.add_typer(tokens, name="token")
+database = CommandLine(help="Manage the database of the service.")
+app.add_typer(database, name="database", rich_help_panel=Section.SERVER)
+tokens = CommandLine(help="Manage access tokens of the service.")
+app.add_typer(tokens, name="token", rich_help_panel=Section.SERVER)
 
 
-@app.command()
+@app.command(
+    section=Section.SERVER,
+    examples="""
+        grader serve --host 0.0.0.0 --port 8000
+    """,
+)
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port, 0 for any free port.")] = 8000,
@@ -52,6 +59,17 @@ def upgrade() -> None:
 
         migrate(Settings.from_environment())
         print("the database is up to date")
+
+
+@database.command()
+def grants(
+    role: Annotated[str, typer.Argument(help="The role of PostgreSQL that workers use.", show_default=False)],
+) -> None:
+    """Print the SQL that gives a role what workers need, and nothing else. Run it after each upgrade as the owner."""
+    with handle_errors():
+        from grader.service.store.grants import write_worker_grants
+
+        print(write_worker_grants(role), end="")
 
 
 @tokens.command()

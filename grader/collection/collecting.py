@@ -21,7 +21,7 @@ from grader.collection.archive import (
     list_archive,
 )
 from grader.collection.collected import CollectedSubmission, Collection
-from grader.collection.folder import list_folder, read_file
+from grader.collection.folder import describe_unreadable, list_folder, read_file
 from grader.collection.gathering import Gatherer, arrange, number_name
 from grader.collection.layouts import CollectionLayout, Submitter, detect_layout, find_submitters, unwrap
 from grader.collection.listing import ListedFile, Listing, SkippedFile
@@ -53,7 +53,7 @@ def collect(path: Path, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Colle
                 return _collect_single(path, read_file(real))
             return collecting.collect_archive(str(path), file, path.stem)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its name and permissions") from None
+        raise InputError(describe_unreadable(path, error)) from None
 
 
 def collect_archive(name: str, data: bytes, bounds: ArchiveBounds = DEFAULT_ARCHIVE_BOUNDS) -> Collection:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from grader.collection.listing import ListedFile, Listing, SkippedFile, is_debris, is_work
 from grader.errors import InputError
+from grader.spelling import did_you_mean
 from grader.submission.notebook_json import DEFAULT_BOUNDS
 
-__all__ = ["list_folder", "read_file"]
+__all__ = ["describe_unreadable", "list_folder", "read_file"]
+
+_MOST_NAMES = 2_000  # of a folder, among which a misspelt file is looked for
 
 
 def list_folder(root: Path) -> Listing:
@@ -74,6 +77,22 @@ def read_file(path: Path) -> bytes:
             return file.read(DEFAULT_BOUNDS.file_bytes + 1)
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror}); check its permissions") from None
+
+
+def describe_unreadable(path: Path, error: OSError | ValueError) -> str:
+    """Return why a file that a person named cannot be read, and what the person probably meant if there is none."""
+    if isinstance(error, FileNotFoundError):
+        question = did_you_mean(path.name, _list_names(path.parent))
+        return f"{path}: there is no such file; {question or 'check its name'}"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{path}: cannot be read ({reason}); check its name and permissions"
+
+
+def _list_names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))[:_MOST_NAMES]
+    except OSError:
+        return []
 
 
 def _normalise(name: str) -> str:

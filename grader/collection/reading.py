@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from grader.collection.archive import DEFAULT_ARCHIVE_BOUNDS, Allowance, ArchiveBounds
 from grader.collection.collected import CollectedSubmission
 from grader.collection.collecting import make_listed_file
-from grader.collection.folder import list_folder, read_file
+from grader.collection.folder import describe_unreadable, list_folder, read_file
 from grader.collection.gathering import Gatherer, arrange
 from grader.collection.listing import ListedFile, SkippedFile
 from grader.errors import SubmissionError
@@ -128,8 +128,7 @@ def _read_status(path: Path) -> os.stat_result:
         if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SubmissionError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
+        raise SubmissionError(describe_unreadable(path, error)) from error
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise SubmissionError(f"{path}: this is no regular file; name the notebook itself")
     return status

@@ -16,7 +16,7 @@ from grader.gradebook.entries import (
     index_by_identifier,
     make_filled_sheet,
 )
-from grader.gradebook.spreadsheet import Sheet, neutralise
+from grader.gradebook.spreadsheet import Sheet, escape_name
 
 __all__ = ["fill_canvas"]
 
@@ -53,7 +53,7 @@ def fill_canvas(exported: str | None, entries: Iterable[GradebookEntry], title: 
         if _POINTS in row[0]:
             notices += describe_other_maximum(row[column], entries)
             continue
-        row[:] = [neutralise(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
+        row[:] = [escape_name(cell) if name in _SHOWN else cell for name, cell in zip(header, row, strict=True)]
         entry = by_id.get(row[header.index("ID")].strip())
         if entry is None:
             continue

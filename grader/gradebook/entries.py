@@ -100,7 +100,9 @@ def make_filled_sheet(
     """Return a sheet that has been filled in; `keys` are those of the entries that have a row in it."""
     without = tuple(f"{entry.name}: {entry.held_back}" for entry in entries if entry.held_back)
     missing = tuple(entry.name for entry in entries if entry.key not in keys)
-    return FilledSheet(sheet.text(), without, missing, tuple(dict.fromkeys(notices)))
+    layers = dict.fromkeys(name for entry in entries if entry.report for name in entry.report.missing_layers)
+    unsafe = [f"submissions were graded in a sandbox without {', '.join(layers)}"] if layers else []
+    return FilledSheet(sheet.text(), without, missing, tuple(dict.fromkeys((*notices, *unsafe))))
 
 
 def index_by_identifier(entries: Iterable[GradebookEntry], identifier: str) -> dict[str, GradebookEntry]:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from grader.errors import InputError
 from grader.gradebook.entries import GradebookEntry, format_number, is_number
-from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, neutralise
+from grader.gradebook.spreadsheet import BYTE_ORDER_MARK, Sheet, escape_name, escape_text
 from grader.results.marks import WITHOUT_COMMENT, Mark, check_mark
-from grader.results.report import ItemResult, Report, Verdict
+from grader.results.report import ItemResult, Verdict
 
 __all__ = ["read_marking_sheet", "write_marking_sheet"]
 
@@ -26,13 +26,17 @@ def write_marking_sheet(entries: Iterable[GradebookEntry]) -> str:
     reports = [(entry, entry.report) for entry in entries if entry.report is not None]
     order = list(dict.fromkeys(item.id for _, report in reports for item in report.items if item.by_person))
     rows = [
-        [entry.key, entry.name, item.id, str(item.evidence.get("text", "")).replace("\0", ""), *_current_mark(item)]
+        [
+            *map(escape_name, (entry.key, entry.name, item.id)),
+            escape_text(str(item.evidence.get("text", "")) or str(item.evidence.get("awaits_person", ""))),
+            *map(escape_text, _current_mark(item)),
+        ]
         for name in order
         for entry, report in reports
         for item in report.items
         if item.by_person and item.id == name
     ]
-    return Sheet([[neutralise(cell) for cell in row] for row in [_HEADER, *rows]], BYTE_ORDER_MARK, end="\r\n").text()
+    return Sheet([_HEADER, *rows], BYTE_ORDER_MARK, end="\r\n").text()
 
 
 def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at: datetime) -> dict[str, list[Mark]]:
@@ -50,14 +54,14 @@ def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at
         InputError: a row is not about an item that a person marks, or its points are out of range. The message names
             the line.
     """
-    reports = {entry.key: entry.report for entry in entries}
+    written = {escape_name(entry.key): entry for entry in entries}
     marks: dict[str, list[Mark]] = {}
     for where, row in _read_rows(text):
-        item = _find_item(reports, row, where)
+        entry, item = _find_item(written, row, where)
         points, comment = row["points"].strip(), row["comment"]
         if not points and comment.strip():
             raise InputError(f"{where}: there is a comment and no points; give points, 0 for none")
-        if not points or [points, comment] == [neutralise(cell) for cell in _current_mark(item)]:
+        if not points or [points, comment] == [escape_text(cell) for cell in _current_mark(item)]:
             continue
         if not is_number(points):
             raise InputError(f"{where}: {points[:50]!r} is no number of points; write it as 0.5")
@@ -66,7 +70,7 @@ def read_marking_sheet(text: str, entries: Iterable[GradebookEntry], by: str, at
             check_mark(mark.item, mark.points, mark.comment, item.max_points)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        marks.setdefault(row["key"], []).append(mark)
+        marks.setdefault(entry.key, []).append(mark)
     return marks
 
 
@@ -77,14 +81,18 @@ def _current_mark(item: ItemResult) -> list[str]:
     return [format_number(item.points), "" if item.message == WITHOUT_COMMENT else item.message]
 
 
-def _find_item(reports: Mapping[str, Report | None], row: Mapping[str, str], where: str) -> ItemResult:
-    if row["key"] not in reports:
+def _find_item(
+    entries: Mapping[str, GradebookEntry], row: Mapping[str, str], where: str
+) -> tuple[GradebookEntry, ItemResult]:
+    """Return what a row is about. `entries` are the submissions by their keys as the sheet has them."""
+    if row["key"] not in entries:
         raise InputError(f"{where}: the batch has no such submission; leave the column key as it was exported")
-    report = reports[row["key"]]
-    items = [item for item in report.items if item.by_person and item.id == row["item"]] if report else []
+    entry = entries[row["key"]]
+    judged = entry.report.items if entry.report else ()
+    items = [item for item in judged if item.by_person and escape_name(item.id) == row["item"]]
     if not items:
         raise InputError(f"{where}: its report has no such item that a person marks; export the sheet again")
-    return items[0]
+    return entry, items[0]
 
 
 def _read_rows(text: str) -> Iterator[tuple[str, dict[str, str]]]:

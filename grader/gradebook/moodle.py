@@ -19,7 +19,8 @@ from grader.gradebook.entries import (
     is_number,
     make_filled_sheet,
 )
-from grader.gradebook.spreadsheet import Sheet, neutralise
+from grader.gradebook.spreadsheet import Sheet, escape_text
+from grader.results.reading_order import describe_mend_first, order_items
 from grader.results.report import Verdict
 
 __all__ = ["fill_moodle"]
@@ -52,7 +53,7 @@ def fill_moodle(worksheet: str, entries: Iterable[GradebookEntry]) -> FilledShee
     for row in sheet.rows[1:]:
         entry = _find_entry(row, identifier, grade, by_number)
         unchanged = {identifier, grade, feedback}
-        row[:] = [cell if at in unchanged else neutralise(cell) for at, cell in enumerate(row)]
+        row[:] = [cell if at in unchanged else escape_text(cell) for at, cell in enumerate(row)]
         if entry is None:
             continue
         keys.add(entry.key)
@@ -130,10 +131,13 @@ def _write_feedback(entry: GradebookEntry) -> str:
     """Return a feedback comment as HTML, in which the messages of items are escaped."""
     lines = []
     if entry.report is not None and entry.report.is_readable:
-        lines.append(f"{format_number(entry.report.score)} of {format_number(entry.report.max_score)} points")
-        for item in entry.report.items:
+        report = entry.report
+        lines.append(f"{format_number(report.score)} of {format_number(report.max_score)} points")
+        lines += describe_mend_first(report)
+        for item in order_items(report.items):
             if item.verdict is not Verdict.PASSED:
-                message = " ".join(item.message.split())
+                place = item.place.describe(report.count_cells(item.file)) if item.place else ""
+                message = " ".join(f"{place}: {item.reason}".removeprefix(": ").split())
                 shown = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}…"
                 earned = f"{format_number(item.points)} of {format_number(item.max_points)}"
                 lines.append(
@@ -143,4 +147,4 @@ def _write_feedback(entry: GradebookEntry) -> str:
     if entry.held_back:
         why = "it could not be graded, which is not your fault" if entry.system_error else entry.held_back
         lines.insert(0, f"No grade yet: {why}")
-    return neutralise("<br>".join(html.escape(line.strip(), quote=False) for line in lines))
+    return escape_text("<br>".join(html.escape(line.strip(), quote=False) for line in lines))

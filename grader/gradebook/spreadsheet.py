@@ -10,7 +10,7 @@ from itertools import islice
 
 from grader.errors import InputError
 
-__all__ = ["BYTE_ORDER_MARK", "Sheet", "neutralise"]
+__all__ = ["BYTE_ORDER_MARK", "Sheet", "escape_name", "escape_text", "neutralise"]
 
 BYTE_ORDER_MARK = "\ufeff"
 _DELIMITERS = ",;\t"
@@ -21,7 +21,24 @@ _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _STARTS = re.compile(rf"[\s\"\0\u200b\u2060\ufeff]*[{_FORMULA}]|[\t\r\n\0]")
 # Only up to the next separator, or a text of nothing but line feeds would take quadratic time.
 _STARTS_INSIDE = re.compile(rf"([;\t\r\n])(?=(?:[^\S\t\r\n]|\")*[{_FORMULA}])")
+# C0 and C1, and the marks that change the direction of writing or end a line: they hide what a cell holds.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _NUMBER_OR_DASH = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?|-+")
+
+
+def escape_name(name: str) -> str:
+    """Return a name on one line, with its control characters made visible, that no program takes for a formula."""
+    return neutralise(_CONTROL.sub(_show, name))
+
+
+def escape_text(text: str) -> str:
+    """Return a text of several lines, with other control characters made visible, that is no formula."""
+    return neutralise(_CONTROL.sub(lambda match: match[0] if match[0] in "\n\t" else _show(match), text))
+
+
+def _show(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else f"<U+{code:04X}>"
 
 
 def neutralise(cell: str) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from grader.assignment import Assignment, list_assignment_folders
+from grader.cache_folder import cache_folder
+from grader.errors import MemoryFault
+from grader.gpu.access import find_access
+from grader.gpu.device import GPU
+from grader.grading.out_of_sight import has_to_be_covered, require_out_of_sight
 from grader.grading.unreadable import report_unreadable
+from grader.installation_key import InstallationKey, load_installation_key
 from grader.judging.absence import AbsenceReasons
 from grader.judging.judge import judge, load
+from grader.memory_limit import MemoryExceeded, limit_memory
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
 from grader.sandbox.host.execution import Execution, RunOptions
+from grader.sandbox.host.required_layers import require_layers
 from grader.sandbox.host.sandbox import ZygoteLine
+from grader.sandbox.host.slot import Slot
 from grader.sandbox.host.submission_run import RunResult, SubmissionRun
+from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 from grader.student import Work
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
@@ -41,10 +51,13 @@ def grade(
     assignment: Assignment,
     zygote: ZygoteLine,
     *,
+    key: InstallationKey | None = None,
     mode: Mode = Mode.NONE,
     trainer: Trainer | None = None,
+    gpu: GPU | None = None,
     only: Collection[str] | None = None,
     left_out: frozenset[str] = frozenset(),
+    accept_layers: Callable[[Sequence[LayerStatus]], None] = require_layers,
     progress: Callable[[str], None] = lambda _: None,
     executed: Callable[[Sequence[ExecutedNotebook]], None] | None = None,
 ) -> Report:
@@ -56,59 +69,104 @@ def grade(
         submission: the student's notebooks, and the files beside them.
         assignment: the rubric, with its limits.
         zygote: the warm process to fork the sandbox from.
+        key: all that is random is derived from it; None for the key of this installation.
         mode: how trainings run.
         trainer: trains the models; None if the mode is none or the data set is missing.
+        gpu: the GPU that nothing else uses meanwhile. The cells may use it in mode full if the assignment says so; None
+            for no GPU.
         only: ids of the items to judge; None for all.
         left_out: names of sandbox layers that are not applied, to show that a layer is needed.
+        accept_layers: called with the layers of each sandbox before it runs anything; it raises if they do not suffice.
         progress: called with a few words on each step.
         executed: called with the notebooks and their outputs; None if they are not needed.
 
     Raises:
         AssignmentError: the rubric contradicts itself.
+        InputError: the key of this installation cannot be read, or lies where students could read it. Or a layer does
+            not hold without which strangers' work is not graded.
+        MemoryFault: this process would have needed more memory for the submission than it may take.
+        RubricFault: a test of the rubric broke over this submission.
         SystemFault: the grader or the machine broke; the submission may be graded again.
     """
-    started = time.monotonic()
     if not submission.notebooks:
         return report_unreadable(submission, assignment, only)
+    started = time.monotonic()
+    installation = key or load_installation_key()
+    require_out_of_sight(installation)
+
+    def derive(purpose: str) -> str:
+        return installation.derive(purpose, submission.identity, assignment.revision)
+
     shown = _find_shown(trainer)
+    lent = gpu if mode is Mode.FULL and assignment.gpu.notebooks else None
+    limits = adapt_limits(mode, assignment.limits, len(submission.notebooks))
+    slot = Slot(limits.slot_seconds)
     run = SubmissionRun(
         submission.notebooks,
         assignment,
         zygote,
         RunOptions(
             names=_find_names(assignment, only),
-            seed=_choose_seed(submission, assignment),
+            # Students can read this seed from their generators. It tells nothing about the seed of the tests.
+            seed=int(derive("kernel")[:8], 16),
             mode=mode,
             data_sets={folder.parent.name: str(folder) for folder in shown},
             variables=assignment.variables,
+            gpu=lent.uuid if lent else "",
         ),
-        adapt_limits(mode, assignment.limits, len(submission.notebooks)),
-        hidden=_find_hidden(assignment),
+        limits,
+        slot,
+        hidden=_find_hidden(assignment, trainer),
         shown=shown,
+        device=find_access(lent) if lent else None,
         left_out=left_out,
+        accept_layers=accept_layers,
         files=submission.files,
         keeps_outputs=executed is not None,
         progress=progress,
     )
 
     def judge_work(work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
-        return judge(
+        trained = trainer.seconds if trainer else 0.0
+        results = judge(
             assignment,
             work,
-            submission.identity,
+            derive("judging"),
             only,
             mode=mode,
             trainer=trainer,
             progress=progress,
             absences=_explain_absences(submission, execution),
+            notebooks=submission.notebooks,
         )
+        slot.give_back(trainer.seconds - trained if trainer else 0.0)
+        return results
 
-    result = run.judge_with(judge_work, only)
-    total_seconds = time.monotonic() - started
-    items = add_written_answers(list(result.items), submission, assignment, only)
-    if executed:
-        executed(_make_executed(submission, result.execution))
-    return _make_report(submission, assignment, items, result, total_seconds)
+    with _limit_memory(assignment.limits):
+        result = run.judge_with(judge_work, only)
+        total_seconds = time.monotonic() - started
+        items = add_written_answers(list(result.items), submission, assignment, only)
+        if executed:
+            executed(_make_executed(submission, result.execution))
+        report = _make_report(submission, assignment, installation, items, result, total_seconds)
+        return replace(report, device=lent.name) if lent else report
+
+
+@contextmanager
+def _limit_memory(limits: Limits) -> Iterator[None]:
+    """Limit the memory that this process takes for one submission in the body.
+
+    Raises:
+        MemoryFault: it would have needed more.
+    """
+    try:
+        with limit_memory(limits.judging_memory_bytes):
+            yield
+    except MemoryExceeded as error:
+        raise MemoryFault(
+            f"the process that judges {error} for this submission (judging_memory_bytes of rubric.toml); no other "
+            "submission is affected"
+        ) from error
 
 
 def _find_names(assignment: Assignment, only: Collection[str] | None) -> tuple[str, ...]:
@@ -131,6 +189,7 @@ def _make_executed(submission: Submission, execution: Execution) -> list[Execute
 def _make_report(
     submission: Submission,
     assignment: Assignment,
+    key: InstallationKey,
     items: Sequence[ItemResult],
     result: RunResult,
     total_seconds: float,
@@ -143,7 +202,8 @@ def _make_report(
         assignment=assignment.name,
         title=assignment.title,
         revision=assignment.revision,
-        files=tuple(File(notebook.name, notebook.sha256) for notebook in submission.notebooks),
+        key=key.id,
+        files=tuple(File(book.name, book.sha256, len(book.cells)) for book in submission.notebooks),
         items=tuple(items),
         cells=tuple(execution.cells[place] for place in cells),
         layers=result.layers,
@@ -172,8 +232,13 @@ def adapt_limits(mode: Mode, limits: Limits, notebooks: int) -> Limits:
     if mode is not Mode.FULL:
         return limits
     cell = limits.training_cell_seconds
-    whole = limits.submission_seconds + _TRAININGS * notebooks * cell
-    return replace(limits, cell_seconds=cell, submission_seconds=whole)
+    more = _TRAININGS * notebooks * cell
+    return replace(
+        limits,
+        cell_seconds=cell,
+        submission_seconds=limits.submission_seconds + more,
+        slot_seconds=limits.slot_seconds + more,
+    )
 
 
 def _find_shown(trainer: Trainer | None) -> Mapping[Path, Path]:
@@ -188,17 +253,16 @@ def _find_shown(trainer: Trainer | None) -> Mapping[Path, Path]:
 _get_shown_folder = cache(make_shown_folder)  # it reads every byte of a data set
 
 
-def _find_hidden(assignment: Assignment) -> list[Path]:
+def _find_hidden(assignment: Assignment, trainer: Trainer | None) -> list[Path]:
     """Return the folders that stay covered, even if they lie inside a folder that the sandbox can read."""
-    return [
+    given = trainer.folder if trainer else None
+    folders = [
         assignment.folder,
         *list_assignment_folders(),
         _OURSELVES,
         _DATA_SETS,
+        cache_folder(),
+        *([given] if given else []),
         *([assignment.reference] if assignment.reference else []),
     ]
-
-
-def _choose_seed(submission: Submission, assignment: Assignment) -> int:
-    digest = hashlib.sha256(f"{submission.identity} {assignment.revision}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
+    return [folder for folder in folders if has_to_be_covered(folder)]

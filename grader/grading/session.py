@@ -9,10 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.assignment import Assignment, compute_revision, find_assignment
-from grader.errors import InputError
+from grader.assignment import Assignment, find_assignment
+from grader.errors import InputError, RubricFault
+from grader.gpu.access import find_library_folders
+from grader.gpu.device import GPU
+from grader.grading.guarded_gpu import GuardedGPU
+from grader.installation_key import InstallationKey, load_installation_key
 from grader.models.recipe import Mode
 from grader.results.report import Report
+from grader.revision import compute_revision
+from grader.sandbox.host.required_layers import accept_any_layers, require_layers
 from grader.sandbox.host.sandbox import Zygote, ZygoteLine
 from grader.submission.executed_notebook import ExecutedNotebook
 from grader.submission.submission import Submission
@@ -34,17 +40,34 @@ class GradingSession:
             one on each core.
         lent: a line to a warm process with the first assignment's packages that other sessions also use. If it ends,
             this session starts its own.
+        find_key: returns the key that seeds are derived from; called for each submission, because keys are replaced.
+        unsafe: whether to grade without layers of the sandbox that strangers' work needs (docs/sandbox.md).
+        gpu: the GPU that this session has for itself; None for none.
+        lends_gpu: whether cells may use it if the assignment says so; if not, trainings of ours alone do.
     """
 
     def __init__(
-        self, data: Path | None = None, trainings_at_once: int | None = None, lent: socket.socket | None = None
+        self,
+        data: Path | None = None,
+        trainings_at_once: int | None = None,
+        lent: socket.socket | None = None,
+        find_key: Callable[[], InstallationKey] = load_installation_key,
+        *,
+        unsafe: bool = False,
+        gpu: GPU | None = None,
+        lends_gpu: bool = True,
     ) -> None:
         self._data = data
+        self._find_key = find_key
+        self._accept_layers = accept_any_layers if unsafe else require_layers
         self._trainings_at_once = trainings_at_once
         self._assignments: dict[str, Assignment] = {}
         self._lent = ZygoteLine(lent) if lent else None
         self._zygotes: dict[tuple[str, ...], ZygoteLine] = {}
         self._trainer: Trainer | None = None
+        self._has_graded = False
+        self._gpu = GuardedGPU(gpu) if gpu else None
+        self._lent_gpu = gpu if lends_gpu else None
 
     def __enter__(self) -> GradingSession:
         return self
@@ -53,10 +76,14 @@ class GradingSession:
         self.close()
 
     def close(self) -> None:
-        """End the warm processes and the trainer."""
+        """End the warm processes, the trainer, and the process that computes graphs."""
         for packages in list(self._zygotes):
             self._zygotes.pop(packages).close()
         self._close_trainer()
+        if self._has_graded:
+            from grader.training.probing import stop_prober
+
+            stop_prober()
 
     def find_assignment(self, name: str) -> Assignment:
         """Return an assignment in its current state, by its name or the path of its folder.
@@ -92,7 +119,7 @@ class GradingSession:
 
         assignment = self.find_assignment(assignment_name)
         limits = adapt_limits(mode, assignment.limits, notebooks)
-        judging = limits.judge_seconds + len(assignment.trained) * limits.training_seconds
+        judging = limits.judge_seconds + limits.search_seconds + len(assignment.trained) * limits.training_seconds
         if mode is Mode.NONE or not assignment.trained:
             return max(limits.submission_seconds, judging)
 
@@ -153,32 +180,59 @@ class GradingSession:
 
         Raises:
             AssignmentError: there is no such assignment, or its rubric contradicts itself.
-            InputError: the data set is not in the given folder.
+            InputError: the data set is not in the given folder, the key cannot be used, or a required layer of the
+                sandbox does not hold.
+            RubricFault: a test of the rubric broke over this submission.
             SystemFault: the grader or the machine broke; the submission may be graded again.
         """
         assignment = self.find_assignment(assignment_name)
+        key = self._find_key()
         zygote = self._get_zygote(assignment.packages, progress)
         from grader.grading.grade import grade
 
+        self._has_graded = True
+        self.require_gpu_back()
         try:
+            if self._gpu is not None:
+                self._gpu.begin_submission()
             trainer = self._get_trainer(mode)
-            return grade(
+            report = grade(
                 submission,
                 assignment,
                 zygote,
+                key=key,
                 mode=mode,
                 trainer=trainer,
+                gpu=self._lent_gpu,
                 only=only,
+                accept_layers=self._accept_layers,
                 progress=progress,
                 executed=executed,
             )
-        except InputError:
+            if self._gpu is not None:
+                self._gpu.check_health()  # what ran on a GPU that failed proves nothing
+            return report
+        except (InputError, RubricFault):
             raise
         except BaseException:
             # Do not reuse processes that were interrupted, whatever the reason.
             self._zygotes.pop(assignment.packages).close()
             self._close_trainer()
             raise
+
+    def require_gpu_back(self) -> None:
+        """Wait until the memory of the GPU that the last submission took is free again. Without a GPU, do nothing.
+
+        `grade` does this before it begins. Call it after the report is stored, to learn of a fault before the next
+        submission is taken.
+
+        Raises:
+            DeviceFault: the memory did not come back, or the GPU does not answer.
+        """
+        if self._gpu is not None:
+            if self._trainer is not None:
+                self._trainer.release()
+            self._gpu.require_memory_back()
 
     def _get_zygote(self, packages: tuple[str, ...], progress: Callable[[str], None] = lambda _: None) -> ZygoteLine:
         """Return the warm process of these packages, and start a new one if there is none or it has ended."""
@@ -188,7 +242,9 @@ class GradingSession:
             zygote = None
         if zygote is None:
             progress("starting the sandbox")
-            zygote = self._zygotes[packages] = self._lent or Zygote(packages)
+            zygote = self._zygotes[packages] = self._lent or Zygote(
+                packages, library_folders=find_library_folders([self._lent_gpu] if self._lent_gpu else ())
+            )
             self._lent = None
         return zygote
 
@@ -196,13 +252,17 @@ class GradingSession:
         """Return the trainer, or None. A missing data set is looked for again the next time."""
         if mode is Mode.NONE:
             return None
+        gpu = self._gpu.gpu if self._gpu and mode is Mode.FULL else None  # quick recipes are for a CPU
+        if self._trainer is not None and self._trainer.gpu != gpu:
+            self._close_trainer()
         if self._trainer is None:
             from grader.training.datasets import find_data_set
             from grader.training.trainer import Trainer
 
             data_set = find_data_set(folder=self._data)
             if data_set is not None:
-                self._trainer = Trainer(data_set, self._data, at_once=self._trainings_at_once)
+                at_once = None if gpu else self._trainings_at_once
+                self._trainer = Trainer(data_set, self._data, at_once=at_once, gpu=gpu)
         return self._trainer
 
     def _close_trainer(self) -> None:

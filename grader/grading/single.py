@@ -23,6 +23,7 @@ def grade(
     mode: Mode | str = Mode.NONE,
     only: Collection[str] | None = None,
     data: Path | None = None,
+    unsafe: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Grade one submission and return its report.
@@ -35,11 +36,12 @@ def grade(
         mode: "none" trains nothing and leaves training items pending; "quick" and "full" as in docs/training.md.
         only: ids of the items to judge; None for all.
         data: the folder with Fashion-MNIST; None to look for it.
+        unsafe: whether to grade without layers of the sandbox that strangers' work needs (docs/sandbox.md).
         progress: called with a few words about each step.
 
     Raises:
         InputError: a path does not exist, there is no such assignment, its rubric contradicts itself, or the data
-            set is not in `data`.
+            set is not in `data`. Or the sandbox lacks a required layer on this machine.
         SystemFault: the grader or the machine failed; the submission may be graded again.
     """
     if isinstance(submission, str | os.PathLike):
@@ -47,5 +49,5 @@ def grade(
     elif not isinstance(submission, Submission):
         submission = read_submission(submission)
     name = str(assignment.folder) if isinstance(assignment, Assignment) else os.fspath(assignment)
-    with GradingSession(data) as session:
+    with GradingSession(data, unsafe=unsafe) as session:
         return session.grade(submission, name, Mode(mode), only, progress)

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from grader.judging.cell_sources import CellSource, Mention, read_cell
 from grader.judging.near_names import is_near
+from grader.judging.syntax import describe_syntax_error, is_syntax_error
+from grader.models.error_words import explain_error
+from grader.models.failed_layer import Spot
+from grader.place import Place, describe_cell
 from grader.results.notice import CellStop, Notice, NoticeKind
 from grader.results.report import CellResult
 from grader.submission.submission import Notebook
@@ -29,7 +33,7 @@ _ENDED = {
 }
 _LETHAL = ("ended the kernel", "broke the run", "out of memory", "timed out")
 _RUN = ("top", "block", "unparsed")  # the parts of a cell whose statements are run, one by one
-_MISSING_NAME = re.compile(r"NameError: name '(\w+)' is not defined")
+_MISSING_NAME = re.compile(r"NameError\b.*?: name '(\w+)' is not defined")
 _MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): (?:No module named '([\w.]+)'|([\w.]+) is not)")
 
 
@@ -76,6 +80,19 @@ class AbsenceReasons:
             or self._describe_near(name)
             or f"{name} is not defined in this submission"
         )
+
+    def locate(self, name: str) -> Place | None:
+        """Return where the statement that should define a name is in the source, and the line of it that stopped."""
+        for place in self._find(name):
+            mention = place.mention
+            if mention.name != name or mention.place not in _RUN:
+                continue
+            stops = place.result.stops if place.result else ()
+            lines = [stop.line for stop in stops if mention.first <= stop.line <= mention.last]
+            if not lines and mention.place == "unparsed" and place.source.error is not None:
+                lines = [place.source.error[0]]
+            return Place(place.file, place.cell, lines[0] if lines else mention.line)
+        return None
 
     def describe_import(self, name: str) -> str:
         """Return from which missing module a name is imported, or "" if it is not."""
@@ -133,6 +150,8 @@ class AbsenceReasons:
             if mention.first <= stop.line <= mention.last:
                 if missing := self._describe_missing_module(name, place, stop.error):
                     return missing
+                if is_syntax_error(stop.error):
+                    return f"{name} is not defined because {self._describe_cell_stop(place.file, place.cell, stop)}"
                 cause = self._trace_error(stop.error, {name})
                 return (
                     f"{name} ({where}, line {mention.line}) was not defined: the statement raised {stop.error}{cause}"
@@ -160,9 +179,8 @@ class AbsenceReasons:
         if place.mention.place != "unparsed" or place.source.error is None:
             return ""
         line, error = place.source.error
-        text = (
-            f"{name} is in {self._name_cell(place.file, place.cell)}, which is not valid Python (line {line}: {error})"
-        )
+        where, source = self._name_cell(place.file, place.cell), self._get_source(place.file, place.cell)
+        text = f"{name} is not defined because {describe_syntax_error(where, line, error, source)}"
         versions = [
             notice
             for notice in self._notices
@@ -264,8 +282,23 @@ class AbsenceReasons:
             return f"{where} {_ENDED[result.status]}"
         return f"{where} stopped: {result.message}"
 
+    def _get_source(self, file: str, cell: int) -> str:
+        cells = (cell for notebook in self._notebooks if notebook.name == file for cell in notebook.cells)
+        return next((entry.source for entry in cells if entry.index == cell), "")
+
     def _describe_cell_stop(self, file: str, cell: int, stop: CellStop) -> str:
+        if is_syntax_error(stop.error):
+            source = self._get_source(file, cell)
+            return describe_syntax_error(self._name_cell(file, cell), stop.line, stop.error, source)
+        result = self._results.get((file, cell))
+        if stop.error.startswith("KeyboardInterrupt") and result and result.status == "timed out":
+            return f"{self._name_cell(file, cell)} ran past its time in line {stop.line}"
+        kind, _, text = stop.error.partition(": ")
+        words, advice = explain_error(kind, text, Spot())
+        meaning = "; ".join(filter(None, (words, advice)))
+        if meaning:
+            return f"{self._name_cell(file, cell)} stopped at line {stop.line}: {stop.error} ({meaning})"
         return f"{self._name_cell(file, cell)} stopped at line {stop.line}: {stop.error}"
 
     def _name_cell(self, file: str, cell: int) -> str:
-        return f"cell {cell}" if len(self._notebooks) == 1 else f"{file}, cell {cell}"
+        return describe_cell(cell) if len(self._notebooks) == 1 else Place(file, cell).describe()

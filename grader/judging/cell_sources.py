@@ -10,14 +10,14 @@ from typing import Literal
 
 from grader.submission.submission import Cell
 
-__all__ = ["CellSource", "Mention", "read_cell"]
+__all__ = ["CellSource", "Mention", "hide_magics", "parse_cell", "read_cell"]
 
 _LONGEST = 200_000  # characters of a cell that is parsed
 _PYTHON_MAGICS = ("capture", "prun", "time", "timeit")
 _BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
-Place = Literal["top", "block", "function", "class", "comment", "text", "unparsed", "prose"]
+Position = Literal["top", "block", "function", "class", "comment", "text", "unparsed", "prose"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mention:
     line: int
     first: int
     last: int
-    place: Place
+    place: Position
     inside: str = ""
     module: str = ""
 
@@ -62,12 +62,12 @@ def read_cell(cell: Cell) -> CellSource:
     source = cell.source[:_LONGEST]
     if cell.kind != "code":
         return CellSource(cell.kind, tuple(_guess(source.split("\n"), "prose")))
-    lines = _hide_magics(source.split("\n"))
+    lines = hide_magics(source.split("\n"))
     commented = list(_find_comments(lines))
     try:
         tree = ast.parse("\n".join(lines))
     except SyntaxError as error:
-        reason = (error.lineno or 1, error.msg or "invalid syntax")
+        reason = (error.lineno or 1, f"{type(error).__name__}: {error.msg or 'invalid syntax'}")
         return CellSource("code", (*_guess(lines, "unparsed"), *commented), reason)
     except (MemoryError, RecursionError, ValueError):
         return CellSource("code", (*_guess(lines, "unparsed"), *commented), (1, "it cannot be read"))
@@ -75,7 +75,15 @@ def read_cell(cell: Cell) -> CellSource:
     return CellSource("code", (*found, *commented))
 
 
-def _hide_magics(lines: Sequence[str]) -> list[str]:
+def parse_cell(cell: Cell) -> ast.Module | None:
+    """Return the statements of a cell of code without its magics, or None if it is no Python."""
+    try:
+        return ast.parse("\n".join(hide_magics(cell.source[:_LONGEST].split("\n"))))
+    except (MemoryError, RecursionError, SyntaxError, ValueError):
+        return None
+
+
+def hide_magics(lines: Sequence[str]) -> list[str]:
     """Return the lines with magics and shell commands replaced by `pass`, so that no other line moves."""
     hidden: list[str] = []
     for number, line in enumerate(lines):
@@ -95,7 +103,7 @@ def _read_statement(statement: ast.stmt) -> Iterator[Mention]:
     last = statement.end_lineno or statement.lineno
     decorators = statement.decorator_list if isinstance(statement, ast.FunctionDef | ast.ClassDef) else []
     first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-    waiting: list[tuple[ast.AST, Place, str]] = [(statement, "top", "")]
+    waiting: list[tuple[ast.AST, Position, str]] = [(statement, "top", "")]
     while waiting:
         node, place, inside = waiting.pop()
         for name, module in _list_bound(node):
@@ -129,7 +137,7 @@ def _list_bound(node: ast.AST) -> Iterator[tuple[str, str]]:
 _BINDING = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+(\w+)|\s*(\w+)\s*=(?!=)")
 
 
-def _guess(lines: Sequence[str], place: Place) -> Iterator[Mention]:
+def _guess(lines: Sequence[str], place: Position) -> Iterator[Mention]:
     """Yield what looks like a definition, each with the lines up to the next one at the margin."""
     found = [(number, match) for number, line in enumerate(lines, start=1) if (match := _BINDING.match(line[:500]))]
     for index, (number, match) in enumerate(found):

@@ -1,39 +1,32 @@
-"""Explain why an item failed: by the known mistake that responds the same, or by the smallest failing input."""
+"""Explain why an item failed: by the known mistakes that respond the same, or by the smallest failing input."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 from grader.assignment import Item
-from grader.errors import AssignmentError
+from grader.errors import GraderError
 from grader.judging.evaluations import Evaluations
+from grader.judging.interruption import limit_computing
 from grader.judging.item_evaluation import ItemEvaluation
 from grader.judging.loading import Rubric
-from grader.judging.local import LocalStudent
 from grader.judging.outcome import TestOutcome, describe_case
-from grader.judging.responses import RecordingStudent, UnlikeResponse
 from grader.judging.smallest import find_smallest_failing
+from grader.judging.suspects import find_suspects
 from grader.results.report import Verdict
-from grader.student import StudentFault
-from grader.testing.cases import Draw, WrongCases
-from grader.testing.failures import Absent, Mismatch
+from grader.testing.failures import Overtime
 from grader.testing.misconceptions import Misconception
 
 __all__ = ["explain"]
 
 
-class _Failure(NamedTuple):
-    """How a student's code failed a test: its responses, and the evidence of the test."""
-
-    responses: Sequence[Any]
-    evidence: Mapping[str, Any]
-
-
 def explain(item: Item, name: str, evaluation: ItemEvaluation, evaluations: Evaluations, rubric: Rubric) -> TestOutcome:
     """Return the outcome of a failed test, with the reason if one is found.
+
+    Whatever goes wrong here costs the explanation only: a mistake that cannot be run or a test that breaks over a small
+    input is shown to the author by `grader rubric verify`.
 
     Args:
         item: the item that was judged.
@@ -41,66 +34,31 @@ def explain(item: Item, name: str, evaluation: ItemEvaluation, evaluations: Eval
         evaluation: the evaluation that counts for the item.
         evaluations: all evaluations of the submission.
         rubric: holds the misconceptions.
-
-    Raises:
-        AssignmentError: a misconception cannot be run.
     """
     outcome = evaluation.outcomes[name]
     if outcome.verdict is Verdict.ABSENT:
         return outcome
-    test = evaluations.functions(item.id)[name]
-    failure = _Failure(evaluation.responses[name], outcome.evidence)
-    mistake = _find_same_mistake(item, test, failure, evaluations, rubric)
-    if mistake is not None:
-        evaluations.explained_by.append(mistake.id)
-        reason = f"{mistake.says}; {mistake.look} (section {item.section})"
-        message = f"{reason}. {outcome.message[:1].upper()}{outcome.message[1:]}"
-        return replace(outcome, message=message, misconception=mistake.id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the code of known mistakes runs in this process, and no student wrote it
+        suspects = find_suspects(item, name, evaluation, evaluations, rubric)
+    if suspects:
+        if len(suspects) == 1:
+            evaluations.explained_by.append(suspects[0].id)
+        reason = f"{_describe(suspects)} (section {item.section})"
+        starts_with_name = outcome.broken is not None and not outcome.broken.case
+        first = outcome.message[:1] if starts_with_name else outcome.message[:1].upper()
+        message = f"{reason}. {first}{outcome.message[1:]}"
+        return replace(outcome, message=message, misconception=" or ".join(mistake.id for mistake in suspects))
     if item.visible and outcome.verdict is Verdict.FAILED:
-        return _add_smallest(outcome, test, evaluation, evaluations)
+        return _add_smallest(outcome, evaluations.functions(item.id)[name], evaluation, evaluations)
     return outcome
 
 
-def _find_same_mistake(
-    item: Item, test: Callable[..., None], failure: _Failure, evaluations: Evaluations, rubric: Rubric
-) -> Misconception | None:
-    """Return the misconception that responds to the test as the student's code did.
-
-    If several respond alike, prefer one that already explained an earlier item.
-    """
-    if not failure.responses:
-        return None
-    mistakes = [mistake for mistake in rubric.misconceptions if item.id in mistake.breaks]
-    mistakes.sort(key=lambda mistake: mistake.id not in evaluations.explained_by)
-    draw = evaluations.draw_for
-    return next((mistake for mistake in mistakes if _fails_alike(mistake, test, draw(item.id), rubric, failure)), None)
-
-
-def _fails_alike(
-    mistake: Misconception, test: Callable[..., None], draw: Draw, rubric: Rubric, failure: _Failure
-) -> bool:
-    """Tell whether a mutant fails a test in the same way as the student's code."""
-    try:
-        student = RecordingStudent(LocalStudent(rubric.namespace(mistake)), failure.responses)
-        arguments = {"student": student, "draw": draw, "remark": lambda _: None}
-        test(**{name: arguments[name] for name in inspect.signature(test).parameters})
-    except UnlikeResponse:
-        return False
-    except (AssertionError, StudentFault, Absent, WrongCases) as error:
-        first = error.first if isinstance(error, WrongCases) else error
-        evidence = first.evidence if isinstance(first, Mismatch) else {}
-        return len(student.responses) == len(failure.responses) and _get_finding(evidence) == _get_finding(
-            failure.evidence
-        )
-    except Exception as error:
-        raise AssignmentError(f"misconception {mistake.id} cannot be run: {type(error).__name__}: {error}") from error
-    return False  # the mutant passes this test
-
-
-def _get_finding(evidence: Mapping[str, Any]) -> Any:
-    """Return what a test found besides responses, such as a number of parameters. Tensors are among the responses."""
-    found = evidence.get("found")
-    return None if isinstance(found, dict) else found
+def _describe(suspects: Sequence[Misconception]) -> str:
+    """Say which known mistake it is, or which of several that cannot be told apart."""
+    says = list(dict.fromkeys(mistake.says for mistake in suspects))
+    looks = "; ".join(dict.fromkeys(mistake.look for mistake in suspects))
+    return f"{says[0] if len(says) == 1 else 'either ' + ', or '.join(says)}; {looks}"
 
 
 def _add_smallest(
@@ -112,9 +70,14 @@ def _add_smallest(
         return outcome
     state = evaluation.state
     try:
-        with evaluations.work.open(state.definition, state.aliases or None) as student:
+        with (
+            evaluations.work.open(state.definition, state.aliases or None) as student,
+            limit_computing(evaluations.limits.test_seconds),
+        ):
             failing = find_smallest_failing(case_test, draw_case, student)
-    except StudentFault:
+    except GraderError:
+        raise
+    except (Exception, Overtime):  # no time is left, or an answer breaks the description of a case
         return outcome
     if failing is None:
         return outcome

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from grader.judging.outcome import TestOutcome
+from grader.judging.responses import Response
 from grader.judging.states import CandidateState
 from grader.results.report import Verdict
 from grader.student import Fault
@@ -17,11 +17,15 @@ __all__ = ["ItemEvaluation"]
 
 @dataclass(frozen=True)
 class ItemEvaluation:
-    """The outcomes of an item's tests in one state, and the responses of the student's code, by the test's name."""
+    """The outcomes of an item's tests in one state, and the responses of the student's code, by the test's name.
+
+    `reads_values` tells whether a test also asked for the recorded values of names.
+    """
 
     state: CandidateState
     outcomes: Mapping[str, TestOutcome]
-    responses: Mapping[str, Sequence[Any]]
+    responses: Mapping[str, Sequence[Response]]
+    reads_values: bool = False
 
     @property
     def passed(self) -> bool:
@@ -51,5 +55,5 @@ class ItemEvaluation:
     @property
     def hung(self) -> bool:
         """Whether a call ran out of time."""
-        responses = [response for of_test in self.responses.values() for response in of_test]
-        return any(isinstance(response, tuple) and response[:1] == (Fault.TIMED_OUT,) for response in responses)
+        values = [response.value for of_test in self.responses.values() for response in of_test]
+        return any(isinstance(value, tuple) and value and value[0] is Fault.TIMED_OUT for value in values)

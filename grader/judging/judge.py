@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import math
-import os
 import re
-import sys
-import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-import torch
-
 from grader.assignment import Assignment, Item
 from grader.judging.absence import AbsenceReasons
+from grader.judging.blame import BrokenTests
+from grader.judging.causes import Causes
 from grader.judging.evaluations import Evaluations, ItemStates
 from grader.judging.explain import explain
+from grader.judging.isolation import isolate_pytest
 from grader.judging.item_evaluation import ItemEvaluation
+from grader.judging.item_places import ItemPlaces
 from grader.judging.loading import Rubric, load_rubric
 from grader.judging.outcome import TestOutcome
+from grader.judging.scoring import choose_best
+from grader.judging.seeds import derive_seed
+from grader.judging.sole_difference import SoleDifferences
 from grader.judging.states import CandidateState, StateFinder
+from grader.judging.symbols import explain_symbols
 from grader.judging.training_verdicts import resolve_trainings
+from grader.judging.unwritten import NOT_WRITTEN, explain_unwritten
 from grader.models.recipe import Mode
+from grader.place import describe_cell
 from grader.results.report import ItemResult, Verdict
 from grader.student import Work
+from grader.submission.submission import Notebook
 from grader.testing.learning import Training
+from grader.training.probing import start_prober
 from grader.training.trainer import Trainer
 
 __all__ = ["judge", "load"]
 
-# pytest sets environment variables while it runs a test, so only one thread may run tests at a time.
-_pytest_lock = threading.Lock()
-
-_OWN_ARGUMENTS = re.compile(r"missing \d+ required positional arguments?: (.{1,200}?)$")
+_GUESS = re.compile(r"; did you mean \w+\?$")  # it is no other name, if it is known why that one is missing
+_ARGUMENTS = r"(?:'\w{1,80}'(?:, and |, | and )?){1,9}"
+_OWN_ARGUMENTS = re.compile(
+    rf"(\w{{1,80}})(?:\.__init__)?\(\) missing \d+ required positional arguments?: ({_ARGUMENTS})"
+)
 
 
 def judge(
@@ -48,21 +53,24 @@ def judge(
     trainer: Trainer | None = None,
     progress: Callable[[str], None] = lambda _: None,
     absences: AbsenceReasons | None = None,
+    notebooks: Sequence[Notebook] = (),
 ) -> list[ItemResult]:
     """Return a verdict for each item that tests judge, in the rubric's order.
 
     Args:
         assignment: the rubric.
         work: the submission, after its cells have run.
-        seed: identifies the submission; with the revision and the item it decides every random case.
+        seed: with the revision and the item it decides all that is random. Students must not be able to compute it.
         only: ids of the items to judge; None for all.
         mode: how items that are earned by training are judged.
         trainer: trains models; None if the mode is none or the data set is missing.
         progress: called with a short description of how far the trainings are.
         absences: says why a name is not defined.
+        notebooks: the submission's notebooks, whose lines are quoted in the results.
 
     Raises:
         AssignmentError: the rubric is wrong, whatever the submission is, so it gives no verdicts.
+        RubricFault: a test broke, and the submission's answers are not to blame.
         SystemFault: the sandbox failed.
     """
     rubric = load_rubric(assignment)
@@ -71,17 +79,26 @@ def judge(
     states = {item.id: ItemStates(finder.find_defined(item), partial(finder.find_instances, item)) for item in items}
     searches = partial(finder.plan_searches, items)
     absences = absences or AbsenceReasons()
+    places = ItemPlaces(work, notebooks)
     seed = f"{seed}\n{assignment.revision}"
     trainings = {item.id: _make_training(item, assignment, mode, trainer, seed) for item in assignment.trained}
-    with _isolate_pytest():
+    with isolate_pytest():
+        start_prober()
         with rubric.lend_plugin() as plugin:
             evaluations = Evaluations(plugin, assignment, work, states, searches, seed, trainings)
             evaluations.run()
-        results = {item.id: _make_result(item, evaluations, rubric, absences) for item in items}
+        broken_tests = BrokenTests(evaluations, rubric)
+        sole = SoleDifferences(assignment, rubric, notebooks, evaluations, places)
+        results = {
+            item.id: _make_result(item, evaluations, broken_tests, rubric, absences, places, sole) for item in items
+        }
+        results = Causes(assignment, items, results, evaluations, rubric, notebooks).explain()
     if trainer is not None:
         waiting = {item: evaluations.by_item[item.id] for item in items if item.recipes}
-        results |= resolve_trainings(waiting, results, mode, trainer, work, progress)
-    return [results[item.id] for item in items]
+        results |= resolve_trainings(
+            waiting, results, mode, trainer, work, progress, trainings, places, assignment.own_loop
+        )
+    return [explain_symbols(results[item.id], assignment.symbols) for item in items]
 
 
 def load(assignment: Assignment) -> None:
@@ -91,42 +108,63 @@ def load(assignment: Assignment) -> None:
         AssignmentError: the rubric is wrong.
     """
     rubric = load_rubric(assignment)
-    with _isolate_pytest(), rubric.lend_plugin():
+    with isolate_pytest(), rubric.lend_plugin():
         pass
 
 
 def _make_training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, seed: str) -> Training:
-    secret = int.from_bytes(hashlib.sha256(f"{seed}\n{item.id}".encode()).digest()[:4], "big")
+    recipe = item.recipes.get(mode)
+    secrets = derive_seed(seed, item.id, "probes"), derive_seed(seed, item.id, "judged images")
     if trainer is None:
-        return Training(mode, item.recipes.get(mode), None, 0, secret)
-    limits, on_gpu = assignment.limits, trainer.device.type == "cuda"
-    teraflops = limits.training_teraflops_on_gpu if on_gpu else limits.training_teraflops
-    return Training(mode, item.recipes.get(mode), trainer.data_set, teraflops, secret)
+        return Training(mode, recipe, None, 0, *secrets)
+    teraflops, memory = trainer.bound(assignment.limits)
+    return Training(mode, recipe, trainer.data_set, teraflops, *secrets, memory)
 
 
-def _make_result(item: Item, evaluations: Evaluations, rubric: Rubric, absences: AbsenceReasons) -> ItemResult:
+def _make_result(
+    item: Item,
+    evaluations: Evaluations,
+    broken_tests: BrokenTests,
+    rubric: Rubric,
+    absences: AbsenceReasons,
+    places: ItemPlaces,
+    sole: SoleDifferences,
+) -> ItemResult:
     candidates = evaluations.by_item[item.id]
     if not candidates:
-        return _fill_result(item, 0, TestOutcome(Verdict.ABSENT, _describe_absence(item, evaluations, absences)), None)
-    scored = [(*_score(item, evaluation), evaluation) for evaluation in candidates]
-    # The best evaluation counts; among equals the last, because that is how the student left it.
-    points, name, best = max(
-        reversed(scored), key=lambda entry: (entry[0], entry[2].pending is not None, not _is_absent(entry[2]))
-    )
+        message = _describe_absence(item, evaluations, absences)
+        absent = TestOutcome(Verdict.ABSENT, message, place=absences.locate(item.names[0]))
+        return _fill_result(item, 0, absent, None, places)
+    if not any(evaluation.earns for evaluation in candidates):
+        candidates = [broken_tests.settle(item, evaluation) for evaluation in candidates]
+    points, name, best = choose_best(item, candidates)
     if best.passed:
         remarks = [remark for outcome in best.outcomes.values() for remark in outcome.remarks]
         message = "; ".join([_describe_origin(best.state) or "right", *remarks])
-        return _fill_result(item, points, TestOutcome(Verdict.PASSED, message), best)
+        return _fill_result(item, points, TestOutcome(Verdict.PASSED, message), best, places)
     if best.pending:
-        return _fill_result(item, 0, best.outcomes[name], best)
-    outcome = explain(item, name, best, evaluations, rubric)
+        return _fill_result(item, 0, best.outcomes[name], best, places)
+    unwritten = _explain_unwritten(item, name, best, places)
+    if unwritten is None:
+        outcome = explain(item, name, best, evaluations, rubric)
+    elif NOT_WRITTEN in unwritten.message:
+        outcome = unwritten
+    else:  # the mistake is known by a name, too
+        known = explain(item, name, best, evaluations, rubric)
+        outcome = replace(unwritten, misconception=known.misconception)
     if points and outcome.verdict is not Verdict.ABSENT:
         outcome = replace(outcome, verdict=Verdict.PARTIAL)
-    return _fill_result(item, points, _add_causes(outcome, item, best.state, absences), best)
+    if outcome is not unwritten or NOT_WRITTEN not in outcome.message:
+        outcome = sole.place(outcome, item, best)
+    outcome = _add_causes(outcome, item, best.state, absences)
+    return _fill_result(item, points, outcome, best, places)
 
 
-def _is_absent(evaluation: ItemEvaluation) -> bool:
-    return evaluation.failure is not None and evaluation.failure.verdict is Verdict.ABSENT
+def _explain_unwritten(item: Item, name: str, best: ItemEvaluation, places: ItemPlaces) -> TestOutcome | None:
+    if not item.names:
+        return None
+    own_name, place = best.state.found_as or item.names[0], places.find_item(item, best.state)
+    return explain_unwritten(best.outcomes[name], best.responses[name], own_name, place, places.read_cell)
 
 
 def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absences: AbsenceReasons) -> TestOutcome:
@@ -135,7 +173,7 @@ def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absence
     if origin := _describe_origin(state):
         message = f"{origin}: {message}"
     if cause := absences.describe_cause(message):
-        message = f"{message}; {cause}"
+        message = f"{_GUESS.sub('', message)}; {cause}"
     elif (
         outcome.verdict is Verdict.ABSENT
         and outcome.begun_as
@@ -144,24 +182,19 @@ def _add_causes(outcome: TestOutcome, item: Item, state: CandidateState, absence
         return replace(outcome, verdict=Verdict.FAILED, message=f"{message}; {stop}")  # it was tried
     elif outcome.verdict is Verdict.ABSENT and not item.names and (stop := absences.first_stop()):
         message = f"{message} (this may be the reason: {stop})"
-    elif item.search and (missing := _OWN_ARGUMENTS.search(message)) and not state.found_as:
+    elif item.search and not state.found_as and (missing := _find_own_arguments(message, item.names[0])):
         name = item.names[0]
         message = (
-            f"{name} takes arguments that the textbook's does not ({missing[1]}): "
+            f"{name} takes arguments that the textbook's does not ({missing}): "
             f"bind a model to a name (net = {name}(...)), and it is judged instead; {message}"
         )
     return replace(outcome, message=message)
 
 
-def _score(item: Item, evaluation: ItemEvaluation) -> tuple[float, str]:
-    """Return the points that an evaluation earns, and the name of the first test that failed."""
-    failed = [name for name, outcome in evaluation.outcomes.items() if outcome.verdict is not Verdict.PASSED]
-    if not failed:
-        return item.points, ""
-    outcomes = evaluation.outcomes.values()
-    share = sum(outcome.right for outcome in outcomes) / sum(outcome.total for outcome in outcomes)
-    partial = item.partial and evaluation.outcomes[failed[0]].verdict is not Verdict.ABSENT
-    return (math.floor(item.points * share * 4) / 4 if partial else 0), failed[0]
+def _find_own_arguments(message: str, name: str) -> str:
+    """Return the arguments that a call of `name` lacks by Python's own words, "" if it lacks none or is another's."""
+    missing = _OWN_ARGUMENTS.search(message)
+    return missing[2] if missing and missing[1] == name else ""
 
 
 def _describe_origin(state: CandidateState) -> str:
@@ -169,13 +202,18 @@ def _describe_origin(state: CandidateState) -> str:
     if not (state.found_as and state.definition):
         return ""
     expected = f", expected {state.expected}" if state.expected else ""
-    return f"found as {state.found_as} in cell {state.definition.cell}{expected}"
+    return f"found as {state.found_as} in {describe_cell(state.definition.cell)}{expected}"
 
 
-def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None) -> ItemResult:
+def _fill_result(
+    item: Item, points: float, outcome: TestOutcome, evaluation: ItemEvaluation | None, places: ItemPlaces
+) -> ItemResult:
     definition = evaluation.state.definition if evaluation else None
     source = definition.sources.get(item.names[0]) if definition and item.names else None
-    return ItemResult(
+    place = places.complete(outcome.place, outcome.bound) if outcome.place else None
+    if place is None and evaluation:
+        place = places.find_item(item, evaluation.state)
+    result = ItemResult(
         id=item.id,
         section=item.section,
         title=item.title,
@@ -183,12 +221,11 @@ def _fill_result(item: Item, points: float, outcome: TestOutcome, evaluation: It
         max_points=item.points,
         verdict=outcome.verdict,
         message=f"{outcome.message} (defined in {source})" if source else outcome.message,
-        file=definition.file if definition else outcome.file,
-        cell=definition.cell if definition else outcome.cell,
         evidence=outcome.evidence,
         misconception=outcome.misconception,
         tests={name: test.verdict for name, test in evaluation.outcomes.items()} if evaluation else {},
     )
+    return result.stand_at(place)
 
 
 def _describe_absence(item: Item, evaluations: Evaluations, absences: AbsenceReasons) -> str:
@@ -203,31 +240,3 @@ def _describe_absence(item: Item, evaluations: Evaluations, absences: AbsenceRea
         return absences.describe(name)
     what = "definition was" if untried == 1 else "definitions were"
     return f"{absences.describe(name)}; the search for it ran out of time, so {untried} other {what} not tried"
-
-
-@contextlib.contextmanager
-def _isolate_pytest() -> Iterator[None]:
-    """Shield a run of pytest from the rest of the process, and the rest of the process from it."""
-    # Output of a rubric's tests is for its author: standard output may be carrying the report.
-    with _pytest_lock, _hide_pytest_variables(), _limit_to_one_thread(), contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def _limit_to_one_thread() -> Iterator[None]:
-    """Compute on one thread: for cases this small, starting several threads costs many times what it saves."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def _hide_pytest_variables() -> Iterator[None]:
-    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -12,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from grader.assignment import Assignment, compute_revision
+from grader.assignment import Assignment
 from grader.errors import AssignmentError
 from grader.judging.misconceptions import find_misconceptions, write_mutant
 from grader.judging.plugin import RubricPlugin
+from grader.judging.right_texts import RightTexts
 from grader.judging.solution import Solution, list_own_packages, load_solution
+from grader.revision import compute_revision
+from grader.testing.arguments import Argument
 from grader.testing.misconceptions import Misconception
 
 __all__ = ["Rubric", "load_rubric"]
@@ -51,6 +54,16 @@ class Rubric:
         return load_solution(self.assignment)
 
     @cached_property
+    def right_names(self) -> Mapping[str, Any]:
+        """The names that the model solution binds."""
+        return self.solution.namespace()
+
+    @cached_property
+    def right_texts(self) -> RightTexts:
+        """The texts of right definitions, none if there is no model solution."""
+        return RightTexts(self.assignment, self.solution if self.assignment.reference else Solution(()))
+
+    @cached_property
     def filled_in(self) -> Mapping[str, Sequence[str]]:
         """The names of the parameters that an item's tests can fill in, by the item's id."""
         names: dict[str, set[str]] = {}
@@ -58,6 +71,11 @@ class Rubric:
             if hasattr(test, "filled_in"):
                 names.setdefault(test.item, set()).update(test.filled_in)
         return {identifier: sorted(filled_in) for identifier, filled_in in names.items()}
+
+    def find_arguments(self, identifier: str) -> tuple[Argument, ...]:
+        """Return the arguments that the tests of an item can pass to the student's code."""
+        tests = (value for module in self.tests.values() for value in vars(module).values() if hasattr(value, "item"))
+        return next((test.arguments for test in tests if test.item == identifier), ())
 
     @contextmanager
     def lend_plugin(self) -> Iterator[RubricPlugin]:

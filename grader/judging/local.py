@@ -13,12 +13,17 @@ import numpy
 import torch
 from torch import Tensor, nn
 
+from grader.judging.local_values import copy_tensor, rerun, to_small_value
 from grader.judging.solution import Solution
 from grader.models import modules
+from grader.models.error_words import explain_error
 from grader.models.export import NotExportable, export_graph
 from grader.models.fit import train_in_place
+from grader.models.outputs import compute_outputs
 from grader.models.probe import probe
+from grader.models.raised import read_spot
 from grader.models.recipe import Recipe
+from grader.models.rerun import Substitution
 from grader.student import (
     Candidate,
     Definition,
@@ -28,12 +33,15 @@ from grader.student import (
     OwnTraining,
     Parameter,
     Recorded,
+    Rerun,
     StudentFault,
 )
+from grader.testing.failures import Overtime
 
 __all__ = ["LocalRemote", "LocalStudent", "LocalWork"]
 
-_SMALL = 1024  # entries; as in the sandbox
+# As in the sandbox.
+_MAX_ENTRIES, _MAX_DEPTH, _MAX_BITS = 10_000, 8, 2000
 
 Context = Callable[[], AbstractContextManager[Any]]
 
@@ -45,20 +53,30 @@ class LocalStudent:
         namespace: names and their values.
         context: opens the context in which its code runs.
         recorded: the small values that names had.
+        cells: the sources of the cells of each notebook, by its name, if they may be run again.
     """
 
     def __init__(
-        self, namespace: Mapping[str, Any], context: Context = nullcontext, recorded: Sequence[Recorded] = ()
+        self,
+        namespace: Mapping[str, Any],
+        context: Context = nullcontext,
+        recorded: Sequence[Recorded] = (),
+        cells: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._namespace = namespace
         self._context = context
         self._recorded = recorded
+        self._cells = cells or {}
         self.used = False
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._namespace:
             raise StudentFault(Fault.MISSING, f"{name} is not defined")
-        return _to_result(self._namespace[name], self._context)
+        value = self._namespace[name]
+        remote = LocalRemote(value, self._context) if callable(value) else _to_result(value, self._context)
+        if not isinstance(remote, LocalRemote):
+            raise StudentFault(Fault.MALFORMED, f"{name} is no function, class or model")
+        return remote
 
     def read(self, name: str) -> Any:
         """Return the value of a name, as Python's own values."""
@@ -69,7 +87,9 @@ class LocalStudent:
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> LocalRemote:
         """Build a layer of torch.nn, with torch's generator seeded."""
         torch.manual_seed(0)
-        made: LocalRemote = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._context)(*args, **kwargs)
+        made = LocalRemote(lambda *a, **k: getattr(nn, kind)(*a, **k), self._context)(*args, **kwargs)
+        if not isinstance(made, LocalRemote):
+            raise StudentFault(Fault.MALFORMED, f"{kind} is not torch.nn's layer any more")
         return made
 
     def ahead(self, calls: Sequence[tuple[Any, ...]]) -> None:
@@ -79,24 +99,35 @@ class LocalStudent:
         """Return the small values that names had."""
         return self._recorded
 
+    def rerun(self, wanted: Sequence[Recorded], substitutions: Sequence[Substitution], entries: int = 0) -> Rerun:
+        """Run the cells again with other data, in a namespace of their own."""
+        with self._context():
+            return rerun(self._cells.get(wanted[0].file, ()), wanted, substitutions, entries)
+
+    def mark_earning(self) -> None:
+        """Do nothing: what is called here is not asked again."""
+
 
 class LocalWork:
     """A notebook of our own, run in this process, in its final state.
 
     Args:
         solution: the notebook's cells.
+
+    Attributes:
+        recorded: the small values that names had.
     """
 
     FILE = "notebook.ipynb"
 
     def __init__(self, solution: Solution) -> None:
         self._solution = solution
-        self._recorded = tuple(self._run())
+        self.recorded = tuple(self._run())
 
     def definitions(self, names: Sequence[str]) -> Sequence[Definition]:
-        """Return one definition of all the names: they are there from the beginning."""
-        defined = frozenset(cell.name for cell in self._solution.cells) & frozenset(names)
-        return [Definition(self.FILE, len(self._solution.cells) - 1, defined)] if defined else []
+        """Return one definition of all the names, where the last of them is defined."""
+        cells = {cell.name: index for index, cell in enumerate(self._solution.cells) if cell.name in names}
+        return [Definition(self.FILE, max(cells.values()), frozenset(cells))] if cells else []
 
     def imported_from(self, name: str) -> None:
         """Return None: no name is only imported."""
@@ -124,7 +155,8 @@ class LocalWork:
         at_most: float | None = None,
     ) -> Iterator[LocalStudent]:
         """Open a fresh namespace of its definitions."""
-        yield LocalStudent(self._solution.namespace() if definition else {}, recorded=self._recorded)
+        cells = {self.FILE: [cell.source for cell in self._solution.cells]}
+        yield LocalStudent(self._solution.namespace() if definition else {}, nullcontext, self.recorded, cells)
 
     def _run(self) -> Iterator[Recorded]:
         """Run all cells, and yield the small values that each of them changes."""
@@ -134,20 +166,9 @@ class LocalWork:
             with suppress(Exception):  # as in a kernel: the next cell still runs
                 cell.run(namespace)
             for name, value in namespace.items():
-                small = None if before.get(name) is value else _to_small_value(value)
+                small = None if before.get(name) is value else to_small_value(value)
                 if small is not None and not name.startswith("_"):
                     yield Recorded(self.FILE, number, name, small)
-
-
-def _to_small_value(value: Any) -> Tensor | dict[str, Tensor] | None:
-    if isinstance(value, Tensor) and value.numel() <= _SMALL:
-        return _plain(value)
-    if isinstance(value, nn.Module):
-        parameters = {name: _plain(parameter) for name, parameter in modules.find_learnable(value).items()}
-        small = sum(parameter.numel() for parameter in parameters.values()) <= _SMALL
-        gradients = {f"{name}.grad": _plain(p.grad) for name, p in value.named_parameters() if p.grad is not None}
-        return parameters | gradients if parameters and small else None
-    return None
 
 
 class LocalRemote:
@@ -164,7 +185,7 @@ class LocalRemote:
         result = self._run(lambda: self.value(*args, **kwargs))
         if not all(_are_identical(*pair) for pair in zip(before, _copy_tensors((args, kwargs)), strict=True)):
             raise StudentFault(Fault.CHANGED_ARGUMENT, "changes the tensor it is given; work on a copy")
-        return _to_result(result, self._context)
+        return self._run(lambda: _to_result(result, self._context))
 
     def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Call it with Python's own values, which it may change."""
@@ -188,7 +209,7 @@ class LocalRemote:
     def parameters(self) -> dict[str, Tensor]:
         """Return a module's learnable parameters by name, in order."""
         found: dict[str, nn.Parameter] = self._run(lambda: modules.find_learnable(self.value))
-        return {name: _plain(self._run(parameter.cpu)) for name, parameter in found.items()}
+        return {name: copy_tensor(self._run(parameter.cpu)) for name, parameter in found.items()}
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a module's learnable parameters by name, in order."""
@@ -202,7 +223,7 @@ class LocalRemote:
     def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """Return d(sum(output * cotangent))/d(parameter) by name."""
         found = self._run(lambda: modules.gradients(self.value, inputs, cotangent))
-        return {name: None if gradient is None else _plain(gradient) for name, gradient in found.items()}
+        return {name: None if gradient is None else copy_tensor(gradient) for name, gradient in found.items()}
 
     def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
         """Return the tensor operations of one forward pass."""
@@ -220,12 +241,28 @@ class LocalRemote:
             return self._run(lambda: export_graph(self.value, image))
         except StudentFault as fault:
             if isinstance(fault.__cause__, NotExportable):
-                return {"reason": str(fault.__cause__)}
+                return fault.__cause__.to_plain()
             raise
 
     def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
         """Return what the module computes with parameters drawn from a seed."""
         found: dict[str, Tensor] = self._run(lambda: probe(self.value, names, images, seed))
+        return found
+
+    def outputs(
+        self,
+        names: Sequence[str],
+        shapes: Sequence[tuple[int, ...]],
+        images: Tensor,
+        seed: int,
+        *,
+        gain: float,
+        training: bool = False,
+    ) -> Tensor:
+        """Return what the module computes with drawn weights in place of its parameters."""
+        found: Tensor = self._run(
+            lambda: compute_outputs(self.value, names, shapes, images, seed, gain=gain, training=training)
+        )
         return found
 
     def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
@@ -238,10 +275,14 @@ class LocalRemote:
                 return question()
             except StudentFault:
                 raise
+            except Overtime:  # as in the sandbox, all calls of a test together have the time of one test
+                raise StudentFault(Fault.TIMED_OUT, "did not end within its time") from None
             except (Exception, SystemExit) as error:
                 text = f": {error}" if str(error) else ""
                 name = type(error).__name__
-                raise StudentFault(Fault.RAISED, f"raises {name}{text}", name) from error
+                words, advice = explain_error(name, str(error), read_spot(error))
+                message = f"raises {name}{text}"
+                raise StudentFault(Fault.RAISED, message, name, words=words, advice=advice) from error
 
 
 def _unwrap(value: Any) -> Any:
@@ -254,13 +295,9 @@ def _unwrap(value: Any) -> Any:
 def _to_own_value(value: Any, context: Context) -> Any:
     """Return data as it is, and everything else as a remote."""
     if isinstance(value, Tensor):
-        return _plain(value)
+        return copy_tensor(value)
     stays = callable(value) or not (value is ... or type(value).__module__ in ("builtins", "numpy"))
     return LocalRemote(value, context) if stays else value
-
-
-def _plain(value: Tensor) -> Tensor:
-    return torch.Tensor.detach(value).as_subclass(Tensor).clone()
 
 
 def _to_arguments(value: Any) -> Any:
@@ -275,19 +312,22 @@ def _to_arguments(value: Any) -> Any:
     return value
 
 
-def _to_result(value: Any, context: Context) -> Any:
+def _to_result(value: Any, context: Context, depth: int = 0) -> Any:
     if isinstance(value, Tensor):
-        return _plain(value)
-    if isinstance(value, numpy.ndarray):
-        return torch.from_numpy(value.copy())
-    if isinstance(value, numpy.generic):
+        return copy_tensor(value)
+    if isinstance(value, numpy.ndarray) and value.dtype.kind in "biufc":
+        return copy_tensor(torch.from_numpy(value.copy()))
+    if isinstance(value, numpy.bool_ | numpy.integer | numpy.floating):
         return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | float | str):
         return value
-    if isinstance(value, tuple | list):
-        return tuple(_to_result(entry, context) for entry in value)
-    if isinstance(value, Mapping):
-        return {str(name): _to_result(entry, context) for name, entry in value.items()}
+    if isinstance(value, int) and value.bit_length() < _MAX_BITS:
+        return value
+    small = depth < _MAX_DEPTH and isinstance(value, tuple | list | Mapping) and len(value) <= _MAX_ENTRIES
+    if small and isinstance(value, tuple | list):
+        return tuple(_to_result(entry, context, depth + 1) for entry in value)
+    if small and isinstance(value, Mapping):
+        return {str(name): _to_result(entry, context, depth + 1) for name, entry in value.items()}
     return LocalRemote(value, context)
 
 
@@ -299,6 +339,6 @@ def _are_identical(one: Tensor, other: Tensor) -> bool:
 def _copy_tensors(value: Any) -> list[Tensor]:
     """Copy the tensors among arguments, in order."""
     if isinstance(value, Tensor):
-        return [_plain(value)]
+        return [copy_tensor(value)]
     entries = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
     return [copy for entry in entries for copy in _copy_tensors(entry)]

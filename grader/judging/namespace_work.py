@@ -109,7 +109,7 @@ def _limit_time(seconds: float) -> Iterator[None]:
     try:
         yield
     except _OutOfTime:
-        raise StudentFault(Fault.TIMED_OUT, f"ran past its {seconds:.3g} s") from None
+        raise StudentFault(Fault.TIMED_OUT, f"did not end within {seconds:.3g} s") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, *timer)
         signal.signal(signal.SIGALRM, before)

@@ -12,11 +12,14 @@ from types import ModuleType
 import pytest
 
 from grader.errors import AssignmentError, GraderError, SystemFault
+from grader.judging.broken_test import TooLong, describe_broken
+from grader.judging.interruption import limit_computing
 from grader.judging.outcome import TestOutcome, interpret_exception
 from grader.judging.pytest_internals import UNUSED_PLUGINS, prepare_for_rerun
 from grader.results.report import Verdict
 from grader.student import Student
-from grader.testing.cases import Draw
+from grader.testing.cases import Draw, WrongCases
+from grader.testing.failures import Overtime
 from grader.testing.learning import Training
 
 __all__ = ["RubricPlugin", "TestContext", "get_test_name", "locate_test"]
@@ -30,12 +33,14 @@ class TestContext:
         student: opens the state to judge.
         draw: returns the source of the cases' random inputs.
         remark: takes a remark that costs no points.
+        seconds: how long the test may compute itself, besides the time that it waits for the student's code.
         training: how to train, for the test of an item that is earned by training.
     """
 
     student: Callable[[], AbstractContextManager[Student]]
     draw: Callable[[], Draw]
     remark: Callable[[str], None]
+    seconds: float
     training: Training | None = None
 
 
@@ -75,7 +80,7 @@ class RubricPlugin:
             raise SystemFault(f"pytest ended with {code} before it had collected the rubric")
 
     def run(self, test: pytest.Function, context: TestContext, visible: bool) -> TestOutcome:
-        """Run a test and return its outcome.
+        """Run a test and return its outcome, which may be that the test itself broke.
 
         Args:
             test: one of `tests`.
@@ -83,29 +88,37 @@ class RubricPlugin:
             visible: whether the outcome may show inputs and expected values.
 
         Raises:
-            AssignmentError: the test itself is broken.
-            GraderError, OSError, MemoryError: the grader or the machine failed.
+            AssignmentError: the test asks for a fixture that does not exist.
+            SystemFault: the grader or the machine failed.
         """
         self._current = context
         hooks = test.ihook
         try:
             try:
-                hooks.pytest_runtest_setup(item=test)
-                hooks.pytest_runtest_call(item=test)
+                with limit_computing(context.seconds):
+                    hooks.pytest_runtest_setup(item=test)
+                    hooks.pytest_runtest_call(item=test)
             finally:
                 hooks.pytest_runtest_teardown(item=test, nextitem=None)
-        except (GraderError, OSError, MemoryError):
+        except GraderError:
             raise
+        except pytest.FixtureLookupError as error:
+            raise AssignmentError(
+                f"{locate_test(test)} asks for something else than fixtures: {error.argname}"
+            ) from error
+        except Overtime:
+            return self._break(test, TooLong(f"the test computes for more than {context.seconds:g} s"))
         except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:
-            outcome = interpret_exception(error, visible) if isinstance(error, Exception) else None
-            if outcome is None:
-                reason = f"broke, which no submission should make it do: {type(error).__name__}: {error}"
-                raise AssignmentError(f"{locate_test(test)} {reason}") from error
-            return outcome
+            return interpret_exception(error, visible) or self._break(test, error)
         finally:
             self._current = None
             prepare_for_rerun(test)
         return TestOutcome(Verdict.PASSED, right=1)
+
+    def _break(self, test: pytest.Function, error: BaseException) -> TestOutcome:
+        right, total = (error.right, error.total) if isinstance(error, WrongCases) else (0, 1)
+        broken = describe_broken(error, test.path, get_test_name(test))
+        return TestOutcome(Verdict.FAILED, f"the test broke: {broken.error}", right, total, broken=broken)
 
     @pytest.fixture
     def student(self) -> Iterator[Student]:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.errors import GraderError
 from grader.judging.hypothesis_internals import ignore_local_constants
-from grader.student import Student, StudentFault
+from grader.student import Student
 from grader.testing.cases import Case, Choice, Draw
 from grader.testing.failures import Mismatch
 
@@ -50,8 +51,10 @@ def find_smallest_failing(
         except Mismatch as mismatch:
             failures.append((case, mismatch))
             return True
-        except (AssertionError, StudentFault):
-            return False  # not the kind of failure that we look for
+        except GraderError:
+            raise
+        except Exception:
+            return False  # not the kind of failure that we look for, or an answer that breaks the test
         return False
 
     quiet = settings(
@@ -64,6 +67,7 @@ def find_smallest_failing(
     )
     space = st.composite(lambda draw: draw_case(_HypothesisDraw(draw)))()
     try:
+        # A fixed seed: what is found decides what a student is shown, never a verdict.
         smallest = find(space, fails, settings=quiet, random=random.Random(0))
     except HypothesisException:  # no case fails, or the failure is not reproducible
         return None

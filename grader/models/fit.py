@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from grader.models.modules import NORMALISATIONS
 from grader.models.recipe import Recipe
+from grader.models.stepping import ON_CPU, Computation, TrainingSteps, prepare_images
 
-__all__ = ["CurvePoint", "fit", "initialise", "predict", "prepare_images", "train_in_place", "xavier"]
+__all__ = ["IMAGES_AT_ONCE", "CurvePoint", "fit", "initialise", "predict", "train_in_place", "xavier"]
 
 _POINTS = 20  # of a learning curve
-_MEAN, _DEVIATION = 0.2860, 0.3530  # of Fashion-MNIST's training images, scaled to [0, 1]
-_SLICE = 500  # images at once
+IMAGES_AT_ONCE = 500  # if nothing is learned
 _IMAGES_FOR_STATISTICS = 2000
 
 
@@ -51,14 +50,6 @@ def xavier(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
-def prepare_images(images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return images, (n, h, w) uint8, as the network needs them: (n, 1, side, side) float32, normalised."""
-    X = images.to(device)[:, None]
-    if tuple(X.shape[2:]) != (side, side):
-        X = F.interpolate(X, size=(side, side), mode="bilinear", antialias=True)
-    return X.float().div_(255).sub_(_MEAN).div_(_DEVIATION)
-
-
 def fit(
     model: nn.Module,
     images: Tensor,
@@ -66,73 +57,51 @@ def fit(
     recipe: Recipe,
     seed: int,
     *,
-    device: torch.device | str = "cpu",
+    computation: Computation = ON_CPU,
     notify: Callable[[CurvePoint], None] = lambda _: None,
 ) -> bool:
     """Train a model, and compute the statistics of its batch normalisations anew at the end, because they lag.
 
     Args:
         model: maps (n, 1, side, side) float32 to logits, (n, classes); initialised already, on the device.
-        images: (n, 28, 28) uint8, at least as many as the recipe uses. On a GPU they may be there already.
-        labels: (n,) int64.
+        images: (n, 28, 28) uint8, at least as many as the recipe uses. They may be on the device.
+        labels: (n,) int64, where the images are.
         recipe: how to train.
-        seed: decides the order of the images and what dropout drops.
-        device: where the model is.
+        seed: decides the order of the images, which is the same on every device, and what dropout drops.
+        computation: where and how to compute.
         notify: takes the points of the learning curve.
 
     Returns:
         Whether all losses were finite. A training that diverges ends early.
+
+    Raises:
+        CaptureFailed: a step could not be recorded; the model is of no use any more.
     """
     count = min(recipe.images, len(images))
-    on_gpu = torch.device(device).type == "cuda"
     torch.manual_seed(seed)
     order = torch.Generator().manual_seed(seed)
-    optimizer = _make_optimizer(model, recipe)
     steps_in_epoch = math.ceil(count / recipe.batch)
     total = recipe.epochs * steps_in_epoch
     every = max(1, total // _POINTS)
     model.train()
-    losses, right, seen, step = 0.0, 0, 0, 0
+    steps = TrainingSteps(model, images[:count], labels[:count], recipe, computation)
+    step = 0
     for _ in range(recipe.epochs):
-        for X, y in _batches(images[:count], labels[:count], recipe, order, device):
+        for batch in torch.randperm(count, generator=order).to(images.device).split(recipe.batch):
             if recipe.decay:
-                optimizer.param_groups[0]["lr"] = recipe.lr * (1 - step / total)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=on_gpu):
-                logits = model(X)
-                loss = F.cross_entropy(logits.float(), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+                steps.set_learning_rate(recipe.lr * (1 - step / total))
+            steps.take(batch)
             step += 1
-            losses += float(loss.detach()) * len(y)
-            right += int((logits.argmax(1) == y).sum())
-            seen += len(y)
             if step % every == 0 or step == total:
-                notify(CurvePoint(step / steps_in_epoch, losses / seen, right / seen))
-                if not math.isfinite(losses):
+                loss, accuracy = steps.read()
+                notify(CurvePoint(step / steps_in_epoch, loss, accuracy))
+                if not math.isfinite(loss):
                     return False
-                losses, right, seen = 0.0, 0, 0
-    _recompute_statistics(model, images[: min(count, _IMAGES_FOR_STATISTICS)], recipe.side, device)
+    _recompute_statistics(model, images[: min(count, _IMAGES_FOR_STATISTICS)], recipe.side, computation)
     return True
 
 
-def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=recipe.lr, fused=True)
-    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, fused=True)
-
-
-def _batches(
-    images: Tensor, labels: Tensor, recipe: Recipe, order: torch.Generator, device: torch.device | str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return the batches of one epoch, resized one at a time: a whole data set of 224x224 takes 12 GB."""
-    for indices in torch.randperm(len(images), generator=order).split(recipe.batch):
-        chosen = indices.to(images.device)
-        yield prepare_images(images[chosen], recipe.side, device), labels[chosen].to(device)
-
-
-def _recompute_statistics(model: nn.Module, images: Tensor, side: int, device: torch.device | str) -> None:
+def _recompute_statistics(model: nn.Module, images: Tensor, side: int, computation: Computation) -> None:
     normalisations = [module for module in model.modules() if isinstance(module, NORMALISATIONS)]
     momenta = [module.momentum for module in normalisations]
     for module in normalisations:
@@ -140,27 +109,29 @@ def _recompute_statistics(model: nn.Module, images: Tensor, side: int, device: t
         module.momentum = None  # the mean over all batches
     with torch.no_grad():
         if normalisations:
-            for part in images.split(_SLICE):
-                model(prepare_images(part, side, device))
+            for part in images.split(IMAGES_AT_ONCE):
+                model(prepare_images(part, side, computation))
     for module, momentum in zip(normalisations, momenta, strict=True):
         module.momentum = momentum
 
 
-def predict(model: nn.Module, images: Tensor, side: int, device: torch.device | str = "cpu") -> Tensor:
+def predict(model: nn.Module, images: Tensor, side: int, computation: Computation = ON_CPU) -> Tensor:
     """Return the class that a model in eval mode predicts for each image.
 
     Args:
         model: as for `fit`; it stays in eval mode.
         images: (n, 28, 28) uint8.
         side: the height and width that images are resized to.
-        device: where the model is.
+        computation: where and how to compute.
 
     Returns:
-        (n,) int64.
+        (n,) int64, on the CPU.
     """
     model.eval()
     with torch.no_grad():
-        parts = [model(prepare_images(part, side, device)).argmax(1).cpu() for part in images.split(_SLICE)]
+        parts = [
+            model(prepare_images(part, side, computation)).argmax(1).cpu() for part in images.split(IMAGES_AT_ONCE)
+        ]
     return torch.cat(parts)
 
 

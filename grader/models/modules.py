@@ -1,6 +1,6 @@
 """What rubrics ask of functions, classes and modules, in a student's process or in ours.
 
-The bundle for students has a copy of this file and of no other, so it imports nothing of the grader.
+The bundle for students has a copy of this file, so it imports nothing of the grader.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def classify(value: Any) -> str:
 def find_module_name(value: Any) -> str:
     """Return the module that defines a function or class, or an object's class."""
     module = getattr(value, "__module__", None)
-    if not isinstance(module, str) or not isinstance(value, type | FunctionType):
+    if not isinstance(module, str) or not isinstance(value, (type, FunctionType)):
         module = getattr(type(value), "__module__", "")
     return module if isinstance(module, str) else ""
 
@@ -272,7 +272,7 @@ class _Tracer(_Computed):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = make_computed(func, args, kwargs or {})
-        first = result[0] if isinstance(result, tuple | list) and result else result
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
         carries = isinstance(first, Tensor) and first.dim() and first.shape[0] == self._batch
         if carries and len(self.operations) < _MAX_OPERATIONS:
             used = (self._names.get(_find_storage(entry)) for entry in args if isinstance(entry, Tensor))

@@ -56,6 +56,7 @@ def probe(module: nn.Module, names: Sequence[str], images: Tensor, seed: int) ->
             part.reset_running_stats()
     module.zero_grad()
     module.eval()
+    torch.manual_seed(seed)  # dropout may drop here, too
     with torch.no_grad():
         in_eval = module(images)
     module.train()

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch._C import DispatchKey, _TorchDispatchModeKey
-from torch.fx._symbolic_trace import _is_fx_tracing_context
+from torch.fx import _symbolic_trace
 from torch.fx.experimental.proxy_tensor import (
     PreDispatchTorchFunctionMode,
     ProxyTorchDispatchMode,
@@ -44,8 +44,24 @@ find_leaves = pytree.tree_leaves
 @contextmanager
 def trace_before_dispatch() -> Iterator[None]:
     """Let modes see operations before torch takes them apart. What torch.compile made refuses to run here."""
-    with _is_fx_tracing_context(True), disable_autocast_cache(), torch._C._EnablePythonDispatcher():
+    with _note_tracing(), disable_autocast_cache(), torch._C._EnablePythonDispatcher():
         yield
+
+
+@contextmanager
+def _note_tracing() -> Iterator[None]:
+    if hasattr(_symbolic_trace, "_is_fx_tracing_context"):
+        with _symbolic_trace._is_fx_tracing_context(True):
+            yield
+        return
+    # The torch of a self-check may be older, and keeps a flag instead (tried with 2.8).
+    flags = vars(_symbolic_trace)
+    before = flags["_is_fx_tracing_flag"]
+    flags["_is_fx_tracing_flag"] = True
+    try:
+        yield
+    finally:
+        flags["_is_fx_tracing_flag"] = before
 
 
 class PreDispatchMode(ProxyTorchDispatchMode):

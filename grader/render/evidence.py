@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from grader.render.symbols import RESULT, Symbol, read_symbols
 from grader.render.text import sanitise_line
 
 __all__ = ["CaseView", "Exhibit", "MatrixEntry", "make_exhibits", "read_cases", "read_number"]
@@ -19,6 +20,7 @@ _MAX_DEPTH = 6
 _TOLERANCE = 2e-4  # the numbers in evidence are rounded
 _TENSOR_KEYS = {"shape", "dtype", "values"}
 _UNUSUAL = {"nan", "inf", "-inf"}  # floats that JSON cannot write as numbers
+_SAID_ELSEWHERE = {"awaits_person", "cases", "symbols"}  # in the message, and beside each value
 _SMALLEST = "the smallest input that goes wrong"
 
 
@@ -33,12 +35,16 @@ class MatrixEntry:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One value: its name, a description or the value itself, and its entries if it is a matrix."""
+    """One value: its name, its shape or the value itself, and its entries if it is a matrix.
+
+    `meaning` says what the name stands for and, for a part of a tensor, which part it is; "" if no words are given.
+    """
 
     label: str
     text: str
     rows: tuple[tuple[MatrixEntry, ...], ...] = ()
     differs: bool = False
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,12 @@ def read_cases(evidence: Mapping[str, Any]) -> tuple[CaseView, ...]:
     """Return the cases in an item's evidence: the smallest one, if any, before the case it was derived from."""
     if evidence.get("kind") == "discussion":  # a written answer, see `written`
         return ()
-    rest = dict(evidence)
+    symbols = read_symbols(evidence)
+    rest = {name: value for name, value in evidence.items() if name not in _SAID_ELSEWHERE}
     cases = []
     if isinstance(rest.get("smallest"), Mapping):
-        cases.append(_read_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}))
-    return (*cases, _read_case("case", rest)) if rest else tuple(cases)
+        cases.append(_read_case("smallest", {"case": _SMALLEST, **rest.pop("smallest")}, symbols))
+    return (*cases, _read_case("case", rest, symbols)) if rest else tuple(cases)
 
 
 def read_number(value: Any) -> float | None:
@@ -89,21 +96,27 @@ def read_number(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-def _read_case(label: str, evidence: Mapping[str, Any]) -> CaseView:
+def _read_case(label: str, evidence: Mapping[str, Any], symbols: Mapping[str, Symbol]) -> CaseView:
     rest = dict(evidence)
     text = _text(rest.pop("case")) if "case" in rest else ""
     named = rest.pop("inputs", {})
     named = named if isinstance(named, Mapping) else {"inputs": named}
+    order = {name: number for number, name in enumerate(symbols)}
+    inputs = sorted(named.items(), key=lambda entry: order.get(str(entry[0]), len(order)))
     expected = rest.pop("expected", None)
     return CaseView(
         label,
         text,
         inputs=_limit(
-            exhibit for name, value in named.items() for exhibit in _make_exhibits(sanitise_line(str(name)), value)
+            exhibit
+            for name, value in inputs
+            for exhibit in _Shower(symbols, str(name)).show(sanitise_line(str(name)), value)
         ),
-        expected=() if expected is None else _limit(_make_exhibits("expected", expected)),
-        found=_limit(_make_exhibits("found", rest.pop("found"), expected)) if "found" in rest else (),
-        others=_limit(exhibit for name, value in rest.items() for exhibit in _make_exhibits(_make_label(name), value)),
+        expected=() if expected is None else _limit(_Shower(symbols, RESULT).show("expected", expected)),
+        found=_limit(_Shower(symbols, RESULT).show("found", rest.pop("found"), expected)) if "found" in rest else (),
+        others=_limit(
+            exhibit for name, value in rest.items() for exhibit in _Shower(symbols, "").show(_make_label(name), value)
+        ),
     )
 
 
@@ -115,30 +128,58 @@ def _make_label(name: Any) -> str:
     return sanitise_line(str(name)).replace("_", " ")
 
 
-def _make_exhibits(label: str, value: Any, expected: Any = None, depth: int = 0) -> Iterator[Exhibit]:
-    if _is_tensor(value):
-        yield from _show_tensor(label, value, expected if _is_tensor(expected) else None)
-    elif depth < _MAX_DEPTH and _holds_tensors(value):
-        named = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for name, entry in named:
-            yield from _make_exhibits(
-                f"{label}[{sanitise_line(str(name))}]", entry, _get_entry(expected, name), depth + 1
-            )
-    else:
-        comparable = expected is not None and not _is_tensor(expected)
-        yield Exhibit(label, _text(value), differs=comparable and _differ(value, expected))
+@dataclass(frozen=True)
+class _Shower:
+    """Shows a value as exhibits, with the meaning of its name."""
 
+    symbols: Mapping[str, Symbol]
+    name: str
 
-def _show_tensor(label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None) -> Iterator[Exhibit]:
-    shape = _format_shape(value)
-    same_shape = expected is None or _format_shape(expected) == shape
-    dtype = f" {sanitise_line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
-    grids = list(_split_into_matrices(value.get("values")))
-    if not grids:
-        yield Exhibit(label, shape + dtype, differs=not same_shape)
-    others = dict(_split_into_matrices(expected.get("values"))) if expected and same_shape else {}
-    for index, grid in grids:
-        yield Exhibit(label + index, shape + dtype, _make_rows(grid, others.get(index)), not same_shape)
+    def show(
+        self, label: str, value: Any, expected: Any = None, depth: int = 0, *, is_first: bool = True
+    ) -> Iterator[Exhibit]:
+        """Yield an exhibit for each matrix in a value. Entries that do not equal the expected ones are marked.
+
+        Only the first exhibit of a name says what the name stands for.
+        """
+        if _is_tensor(value):
+            yield from self._show_tensor(label, value, expected if _is_tensor(expected) else None, is_first=is_first)
+        elif depth < _MAX_DEPTH and _holds_tensors(value):
+            is_named = isinstance(value, Mapping)
+            for number, (name, entry) in enumerate(value.items() if is_named else enumerate(value)):
+                own = is_named and str(name) in self.symbols
+                shower = _Shower(self.symbols, str(name)) if own else self
+                part, wanted = f"{label}[{sanitise_line(str(name))}]", _get_entry(expected, name)
+                yield from shower.show(part, entry, wanted, depth + 1, is_first=own or (is_first and not number))
+        else:
+            comparable = expected is not None and not _is_tensor(expected)
+            differs = comparable and _differ(value, expected)
+            yield Exhibit(label, _text(value), differs=differs, meaning=self._explain(0, "", is_first=is_first))
+
+    def _show_tensor(
+        self, label: str, value: Mapping[str, Any], expected: Mapping[str, Any] | None, *, is_first: bool
+    ) -> Iterator[Exhibit]:
+        shape = _format_shape(value)
+        same_shape = expected is None or _format_shape(expected) == shape
+        dtype = f" {sanitise_line(value['dtype'])}" if isinstance(value.get("dtype"), str) else ""
+        axes = len(value["shape"])
+        grids = list(_split_into_matrices(value.get("values")))
+        if not grids:
+            meaning = self._explain(axes, "", is_first=is_first)
+            yield Exhibit(label, shape + dtype, differs=not same_shape, meaning=meaning)
+        others = dict(_split_into_matrices(expected.get("values"))) if expected and same_shape else {}
+        for number, (index, grid) in enumerate(grids):
+            rows = _make_rows(grid, others.get(index))
+            of_one = len(grids) == 1  # all of the tensor, so that its indexes tell nothing
+            meaning = self._explain(0 if of_one else axes, "" if of_one else index, is_first=is_first and not number)
+            yield Exhibit(label + index, shape + dtype, rows, not same_shape, meaning)
+
+    def _explain(self, axes: int, index: str, *, is_first: bool) -> str:
+        symbol = self.symbols.get(self.name)
+        if symbol is None:
+            return ""
+        is_plain_result = self.name == RESULT and not index  # which is a word already
+        return symbol.describe(axes, index, with_words=is_first and not is_plain_result)
 
 
 def _split_into_matrices(values: Any, index: str = "") -> Iterator[tuple[str, list[list[Any]]]]:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
-from grader.render.text import describe_place, format_points, sanitise_line, sanitise_text
+from grader.render.places import describe_failed_cell, describe_notice, quote_place
+from grader.render.text import describe_missing_layers, format_points, sanitise_line, sanitise_text
+from grader.results.reading_order import arrange, describe_mend_first
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_gradescope"]
@@ -26,6 +28,7 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
         hidden: the ids of the items that the rubric hides.
         visibility: when students see these items.
     """
+    report = arrange(report)
     values = report.to_dict()
     shows_all = visibility == "visible" or not any(item.id in hidden for item in report.items)
     result = {
@@ -41,7 +44,7 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
         "stdout_visibility": "hidden",
         "extra_data": {"assignment": report.assignment, "revision": report.revision},
         "tests": [
-            _make_test(item, written, visibility if item.id in hidden else "visible")
+            _make_test(report, item, written, visibility if item.id in hidden else "visible")
             for item, written in zip(report.items, values["items"], strict=True)
         ]
         if report.is_readable
@@ -50,9 +53,8 @@ def render_gradescope(report: Report, hidden: Collection[str] = (), visibility: 
     return json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def _make_test(item: ItemResult, written: Mapping[str, Any], visibility: Visibility) -> dict[str, Any]:
-    location = "" if item.verdict is Verdict.PASSED else describe_place(item.file, item.cell)
-    output = [sanitise_text(item.message), location]
+def _make_test(report: Report, item: ItemResult, written: Mapping[str, Any], visibility: Visibility) -> dict[str, Any]:
+    output = [sanitise_text(item.reason), *quote_place(report, item)]
     test: dict[str, Any] = {"name": f"{sanitise_line(item.id)}: {sanitise_line(item.title)}"}
     if item.verdict is Verdict.PENDING:
         # With points or with a status Gradescope would count it as failed or passed.
@@ -82,13 +84,15 @@ def _describe(report: Report, shows_score: bool) -> Iterator[str]:
         return
     if shows_score:
         yield f"{format_points(report.score)} of {format_points(report.max_score)} points"
+    if shows_score:  # else they would count items that are hidden
+        yield from map(sanitise_line, describe_mend_first(report))
     if report.pending_points:
         yield f"{format_points(report.pending_points)} points are still to be decided"
-    lines = [
-        f"{describe_place(cell.file, cell.cell)}: {cell.status}. {sanitise_text(cell.message)}"
-        for cell in report.failed_cells
-    ]
-    lines += [sanitise_text(text) for text in (*report.limits_hit, *map(str, report.notices))]
+    lines = [describe_failed_cell(report, cell) for cell in report.failed_cells]
+    lines += map(sanitise_text, report.limits_hit)
+    lines += [describe_notice(report, notice) for notice in report.notices]
+    if missing := describe_missing_layers(report.missing_layers):
+        yield missing
     yield from lines[:_MAX_LISTED]
     if len(lines) > _MAX_LISTED:
         yield f"and {len(lines) - _MAX_LISTED:,} more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 from grader.assignment import Assignment
@@ -16,7 +17,11 @@ __all__ = ["render_hints"]
 
 
 def render_hints(
-    assignment: Assignment, results: Sequence[ItemResult], steps: int, more: str
+    assignment: Assignment,
+    results: Sequence[ItemResult],
+    steps: int,
+    more: str,
+    cells: Mapping[str, int | None] = MappingProxyType({}),
 ) -> Iterator[tuple[ItemResult, str]]:
     """Yield each result with its text: the verdict, `steps` hints, and how to get the next one.
 
@@ -25,22 +30,26 @@ def render_hints(
         results: the results of some of its items.
         steps: the number of hints to show.
         more: the command that shows more, with {item} and {hint} as placeholders.
+        cells: the number of cells of each notebook, as far as they are known.
     """
     items = {item.id: item for item in assignment.items}
     for result in results:
         hints = make_hints(result, items[result.id], assignment.sections.get(result.section, ""))
-        yield result, "\n".join(_render_lines(result, hints, steps, more))
+        yield result, "\n".join(_render_lines(result, hints, steps, more, cells))
 
 
-def _render_lines(result: ItemResult, hints: Sequence[Hint], steps: int, more: str) -> Iterator[str]:
+def _render_lines(
+    result: ItemResult, hints: Sequence[Hint], steps: int, more: str, cells: Mapping[str, int | None]
+) -> Iterator[str]:
     earned = f"{format_points(result.points)} / {format_points(result.max_points)}"
     yield f"{MARKS[result.verdict]} {sanitise_line(result.id)}  {earned}  {sanitise_line(result.title)}"
     if not hints:
         yield f"  {sanitise_text(result.message)}"
         return
-    location = describe_place(result.file, result.cell)
-    if location:
+    location = describe_place(result.file, result.cell, result.line, cells.get(result.file or ""))
+    if location and result.because_of is None:
         yield f"  {location}"
+        yield from [f"      {sanitise_line(result.code)}"] if result.code else []
     for number, hint in enumerate(hints[:steps], start=1):
         yield f"  {number}. {sanitise_text(hint.text)}"
         yield from (f"     {line}" for line in _render_evidence(hint.shown))
@@ -52,7 +61,12 @@ def _render_lines(result: ItemResult, hints: Sequence[Hint], steps: int, more: s
 
 def _render_evidence(evidence: Mapping[str, Any]) -> Iterator[str]:
     for group in make_exhibits(evidence):
-        yield from (f"{exhibit.label}: {exhibit.text}" for exhibit in group if not exhibit.rows)
+        for exhibit in group:
+            if not exhibit.rows:
+                meaning = f" ({exhibit.meaning})" if exhibit.meaning else ""
+                yield f"{exhibit.label}: {exhibit.text}{meaning}"
+            elif exhibit.meaning:
+                yield f"{exhibit.label} is {exhibit.meaning}"
         matrices = [_render_matrix(exhibit) for exhibit in group if exhibit.rows]
         widths = [max(map(len, matrix)) for matrix in matrices]
         for row in zip_longest(*matrices, fillvalue=""):

@@ -8,7 +8,8 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from grader.render.text import describe_place, format_points, sanitise_line, sanitise_text
+from grader.render.places import quote_place
+from grader.render.text import describe_missing_layers, format_points, sanitise_line, sanitise_text
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["render_junit"]
@@ -49,22 +50,23 @@ def _add_suite(root: Element, report: Report, section: str, items: Sequence[Item
     name = f"{sanitise_line(report.assignment)}.{sanitise_line(section)}"
     suite = SubElement(root, "testsuite", {"name": _text(name), **_count_outcomes(items)})
     earned, possible = sum(item.points for item in items), sum(item.max_points for item in items)
-    _add_properties(suite, points=format_points(earned), max_points=format_points(possible), revision=report.revision)
+    about = {"sandbox": missing} if (missing := describe_missing_layers(report.missing_layers)) else {}
+    points = {"points": format_points(earned), "max_points": format_points(possible)}
+    _add_properties(suite, **points, revision=report.revision, **about)
     for item in items:
         case = SubElement(suite, "testcase", classname=_text(name), name=_text(sanitise_line(item.id)))
         if item.file:
             case.set("file", _text(sanitise_line(item.file)))
         _add_properties(case, points=format_points(item.points), max_points=format_points(item.max_points))
         if outcome := _OUTCOMES.get(item.verdict):
-            _add_outcome(case, outcome, item)
+            _add_outcome(case, outcome, report, item)
 
 
-def _add_outcome(case: Element, outcome: str, item: ItemResult) -> None:
-    element = SubElement(case, outcome, message=_text(sanitise_line(item.message)))
+def _add_outcome(case: Element, outcome: str, report: Report, item: ItemResult) -> None:
+    element = SubElement(case, outcome, message=_text(sanitise_line(item.reason)))
     if outcome != "skipped":
-        parts = (sanitise_text(item.message), describe_place(item.file, item.cell))
         element.set("type", item.verdict)
-        element.text = _text("\n".join(part for part in parts if part))
+        element.text = _text("\n".join((sanitise_text(item.reason), *quote_place(report, item))))
 
 
 def _add_properties(parent: Element, **values: str) -> None:

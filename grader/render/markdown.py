@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
-from grader.results.report import ItemResult, Report, Verdict
+from grader.render.places import describe_failed_cell, describe_notice, quote_place
+from grader.render.text import MARKS, describe_missing_layers, format_points, sanitise_line, sanitise_text
+from grader.results.reading_order import describe_mend_first, group_alike, order_items
+from grader.results.report import ItemResult, Report
 
 __all__ = ["describe_score", "render_markdown"]
 
@@ -27,9 +29,10 @@ def render_markdown(report: Report, most_bytes: int | None = None) -> str:
     title = f"## {_escape(sanitise_line(report.title))}"
     if not report.is_readable:
         return f"{title}\n\nNothing was graded: {_escape(sanitise_line(report.obstacle))}\n"
-    head = f"{title}\n\n{describe_score(report)}\n\n| | Item | Points | |\n|---|---|---:|---|\n"
+    mend = "".join(f"**{_escape(sanitise_line(line))}**\n\n" for line in describe_mend_first(report))
+    head = f"{title}\n\n{describe_score(report)}\n\n{mend}| | Item | Points | |\n|---|---|---:|---|\n"
     tail = "".join(_render_notes(report))
-    rows = [_render_row(item) for item in report.items]
+    rows = [_render_row(report, item) for item in group_alike(order_items(report.items))]
     shown = len(rows) if most_bytes is None else _count_fitting(rows, most_bytes - _size(head) - _size(tail))
     if shown == len(rows):
         return head + "".join(rows) + tail
@@ -42,9 +45,12 @@ def describe_score(report: Report) -> str:
     return f"{format_points(report.score)} of {format_points(report.max_score)} points{pending}"
 
 
-def _render_row(item: ItemResult) -> str:
-    location = describe_place(item.file, item.cell) if item.verdict is not Verdict.PASSED else ""
-    message = "<br>".join(_escape(part) for part in (*sanitise_text(item.message).splitlines(), location) if part)
+def _render_row(report: Report, item: ItemResult) -> str:
+    parts = [_escape(line) for line in sanitise_text(item.reason).splitlines()]
+    place, code = [*quote_place(report, item), "", ""][:2]
+    parts += [_escape(place)] if place else []
+    parts += [f"<code>{_escape(code.strip())}</code>"] if code else []
+    message = "<br>".join(parts)
     earned = f"{format_points(item.points)} / {format_points(item.max_points)}"
     return f"| {MARKS[item.verdict]} {item.verdict} | {_escape(sanitise_line(item.id))} | {earned} | {message} |\n"
 
@@ -52,10 +58,12 @@ def _render_row(item: ItemResult) -> str:
 def _render_notes(report: Report) -> Iterator[str]:
     yield from _render_list(
         "Failed cells",
-        [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in report.failed_cells],
+        [describe_failed_cell(report, cell) for cell in report.failed_cells],
     )
     yield from _render_list("Limits hit", report.limits_hit)
-    yield from _render_list("Notices", [str(notice) for notice in report.notices])
+    yield from _render_list("Notices", [describe_notice(report, notice) for notice in report.notices])
+    if missing := describe_missing_layers(report.missing_layers):
+        yield f"\n{_escape(missing)}\n"
 
 
 def _render_list(title: str, entries: Sequence[str]) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Picture:
     rows: tuple[tuple[PictureCell, ...], ...]
     differs: bool
     wanted: bool = False  # the expected value beside one that differs
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def _draw(exhibits: Sequence[Exhibit]) -> list[Picture]:
             _describe(exhibit),
             tuple(tuple(PictureCell(e.text, _tint(e.value, largest), e.differs) for e in row) for row in exhibit.rows),
             exhibit.differs,
+            meaning=exhibit.meaning,
         )
         for exhibit in exhibits
     ]
@@ -145,4 +147,4 @@ def _tint(value: float | None, largest: float) -> str:
 def _describe(exhibit: Exhibit) -> str:
     marked = [entry.differs for row in exhibit.rows for entry in row]
     differing = f"{sum(marked)} of {len(marked)} entries differ" if any(marked) else ""
-    return ", ".join(part for part in (exhibit.label, exhibit.text, differing) if part)
+    return ", ".join(part for part in (exhibit.label, exhibit.meaning, exhibit.text, differing) if part)

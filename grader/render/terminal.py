@@ -1,4 +1,4 @@
-"""Show a report on a terminal: compact, in colour, readable on 80 columns."""
+"""Show a report on a terminal: compact, in colour, readable on 80 columns, and complete on 40."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from rich.cells import cell_len
-from rich.columns import Columns
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -15,8 +13,10 @@ from rich.text import Text
 
 from grader.render.chart import format_short
 from grader.render.curves import Curves, draw_sparkline, read_curves, remove_curves
-from grader.render.evidence import Exhibit, make_exhibits
-from grader.render.text import MARKS, describe_place, format_points, sanitise_line, sanitise_text
+from grader.render.places import describe_failed_cell, describe_item_place, describe_notice, describe_report_place
+from grader.render.terminal_evidence import render_evidence
+from grader.render.text import MARKS, format_points, sanitise_line, sanitise_text
+from grader.results.reading_order import describe_counts, describe_mend_first, group_alike, order_items
 from grader.results.report import ItemResult, Report, Verdict
 
 __all__ = ["STYLES", "render_terminal"]
@@ -30,8 +30,12 @@ STYLES: Mapping[Verdict, str] = {
     Verdict.PENDING: "cyan",
 }
 _BAR_WIDTH = 32
+_SHORTEST_BAR = 8
 _MAX_LINES = 20
+_NARROW = 60  # columns; with fewer, an item's message stands below its id instead of beside it
+_ID_WIDTH = 24
 _INDENT = (0, 0, 0, 2)
+_CODE_INDENT = (0, 0, 0, 6)
 
 
 def render_terminal(report: Report, console: Console) -> None:
@@ -41,84 +45,127 @@ def render_terminal(report: Report, console: Console) -> None:
         report: the report.
         console: the output; its width and colours are respected.
     """
-    for part in _render_parts(report, has_blocks=not console.options.ascii_only):
+    for part in _render_parts(report, console.width, has_blocks=not console.options.ascii_only):
         console.print(part)
 
 
-def _render_parts(report: Report, *, has_blocks: bool) -> Iterator[RenderableType]:
-    yield _render_heading(report)
+def _render_parts(report: Report, width: int, *, has_blocks: bool) -> Iterator[RenderableType]:
     if not report.is_readable:
-        yield Text(f"\nNothing was graded: {sanitise_text(report.obstacle)}")
+        yield Text(f"Nothing was graded: {sanitise_text(report.obstacle)}")
+        yield _render_title(report)
         return
-    yield Padding(_render_items(report.items), (1, 0, 0, 0))
-    for item in report.items:
-        curves = read_curves(item.evidence)
-        trainings = list(_render_trainings(curves, has_blocks=has_blocks)) if curves else []
-        # Of written answers a terminal shows the verdict only; their text is on the HTML page.
-        lost = item.verdict not in {Verdict.PASSED, Verdict.PENDING} and not item.by_person
-        if trainings or (lost and item.evidence):
-            yield _render_evidence(item, make_exhibits(remove_curves(item.evidence)) if lost else (), trainings)
-    yield from _list(
-        "Failed cells",
-        [f"{describe_place(cell.file, cell.cell)}: {cell.status}. {cell.message}" for cell in report.failed_cells],
-    )
+    yield _render_score(report, width)
+    yield from (Text(sanitise_line(line), "bold yellow") for line in describe_mend_first(report))
+    yield _render_title(report)
+    ordered = order_items(report.items)
+    blocks = [item for item in ordered if _needs_block(item)]
+    for item in blocks:
+        yield from _render_block(report, item, width, has_blocks=has_blocks)
+    rows = group_alike([item for item in ordered if not _needs_block(item)])
+    if rows:
+        yield Padding(_render_rows(report, rows, width), (1, 0, 0, 0))
+    for item in ordered:
+        if item not in blocks and (curves := read_curves(item.evidence)):
+            yield from _render_training(report, item, curves, has_blocks=has_blocks)
+    yield from _list("Failed cells", [describe_failed_cell(report, cell) for cell in report.failed_cells])
     yield from _list("Limits hit", report.limits_hit)
     off = [f"{layer.name} ({layer.reason})" if layer.reason else layer.name for layer in report.layers if not layer.on]
     yield from _list("Inactive sandbox layers", [", ".join(off)] if off else [])
-    yield from _list("Notices", [str(notice) for notice in report.notices])
+    yield from _list("Notices", [describe_notice(report, notice) for notice in report.notices])
 
 
-def _render_heading(report: Report) -> Text:
-    title = Text.assemble((sanitise_line(report.title), "bold"), (f"  {sanitise_line(report.assignment)}\n", "dim"))
-    title.append("".join(f"{sanitise_line(file.name)}\n" for file in report.files), "dim")
+def _render_score(report: Report, width: int) -> Text:
+    """Render the points, a bar if there is space for it, and how many items have each verdict."""
+    points = f"{format_points(report.score)} / {format_points(report.max_score)} points"
+    pending = f"  {format_points(report.pending_points)} pending" if report.pending_points else ""
     share = report.score / report.max_score if report.max_score else 0.0
-    filled = round(share * _BAR_WIDTH)
-    title.append(f"\n{format_points(report.score)}", "bold")
-    title.append(f" / {format_points(report.max_score)} points  ")
-    title.append("━" * filled, "green").append("━" * (_BAR_WIDTH - filled), "bright_black")
-    if report.pending_points:
-        title.append(f"  {format_points(report.pending_points)} pending", "cyan")
-    return title
+    bar = min(_BAR_WIDTH, width - len(points) - len(pending) - 2)
+    text = Text(points, "bold")
+    if bar >= _SHORTEST_BAR:
+        filled = round(share * bar)
+        text.append("  ").append("━" * filled, "green").append("━" * (bar - filled), "bright_black")
+    text.append(pending, "cyan")
+    return text.append(f"\n{describe_counts(report)}", "not bold") if report.items else text
 
 
-def _render_items(items: Sequence[ItemResult]) -> Table:
+def _render_title(report: Report) -> Text:
+    title = Text(f"{sanitise_line(report.title)}  {sanitise_line(report.assignment)}", "dim")
+    return title.append("".join(f"\n{sanitise_line(file.name)}" for file in report.files))
+
+
+def _needs_block(item: ItemResult) -> bool:
+    """Tell whether an item needs lines of its own: what lost points by itself, and has a place or evidence."""
+    return item.has_lost and item.because_of is None and bool(item.file or item.evidence)
+
+
+def _render_block(report: Report, item: ItemResult, width: int, *, has_blocks: bool) -> Iterator[RenderableType]:
+    """Render an item that lost points: what is wrong, where, the line of code, and the evidence."""
+    yield Text("\n").append_text(_render_head(item))
+    yield Padding(Text(sanitise_text(item.reason)), _INDENT)
+    yield Padding(Text(describe_item_place(report, item), "dim"), _INDENT)
+    yield from [Padding(Text(sanitise_line(item.code), "dim"), _CODE_INDENT)] if item.code else []
+    if not item.by_person:  # what a person marks is on the HTML page
+        yield from (Padding(part, _INDENT) for part in render_evidence(remove_curves(item.evidence), width - 2))
+    if curves := read_curves(item.evidence):
+        yield from (Padding(part, _INDENT) for part in _render_curves(report, curves, has_blocks=has_blocks))
+
+
+def _render_head(item: ItemResult) -> Text:
+    return Text.assemble(
+        (f"{MARKS[item.verdict]} {sanitise_line(item.id)}", STYLES[item.verdict]), f"  {_format_earned(item)}"
+    )
+
+
+def _format_earned(item: ItemResult) -> str:
+    return f"{format_points(item.points)} / {format_points(item.max_points)}"
+
+
+def _render_rows(report: Report, items: Sequence[ItemResult], width: int) -> Table:
+    if width < _NARROW:
+        return _render_narrow_rows(report, items, width)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for justify, wraps in (("left", False), ("left", False), ("right", False), ("left", True)):
-        table.add_column(justify="right" if justify == "right" else "left", no_wrap=not wraps)
+    table.add_column()
+    table.add_column(max_width=_ID_WIDTH, overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
     for item in items:
-        style = STYLES[item.verdict]
-        message = Text(sanitise_text(item.message))
-        location = describe_place(item.file, item.cell)
-        if location and item.verdict is not Verdict.PASSED:
-            message.append(f"\n{location}", "dim")
         table.add_row(
-            Text(MARKS[item.verdict], style),
+            Text(MARKS[item.verdict], STYLES[item.verdict]),
             Text(sanitise_line(item.id)),
-            Text(f"{format_points(item.points)} / {format_points(item.max_points)}"),
-            message,
+            Text(_format_earned(item)),
+            _render_message(report, item),
         )
     return table
 
 
-def _render_evidence(
-    item: ItemResult, groups: Sequence[Sequence[Exhibit]], trainings: Sequence[RenderableType]
-) -> RenderableType:
+def _render_narrow_rows(report: Report, items: Sequence[ItemResult], width: int) -> Table:
+    """Render the message of each item beside its id if it fits there, else below."""
     table = Table(box=None, padding=0, show_header=False)
-    table.add_row(Text.assemble((f"{MARKS[item.verdict]} {sanitise_line(item.id)}", STYLES[item.verdict])))
-    for group in groups:
-        for exhibit in group:
-            if not exhibit.rows:
-                style = "bold red" if exhibit.differs else ""
-                table.add_row(Padding(Text.assemble((f"{exhibit.label}: ", "dim"), (exhibit.text, style)), _INDENT))
-        matrices = [_render_matrix(exhibit) for exhibit in group if exhibit.rows]
-        if matrices:
-            table.add_row(Padding(Columns(matrices, padding=(0, 4)), _INDENT))
-    for part in trainings:
-        table.add_row(Padding(part, _INDENT))
-    return Padding(table, (1, 0, 0, 0))
+    for item in items:
+        head, message = _render_head(item), _render_message(report, item)
+        if "\n" not in message.plain and head.cell_len + message.cell_len + 2 <= width:
+            table.add_row(head.append("  ").append_text(message))
+        else:
+            table.add_row(head)
+            table.add_row(Padding(message, _INDENT))
+    return table
 
 
-def _render_trainings(curves: Curves, *, has_blocks: bool) -> Iterator[RenderableType]:
+def _render_message(report: Report, item: ItemResult) -> Text:
+    message = Text(sanitise_text(item.reason))
+    if item.verdict is Verdict.PENDING and (place := describe_item_place(report, item)):
+        message.append(f"\n{place}", "dim")
+    return message
+
+
+def _render_training(report: Report, item: ItemResult, curves: Curves, *, has_blocks: bool) -> Iterator[RenderableType]:
+    parts = list(_render_curves(report, curves, has_blocks=has_blocks))
+    if parts:
+        yield Text(f"\n{MARKS[item.verdict]} {sanitise_line(item.id)}", STYLES[item.verdict])
+        yield from (Padding(part, _INDENT) for part in parts)
+
+
+def _render_curves(report: Report, curves: Curves, *, has_blocks: bool) -> Iterator[RenderableType]:
     """Render the result of each training with its curve as a row of blocks, and remarks on the student's own loop."""
     if curves.runs:
         yield Text("; ".join(part for part in (curves.recipe, curves.evidence) if part), "dim")
@@ -131,7 +178,7 @@ def _render_trainings(curves: Curves, *, has_blocks: bool) -> Iterator[Renderabl
         )
     for own in curves.own:
         title = "From your own training loop (advisory: it ran in your process)"
-        about = ": ".join(part for part in (describe_place(own.file, own.cell), own.text) if part)
+        about = ": ".join(part for part in (describe_report_place(report, own.file, own.cell), own.text) if part)
         yield Text.assemble((f"{title}\n", "bold"), (about, "dim"))
         yield from (Text(f"- {finding}") for finding in own.findings)
         if own.chart:
@@ -143,19 +190,6 @@ def _render_curve(values: Sequence[float], has_blocks: bool) -> str:
     if not finite:
         return ""
     return f"{format_short(finite[0])} {draw_sparkline(values) if has_blocks else 'to'} {format_short(finite[-1])}"
-
-
-def _render_matrix(exhibit: Exhibit) -> Text:
-    """Render a matrix under its name, with right-aligned columns."""
-    text = Text(no_wrap=True).append(exhibit.label, "dim")
-    text.append(f" {exhibit.text}", "bold red" if exhibit.differs else "dim")
-    widest = max((cell_len(entry.text) for row in exhibit.rows for entry in row), default=0)
-    for row in exhibit.rows:
-        text.append("\n")
-        for entry in row:
-            text.append(" " * (widest - cell_len(entry.text) + 1))
-            text.append(entry.text, "bold red underline" if entry.differs else "")
-    return text
 
 
 def _list(title: str, entries: Sequence[str]) -> Iterator[RenderableType]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from grader.place import Place
 from grader.results.report import Verdict
 
-__all__ = ["MARKS", "describe_place", "format_points", "sanitise_line", "sanitise_text"]
+__all__ = [
+    "MARKS",
+    "defuse_commands",
+    "describe_missing_layers",
+    "describe_place",
+    "format_points",
+    "sanitise_line",
+    "sanitise_text",
+]
 
 MARKS: Mapping[Verdict, str] = {
     Verdict.PASSED: "✓",
@@ -21,6 +30,7 @@ MARKS: Mapping[Verdict, str] = {
 _MAX_LENGTH = 2000
 _MAX_LINE = 200
 _TERMINAL_COMMAND = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_RUNNER_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)", re.MULTILINE)
 _DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SEPARATORS = (0x2028, 0x2029)
 _TAGS = range(0xE0000, 0xE0080)  # characters that no font draws
@@ -45,16 +55,39 @@ def sanitise_text(text: str, longest: int = _MAX_LENGTH) -> str:
     return f"{shown}… ({cut:,} more characters)" if cut > 0 else shown
 
 
+def defuse_commands(text: str) -> str:
+    """Return text in which no runner of a CI system finds a command, by a blank inside of each.
+
+    GitHub's obeys a line that begins with :: after any blanks, and ##[command] anywhere. Azure's obeys ##vso[command],
+    and TeamCity ##teamcity[command].
+    """
+    return _RUNNER_COMMAND.sub(lambda match: f"{match[0]} ", text)
+
+
 def sanitise_line(text: str) -> str:
     """Return sanitised text on one line, for names and titles."""
     return sanitise_text(" ".join(text[: _MAX_LINE + 1].splitlines()), _MAX_LINE)
 
 
-def describe_place(file: str | None, cell: int | None) -> str:
-    """Return a location in a submission in words, "" if no file is known."""
+def describe_place(file: str | None, cell: int | None, line: int | None = None, total: int | None = None) -> str:
+    """Return a place in a submission in words, "" if no file is known.
+
+    Args:
+        file: the notebook's name.
+        cell: the index among all of its cells, from 0.
+        line: the line within the cell, from 1.
+        total: the number of its cells, if it is known.
+    """
     if file is None:
         return ""
-    return sanitise_line(file) if cell is None else f"{sanitise_line(file)}, cell {cell}"
+    name = sanitise_line(file)
+    return name if cell is None else Place(name, cell, line).describe(total)
+
+
+def describe_missing_layers(names: Iterable[str]) -> str:
+    """Return in words which layers of the sandbox did not hold, "" if all did."""
+    listed = ", ".join(map(sanitise_line, names))
+    return f"sandbox without {listed}" if listed else ""
 
 
 def format_points(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Written answers of students, as plain text, because Markdown may contain anything."""
+"""Written answers of students, formatted, in reports and where they are marked alike."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from grader.render.text import sanitise_line, sanitise_text
+from grader.render.student_markdown import render_student_markdown
 
 __all__ = ["WrittenAnswer", "read_written_answer"]
 
-_MAX_LENGTH = 25_000  # more than evidence holds
+_HEADINGS = 2  # levels by which those of an answer stand lower: pages name the item on the first two
 _MAX_CELLS = 100
 _MAX_PICTURES = 40
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/]{4,1000000}={0,2}")
@@ -21,10 +21,10 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/]{4,10000
 
 @dataclass(frozen=True)
 class WrittenAnswer:
-    """A text, its cells in words, one entry for each notebook, and its pictures as data URLs."""
+    """A text, each of its notebooks with the indexes of its cells, and its pictures as data URLs."""
 
     text: Markup
-    places: tuple[str, ...]
+    places: tuple[tuple[str, tuple[int, ...]], ...]
     pictures: tuple[Markup, ...] = ()
 
 
@@ -33,16 +33,13 @@ def read_written_answer(evidence: Mapping[str, Any]) -> WrittenAnswer | None:
     text, cells = evidence.get("text"), evidence.get("cells")
     if evidence.get("kind") != "discussion" or not isinstance(text, str) or not text.strip():
         return None
-    by_file: dict[str, list[str]] = {}
+    by_file: dict[str, list[int]] = {}
     for place in cells[:_MAX_CELLS] if isinstance(cells, list) else ():
-        if isinstance(place, Mapping):
-            by_file.setdefault(sanitise_line(str(place.get("file", ""))), []).append(
-                sanitise_line(str(place.get("cell", "")))
-            )
-    places = (f"{file}, {'cell' if len(own) == 1 else 'cells'} {', '.join(own)}" for file, own in by_file.items())
+        if isinstance(place, Mapping) and isinstance(place.get("cell"), int):
+            by_file.setdefault(str(place.get("file", "")), []).append(place["cell"])
+    places = ((file, tuple(own)) for file, own in by_file.items())
     pictures = evidence.get("pictures")
     urls = [url for url in pictures if isinstance(url, str)] if isinstance(pictures, list) else []
     # Markup, because templates shorten plain text; nothing in such a URL can end an attribute.
     shown = tuple(Markup(url) for url in urls[:_MAX_PICTURES] if _PICTURE.fullmatch(url))
-    # Escaped here, because templates shorten plain text much more.
-    return WrittenAnswer(escape(sanitise_text(text, _MAX_LENGTH)), tuple(places), shown)
+    return WrittenAnswer(render_student_markdown(text, {}, lowered_by=_HEADINGS), tuple(places), shown)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from grader.models.recipe import IMPLAUSIBLE
 from grader.results.notice import NoticeKind
-from grader.results.report import Report
+from grader.results.report import Report, Verdict
 
 __all__ = ["Alarm", "AlarmCounter"]
 
@@ -26,6 +27,7 @@ _OF_THE_ENVIRONMENT = (
     "PermissionError",
     "URLError",
 )
+_IMPLAUSIBLE = "implausible accuracy"  # an alarm even if only one submission has it
 _LIMIT = "limit"
 _STOP = "stop"
 _LIMITS = {
@@ -41,7 +43,8 @@ class Alarm:
     """One cause that `count` of `total` submissions share.
 
     Attributes:
-        kind: the kind of the notices that were counted, "stop" for an exception in cells, or "limit".
+        kind: the kind of the notices that were counted, "stop" for an exception in cells, "limit", or "implausible
+            accuracy".
         subject: what it is about, such as the name of a package.
         text: what is wrong.
         advice: what the instructor can do.
@@ -65,15 +68,19 @@ class AlarmCounter:
     total: int = 0
     _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, report: Report) -> None:
-        """Count the causes of one report."""
+    def add(self, report: Report, name: str = "") -> None:
+        """Count the causes of one report; `name` is the submission's."""
         self.total += 1
-        self._counts.update(set(_find_causes(report)))
+        self._counts.update({*_find_causes(report), *_find_implausible(report, name)})
 
     def alarms(self) -> tuple[Alarm, ...]:
         """Return the causes that many submissions share, the most frequent first."""
         needed = min(_FEWEST, max(2, _SHARE * self.total))
-        shared = [(kind, subject, count) for (kind, subject), count in self._counts.items() if count >= needed]
+        shared = [
+            (kind, subject, count)
+            for (kind, subject), count in self._counts.items()
+            if count >= needed or kind == _IMPLAUSIBLE
+        ]
         shared.sort(key=lambda cause: (-cause[2], cause[0], cause[1]))
         return tuple(
             Alarm(kind, subject, n, self.total, *_describe(kind, subject)) for kind, subject, n in shared[:_MOST]
@@ -92,6 +99,16 @@ def _find_causes(report: Report) -> Iterator[tuple[str, str]]:
     packages = {notice.subject for notice in report.notices if notice.kind is NoticeKind.MISSING_PACKAGE}
     yield from ((_STOP, error) for error in _find_errors(report) if not any(name in error for name in packages))
     yield from ((_LIMIT, cell.status) for cell in report.cells if cell.status in _LIMITS)
+
+
+def _find_implausible(report: Report, name: str) -> Iterator[tuple[str, str]]:
+    """Find accuracies that a student's process claims and no right model reaches."""
+    for item in report.items:
+        training = item.evidence.get("training", {})
+        claims = [*(training.get("runs", ()) if item.verdict is Verdict.PENDING else ()), *training.get("own", ())]
+        highest = max((claim.get("accuracy") or 0.0 for claim in claims), default=0.0)
+        if highest > IMPLAUSIBLE.get(training.get("mode", ""), 1.0):
+            yield _IMPLAUSIBLE, f"{name}, {item.id}: {highest:.1%}"
 
 
 def _find_errors(report: Report) -> Iterable[str]:
@@ -123,6 +140,11 @@ def _describe(kind: str, subject: str) -> tuple[str, str]:
             return f"{subject} was handed in and not used", "read the notice in one of the reports"
         case NoticeKind.UNREADABLE_FILE:
             return "a file cannot be read", "read the notices, and ask these students to hand in again"
+    if kind == _IMPLAUSIBLE:
+        return (
+            f"an accuracy that no right model reaches, measured in the notebook's own process ({subject})",
+            "it was given no points for that; read this notebook before you mark it",
+        )
     if kind == _LIMIT:
         return _LIMITS[subject]
     return f"a cell stopped with {subject}", "look at one of these notebooks: this is probably not their mistake"

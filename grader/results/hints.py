@@ -16,6 +16,8 @@ from grader.results.report import ItemResult, Verdict
 __all__ = ["Hint", "make_hints"]
 
 _SMALLEST = "; the smallest input that goes wrong is "
+_NO_END = "did not end within "
+_ABOUT_THE_BODY = ("is not written yet", "is not finished", "has no return statement", "returns nothing")
 _TOLERANCE = 2e-4  # relative, because numbers in evidence are rounded
 
 
@@ -37,13 +39,16 @@ def make_hints(result: ItemResult, item: Item, chapter: str = "") -> tuple[Hint,
     """
     if result.verdict in (Verdict.PASSED, Verdict.PENDING):
         return ()
+    if result.because_of is not None:
+        return (Hint(f"{_sentence(result.reason)} Mend that first."),)
     section = f"section {result.section} ({chapter})" if chapter else f"section {result.section}"
     read = f"Read {section} again."
     if result.verdict is Verdict.ABSENT:
         return (Hint(f"{_sentence(result.message)} {read}"),)
     message = _parse_message(result)
+    place = _describe_place(result, item, message.detail)
     kind = message.known or _describe_kind(result, message.detail)
-    steps = [Hint(f"{_describe_place(result, item, message.detail)} {read}"), *([Hint(kind)] if kind else [])]
+    steps = [Hint(f"{place} {read}"), *([Hint(kind)] if kind and kind != place else [])]
     if item.visible:
         steps.append(_show_smallest(result, message))
     return tuple(steps)
@@ -73,7 +78,11 @@ def _describe_place(result: ItemResult, item: Item, detail: str) -> str:
     if not item.visible:
         return _sentence(detail)
     cases, case = result.evidence.get("cases"), result.evidence.get("case")
+    if case is None and any(words in detail for words in _ABOUT_THE_BODY):
+        return _sentence(detail)
     stops = "Stops with an error" if result.verdict is Verdict.ERROR else "Wrong"
+    if _NO_END in detail:
+        stops = "Does not end in time"
     if isinstance(cases, Mapping) and case:
         wrong = int(cases["total"]) - int(cases["right"])
         return f"{stops} in {wrong} of {cases['total']} cases, first with {case}."
@@ -108,6 +117,8 @@ def _show_smallest(result: ItemResult, message: _ParsedMessage) -> Hint:
     evidence = result.evidence.get("smallest", result.evidence)
     expected, found = evidence.get("expected"), evidence.get("found")
     shown = {name: evidence[name] for name in ("inputs", "found") if name in evidence}
+    if shown and "symbols" in result.evidence:
+        shown["symbols"] = result.evidence["symbols"]
     case = str(result.evidence.get("case", ""))
     detail = message.detail
     what = message.smallest or (f"{case}: {detail}" if case and detail != case else detail)

@@ -75,6 +75,8 @@ def _apply(item: ItemResult, mark: Mark | None) -> ItemResult:
 
 def describe_waiting(evidence: Mapping[str, Any]) -> str:
     """Return the message of an item that waits for a person, from its evidence."""
+    if "awaits_person" in evidence:
+        return str(evidence["awaits_person"])
     pictures = len(evidence.get("pictures", ()))
     counts = ((evidence.get("words", 0), "word"), (evidence.get("code_cells", 0), "code cell"), (pictures, "picture"))
     found = [_count(number, noun) for number, noun in counts if number]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from grader.place import Place
+
 __all__ = ["CellStop", "Notice", "NoticeKind"]
 
 
@@ -37,9 +39,13 @@ class Notice:
     cell: int | None = None
 
     def __str__(self) -> str:
+        return self.describe()
+
+    def describe(self, total: int | None = None) -> str:
+        """Return the remark with its place; `total` is the number of the file's cells, if it is known."""
         if self.file is None:
             return self.text
-        place = self.file if self.cell is None else f"{self.file}, cell {self.cell}"
+        place = self.file if self.cell is None else Place(self.file, self.cell).describe(total)
         return f"{place}: {self.text}"
 
     @classmethod

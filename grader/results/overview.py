@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -123,6 +123,7 @@ class Overview:
         messages: the most frequent messages on lost items without a misconception, if in several reports.
         slowest: the submissions that took longest.
         unreadable: the submissions without a readable notebook; their reports decide nothing, and are not counted.
+        missing_layers: the layers of the sandbox that did not hold, each with the number of reports.
         failed: the submissions that were not graded because of a system error; that is not a zero.
         submissions: all submissions.
     """
@@ -141,6 +142,7 @@ class Overview:
     unreadable: tuple[SubmissionOverview, ...] = ()
     failed: tuple[SubmissionOverview, ...] = ()
     submissions: tuple[SubmissionOverview, ...] = ()
+    missing_layers: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the overview as plain JSON values."""
@@ -164,13 +166,15 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
     pending = 0
     items: dict[str, _ItemStatistics] = {}
     alarms = AlarmCounter()
+    layers: Counter[str] = Counter()
     for record, report in entries:
         submissions.append(_summarise_submission(record, report))
         if report is None:
             continue
         titles[report.title] += 1
         revisions[report.revision] += 1
-        alarms.add(report)
+        alarms.add(report, record.name or record.key)
+        layers.update(report.missing_layers)
         if not report.is_readable:
             continue
         pending += report.pending_points > 0
@@ -200,6 +204,7 @@ def summarise(entries: Iterable[tuple[JournalRecord, Report | None]]) -> Overvie
         unreadable=tuple(item for item in submissions if item.status is Status.UNREADABLE),
         failed=tuple(item for item in submissions if item.status is Status.FAILED),
         submissions=tuple(submissions),
+        missing_layers=dict(layers),
     )
 
 
@@ -219,7 +224,7 @@ class _ItemStatistics:
         if item.misconception:
             self.named[item.misconception] += 1
         elif item.verdict in _WRONG and not item.by_person:  # comments of a person are for one student
-            self.unnamed[item.message] += 1
+            self.unnamed[item.reason] += 1
         if (share := _share([item])) is not None:
             self.shares.append(share)
             if rest is not None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
 from grader.errors import InputError
+from grader.place import CELL_INDEX_BASE, Place
 from grader.results.notice import CellStop, Notice, NoticeKind
 from grader.sandbox.protocol.layers import LayerStatus
 
 __all__ = ["CellResult", "File", "ItemResult", "Report", "Verdict", "load_report_schema"]
 
-_SCHEMA = "2"
+_SCHEMA = "4"
+_WITHOUT_PLACES = ("2", "3")  # earlier schemas: no lines, causes and numbers of cells; and in "2" no key
+_POINTS = ("points", "max_points", "would_earn")
 _PLACES = 4  # decimal places of points
+_CAUSE = re.compile(
+    r"(?:^because of|\band) (\w+) (?=\()"
+)  # the student's functions in "because of f (item) and g (item)"
 _ABOUT_FILES = (NoticeKind.SKIPPED_FILE, NoticeKind.UNREADABLE_FILE)
 
 
@@ -26,7 +33,7 @@ class Verdict(StrEnum):
 
     PASSED = "passed"  # right in every case
     FAILED = "failed"  # present and wrong
-    PARTIAL = "partial"  # right in some cases, and the item gives points for that
+    PARTIAL = "partial"  # right in part, and the item gives points for that
     ABSENT = "absent"  # never defined
     ERROR = "error"  # raises, crashes, or runs past its time or memory
     PENDING = "pending"  # waits for a person, or for a training that this run left out
@@ -34,19 +41,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class File:
-    """A file of the submission: its path and the sha256 of its bytes."""
+    """A file of the submission: its path, the sha256 of its bytes, and the number of cells if it is a notebook."""
 
     name: str
     sha256: str
+    cells: int | None = None
 
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The verdict on one item, with the file and cell it was earned or lost in.
+    """The verdict on one item, with the place where it was earned or lost: see `grader.place.Place`.
 
-    `misconception` is the id of the known mistake that gives the same results as the student's work. `tests` has the
-    verdict of each of the item's tests in the state that counted. It is not in the JSON, because names of hidden tests
-    would give something away.
+    `code` quotes the line. `because_of` is the id of the item that is the cause, if this one is lost only because of
+    another; `would_earn` are the points that it would earn if that were right, for display only. `misconception` is the
+    id of the known mistake that gives the same results as the student's work; " or " stands between the ids of several
+    that cannot be told apart. `tests` has the verdict of each of the item's tests in the state that counted. It is not
+    in the JSON, because names of hidden tests would give something away.
     """
 
     id: str
@@ -61,10 +71,54 @@ class ItemResult:
     evidence: Mapping[str, Any] = field(default_factory=dict)  # plain JSON values only
     misconception: str | None = None
     tests: Mapping[str, Verdict] = field(default_factory=dict, compare=False)
+    line: int | None = None
+    code: str = ""
+    because_of: str | None = None
+    would_earn: float | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where it was earned or lost, None if no cell is known."""
+        if self.file is None or self.cell is None:
+            return None
+        return Place(self.file, self.cell, self.line, self.code)
+
+    def stand_at(self, place: Place | None) -> ItemResult:
+        """Return the result with another place, or with none."""
+        if place is None:
+            return replace(self, file=None, cell=None, line=None, code="")
+        return replace(self, file=place.file, cell=place.cell, line=place.line, code=place.code)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether it is decided and not right."""
+        return self.verdict not in (Verdict.PASSED, Verdict.PENDING)
+
+    @property
+    def reason(self) -> str:
+        """What people are told: the message; of an item that is lost because of another, nothing but that."""
+        if self.because_of is None or not self.has_lost:
+            return self.message
+        name = self.because_of.partition(".")[0]
+        text = self.message if self.message.startswith("because of ") else f"because of {name} ({self.because_of})"
+        if self.would_earn is None or "with a right" in text:
+            return text
+        right = " and ".join(_CAUSE.findall(text)) or name
+        return f"{text}; {_points(self.would_earn)} of {_points(self.max_points)} with a right {right}"
+
+    @property
+    def misconceptions(self) -> tuple[str, ...]:
+        """The ids of the known mistakes that give the same results as the student's work."""
+        return tuple(self.misconception.split(" or ")) if self.misconception else ()
 
     @property
     def by_person(self) -> bool:
-        """Whether a person marks it. The evidence has the student's text under `text` and its cells under `cells`."""
+        """Whether a person marks it: a written answer, or what the grader cannot decide."""
+        return self.is_written_answer or "awaits_person" in self.evidence
+
+    @property
+    def is_written_answer(self) -> bool:
+        """Whether it is a text. The evidence has the text under `text` and its cells under `cells`."""
         return self.evidence.get("kind") == "discussion"
 
 
@@ -92,7 +146,9 @@ class Report:
     """The result of grading one submission.
 
     `files` are the notebooks that were graded, `companions` the files beside them. If no notebook could be read, there
-    are none; then nothing is decided, and the notices say what is wrong with each file.
+    are none; then nothing is decided, and the notices say what is wrong with each file. `key` is the id of the
+    installation key from which the tests' inputs were derived; "" if no test ran, or in reports of schema 2.
+    `device` is the name of the GPU that the cells could use; "" if they ran on the CPU.
     """
 
     assignment: str
@@ -106,6 +162,8 @@ class Report:
     notices: tuple[Notice, ...] = ()
     companions: tuple[File, ...] = ()
     timing: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
+    device: str = ""
 
     @property
     def score(self) -> float:
@@ -139,9 +197,30 @@ class Report:
         return "" if self.is_readable else "; ".join(self.unused_files) or "there is no notebook in it"
 
     @property
+    def mend_first(self) -> tuple[tuple[ItemResult, tuple[ItemResult, ...]], ...]:
+        """The items that others are lost because of, each with those: the one that most hang on first."""
+        items = {item.id: item for item in self.items}
+        dependents: dict[str, list[ItemResult]] = {}
+        for item in self.items:
+            cause = _find_cause(item, items)
+            if cause is not item:
+                dependents.setdefault(cause.id, []).append(item)
+        pairs = [(items[cause], tuple(hanging)) for cause, hanging in dependents.items()]
+        return tuple(sorted(pairs, key=lambda pair: -len(pair[1])))
+
+    def count_cells(self, file: str | None) -> int | None:
+        """Return the number of cells of a notebook, None if it is not known."""
+        return next((entry.cells for entry in self.files if entry.name == file), None)
+
+    @property
     def failed_cells(self) -> tuple[CellResult, ...]:
         """The code cells that did not end well, for the reader of the report."""
         return tuple(cell for cell in self.cells if cell.failed)
+
+    @property
+    def missing_layers(self) -> tuple[str, ...]:
+        """The names of the layers of the sandbox that did not hold."""
+        return tuple(layer.name for layer in self.layers if not layer.on)
 
     @property
     def passed(self) -> bool:
@@ -153,9 +232,9 @@ class Report:
         sums = {"score": self.score, "max_score": self.max_score, "pending_points": self.pending_points}
         values: dict[str, Any] = _plain(asdict(self))
         for item in values["items"]:
-            item.update(points=_points(item["points"]), max_points=_points(item["max_points"]))
+            item.update({name: _points(item[name]) for name in _POINTS if item[name] is not None})
             del item["tests"]
-        return {"schema": _SCHEMA, **sums, **values}
+        return {"schema": _SCHEMA, "cell_index_base": CELL_INDEX_BASE, **sums, **values}
 
     def to_json(self) -> str:
         """Return the report as canonical JSON: equal reports give equal text."""
@@ -169,15 +248,19 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """Return the report that `to_json` wrote.
+        """Return the report that `to_json` wrote, in this version or with schema 2 or 3.
 
         Raises:
-            InputError: the text is not a report of this schema.
+            InputError: the text is not a report of these schemas.
         """
         try:
             values = json.loads(text)
-            if values["schema"] != _SCHEMA:
+            if values["schema"] in _WITHOUT_PLACES:
+                values = {"key": "", "cell_index_base": CELL_INDEX_BASE, **values}
+            elif values["schema"] != _SCHEMA:
                 raise InputError(f"the report has schema {values['schema']!r}; this version reads {_SCHEMA!r}")
+            if values["cell_index_base"] != CELL_INDEX_BASE:
+                raise InputError(f"the report counts cells from {values['cell_index_base']!r}, not {CELL_INDEX_BASE}")
             return cls(
                 assignment=values["assignment"],
                 title=values["title"],
@@ -190,6 +273,8 @@ class Report:
                 notices=tuple(map(Notice.from_dict, values["notices"])),
                 companions=tuple(File(**file) for file in values["companions"]),
                 timing=values["timing"],
+                key=values["key"],
+                device=values.get("device", ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is not a report that the grader wrote: {error}") from error
@@ -203,6 +288,17 @@ def load_report_schema() -> dict[str, Any]:
 
 def _read_cell(values: Mapping[str, Any]) -> CellResult:
     return CellResult(**{**values, "stops": tuple(CellStop(**stop) for stop in values["stops"])})
+
+
+def _find_cause(item: ItemResult, items: Mapping[str, ItemResult]) -> ItemResult:
+    """Return the item that an item is lost because of in the end; the item itself if it is its own cause."""
+    seen, cause = {item.id}, item
+    while cause.because_of is not None and cause.because_of in items:
+        if cause.because_of in seen:
+            return item  # they are each other's causes
+        cause = items[cause.because_of]
+        seen.add(cause.id)
+    return cause
 
 
 def _points(value: float) -> float:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["RubricTest", "Verification", "VerifiedSubmission"]
+__all__ = ["Breakage", "Naming", "RubricTest", "Verification", "VerifiedSubmission"]
 
 
 @dataclass(frozen=True, order=True)
@@ -15,6 +15,34 @@ class RubricTest:
 
     item: str
     name: str
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """A place at which a test breaks over answers that it does not expect.
+
+    Attributes:
+        test: the test.
+        file, line: where it breaks; the line is 0 if that is not in a file of the assignment.
+        error: the exception's class and text, over the first of the answers.
+        case: the description of the case, or "".
+        answers: what the student's code does to break it.
+    """
+
+    test: RubricTest
+    file: str
+    line: int
+    error: str
+    case: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the report on a mutant names in an item: no misconception, one, or several that it cannot tell apart."""
+
+    item: str
+    misconceptions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +57,8 @@ class VerifiedSubmission:
         points: the points it earned.
         loses: the items in which it lost points.
         failed: the tests that it failed.
-        named: the misconceptions that its report names.
+        names: what its report names in each of those items.
+        same_as: the misconceptions that may be named together with it.
         why: the message of the first item that it lost and should not have lost.
     """
 
@@ -40,8 +69,32 @@ class VerifiedSubmission:
     points: float
     loses: tuple[str, ...]
     failed: tuple[RubricTest, ...]
-    named: tuple[str, ...]
+    names: tuple[Naming, ...] = ()
+    same_as: tuple[str, ...] = ()
     why: str = ""
+
+    @property
+    def identifier(self) -> str:
+        """The id of the misconception, if it is one."""
+        return self.name.replace(" ", "_")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The misconceptions that its report names, alone or with others."""
+        return tuple(sorted({identifier for naming in self.names for identifier in naming.misconceptions}))
+
+    @property
+    def confused(self) -> tuple[Naming, ...]:
+        """The items in which another misconception is named, alone or with it, that is not declared to be the same."""
+        if self.kind != "mutant":
+            return ()
+        allowed = {self.identifier, *self.same_as}
+        return tuple(
+            naming
+            for naming in self.names
+            if naming.misconceptions
+            and (self.identifier not in naming.misconceptions or not allowed.issuperset(naming.misconceptions))
+        )
 
     @property
     def right(self) -> bool:
@@ -60,13 +113,17 @@ class VerifiedSubmission:
 
 @dataclass(frozen=True)
 class Verification:
-    """The results of all known submissions of an assignment; `tests` are all tests of its rubric."""
+    """The results of all known submissions of an assignment.
+
+    `tests` are all tests of its rubric, `breakages` the places at which one breaks over a hostile answer.
+    """
 
     assignment: str
     revision: str
     max_points: float
     checked: tuple[VerifiedSubmission, ...]
     tests: tuple[RubricTest, ...] = field(repr=False)
+    breakages: tuple[Breakage, ...] = ()
 
     @property
     def mutants(self) -> tuple[VerifiedSubmission, ...]:
@@ -91,8 +148,9 @@ class Verification:
 
     @property
     def perfect(self) -> bool:
-        """Whether every submission lost points exactly where it must."""
-        return all(submission.right for submission in self.checked)
+        """Whether all lost points exactly where they must, no mutant is called another, and no answer breaks a test."""
+        right = all(submission.right for submission in self.checked)
+        return right and not self.breakages and not any(mutant.confused for mutant in self.mutants)
 
     def to_json(self) -> str:
         """Return the verification as JSON."""
@@ -100,6 +158,7 @@ class Verification:
         del values["tests"]
         for row, submission in zip(values["checked"], self.checked, strict=True):
             row["verdict"] = submission.verdict
+            row["confused"] = [naming.item for naming in submission.confused]
         sums = {"perfect": self.perfect, "mutants": len(self.mutants), "caught": self.caught}
         unneeded = [asdict(test) for test in self.unneeded]
         return json.dumps({**sums, **values, "unneeded_tests": unneeded}, indent=1, ensure_ascii=False) + "\n"

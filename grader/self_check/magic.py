@@ -4,6 +4,7 @@
 %grader                     # all items whose names are defined
 %grader corr2d pool2d.max   # some of them
 %grader corr2d --hint 2     # more about what is wrong
+%grader --assignment hw2-check.zip    # with the bundle that the course hands out
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import html
 import io
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from grader.errors import GraderError, InputError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Checks", "SelfCheck", "load_visible_checks", "register"]
 
 _SMALL_PRINT = "a self-check; the grade comes from the course's grader"
+# Not derived from a key: this is the student's process, and a key must never be in one. No grade comes from here.
+_SEED = "self-check"
 _COLOURS = {Verdict.PASSED: "#2a7d2a", Verdict.PENDING: "#2a6f8d", Verdict.PARTIAL: "#9a6700"}
 _WRONG = "#b42318"
 
@@ -60,8 +63,8 @@ class _RubricChecks:
         work = NamespaceWork(namespace, self.assignment.limits.test_seconds)
         # The output of the student's functions belongs to no cell.
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            results = judge(self.assignment, work, "self-check", {item.id for item in items})
-        return [replace(result, file=None, cell=None) for result in results]
+            results = judge(self.assignment, work, _SEED, {item.id for item in items})
+        return [result.stand_at(None) for result in results]
 
 
 class SelfCheck:
@@ -120,6 +123,13 @@ def _run(shell: Any, line: str) -> SelfCheck | None:
     options = _parse_options(line)
     if options is None:
         return None
+    from grader.self_check.student_bundle import is_bundle, judge_with_bundle
+
+    if is_bundle(options.assignment):
+        with contextlib.redirect_stderr(io.StringIO()):
+            return SelfCheck(
+                list(judge_with_bundle(Path(options.assignment), shell.user_ns, options.items, options.hint))
+            )
     from grader.render.hints import render_hints
 
     checks = load_visible_checks(options.assignment)
@@ -173,7 +183,9 @@ def _parse_options(line: str) -> argparse.Namespace | None:
         "items", nargs="*", help="ids of items, or names of definitions (default: all that are defined)"
     )
     parser.add_argument("--hint", type=int, default=1, help="number of hints to show (default: 1)")
-    parser.add_argument("--assignment", default="hw2", help="name or folder of the assignment (default: hw2)")
+    parser.add_argument(
+        "--assignment", default="hw2", help="name or folder of the assignment, or a bundle (default: hw2)"
+    )
     try:
         return parser.parse_args(shlex.split(line))
     except SystemExit:

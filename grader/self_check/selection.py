@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from grader.assignment import Assignment, Item
 from grader.errors import InputError
+from grader.spelling import did_you_mean
 
 __all__ = ["find_items"]
-
-_MAX_SUGGESTIONS = 4
 
 
 def find_items(assignment: Assignment, names: Sequence[str]) -> tuple[Item, ...]:
@@ -39,7 +37,6 @@ def _match(assignment: Assignment, name: str) -> list[Item]:
     matches = next((group for group in candidates if group), None)
     if matches is None:
         known = [*(item.id for item in items), *(defined for item in items for defined in item.names[:1])]
-        near = difflib.get_close_matches(name, dict.fromkeys(known), n=_MAX_SUGGESTIONS, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"its items are {', '.join(item.id for item in items)}"
+        hint = did_you_mean(name, known) or f"its items are {', '.join(item.id for item in items)}"
         raise InputError(f"no item of {assignment.name} is called {name!r}: {hint}")
     return matches

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from grader.assignment import Item
 from grader.collection.reading import list_paths, read_submission
-from grader.errors import InputError, SubmissionError
+from grader.errors import InputError, RubricFault, SubmissionError
 from grader.results.notice import CellStop, NoticeKind
 from grader.results.report import Report
 from grader.self_check.changes import compare_notebooks
@@ -53,7 +53,7 @@ class CheckedState:
 
 def watch_submission(
     paths: Sequence[Path], items: Sequence[Item], grade: Grade, *, poll: float = 0.1, quiet: float = 2.0
-) -> Iterator[CheckedState | SubmissionError]:
+) -> Iterator[CheckedState | RubricFault | SubmissionError]:
     """Yield a report now and after each save, or an error if a file is not a valid notebook at that moment.
 
     Args:
@@ -71,22 +71,21 @@ def watch_submission(
     last, is_broken = _check_all(files.read(), items, grade), False
     yield last
     while True:
-        if not files.wait_for_save(poll, quiet if last.kept else None):
-            try:
-                last = _check_all(last.submission, items, grade, files.raise_if_saved)
-            except _SavedMeanwhile:
-                continue
-            yield last
-            continue
         try:
-            submission = files.read()
-        except SubmissionError as error:
+            if not files.wait_for_save(poll, quiet if last.kept and not is_broken else None):
+                last = _check_all(last.submission, items, grade, files.raise_if_saved)
+            else:
+                submission = files.read()
+                if not is_broken and submission.identity == last.submission.identity:
+                    continue
+                last, is_broken = _check_changes(last, submission, items, grade), False
+        except _SavedMeanwhile:
+            continue
+        except (RubricFault, SubmissionError) as error:
             is_broken = True
             yield error
             continue
-        if is_broken or submission.identity != last.submission.identity:
-            last, is_broken = _check_changes(last, submission, items, grade), False
-            yield last
+        yield last
 
 
 def _ignore_progress(_: str) -> None:

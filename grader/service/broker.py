@@ -8,6 +8,7 @@ just taken when it was killed, whatever is configured here.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
 import redis
@@ -16,11 +17,11 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from grader.service.celery_internals import configure
+from grader.service.queues import CPU, GPU
 from grader.service.settings import Settings
 
-__all__ = ["QUEUES", "TASK", "Enqueueable", "broker_is_up", "make_broker_app", "send_message"]
+__all__ = ["TASK", "Enqueueable", "broker_is_up", "make_broker_app", "send_message"]
 
-QUEUES = ("cpu", "gpu")
 TASK = "grader.grade"
 
 _TIMEOUT_SECONDS = 3.0  # for each answer of Redis
@@ -42,11 +43,16 @@ class Enqueueable(Protocol):
 
     @property
     def queue(self) -> str:
-        """One of `QUEUES`."""
+        """Its queue's name."""
 
 
-def make_broker_app(settings: Settings) -> Celery:
-    """Return Celery's application. It connects only when a message is sent or a worker starts."""
+def make_broker_app(settings: Settings, queues: Sequence[str] = ()) -> Celery:
+    """Return Celery's application. It connects only when a message is sent or a worker starts.
+
+    Args:
+        settings: where the broker is.
+        queues: those that a worker takes messages from. Messages can be sent to any other as well.
+    """
     app = Celery("grader", broker=settings.broker, set_as_current=False)
     configure(
         app,
@@ -57,10 +63,10 @@ def make_broker_app(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_acks_late=True,
         task_reject_on_worker_lost=False,  # a submission that kills its worker would come back for ever
-        task_queues=[Queue(name) for name in QUEUES],
-        task_default_queue=QUEUES[0],
+        task_queues=[Queue(name) for name in dict.fromkeys((CPU, GPU, *queues))],
+        task_default_queue=CPU,
         task_create_missing_queues=False,
-        task_routes={TASK: {"queue": QUEUES[0]}},  # `send_message` names a queue; this is for messages sent by hand
+        task_routes={TASK: {"queue": CPU}},  # `send_message` names a queue; this is for messages sent by hand
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
         # A job keeps running while Redis is briefly away: the fence keeps a second run of it from counting.
@@ -94,7 +100,7 @@ def make_broker_app(settings: Settings) -> Celery:
 def send_message(app: Celery, job: Enqueueable) -> bool:
     """Send the message that asks for a job. If the broker is down, log it and return False: the job is resent later."""
     try:
-        app.send_task(TASK, (job.job,), queue=job.queue, retry=False, ignore_result=True)
+        app.send_task(TASK, (job.job,), queue=Queue(job.queue), retry=False, ignore_result=True)
     except (OperationalError, OSError, redis.RedisError) as error:
         _log.warning("job %s was not enqueued, the broker is down: %s", job.job, error)
         return False

@@ -11,6 +11,8 @@ from grader.errors import InputError
 
 __all__ = ["Settings"]
 
+_SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,10 +27,15 @@ class Settings:
         republish_seconds: how long to wait before a message that no worker picked up is sent again, and before a job
             is retried after a system fault.
         attempts: how many attempts a stage gets before it ends as a system error.
+        device_faults: how many GPUs may fail over a stage before it ends as a system error.
         share: how many jobs of one submitter may be enqueued or running at once; at least twice the number of worker
             processes.
         upload_bytes: the largest request body.
         requests_per_minute: the rate limit of each token.
+        key_file: the file of the installation key for all workers; empty for a key in the database. It is made if it is
+            missing.
+        lend_gpu: 1 for workers to let cells use their GPU if the assignment says so, 0 for trainings of ours alone.
+        unsafe: 1 for workers to grade without layers of the sandbox that strangers' work needs, else 0.
     """
 
     database: str = "sqlite:///grader.sqlite"
@@ -38,16 +45,20 @@ class Settings:
     lease_seconds: float = 60.0
     republish_seconds: float = 120.0
     attempts: int = 3
+    device_faults: int = 3
     share: int = 16
     upload_bytes: int = 256 * 2**20
     requests_per_minute: int = 600
+    key_file: str = ""
+    lend_gpu: bool = True
+    unsafe: bool = False
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Settings:
         """Read the settings.
 
         Raises:
-            InputError: a variable is not a number, or not a number above 0.
+            InputError: a variable is not a number above 0, or not the 0 or 1 of a switch.
         """
         values: dict[str, Any] = {}
         for field in fields(cls):
@@ -55,6 +66,9 @@ class Settings:
             if (text := variables.get(name, "")) == "":
                 continue
             kind: Any = type(field.default)
+            if kind is bool:
+                values[field.name] = _read_switch(name, text)
+                continue
             try:
                 values[field.name] = kind(text)
             except ValueError:
@@ -62,3 +76,9 @@ class Settings:
             if kind is not str and values[field.name] <= 0:
                 raise InputError(f"{name} is {text}: give a number above 0")
         return cls(**values)
+
+
+def _read_switch(name: str, text: str) -> bool:
+    if text.lower() not in _SWITCHES:
+        raise InputError(f"{name} is {text!r}: give 1 for yes or 0 for no")
+    return _SWITCHES[text.lower()]

@@ -10,44 +10,53 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from celery import Celery
 
-from grader.errors import InputError, SystemFault
+from grader.errors import DeviceFault, InputError, LastingFault, MemoryFault, SystemFault
+from grader.grading.out_of_sight import require_out_of_sight
 from grader.grading.session import GradingSession, join_reports
+from grader.installation_key import InstallationKey, load_installation_key
 from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.service.broker import TASK
 from grader.service.enqueue import enqueue_waiting_jobs
+from grader.service.own_gpu import OwnGPU
 from grader.service.settings import Settings
 from grader.service.store.database import Store
+from grader.service.store.queries.keys import find_current_key
 from grader.service.store.queries.leases import (
     Finish,
     Lease,
     claim_lease,
     finish_job,
     give_back_lease,
+    record_device_fault,
     release_lease,
     renew_lease,
 )
-from grader.service.store.queries.queue import Queue
+from grader.service.store.queries.queue import QueuedJob, unmark_enqueued
 from grader.service.store.schema import Stage
 from grader.submission.assembly import assemble_submission
 from grader.submission.executed_notebook import ExecutedNotebook
 from grader.submission.submission import Submission
 
-__all__ = ["JobRunner", "register_task"]
+__all__ = ["JobRunner", "find_shared_key", "register_task"]
 
 _RENEWALS_PER_LEASE = 3
 _RETRY_SECONDS = 1.0
 _LONGEST_MESSAGE = 4000  # characters
-_HUNG = 70  # the exit code of a process that ends itself
+# The exit codes of processes that end themselves.
+_HUNG = 70
+_EXHAUSTED = 71
 
 _log = logging.getLogger("grader.service.tasks")
 
@@ -58,22 +67,35 @@ class JobRunner:
     Args:
         settings: where the store is, and the limits of leases.
         app: the Celery application used to enqueue the next jobs.
+        own_gpu: the worker's GPU; None if it has none.
+
+    Attributes:
+        exhausted: whether the last job took more memory of this process than it may, so that it should be replaced.
     """
 
-    def __init__(self, settings: Settings, app: Celery) -> None:
-        self.session = GradingSession(trainings_at_once=1)
+    def __init__(self, settings: Settings, app: Celery, own_gpu: OwnGPU | None = None) -> None:
         self._settings = settings
         self._app = app
+        self._own_gpu = own_gpu
         self._store = Store.open(settings)
+        self._find_key = partial(find_shared_key, self._store, settings)
+        self.session = GradingSession(
+            trainings_at_once=1,
+            find_key=self._find_key,
+            unsafe=settings.unsafe,
+            gpu=own_gpu.gpu if own_gpu else None,
+            lends_gpu=settings.lend_gpu,
+        )
         self._worker = f"{socket.gethostname()}-{os.getpid()}"
         self._lease: Lease | None = None  # of the job being graded
+        self.exhausted = False
 
     def close(self) -> None:
         """End the warm processes, and close the store."""
         self.session.close()
         self._store.close()
 
-    def run(self, job: str, queue: Queue) -> None:
+    def run(self, job: str, queue: str) -> None:
         """Claim the stage of a job that waits for this queue and grade it, then enqueue the jobs that are due.
 
         Args:
@@ -84,14 +106,19 @@ class JobRunner:
         self._log_step("received", grading=job)
         try:
             settings = self._settings
+            if not self._is_device_well():
+                unmark_enqueued(self._store, [QueuedJob(job, queue)])  # so that another worker gets it at once
+                enqueue_waiting_jobs(self._store, self._app, settings)
+                return
             lease = claim_lease(self._store, job, self._worker, settings.lease_seconds, queue, settings.attempts)
             if lease is None:
                 self._log_step("not waiting", grading=job)
                 return
             outcome = self._run_stage(lease)
+            self._is_device_well()  # now, because this worker may not get another job for hours
             seconds = round(time.monotonic() - started, 3)
             self._log_step("ended", lease, outcome=outcome, seconds=seconds)
-            enqueue_waiting_jobs(self._store, self._app, self._settings)
+            enqueue_waiting_jobs(self._store, self._app, settings)
         except SystemFault as fault:  # the database is away; once it is back, its leases tell what to do
             _log.error("the store failed: %s", fault, extra={"facts": {"grading": job}})
 
@@ -104,9 +131,33 @@ class JobRunner:
                 _log.error("a lease was not given back, it will expire: %s", fault)
         os._exit(0)
 
+    @property
+    def device_lost(self) -> bool:
+        """Whether the worker's GPU has failed, so that the worker should end."""
+        return self._own_gpu is not None and self._own_gpu.lost
+
+    def _is_device_well(self) -> bool:
+        """Return whether the worker's GPU, if it has one, can be used, and all of its memory.
+
+        What is found here counts for no job: the report of the last one is stored, and the next one is not claimed.
+        """
+        if self._own_gpu is not None and not self._own_gpu.lost:
+            try:
+                self.session.require_gpu_back()
+                self._own_gpu.check()
+            except DeviceFault as fault:
+                self._lose_device(fault)
+        return not self.device_lost
+
+    def _lose_device(self, fault: DeviceFault, lease: Lease | None = None) -> None:
+        _log.error("the GPU cannot be used: %s", fault, extra={"facts": _collect_facts(lease) if lease else {}})
+        if self._own_gpu is not None:
+            self._own_gpu.lose()
+
     def _run_stage(self, lease: Lease) -> str:
         """Grade a stage, store how it ended, and return a word for that."""
         self._log_step("claimed", lease)
+        self.exhausted = False
         try:
             submission = self._load_submission(lease)
             with _Heartbeat(self._store, lease, self._settings, self._compute_patience(lease, submission)) as heartbeat:
@@ -119,9 +170,16 @@ class JobRunner:
                 finally:
                     self._lease = None  # `release_and_exit` must not wait for a transaction that it interrupts
                 return str(self._finish(lease, report, executed))
+        except DeviceFault as fault:
+            record_device_fault(self._store, lease, _describe_error(fault), self._settings.device_faults)
+            self._lose_device(fault, lease)
+            return "the GPU failed"
         except Exception as error:  # a SystemFault, the machine, a rubric, a bug: the submission is not to blame
+            self.exhausted = isinstance(error, MemoryFault)
+            # A fault that would come again ends the job at once.
+            attempts = lease.number if isinstance(error, LastingFault) else self._settings.attempts
             _log.exception("a job failed", extra={"facts": _collect_facts(lease)})
-            give_back_lease(self._store, lease, _describe_error(error), self._settings.attempts)
+            give_back_lease(self._store, lease, _describe_error(error), attempts)
             return "given back"
 
     def _load_submission(self, lease: Lease) -> Submission:
@@ -150,26 +208,28 @@ class JobRunner:
         if lease.stage is Stage.DEFINITIONS or not trained:
             return part
         trainings = session.grade(submission, name, Mode.FULL, only=trained, progress=progress)
-        if trainings.revision != part.revision:
-            raise SystemFault(f"the rubric of {name} was changed while a submission was graded")
+        if (trainings.revision, trainings.key) != (part.revision, part.key):
+            raise SystemFault(f"the rubric of {name} or the installation key was changed while a submission was graded")
         return join_reports(part, trainings)
 
     def _load_part(self, lease: Lease) -> Report | None:
-        """Return the first stage's report. Return None if there is none made by the current rubric."""
+        """Return the first stage's report. Return None if there is none of the current rubric and the current key."""
         if lease.stage is Stage.DEFINITIONS or not lease.part:
             return None
         try:
             part = Report.from_json(self._store.blobs.get(lease.part).decode())
         except InputError:  # written by an earlier version
             return None
-        return part if part.revision == self.session.find_revision(lease.assignment) else None
+        current = self.session.find_revision(lease.assignment), self._find_key().id
+        return part if (part.revision, part.key) == current else None
 
     def _finish(self, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook]) -> Finish:
         """Store the report. If the database is away, retry for as long as the lease may last."""
         deadline = time.monotonic() + self._settings.lease_seconds
         while True:
             try:
-                return finish_job(self._store, lease, report, executed)
+                queue = self.session.find_assignment(lease.assignment).gpu.queue
+                return finish_job(self._store, lease, report, executed, queue)
             except SystemFault:
                 if time.monotonic() > deadline:
                     raise
@@ -226,6 +286,20 @@ class _Heartbeat:
             os._exit(_HUNG)  # the only way out of a thread that hangs; the kernel ends its sandbox with it
 
 
+def find_shared_key(store: Store, settings: Settings) -> InstallationKey:
+    """Return the key with which all workers grade now. If there is none yet, make one.
+
+    Raises:
+        InputError: the file of the key cannot be used.
+        SystemFault: the database cannot be reached.
+    """
+    if not settings.key_file:
+        return find_current_key(store)
+    key = load_installation_key({"GRADER_KEY_FILE": settings.key_file})
+    require_out_of_sight(key)
+    return key
+
+
 def register_task(app: Celery, get_runner: Callable[[], JobRunner]) -> None:
     """Register the task that workers of this application run for each message.
 
@@ -235,7 +309,12 @@ def register_task(app: Celery, get_runner: Callable[[], JobRunner]) -> None:
     """
 
     def grade(task: Any, job: str) -> None:
-        get_runner().run(job, task.request.delivery_info["routing_key"])
+        runner = get_runner()
+        runner.run(job, task.request.delivery_info["routing_key"])
+        if runner.exhausted:
+            os._exit(_EXHAUSTED)  # the worker starts a new process for the next job
+        if runner.device_lost:
+            os.kill(os.getppid(), signal.SIGTERM)  # before the message is acknowledged, which asks for the next one
 
     app.task(grade, name=TASK, bind=True)
 

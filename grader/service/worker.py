@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
@@ -22,16 +19,25 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import CPendingDeprecationWarning
 
 from grader.assignment import find_assignment
-from grader.errors import GraderError, SystemFault
+from grader.errors import DeviceFault, GraderError, SystemFault
+from grader.gpu.access import find_access
+from grader.gpu.device import DeviceAccess
+from grader.sandbox.host.required_layers import describe_missing, require_layers
+from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.protocol.limits import Limits
 from grader.service.broker import make_broker_app
-from grader.service.celery_internals import count_reserved, count_unacknowledged
+from grader.service.celery_internals import count_reserved, count_unacknowledged, guard_queues
 from grader.service.enqueue import enqueue_waiting_jobs
+from grader.service.foreign_messages import LONGEST_MESSAGE, read_message
+from grader.service.json_log import log_as_json
+from grader.service.own_gpu import DEVICE_LOST, OwnGPU, hold_own_gpu
+from grader.service.queues import needs_gpu
 from grader.service.settings import Settings
 from grader.service.store.database import Store, check_migrated
 from grader.service.store.queries.leases import reconcile_leases
-from grader.service.tasks import JobRunner, register_task
+from grader.service.tasks import JobRunner, find_shared_key, register_task
 
-__all__ = ["Reconciler", "run_worker"]
+__all__ = ["Reconciler", "check_settings", "run_worker"]
 
 _SECONDS_BETWEEN_RECONCILIATIONS = 5.0
 _SECONDS_BETWEEN_CHECKS = 1.0
@@ -43,15 +49,43 @@ _log = logging.getLogger("grader.service.worker")
 def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int:
     """Grade the jobs of these queues until SIGTERM, and return the exit code.
 
-    On SIGTERM or Ctrl-C the worker takes no new job and finishes those that run. On a second one it gives them back.
+    On SIGTERM or Ctrl-C the worker takes no new job and finishes those that run. On a second one it gives them back. If
+    its GPU fails, it gives back the job that it grades, and ends with the exit code `DEVICE_LOST`.
 
     Args:
         settings: where the store and the broker are.
-        queues: some of `broker.QUEUES`.
-        processes: how many submissions to grade at once.
+        queues: names of queues.
+        processes: how many submissions to grade at once; one if there is a GPU.
 
     Raises:
-        InputError: an assignment or a URL is wrong, or the database is not migrated.
+        InputError: an assignment or a URL is wrong, the database is not migrated, the key file cannot be used, the
+            sandbox lacks a required layer on this machine, or the GPU cannot be chosen.
+        SystemFault: the database cannot be reached.
+    """
+    names = check_settings(settings)
+    log_as_json({})
+    try:
+        with hold_own_gpu(queues, processes) as own_gpu:
+            facts = {"device": own_gpu.gpu.uuid} if own_gpu else {}
+            log_as_json(facts)
+            if own_gpu:
+                own_gpu.check()
+            elif any(map(needs_gpu, queues)):
+                _log.warning("this worker has no GPU: it trains on the CPU")
+            lent = own_gpu and settings.lend_gpu and _use_gpu_in_cells(names)
+            _check_layers(settings, find_access(own_gpu.gpu) if own_gpu and lent else None)
+            code = _run_celery(settings, names, queues, processes, own_gpu, facts)
+            return DEVICE_LOST if own_gpu and own_gpu.lost else code
+    except DeviceFault as fault:
+        _log.error("the GPU cannot be used: %s", fault)
+        return DEVICE_LOST
+
+
+def check_settings(settings: Settings) -> list[str]:
+    """Make sure that a worker with these settings can start, and return the names of its assignments.
+
+    Raises:
+        InputError: an assignment or a URL is wrong, the database is not migrated, or the key file cannot be used.
         SystemFault: the database cannot be reached.
     """
     names = [name.strip() for name in settings.assignments.split(",") if name.strip()]
@@ -60,13 +94,27 @@ def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int
     store = Store.open(settings)
     try:
         check_migrated(store)
+        find_shared_key(store, settings)
     finally:
         store.close()
-    app = make_broker_app(settings)
+    return names
+
+
+def _run_celery(
+    settings: Settings,
+    assignments: Sequence[str],
+    queues: Sequence[str],
+    processes: int,
+    own_gpu: OwnGPU | None,
+    facts: dict[str, str],
+) -> int:
+    app = make_broker_app(settings, queues)
+    guard_queues(read_message, LONGEST_MESSAGE)
     app.steps["worker"].add(_SecondSignal)
     app.steps["consumer"].add(_LostMessages)
-    signals.setup_logging.connect(_set_up_logging)
-    signals.worker_process_init.connect(_prepare_processes(app, settings, names), weak=False)
+    signals.setup_logging.connect(lambda **_: log_as_json(facts), weak=False)
+    prepare = _prepare_processes(app, settings, assignments, own_gpu)
+    signals.worker_process_init.connect(prepare, weak=False)
     # Celery advises against settings that `make_broker_app` chooses on purpose.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     worker = app.Worker(
@@ -83,6 +131,29 @@ def run_worker(settings: Settings, queues: Sequence[str], processes: int) -> int
     with Reconciler(settings, app):
         worker.start()
     return int(worker.exitcode or 0)
+
+
+def _use_gpu_in_cells(assignments: Sequence[str]) -> bool:
+    return any(find_assignment(name).gpu.notebooks for name in assignments)
+
+
+def _check_layers(settings: Settings, device: DeviceAccess | None) -> None:
+    """Make sure that this machine isolates submissions, and log which layers do not hold.
+
+    Args:
+        settings: which layers may be missing.
+        device: the GPU that cells may use; None if they use none.
+
+    Raises:
+        InputError: a required layer does not hold, and the settings do not accept that.
+    """
+    folders = device.library_folders if device else ()
+    with Zygote((), library_folders=folders) as warm, warm.sandbox(Limits(), device=device) as sandbox:
+        if not settings.unsafe:
+            require_layers(sandbox.layers)
+        if off := [layer.name for layer in sandbox.layers if not layer.on]:
+            about = describe_missing(sandbox.layers) or "the layers that bound a submission are not all there"
+            _log.warning("grading without layers of the sandbox: %s", about, extra={"facts": {"missing": off}})
 
 
 class Reconciler:
@@ -200,7 +271,9 @@ def _release_and_exit() -> None:
     os._exit(0)
 
 
-def _prepare_processes(app: Celery, settings: Settings, assignments: Sequence[str]) -> Callable[..., None]:
+def _prepare_processes(
+    app: Celery, settings: Settings, assignments: Sequence[str], own_gpu: OwnGPU | None
+) -> Callable[..., None]:
     """Register the task, and return the function to call in each new process before it takes a job."""
     runners: list[JobRunner] = []  # one, in a process that was forked; none in the parent
     parent = os.getpid()
@@ -217,32 +290,10 @@ def _prepare_processes(app: Celery, settings: Settings, assignments: Sequence[st
     def open_runner(**_: Any) -> None:
         if os.getppid() != parent:
             os._exit(0)  # the parent was killed before Celery could ask the kernel to end this process with it
-        runners.append(JobRunner(settings, app))
+        runners.append(JobRunner(settings, app, own_gpu))
         try:
             runners[0].session.warm_up(assignments)
         except GraderError as error:  # each job meets it again, and records it for staff
             _log.error("not warm: %s", error)
 
     return open_runner
-
-
-def _set_up_logging(**_: Any) -> None:
-    """Log to standard error, one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JSONFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("grader").setLevel(logging.INFO)
-
-
-class _JSONFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            "process": record.process,
-            **getattr(record, "facts", {}),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

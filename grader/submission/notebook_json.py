@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import SubmissionError
+from grader.place import describe_cell
 
 __all__ = ["DEFAULT_BOUNDS", "Bounds", "Document", "parse", "read_attachments", "read_cell_names"]
 
@@ -158,7 +159,7 @@ def _read_document(parsed: Any, bounds: Bounds) -> Document:
     for index, cell in enumerate(cells):
         if not isinstance(cell, dict):
             raise SubmissionError(
-                f"no notebook: cell {index} is {_kind(cell)}, not an object; save it again in Jupyter"
+                f"no notebook: {describe_cell(index)} is {_kind(cell)}, not an object; save it again in Jupyter"
             )
     metadata = parsed.get("metadata")
     cells = [{**cell, "source": _read_source(index, cell)} for index, cell in enumerate(cells)]
@@ -172,7 +173,9 @@ def _read_source(index: int, cell: dict[str, Any]) -> str:
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
         source = "".join(source)
     if not isinstance(source, str):
-        raise SubmissionError(f"no notebook: the source of cell {index} is not text; save it again in Jupyter")
+        raise SubmissionError(
+            f"no notebook: the source of {describe_cell(index)} is not text; save it again in Jupyter"
+        )
     return source
 
 

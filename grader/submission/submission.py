@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from grader.errors import SubmissionError
 from grader.results.notice import Notice
+from grader.results.source_cells import Sources, collect_sources
 from grader.submission.install_notice import describe_installs
 from grader.submission.installs import neutralise_installs
 from grader.submission.notebook_json import DEFAULT_BOUNDS, Bounds, parse, read_attachments, read_cell_names
@@ -93,10 +95,21 @@ class Submission:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the notebooks' and files' bytes that does not depend on the notebooks' names and order."""
-        digests = sorted(notebook.sha256 for notebook in self.notebooks)
-        digests += sorted(f"{file.sha256} {file.path}" for file in self.files)
-        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        """A hash of all that its code can see of it: the notebooks in their order, and the files, with their paths.
+
+        Paths and order count, because they could carry into a second run of the same bytes what a report of the first
+        one showed.
+        """
+        notebooks = [(notebook.name, notebook.sha256) for notebook in self.notebooks]
+        files = sorted((file.path, file.sha256) for file in self.files)
+        return hashlib.sha256(json.dumps([notebooks, files]).encode()).hexdigest()
+
+    @property
+    def sources(self) -> Sources:
+        """The cells of its notebooks, bounded, for reports that show code."""
+        return collect_sources(
+            (notebook.name, ((cell.kind, cell.source) for cell in notebook.cells)) for notebook in self.notebooks
+        )
 
 
 def require_notebook(submission: Submission) -> None:

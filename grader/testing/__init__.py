@@ -11,7 +11,8 @@ A rubric test reads like the textbook:
 the `draw` fixture.
 """
 
-from grader.student import Fault, Operation, Recorded, Remote, Student, StudentFault
+from grader.models.rerun import Substitution
+from grader.student import Fault, Operation, Recorded, Remote, Rerun, Student, StudentFault
 from grader.testing.arguments import (
     Argument,
     call_anyway,
@@ -20,16 +21,17 @@ from grader.testing.arguments import (
     number_of_classes,
     output_channels,
 )
-from grader.testing.book import remark_on
+from grader.testing.book import Book, assert_like_book, compare_with_book, remark_on
 from grader.testing.cases import Ahead, Case, Cases, Draw, Searchable, given
 from grader.testing.compare import assert_close, assert_module, assert_shape
+from grader.testing.descent import Descent, DescentKind, find_descent
 from grader.testing.examples import Shown
-from grader.testing.failures import Absent, Mismatch
+from grader.testing.failures import Absent, Mismatch, NeedsPerson
 from grader.testing.foreign_tests import as_written
 from grader.testing.images import image_and_kernel, image_and_window, small_sizes
 from grader.testing.items import item
 from grader.testing.learning import Training, learn
-from grader.testing.misconceptions import misconception
+from grader.testing.misconceptions import alter, misconception
 from grader.testing.models import (
     Layer,
     Model,
@@ -37,32 +39,41 @@ from grader.testing.models import (
     assert_output,
     assert_parameters,
     assert_registered,
-    build,
-    run,
 )
+from grader.testing.running import build, run
+from grader.training.differences import Difference
 
 __all__ = [
     "Absent",
     "Ahead",
     "Argument",
+    "Book",
     "Case",
     "Cases",
+    "Descent",
+    "DescentKind",
+    "Difference",
     "Draw",
     "Fault",
     "Layer",
     "Mismatch",
     "Model",
+    "NeedsPerson",
     "Operation",
     "Recorded",
     "Remote",
+    "Rerun",
     "Searchable",
     "Shown",
     "Student",
     "StudentFault",
+    "Substitution",
     "Training",
+    "alter",
     "as_written",
     "assert_close",
     "assert_layers",
+    "assert_like_book",
     "assert_module",
     "assert_output",
     "assert_parameters",
@@ -70,6 +81,8 @@ __all__ = [
     "assert_shape",
     "build",
     "call_anyway",
+    "compare_with_book",
+    "find_descent",
     "given",
     "image_and_kernel",
     "image_and_window",

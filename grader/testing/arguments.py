@@ -25,13 +25,13 @@ class Argument:
 
     Attributes:
         when: "always" passes it, by position if no parameter has one of the names; "usually" passes it by position only
-            if a parameter is left over; "named" passes it only to a parameter with one of the names; "required" only to
-            a required parameter with one of the names.
+            if a parameter is left over; "named" passes it only to a parameter with one of the names; "needed" does so
+            unless the parameter has a default; "required" only to a required parameter with one of the names.
     """
 
     value: Any
     names: tuple[str, ...]
-    when: Literal["always", "usually", "named", "required"] = "always"
+    when: Literal["always", "usually", "named", "needed", "required"] = "always"
 
     def matches(self, parameter: Parameter) -> bool:
         """Tell whether a parameter has one of the names."""
@@ -98,7 +98,7 @@ def fit_arguments(remote: Remote, arguments: Sequence[Argument]) -> tuple[tuple[
             continue
         left.remove(argument)
         parameters.remove(parameter)
-        if parameter.required or argument.when != "required":
+        if parameter.required or argument.when not in ("needed", "required"):
             named[parameter.name] = argument.value
     named.update(_assign_by_position(parameters, left))
     return (), named
@@ -109,7 +109,7 @@ def _assign_by_position(parameters: Sequence[Parameter], arguments: Sequence[Arg
     required = [parameter for parameter in parameters if parameter.required]
     others = [parameter for parameter in parameters if not parameter.required]
     needed = [argument for argument in arguments if argument.when == "always"]
-    spare = [argument for argument in arguments if argument.when == "named"]
+    spare = [argument for argument in arguments if argument.when in ("named", "needed")]
     last = [argument for argument in arguments if argument.when == "usually"]
     if len(required) > len(needed) + len(spare):
         needed, last = [*needed, *last], []

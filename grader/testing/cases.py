@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from grader.errors import GraderError
 from grader.student import Fault, Student, StudentFault
+from grader.testing.failures import Absent, Pending
 
 __all__ = ["Ahead", "Case", "Cases", "Draw", "Searchable", "WrongCases", "given"]
 
@@ -79,7 +81,7 @@ class Searchable:
 
 
 def given(
-    cases: Cases, ahead: Ahead | None = None
+    cases: Cases, ahead: Ahead | None = None, further: Sequence[Callable[[Student, Case], object]] = ()
 ) -> Callable[[Callable[[Any, Any], None]], Callable[[Student, Draw], None]]:
     """Run a test for each case, all in one state of the student's notebook.
 
@@ -88,6 +90,8 @@ def given(
         ahead: takes a case and returns the first calls that the test makes for it, in order, each as
             (name, *arguments) with the same argument objects. The calls of all cases are then made in one round trip,
             which makes right submissions faster. If one of them fails, all are made one by one, as without `ahead`.
+        further: questions to the student's code that decide no verdict. They are asked, with further cases, only if
+            several misconceptions explain a failure.
 
     Raises:
         WrongCases: from the test, if some case failed; the first failure decides the message.
@@ -110,7 +114,9 @@ def given(
                 try:
                     test(student, case)
                     right += 1
-                except (AssertionError, StudentFault) as error:
+                except (Absent, GraderError, Pending):
+                    raise
+                except Exception as error:  # also one that the test is not meant to raise: the engine finds out why
                     first = first or (error, case)
                     responds = not isinstance(error, StudentFault) or error.fault in _SURVIVED
             if first is not None:
@@ -120,6 +126,7 @@ def given(
 
         run.__dict__["case_test"] = test
         run.__dict__["cases"] = cases
+        run.__dict__["further"] = tuple(further)
         run.__dict__["draw_case"] = cases.draw_case if isinstance(cases, Searchable) else None
         # pytest would follow __wrapped__ and ask for a fixture named after the test's own parameter.
         del run.__wrapped__

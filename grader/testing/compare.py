@@ -43,6 +43,8 @@ def assert_close(found: Any, expected: Tensor | float) -> None:
     found = found.detach()
     if found.dtype.is_complex or found.dtype == torch.bool:
         raise Mismatch(f"expected real numbers, found {found.dtype}", expected=expected, found=found)
+    if expected.dtype.is_complex:  # it may be an answer of the student's, too
+        raise Mismatch(f"expected complex numbers, found {found.dtype}", expected=expected, found=found)
     assert_shape(found, expected.shape, expected=expected)
     tolerance = max(_get_tolerance(found.dtype), _get_tolerance(expected.dtype))
     a, b = found.to(torch.float64), expected.to(torch.float64)
@@ -111,7 +113,8 @@ def _describe(value: Any) -> str:
     kind = getattr(value, "kind", None)
     if isinstance(kind, str):
         return "an object that is no tensor" if kind == "object" else f"a {kind}"
-    return "a list or tuple" if isinstance(value, tuple) else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "a list or tuple" if isinstance(value, tuple) else f"{'an' if name == 'int' else 'a'} {name}"
 
 
 def _format_apart(expected: float, found: float) -> tuple[str, str]:

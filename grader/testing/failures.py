@@ -10,7 +10,25 @@ if TYPE_CHECKING:
     from grader.training.cache import TrainingResult
     from grader.training.graph import Graph
 
-__all__ = ["Absent", "Mismatch", "NoModel", "Pending", "ToTrain", "TrainedInPlace"]
+__all__ = [
+    "REMEDY",
+    "Absent",
+    "Mismatch",
+    "NeedsPerson",
+    "NoModel",
+    "Overtime",
+    "Pending",
+    "ToTrain",
+    "TrainedInPlace",
+    "Unmeasured",
+]
+
+# What to do about a model that no graph describes.
+REMEDY = (
+    "to be judged without waiting, take out of the model's forward pass what computes outside of PyTorch or depends on "
+    "numbers (.item(), float(), .numpy(), if), and what is drawn at random, and keep all weights in layers or "
+    "nn.Parameter"
+)
 
 
 class Absent(Exception):
@@ -20,13 +38,21 @@ class Absent(Exception):
         message: the reason.
         file, cell: where it was begun, if it was.
         begun_as: the name of what was begun there. If a cell that uses it raised, the item counts as failed.
+        bound: the name that is bound there, "_" for a value that the cell displays; else that of `begun_as`.
     """
 
-    def __init__(self, message: str, *, file: str | None = None, cell: int | None = None, begun_as: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str | None = None, cell: int | None = None, begun_as: str = "", bound: str = ""
+    ) -> None:
         super().__init__(message)
         self.file = file
         self.cell = cell
         self.begun_as = begun_as
+        self.bound = bound or begun_as
+
+
+class Overtime(BaseException):
+    """A test computed for too long. Not an Exception, so that no `except Exception` of the test catches it."""
 
 
 class Pending(Exception):
@@ -49,12 +75,16 @@ class ToTrain(Pending):
         self.numbers = numbers
 
 
-class TrainedInPlace(Pending):
-    """A model was trained in the student's process.
+class NeedsPerson(Pending):
+    """The grader cannot decide the item, so a person marks it. The student sees the reason."""
+
+
+class TrainedInPlace(NeedsPerson):
+    """A model was trained in the student's process, which is advice for the person who decides.
 
     Args:
-        runs: the results of its trainings; the last one decides.
-        threshold: the accuracy to reach.
+        runs: the results of its trainings.
+        threshold: the accuracy that right models reach.
         why: why the grader could not train it.
     """
 
@@ -65,19 +95,36 @@ class TrainedInPlace(Pending):
         self.why = why
 
 
+class Unmeasured(NeedsPerson):
+    """What is right is only what the student's process says, and a person decides whether it is so."""
+
+
 class Mismatch(AssertionError):
     """The student's work is wrong.
 
     Args:
         message: one sentence that a student understands.
         file, cell: where the mistake was seen, for items that are judged by recorded values.
+        bound: the name that is bound there, "_" for a value that the cell displays.
+        gist: the part of the message that the student sees even if another item is the cause.
         evidence: values to show beside the message, such as `expected` and `found`, stored as plain JSON.
     """
 
-    def __init__(self, message: str, *, file: str | None = None, cell: int | None = None, **evidence: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        cell: int | None = None,
+        bound: str = "",
+        gist: str = "",
+        **evidence: Any,
+    ) -> None:
         super().__init__(message)
+        self.gist = gist
         self.file = file
         self.cell = cell
+        self.bound = bound
         self.evidence = {name: to_plain_json(value) for name, value in evidence.items()}
 
 

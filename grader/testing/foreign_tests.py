@@ -19,7 +19,7 @@ import torch
 
 from grader.errors import GraderError
 from grader.student import Remote, Student, StudentFault
-from grader.testing.failures import Absent, Mismatch, Pending
+from grader.testing.failures import Absent, Mismatch, NeedsPerson, Overtime, Pending
 from grader.testing.quoting import quote_failure
 
 __all__ = ["as_written"]
@@ -53,6 +53,8 @@ def as_written(*readable: str) -> Callable[[Test], Callable[[Student], None]]:
                 raise
             except AssertionError as error:
                 raise Mismatch(str(error) or f"this does not hold: {quote_failure(error, test)}") from None
+            except Overtime as error:
+                raise Mismatch(f"{quote_failure(error, test)} does not come to an end") from None
             except Exception as error:
                 raise Mismatch(f"{quote_failure(error, test)} ends in {type(error).__name__}: {error}") from None
 
@@ -87,7 +89,7 @@ class _StudentObject:
         try:
             result, after = self.remote.apply(args, kwargs)
         except TypeError as error:  # from the grader: an exception of the student's code is a StudentFault
-            raise Pending(f"{error}: a person has to look at it") from None
+            raise NeedsPerson(f"{error}: a person has to look at it") from None
         except StudentFault as fault:
             raise _to_catchable(fault) from None
         if after is not None:
@@ -133,7 +135,7 @@ class _StudentObject:
         self._refuse()
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise Pending(f"the test looks into {self.remote!r}, which stays where it is: a person has to look at it")
+        raise NeedsPerson(f"the test looks into {self.remote!r}, which stays where it is: a person has to look at it")
 
     __iter__ = __getitem__ = __contains__ = __next__ = __enter__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = __index__ = __neg__ = __abs__ = _refuse

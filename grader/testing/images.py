@@ -27,7 +27,7 @@ def image_and_kernel() -> Cases:
         K = torch.arange(4, dtype=torch.float32).reshape(2, 2)
         yield Case("the book's example", X=X, K=K)
         for number, (h, w) in enumerate(_KERNELS):
-            n_h, n_w = _draw_unequal(draw, h, w)
+            n_h, n_w = _draw_unequal(draw, h, w, number)
             yield _draw_image_and_kernel(draw, number, (n_h, n_w), (h, w))
         for number, (h, w) in enumerate(((3, 5), (5, 2), (1, 1))):
             yield _draw_image_and_kernel(draw, number, (h, w), (h, w))
@@ -50,7 +50,7 @@ def image_and_window() -> Cases:
         X = torch.arange(9, dtype=torch.float32).reshape(3, 3)
         yield Case("the book's example", X=X, size=(2, 2))
         for number, (h, w) in enumerate(_KERNELS):
-            n_h, n_w = _draw_unequal(draw, h, w)
+            n_h, n_w = _draw_unequal(draw, h, w, number)
             X = draw.whole(n_h, n_w) if number % 2 else draw.normal(n_h, n_w)
             yield Case(f"an image of {n_h}x{n_w} and a window of {h}x{w}", X=X, size=(h, w))
         for h, w in ((2, 2), (3, 2), (1, 3), (3, 4)):
@@ -77,8 +77,11 @@ def _draw_image_and_kernel(draw: Draw, number: int, image: tuple[int, int], kern
     return Case(description, X=entries(*image), K=entries(*kernel))
 
 
-def _draw_unequal(draw: Draw, h: int, w: int) -> tuple[int, int]:
-    """Draw a height and a width that differ, so that swapping them shows, with room for several positions each way."""
-    n_h = draw.size(h + 1, h + _MOST_POSITIONS - 1)
-    n_w = draw.choice([n for n in range(w + 1, w + _MOST_POSITIONS) if n != n_h])
-    return n_h, n_w
+def _draw_unequal(draw: Draw, h: int, w: int, number: int) -> tuple[int, int]:
+    """Draw a height and a width that differ, so that swapping them shows, with room for several positions each way.
+
+    In every other case there are more positions to the right than down, and fewer in the others.
+    """
+    some = range(2, _MOST_POSITIONS + 1)
+    sizes = [(h + down - 1, w + right - 1) for down in some for right in some if (down < right) == (number % 2 == 0)]
+    return draw.choice([(n_h, n_w) for n_h, n_w in sizes if n_h != n_w and n_h - h != n_w - w])

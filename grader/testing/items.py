@@ -24,6 +24,7 @@ def item(identifier: str, arguments: Sequence[Argument] = ()) -> Callable[[Test]
     def decorate(test: Test) -> Test:
         # An attribute and not a pytest mark: marks are checked against the configuration of an outer pytest.
         test.__dict__["item"] = identifier
+        test.__dict__["arguments"] = tuple(arguments)
         test.__dict__["filled_in"] = tuple(name for argument in arguments for name in argument.names)
         return test
 

@@ -11,26 +11,29 @@ import torch
 from torch import Tensor, nn
 
 from grader.models.fit import CurvePoint
-from grader.models.probe import DEPARTURES, find_departure, probe
+from grader.models.probe import DEPARTURES, find_departure
 from grader.models.recipe import Mode, Recipe
+from grader.sandbox.protocol.limits import Limits
 from grader.student import Fault, OwnCurve, Remote, StudentFault
 from grader.testing.arguments import Argument, fit_arguments
 from grader.testing.compare import assert_module
-from grader.testing.failures import Mismatch, Pending, ToTrain, TrainedInPlace
-from grader.testing.models import build
+from grader.testing.failures import Mismatch, NeedsPerson, Pending, ToTrain, TrainedInPlace
+from grader.testing.running import build
 from grader.training.cache import TrainingResult
-from grader.training.cost import count_teraflops
+from grader.training.cost import count_teraflops, estimate_memory
 from grader.training.datasets import DataSet
 from grader.training.departures import describe_departure
 from grader.training.graph import TooLarge, Unsupported
 from grader.training.graph_reader import ExportedModel, read_graph, resize
 from grader.training.network import Network
-from grader.training.perturbation import perturb
+from grader.training.perturbation import draw_judged_images
+from grader.training.probing import count_influential, probe_graph
 
 __all__ = ["Training", "learn"]
 
 _PROBED_IMAGES = 4
 _ALLOWANCE = 0.05  # of accuracy, for images that are moved and noisy
+_DROPS_IN_EVAL = "its dropout drops in eval mode, too: F.dropout needs training=self.training"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class Training:
 
     Attributes:
         teraflops: the most that one training may cost.
-        secret: the seed from which probes draw weights and images.
+        secret: the seed from which probes draw weights and images. The student's process learns it when it is probed.
+        judged_secret: the seed that decides which images are judged, and in which order. No student's process is told.
+        memory_bytes: the most memory that one training may take.
     """
 
     mode: Mode
@@ -47,6 +52,8 @@ class Training:
     data_set: DataSet | None
     teraflops: float
     secret: int
+    judged_secret: int
+    memory_bytes: int = Limits.training_memory_bytes
 
     @property
     def left_out(self) -> str:
@@ -80,7 +87,8 @@ def learn(
 
     Raises:
         ToTrain: the model is to be trained by the grader.
-        TrainedInPlace: the model was trained in the student's process, because no graph describes it.
+        TrainedInPlace: the model was trained in the student's process, because no graph describes it; that is advice
+            for a person, who decides.
         Pending: the model cannot be trained in this run.
         Mismatch: it is no model, has frozen parameters, or has too few outputs or convolutions.
     """
@@ -91,21 +99,24 @@ def learn(
         readings = _read_sizes(thing, ways, called, {(image[0], recipe.side, recipe.side), image})
         # Train the smallest size that the model accepts, or resize from it.
         reading, arguments = readings[0]
-        _require_learnable(reading, called, convolutions)
+        _require_learnable(reading, training.secret, called, convolutions)
         graph = resize(reading.graph, recipe.side)
         cost = count_teraflops(graph, recipe)
         if cost > training.teraflops:
             raise Pending(f"its training takes {cost:.1f} teraflops, and this run allows {training.teraflops:g}")
-        model = build(thing, arguments, called)
-        departs = find_departure(*_probe_both(reading, model, training.secret))
-        if departs:
-            raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
+        memory = estimate_memory(graph, recipe)
+        if memory > training.memory_bytes:
+            allowed = f"{training.memory_bytes / 2**30:g} GiB"
+            raise Pending(f"its training takes {memory / 2**30:.1f} GiB of memory, and this run allows {allowed}")
+        remark = _require_same(reading, build(thing, arguments, called), training.secret)
     except TooLarge as reason:
-        raise Pending(str(reason)) from None
+        raise NeedsPerson(str(reason)) from None
     except Unsupported as reason:
+        _require_convolutions(thing, ways, called, (image[0], recipe.side, recipe.side), convolutions)
         _train_in_place(training, thing, ways, called, image, str(reason))
     numbers = frozenset(sum(math.prod(shape) for shape in reading.graph.parameters) for reading, _ in readings)
-    raise ToTrain(graph, describe_departure(graph, books), numbers)
+    departures = (describe_departure(graph, books), remark)
+    raise ToTrain(graph, ", ".join(filter(None, departures)), numbers)
 
 
 def _read_sizes(
@@ -144,35 +155,75 @@ def _read(thing: Remote, arguments: Sequence[Argument], called: str, image: tupl
     return read_graph(build(thing, arguments, called).graph(image))
 
 
-def _require_learnable(reading: ExportedModel, called: str, convolutions: int) -> None:
+def _require_learnable(reading: ExportedModel, secret: int, called: str, convolutions: int) -> None:
     if reading.frozen:
         names = ", ".join(reading.frozen[:5]) + (", …" if len(reading.frozen) > 5 else "")
         raise Mismatch(f"{called} has frozen parameters ({names}): with requires_grad=False no training changes them")
     graph = reading.graph
-    if (found := graph.count("conv2d")) < convolutions:
-        raise Mismatch(f"{called} has {found} convolutions, expected at least {convolutions}: it is another model")
     with torch.no_grad():
         logits = Network(graph, "meta").eval()(torch.empty(2, *graph.image, device="meta"))
     if logits.shape[1] < 10:
         raise Mismatch(f"{called} gives {logits.shape[1]} numbers for an image; Fashion-MNIST has 10 classes")
+    convolving = graph.count("conv2d")
+    if convolving < convolutions:
+        raise Mismatch(f"{called} has {convolving} convolutions, expected at least {convolutions}: it is another model")
+    images = _draw_images(reading, secret)
+    if convolutions and (found := count_influential(graph, images, secret, ("conv2d",))) < convolutions:
+        raise Mismatch(
+            f"of {called}'s convolutions, {found} of {convolving} matter for its result, expected at least "
+            f"{convolutions}: it is another model"
+        )
 
 
-def _probe_both(reading: ExportedModel, model: Remote, secret: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Probe the student's model and its graph, with weights and images that the student cannot know."""
-    images = torch.randn(_PROBED_IMAGES, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
-    network = Network(reading.graph)
-    return model.probe(reading.names, images, secret), probe(network, network.names, images, secret)
+def _require_same(reading: ExportedModel, model: Remote, secret: int) -> str:
+    """Require a model to compute what its graph computes, with weights and images that the student cannot know.
+
+    Returns:
+        A remark about what does not keep the graph from being trained, or "".
+
+    Raises:
+        Unsupported: the model computes something else.
+    """
+    images, remark = _draw_images(reading, secret), ""
+    found = model.probe(reading.names, images, secret)
+    departs = find_departure(found, probe_graph(reading.graph, images, secret))
+    if departs == "eval" and reading.graph.count("dropout"):
+        departs = find_departure(found, probe_graph(reading.graph, images, secret, drops_in_eval=True)) and departs
+        remark = _DROPS_IN_EVAL
+    if departs:
+        raise Unsupported(f"what it computes is not what it says it computes: {DEPARTURES[departs]}")
+    return remark
+
+
+def _draw_images(reading: ExportedModel, secret: int) -> Tensor:
+    return torch.randn(_PROBED_IMAGES, *reading.graph.image, generator=torch.Generator().manual_seed(secret))
+
+
+def _require_convolutions(
+    thing: Remote, ways: Sequence[Sequence[Argument]], called: str, image: tuple[int, ...], convolutions: int
+) -> None:
+    """Require a model without a graph to have convolutions by its own word, if it can be asked."""
+    for arguments in ways:
+        try:
+            operations = build(thing, arguments, called).operations(torch.zeros(2, *image))
+        except StudentFault as fault:
+            if fault.fault is not Fault.RAISED:
+                raise
+            continue
+        found = sum(operation.name == "convolution" for operation in operations)
+        if found < convolutions:
+            raise Mismatch(f"{called} has {found} convolutions, expected at least {convolutions}: it is another model")
+        return
 
 
 def _train_in_place(
     training: Training, thing: Remote, ways: Sequence[Sequence[Argument]], called: str, image: tuple[int, ...], why: str
 ) -> NoReturn:
-    """Train a model that no graph describes in the student's process. Its accuracy is weaker evidence."""
+    """Train a model that no graph describes in the student's process. Its accuracy is the process's word: advice."""
     recipe, data = training.recipe, training.data_set
     assert recipe is not None
     assert data is not None
-    # Perturbed, so that a table of the public test images does not help.
-    judged = perturb(data.withheld_images[: recipe.judged], training.secret)
+    judged, truth = draw_judged_images(data, recipe.judged, training.judged_secret)
     images, labels = data.train_images[: recipe.images], data.train_labels[: recipe.images]
     threshold = recipe.threshold - _ALLOWANCE
     runs: list[TrainingResult] = []
@@ -181,11 +232,11 @@ def _train_in_place(
             own = _train_first_way(thing, ways, called, lambda model: model.train(recipe, seed, images, labels, judged))  # noqa: B023
         except StudentFault as fault:
             if fault.fault is Fault.TIMED_OUT:
-                raise Pending(f"{why}; its training in its own process took too long for this run") from None
+                raise NeedsPerson(f"{why}; its training in its own process took too long for this run") from None
             if fault.fault is Fault.RAISED and recipe.side not in image:
-                raise Pending(f"{why}; and with images of {recipe.side}x{recipe.side} it {fault.message}") from None
+                raise NeedsPerson(f"{why}; and with images of {recipe.side}x{recipe.side} it {fault.message}") from None
             raise
-        right = own.classes == data.withheld_labels[: recipe.judged]
+        right = own.classes == truth
         points = tuple(CurvePoint(*point) for point in own.points)
         runs.append(TrainingResult(seed, float(right.double().mean()) if own.finite else 0.0, own.finite, points))
         if runs[-1].accuracy >= threshold:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
-import torch
-from torch import Tensor
-
-from grader.student import Fault, Operation, Remote, StudentFault
-from grader.testing.arguments import Argument, fit_arguments
-from grader.testing.compare import assert_module
+from grader.student import Operation, Remote
 from grader.testing.failures import Mismatch
+from grader.training.differences import Difference
+from grader.training.graph_reader import ExportedModel
 
 __all__ = [
     "Layer",
@@ -23,9 +19,7 @@ __all__ = [
     "assert_output",
     "assert_parameters",
     "assert_registered",
-    "build",
     "find_layers",
-    "run",
 ]
 
 Kind = Literal["convolution", "linear", "pooling"]
@@ -43,17 +37,11 @@ _VIEWS = {
     *("slice", "select", "split", "unbind", "alias", "clone", "detach"),
 }
 _POOLS = ("pool", "mean", "amax", "max")
+_NOT_SEEN = "layers in a plain list are not seen by the optimiser (use nn.ModuleList or nn.Sequential)"
 _ACTIVATIONS = {
     **dict.fromkeys(("relu", "clamp", "clamp_min", "maximum", "threshold"), "relu"),
     **{name: name for name in ("sigmoid", "tanh", "gelu", "silu", "elu", "leaky_relu", "softplus", "mish", "prelu")},
 }
-
-
-# Errors about shapes and names. They occur with numbers too, and drawing those may take seconds and gigabytes.
-_NOT_CURED_BY_NUMBERS = re.compile(
-    r"NameError|AttributeError|positional argument|keyword argument|shapes cannot be multiplied|Given groups="
-    r"|size mismatch|must match the size|is invalid for input of size|[Oo]utput size is too small"
-)
 
 
 @dataclass(frozen=True)
@@ -76,64 +64,25 @@ class Layer:
 
 @dataclass(frozen=True)
 class Model:
-    """A student's model after one forward pass, with its layers and the shapes of its parameters by name."""
+    """A student's model.
+
+    Attributes:
+        remote: the model in the student's process.
+        operations: the operations of one forward pass.
+        layers: the layers that these make up.
+        parameters: the shapes of its parameters by name.
+        exported: the graph from which we found operations and layers; None if those are the process's own word.
+        reason: why there is no graph.
+        differences: from the textbook's model, as far as its graph shows them.
+    """
 
     remote: Remote
     operations: tuple[Operation, ...]
     layers: tuple[Layer, ...]
     parameters: dict[str, tuple[int, ...]]
-
-
-def build(thing: Remote, arguments: Sequence[Argument], called: str) -> Remote:
-    """Return a model: an instance as it is, or the result of calling a class or factory.
-
-    Args:
-        thing: the student's model, class or factory.
-        arguments: values for the parameters of its signature, in the textbook's order.
-        called: the call as a message names it, such as "LeNet()".
-
-    Raises:
-        Mismatch: the result is no nn.Module.
-    """
-    if getattr(thing, "kind", None) in ("class", "function"):
-        positional, named = fit_arguments(thing, arguments)
-        thing = thing(*positional, **named)
-    return assert_module(thing, called)
-
-
-def run(thing: Remote, arguments: Sequence[Argument], called: str, image: tuple[int, ...]) -> Model:
-    """Build a model and run it once, without numbers if the student's code allows it.
-
-    Args:
-        thing, arguments, called: as for `build`.
-        image: the shape of one image, (c, h, w).
-
-    Raises:
-        Mismatch: the result is no nn.Module.
-    """
-    X = torch.linspace(-1, 1, 3 * prod(image)).reshape(3, *image)
-    if getattr(thing, "kind", None) in ("class", "function"):
-        try:
-            positional, named = fit_arguments(thing, arguments)
-            sketch = thing.sketch(*positional, **named)
-            if getattr(sketch, "kind", None) == "module":
-                return _run_once(sketch, X)
-        except StudentFault as fault:
-            if fault.fault is not Fault.RAISED or _NOT_CURED_BY_NUMBERS.search(fault.message):
-                raise
-    return _run_once(build(thing, arguments, called), X)
-
-
-def _run_once(model: Remote, X: Tensor) -> Model:
-    """Run a model on three images, or on one if it accepts only one at a time."""
-    try:
-        operations = model.operations(X)
-    except StudentFault as fault:
-        if fault.fault is not Fault.RAISED:
-            raise
-        operations = model.operations(X[:1])
-    parameters = model.parameter_shapes()
-    return Model(model, operations, find_layers(operations, parameters), parameters)
+    exported: ExportedModel | None = None
+    reason: str = ""
+    differences: tuple[Difference, ...] = ()
 
 
 def find_layers(operations: Sequence[Operation], parameters: dict[str, tuple[int, ...]]) -> tuple[Layer, ...]:
@@ -270,12 +219,13 @@ def assert_registered(model: Model, expected: Sequence[Layer]) -> None:
     Raises:
         Mismatch: its parameters hold fewer numbers than the expected layers' weights.
     """
+    if not model.parameters:
+        raise Mismatch(f"the model registers none of its layers as parameters: {_NOT_SEEN}")
     needed = sum(prod(layer.weight) for layer in expected if layer.weight)
     found = sum(prod(shape) for shape in model.parameters.values() if len(shape) > 1)
     if found < needed:
         raise Mismatch(
-            f"the model's parameters hold {found:,} weights, its layers have {needed:,}: layers in a plain list are "
-            "not seen by the optimiser (use nn.ModuleList or nn.Sequential)",
+            f"the model's parameters hold {found:,} weights, its layers have {needed:,}: {_NOT_SEEN}",
             expected=needed,
             found=found,
         )

@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from grader.cache_folder import cache_folder, write_whole
 from grader.models.fit import CurvePoint
 from grader.models.recipe import Recipe
+from grader.training.accelerator import AcceleratorVersions
 from grader.training.graph import Graph
 
 __all__ = ["ResultCache", "TrainingJob", "TrainingResult"]
 
 _FORMAT = "1"  # of the results; raise it if the training loop or the initialisation changes
+_FORMAT_ON_GPU = "1"  # raise it if what is special to a GPU changes: precision, resizing, recording
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,24 @@ class ResultCache:
 
     Args:
         data: the sha256 of the data set.
-        device: where models are trained ("cpu", or a GPU's name).
+        device: "cpu", or what decides the numbers on a GPU. A GPU's host decides nothing: it only draws the initial
+            weights and the order of images, which are the same everywhere.
         folder: where results are; None for the grader's cache.
     """
 
-    def __init__(self, data: str, device: str, folder: Path | None = None) -> None:
+    def __init__(self, data: str, device: Literal["cpu"] | AcceleratorVersions, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / "trainings"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._environment = {
-            "form": _FORMAT,
-            "data": data,
-            "device": device,
-            "torch": torch.__version__,
-            "threads": 1,
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "machine": platform.machine(),
-        }
+        self._environment: dict[str, Any] = {"form": _FORMAT, "data": data, "torch": torch.__version__}
+        if device == "cpu":
+            self._environment |= {
+                "device": "cpu",
+                "threads": 1,
+                "instructions": torch.backends.cpu.get_cpu_capability(),
+                "machine": platform.machine(),
+            }
+        else:
+            self._environment |= {"device": asdict(device), "loop": _FORMAT_ON_GPU}
 
     def key(self, job: TrainingJob) -> str:
         """Return the sha256 of everything that determines the result."""

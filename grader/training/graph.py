@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from grader.models.outputs import GAIN
+
 __all__ = ["IMAGE", "Graph", "Node", "TooLarge", "Unsupported", "sort_settings"]
 
+_MANY_SIGMOIDS = 8
 IMAGE = -1  # the number of the batch of images among the inputs of a node
 
 
@@ -58,6 +61,18 @@ class Graph:
     def count(self, operation: str) -> int:
         """Return the number of nodes with this operation."""
         return sum(node.operation == operation for node in self.nodes)
+
+    @property
+    def gain(self) -> float:
+        """How much larger than its inputs a layer's results should be, about, to see whether the layer matters.
+
+        If they are large, a softmax gives nothing but 0 and 1; if they are small, a sigmoid gives nothing but 0.5.
+        """
+        *inner, last = (node.operation for node in self.nodes)
+        if inner.count("sigmoid") > _MANY_SIGMOIDS:
+            return 4 * GAIN
+        is_bounded = "sigmoid" in inner or "tanh" in inner
+        return GAIN / 4 if last in ("softmax", "sigmoid", "tanh") and not is_bounded else GAIN
 
     def to_json(self) -> str:
         """Return the graph as canonical JSON: equal graphs give equal text."""

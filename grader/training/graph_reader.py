@@ -7,7 +7,6 @@ with branches and operands in another order, with `F.relu` or `nn.ReLU`, with an
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,14 +16,25 @@ from typing import Any
 import torch
 
 from grader.models.export import BATCH
+from grader.training.canonical_form import canonicalise
 from grader.training.graph import IMAGE, Graph, Node, TooLarge, Unsupported, sort_settings
 from grader.training.network import OPERATIONS
-from grader.training.translations import COMMUTATIVE, PASSED_ON, TRANSLATIONS, Translation
+from grader.training.translations import PASSED_ON, TRANSLATIONS, Translation
 
-__all__ = ["ExportedModel", "canonicalise", "read_graph", "resize"]
+__all__ = [
+    "ExportedModel",
+    "Forward",
+    "follow",
+    "read_graph",
+    "read_until_failure",
+    "resize",
+    "resize_exported",
+]
 
 _MAX_NODES = 2000
 _MAX_PARAMETERS = 300_000_000
+_MAX_IMAGE = 1_000_000
+_MAX_RESULTS = 100_000_000  # numbers that all operations give for one image; a ResNet-152 on 224x224 gives 68 million
 _MAX_SIDE = 1_000_000_000  # of a tensor
 _SHAPE_ONLY = {"flatten", "reshape", "permute"}
 
@@ -41,6 +51,68 @@ class ExportedModel:
     frozen: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass with the shape of each result, up to its output or to the operation that torch refused.
+
+    Attributes:
+        parameters: the shape of each parameter.
+        nodes: the operations, in order.
+        shapes: the shape of each node's result by its number, for a batch of images; a refused operation has none.
+        is_open: whether more would follow: torch refused the last operation, or the next result is too large.
+    """
+
+    parameters: tuple[tuple[int, ...], ...]
+    nodes: tuple[Node, ...]
+    shapes: Mapping[int, tuple[int, ...]]
+    is_open: bool = False
+
+
+def follow(graph: Graph) -> Forward:
+    """Return the shapes of all results of a graph."""
+    shapes: dict[int, tuple[int, ...]] = {IMAGE: (BATCH, *graph.image)}
+    for number, node in enumerate(graph.nodes):
+        inputs = tuple(shapes[source] for source in node.inputs)
+        weights = tuple(graph.parameters[index] for index in node.parameters)
+        shapes[number] = _shape_after(node.operation, node.settings, inputs, weights)
+    return Forward(graph.parameters, graph.nodes, shapes)
+
+
+def read_until_failure(answer: Any) -> Forward | None:
+    """Return the forward pass of a model up to where torch refused an operation, or a result is too large, or None.
+
+    Args:
+        answer: what a student's process says of the model. It is a claim, and this part of it is for display only.
+    """
+    until = answer.get("until", answer) if isinstance(answer, Mapping) else None
+    if not isinstance(until, Mapping):
+        return None
+    try:
+        reader = _start_reader(until)
+        *before, last = ((str(target), tuple(args), dict(kwargs)) for target, args, kwargs in until["nodes"])
+        try:
+            for target, args, kwargs in before:
+                reader.read(target, args, kwargs)
+        except TooLarge:
+            return reader.stop()
+        return reader.refuse(*last) if until is not answer else None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return None
+    except Unsupported:
+        return None
+
+
+def _start_reader(answer: Any) -> _Reader:
+    """Check the sizes of a description, and return a reader for its nodes."""
+    image = tuple(_number(n) for n in answer["image"])
+    parameters = [tuple(_number(n) for n in shape) for _, shape, _ in answer["parameters"]]
+    if math.prod(image) > _MAX_IMAGE:
+        raise TooLarge("it is too large: it is made for images of more than a million numbers")
+    if not image or len(answer["nodes"]) > _MAX_NODES or sum(map(math.prod, parameters)) > _MAX_PARAMETERS:
+        raise TooLarge("it has far more operations or parameters than can be trained here: it is too large")
+    return _Reader(image, parameters)
+
+
 def read_graph(answer: Any) -> ExportedModel:
     """Return the model that `grader.models.export.export_graph` described.
 
@@ -51,12 +123,8 @@ def read_graph(answer: Any) -> ExportedModel:
     if isinstance(answer, Mapping) and "reason" in answer:
         raise Unsupported(f"its forward pass is not a fixed sequence of operations: {str(answer['reason'])[:300]}")
     try:
-        image = tuple(_number(n) for n in answer["image"])
-        parameters = [tuple(_number(n) for n in shape) for _, shape, _ in answer["parameters"]]
         nodes = [(str(target), tuple(args), dict(kwargs)) for target, args, kwargs in answer["nodes"]]
-        if len(image) != 3 or len(nodes) > _MAX_NODES or sum(map(math.prod, parameters)) > _MAX_PARAMETERS:
-            raise TooLarge("it has far more operations or parameters than can be trained here: it is too large")
-        reader = _Reader(image, parameters)
+        reader = _start_reader(answer)
         for target, args, kwargs in nodes:
             reader.read(target, args, kwargs)
         graph, order = canonicalise(reader.graph(answer["output"]))
@@ -67,6 +135,27 @@ def read_graph(answer: Any) -> ExportedModel:
         )
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise Unsupported(f"its graph cannot be rebuilt: {error}") from None
+
+
+class _Sizes:
+    """Adds up the sizes of results, before any of them is computed."""
+
+    def __init__(self, image: tuple[int, ...]) -> None:
+        self._total = 0
+        self.add("image", (1, *image))
+
+    def add(self, operation: str, shape: tuple[int, ...]) -> None:
+        """Add the result of an operation for a batch of images, (n, ...).
+
+        Raises:
+            TooLarge: all results together are too large.
+        """
+        self._total += math.prod(shape[1:])
+        if self._total > _MAX_RESULTS:
+            raise TooLarge(
+                f"it is too large: its layers give more than {_MAX_RESULTS:,} numbers for one image, and {operation} "
+                f"alone gives {'x'.join(map(str, shape[1:]))}; use smaller layers"
+            )
 
 
 def _number(value: Any) -> int:
@@ -83,6 +172,7 @@ class _Reader:
         self._parameters = parameters
         self._nodes: list[Node] = []
         self._shapes: dict[int, tuple[int, ...]] = {IMAGE: (BATCH, *image)}
+        self._sizes = _Sizes(image)
         self._values: list[Any] = []  # our node for each node that arrived, or None if it must not be used
         self._stale: dict[int, int] = {}  # nodes that were changed in place, and the nodes that replace them
         self._shared: dict[int, set[int]] = {}  # nodes that share memory
@@ -108,6 +198,23 @@ class _Reader:
         if in_place:
             self._replace(self._tensor(args[0]), number)
         self._values.append(number)
+
+    def refuse(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Forward | None:
+        """Return the forward pass that ends with this node, which has no result; None if it cannot be told."""
+        name, _ = _plain_name(target)
+        translation = TRANSLATIONS[name](
+            self, target.partition(".")[2].partition(".")[2], _name_arguments(target, args, kwargs)
+        )
+        if isinstance(translation, dict):
+            return None
+        inputs = tuple(self._tensor(reference) for reference in translation.inputs)
+        parameters = tuple(reference["parameter"] for reference in translation.parameters)
+        last = Node(translation.operation, inputs, parameters, sort_settings(translation.settings))
+        return Forward(tuple(self._parameters), (*self._nodes, last), dict(self._shapes), is_open=True)
+
+    def stop(self) -> Forward | None:
+        """Return the forward pass up to the last node that was read, None if there is none."""
+        return Forward(tuple(self._parameters), tuple(self._nodes), dict(self._shapes), is_open=True)
 
     def _tensor(self, reference: Any) -> int:
         """Return the node that a reference among the arguments stands for."""
@@ -143,6 +250,7 @@ class _Reader:
         node = _normalise(node, shapes[0], result)
         if result[:1] != (BATCH,):
             raise Unsupported("it mixes images: the batch is no longer the first dimension")
+        self._sizes.add(node.operation, result)
         self._nodes.append(node)
         number = len(self._nodes) - 1
         self._shapes[number] = result
@@ -214,72 +322,65 @@ def _normalise(node: Node, before: tuple[int, ...], result: tuple[int, ...]) -> 
     return node
 
 
-def canonicalise(graph: Graph) -> tuple[Graph, tuple[int, ...]]:
-    """Return the graph without nodes that its output does not need, in an order that depends only on what is computed.
+def _fit_weight(
+    node: Node, weight: tuple[int, ...], before: tuple[int, ...], result: tuple[int, ...], after: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape of a layer's weight for images of another size.
 
-    Also return the number that each of its parameters had before.
+    Args:
+        node: the layer.
+        weight: the shape of its weight.
+        before: the shape of its input.
+        result: the shape of its result for that input.
+        after: the shape of its input for images of the other size.
     """
-    digests: list[str] = []
-    for node in graph.nodes:
-        before = [digests[source] if source != IMAGE else "image" for source in node.inputs]
-        if node.operation in COMMUTATIVE:
-            before.sort()
-        shapes = [graph.parameters[index] for index in node.parameters]
-        text = repr((node.operation, before, shapes, node.settings))
-        digests.append(hashlib.sha256(text.encode()).hexdigest())
-    order: list[int] = []
-    numbers: dict[int, int] = {IMAGE: IMAGE}
-    # Each entry is a node and whether its inputs have been placed: depth first, without recursion.
-    pending = [(len(graph.nodes) - 1, False)]
-    while pending:
-        number, ready = pending.pop()
-        if number in numbers:
-            continue
-        if ready:
-            numbers[number] = len(order)
-            order.append(number)
-            continue
-        pending.append((number, True))
-        pending += [(source, False) for source in reversed(_sort_inputs(graph.nodes[number], digests))]
-    parameters: dict[int, int] = {}
-    nodes = []
-    for number in order:
-        node = graph.nodes[number]
-        used = tuple(parameters.setdefault(index, len(parameters)) for index in node.parameters)
-        placed = tuple(numbers[source] for source in _sort_inputs(node, digests))
-        nodes.append(replace(node, inputs=placed, parameters=used))
-    return Graph(graph.image, tuple(graph.parameters[index] for index in parameters), tuple(nodes)), tuple(parameters)
-
-
-def _sort_inputs(node: Node, digests: list[str]) -> tuple[int, ...]:
-    if node.operation not in COMMUTATIVE:
-        return node.inputs
-    return tuple(sorted(node.inputs, key=lambda source: digests[source] if source != IMAGE else ""))
+    if node.operation == "conv2d":
+        is_over_whole_map = weight[2:] == before[2:] and result[2:] == (1, 1) and not any(node.setting("padding"))
+        return (*weight[:2], *after[2:]) if is_over_whole_map else weight
+    if len(after) != 2:
+        return weight
+    return (weight[0], after[1]) if node.operation == "linear" else (after[1], weight[1])
 
 
 def resize(graph: Graph, side: int) -> Graph:
     """Return the same architecture for square images of another size.
 
-    A fully connected layer after the flattening takes the width of the smaller map, as a lazy layer would. A pooling
-    over the whole map stays one.
+    A fully connected layer after the flattening takes the width of the smaller map, as a lazy layer would. A pooling or
+    a convolution over the whole map stays one.
 
     Raises:
         Unsupported: a map would become smaller than the next layer needs.
+        TooLarge: the results of its operations would be too large.
     """
+    return _resize(graph, side)[0]
+
+
+def resize_exported(exported: ExportedModel, side: int) -> ExportedModel:
+    """Return the same model for square images of another size; see `resize`."""
+    graph, order = _resize(exported.graph, side)
+    return replace(exported, graph=graph, names=tuple(exported.names[number] for number in order))
+
+
+def _resize(graph: Graph, side: int) -> tuple[Graph, tuple[int, ...]]:
+    """Return a resized graph, and the number that each of its parameters had before."""
     image = (graph.image[0], side, side)
+    sizes = _Sizes(image)
     shapes: dict[int, tuple[int, ...]] = {IMAGE: (BATCH, *image)}
     parameters, nodes = list(graph.parameters), list[Node]()
+    before = dict(shapes) | {IMAGE: (BATCH, *graph.image)}
     for number, node in enumerate(graph.nodes):
-        inputs = tuple(shapes[source] for source in node.inputs)
-        if node.operation == "linear" and len(inputs[0]) == 2:
-            wide = node.parameters[0]
-            parameters[wide] = (parameters[wide][0], inputs[0][1])
+        inputs, old = (tuple(of[source] for source in node.inputs) for of in (shapes, before))
+        weights = tuple(graph.parameters[index] for index in node.parameters)
+        before[number] = _shape_after(node.operation, node.settings, old, weights)
+        if node.operation in ("conv2d", "linear", "matmul"):
+            parameters[node.parameters[0]] = _fit_weight(node, weights[0], old[0], before[number], inputs[0])
         weights = tuple(parameters[index] for index in node.parameters)
         try:
             shapes[number] = _shape_after(node.operation, node.settings, inputs, weights)
         except (ArithmeticError, RuntimeError, ValueError) as error:
             raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only: {error}") from None
+        sizes.add(node.operation, shapes[number])
         nodes.append(_normalise(node, inputs[0], shapes[number]))
     if len(shapes[len(graph.nodes) - 1]) != 2:
         raise Unsupported(f"it works for images of {graph.image[1]}x{graph.image[2]} only")
-    return canonicalise(Graph(image, tuple(parameters), tuple(nodes)))[0]
+    return canonicalise(Graph(image, tuple(parameters), tuple(nodes)))

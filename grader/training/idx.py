@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from grader.cache_folder import cache_folder, write_whole
 from grader.errors import InputError
+from grader.spelling import offer
 
 __all__ = [
     "DATA_SETS",
@@ -83,7 +84,7 @@ def locate(name: str, folder: Path | None = None, cache: Path | None = None) -> 
         InputError: the name is unknown, or `folder` lacks files.
     """
     if name not in DATA_SETS:
-        raise InputError(f"there is no data set {name!r}; known are {' and '.join(DATA_SETS)}")
+        raise InputError(f"there is no data set {name!r}; {offer(name, DATA_SETS)}")
     if folder is not None:
         options = [DataSetFiles(name, path, "the folder given") for path in (folder, folder / name / "raw")]
         best = min(options, key=lambda files: len(files.missing))

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from grader.cache_folder import cache_folder
-from grader.errors import InputError
+from grader.errors import DeviceFault, InputError
+from grader.gpu.nvml import open_driver
 from grader.training.idx import DATA_SETS, compute_digest, locate, make_advice, read_files
 
 __all__ = ["DataSetOnDisk", "describe_training", "find_all_data_sets"]
@@ -39,16 +38,27 @@ def describe_training(cache: Path | None = None) -> Iterator[tuple[str, str]]:
     """Yield names and descriptions of what trainings would use."""
     for data_set in find_all_data_sets(cache=cache):
         yield f"data set {data_set.name}", data_set.problem or f"{data_set.folder} ({data_set.origin})"
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for number in range(gpus):
-        properties = torch.cuda.get_device_properties(number)
-        text = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-        yield f"GPU {number}", f"{text}; trainings use it, with code that has not yet run on this project's machines"
-    if not gpus:
-        yield "GPU", "none: trainings use the CPU's recipes (quick)"
+    yield from _describe_gpus()
     yield "CPU cores", str(len(os.sched_getaffinity(0)))
     results = (cache or cache_folder()) / "trainings"
     yield "trainings kept", f"{sum(1 for _ in results.glob('*.json'))} in {results}"
+
+
+def _describe_gpus() -> Iterator[tuple[str, str]]:
+    try:
+        driver = open_driver()
+        gpus = driver.list_gpus() if driver else ()
+        problems = driver.list_problems() if driver else ()
+    except (InputError, DeviceFault) as error:
+        yield "GPU", f"cannot be used: {error}"
+        return
+    for gpu in gpus:
+        name = f"GPU {gpu.index}, slice {gpu.uuid}" if gpu.is_slice else f"GPU {gpu.index}"
+        yield name, f"{gpu.name}, {gpu.memory_bytes / 2**30:.0f} GiB; grader doctor --gpu examines it"
+    for number, problem in enumerate(problems, start=1):
+        yield f"GPU problem {number}", problem
+    if not gpus and not problems:
+        yield "GPU", "none: trainings use the CPU's recipes (quick)"
 
 
 def _find(name: str, folder: Path | None, cache: Path | None) -> DataSetOnDisk:

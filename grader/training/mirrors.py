@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 
 from grader.cache_folder import cache_folder, write_whole
 from grader.errors import InputError
+from grader.spelling import offer
 from grader.training.idx import FILES, DataSetFiles, locate, make_advice
 
 __all__ = ["MIRRORS", "REMOTE", "MirroredFile", "fetch"]
@@ -98,7 +99,7 @@ def fetch(
         InputError: the name is unknown, no mirror has the right file, or the folder cannot be written.
     """
     if name not in REMOTE:
-        raise InputError(f"there is no data set {name!r}; known are {' and '.join(REMOTE)}")
+        raise InputError(f"there is no data set {name!r}; {offer(name, REMOTE)}")
     root = into or cache_folder() / "data"
     folder = root / name / "raw"
     try:

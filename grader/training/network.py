@@ -76,6 +76,7 @@ OPERATIONS: dict[str, Operation] = {
     **{name: _binary(function) for name, function in _BINARY.items()},
     "conv2d": _weighted(F.conv2d),
     "linear": _weighted(F.linear),
+    "matmul": _weighted(torch.matmul),
     "prelu": _weighted(F.prelu),
     "max_pool2d": _elementwise(F.max_pool2d),
     "avg_pool2d": _elementwise(F.avg_pool2d),
@@ -100,11 +101,13 @@ class Network(nn.Module):
     Args:
         graph: the graph; its parameters are left uninitialised, see `initialise`.
         device: where to compute; "meta" computes shapes without values.
+        drops_in_eval: whether dropout drops in eval mode, too.
     """
 
-    def __init__(self, graph: Graph, device: torch.device | str = "cpu") -> None:
+    def __init__(self, graph: Graph, device: torch.device | str = "cpu", *, drops_in_eval: bool = False) -> None:
         super().__init__()
         self.graph = graph
+        self._drops_in_eval = drops_in_eval
         dtype = torch.float32
         self.weights = nn.ParameterList(
             nn.Parameter(torch.empty(shape, dtype=dtype, device=device)) for shape in graph.parameters
@@ -140,7 +143,7 @@ class Network(nn.Module):
         if node.operation == "batch_norm":
             return self._normalise(self.statistics[str(number)], inputs[0], parameters)
         if node.operation == "dropout":
-            return F.dropout(inputs[0], node.setting("p"), self.training)
+            return F.dropout(inputs[0], node.setting("p"), self.training or self._drops_in_eval)
         return OPERATIONS[node.operation](inputs, parameters, dict(node.settings))
 
     def _normalise(self, statistics: Any, X: Tensor, parameters: list[Tensor]) -> Tensor:

@@ -1,11 +1,32 @@
-"""Images changed a little, so that a table of the public test images does not help a student's model."""
+"""Images that a student's process classifies: chosen, ordered and changed by a secret.
+
+The test images are public. Moved and noisy, they are not found in a table of them; and labels that are recited in the
+order of the data set are right for one image in ten.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["perturb"]
+from grader.training.datasets import DataSet
+
+__all__ = ["draw_judged_images", "perturb"]
+
+
+def draw_judged_images(data_set: DataSet, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw some of the withheld images in random order, and perturb them.
+
+    Args:
+        data_set: the data set.
+        count: the number of images.
+        seed: decides which, in which order, and how they are changed.
+
+    Returns:
+        The images, (count, h, w) uint8, and their labels, (count,).
+    """
+    order = torch.randperm(len(data_set.withheld_images), generator=torch.Generator().manual_seed(seed))[:count]
+    return perturb(data_set.withheld_images[order], seed), data_set.withheld_labels[order]
 
 
 def perturb(images: Tensor, seed: int) -> Tensor:

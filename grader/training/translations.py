@@ -92,6 +92,10 @@ def _linear(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation
     return RebuiltOperation("linear", (named["input"],), _parameters(named["weight"], named["bias"]))
 
 
+def _product(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
+    return RebuiltOperation("matmul", (named["self"],), _parameters(named.get("other", named.get("mat2"))))
+
+
 def _batch_norm(shapes: Shapes, overload: str, named: dict[str, Any]) -> Translation:
     if not named["training"]:
         raise Unsupported("a batch normalisation is kept in eval mode")
@@ -302,6 +306,7 @@ TRANSLATIONS: dict[str, Translate] = {
     "dropout": _dropout,
     "conv2d": _convolution,
     "linear": _linear,
+    **dict.fromkeys(("matmul", "mm"), _product),
     "batch_norm": _batch_norm,
     "prelu": _prelu,
 }

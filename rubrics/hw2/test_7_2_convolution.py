@@ -72,11 +72,15 @@ def test_conv2d_layer_adds_a_learnable_bias(student: Student, case: Case) -> Non
 def weight_and_bias(parameters: dict[str, Tensor], size: tuple[int, ...]) -> tuple[str, str]:
     """Return the names of the weight and the bias, recognised by their shapes."""
     shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in parameters.items()) or "none"
+    found = sorted(list(value.shape) for value in parameters.values())
     learnable = {name: value for name, value in parameters.items() if value.is_floating_point()}
-    for weight, value in learnable.items():
-        if tuple(value.shape) == size:
-            for bias, other in learnable.items():
-                if bias != weight and other.numel() == 1:
-                    return weight, bias
-            raise Mismatch(f"the layer has no learnable bias of one element (its parameters: {shapes})")
-    raise Mismatch(f"the layer has no learnable weight of shape {size} (its parameters: {shapes})")
+    weights = [name for name, value in learnable.items() if tuple(value.shape) == size]
+    if not weights:
+        message = f"the layer has no learnable weight of shape {size} (its parameters: {shapes})"
+        raise Mismatch(f"{message}; a weight that is learned is an nn.Parameter", found=found)
+    for weight in weights:
+        for bias, value in learnable.items():
+            if bias != weight and value.numel() == 1:
+                return weight, bias
+    message = f"the layer has no learnable bias of one element (its parameters: {shapes})"
+    raise Mismatch(f"{message}; a number that is learned is an nn.Parameter", found=found)

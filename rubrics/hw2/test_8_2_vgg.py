@@ -1,6 +1,7 @@
 """Networks using blocks (VGG): d2l.ai section 8.2."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -8,6 +9,7 @@ from torch import nn
 import reference
 from grader.testing import (
     Argument,
+    Book,
     Case,
     Draw,
     Fault,
@@ -21,6 +23,7 @@ from grader.testing import (
     assert_output,
     assert_registered,
     build,
+    compare_with_book,
     given,
     input_channels,
     item,
@@ -64,21 +67,23 @@ def image_and_block(draw: Draw) -> Iterator[Case]:
 def test_vgg_block_convolves_and_halves(student: Student, case: Case) -> None:
     n, inputs, h, w = case.X.shape
     block = build(student.vgg_block, block_arguments(case.num_convs, inputs, case.out_channels), "vgg_block()")
-    operations = block.operations(case.X)
-    assert_output(operations, (n, case.out_channels, h // 2, w // 2))
-    names = [name for operation in operations for name in operation.parameters]
-    shapes = block.parameter_shapes()
-    expected = [tuple(value.shape) for value in case.parameters]
-    if [shapes[name] for name in names] != expected or len(shapes) != len(expected):
-        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
-        raise Mismatch(
-            f"expected {case.num_convs} 3x3 convolutions with biases, their parameters {expected}; found {found}",
-            expected=[list(shape) for shape in expected],
-            found=[list(shape) for shape in shapes.values()],
-        )
-    dtype = block.parameters()[names[0]].dtype
-    block.load({name: value.to(dtype) for name, value in zip(names, case.parameters, strict=True)})
-    assert_close(block(case.X.to(dtype)), reference_block(case)(case.X))
+    book = Book([partial(reference.vgg_block, case.num_convs, case.out_channels)])
+    with compare_with_book(block, (inputs, h, w), book):
+        operations = block.operations(case.X)
+        assert_output(operations, (n, case.out_channels, h // 2, w // 2))
+        names = [name for operation in operations for name in operation.parameters]
+        shapes = block.parameter_shapes()
+        expected = [tuple(value.shape) for value in case.parameters]
+        if [shapes.get(name) for name in names] != expected or len(shapes) != len(expected):
+            found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+            raise Mismatch(
+                f"expected {case.num_convs} 3x3 convolutions with biases, their parameters {expected}; found {found}",
+                expected=[list(shape) for shape in expected],
+                found=[list(shape) for shape in shapes.values()],
+            )
+        dtype = next(iter(block.parameters().values()), case.X).dtype
+        block.load({name: value.to(dtype) for name, value in zip(names, case.parameters, strict=True)})
+        assert_close(block(case.X.to(dtype)), reference_block(case)(case.X))
 
 
 def reference_block(case: Case) -> nn.Module:
@@ -104,15 +109,19 @@ def vgg_layers() -> Iterator[Layer]:
     inputs, size = 1, 224
     for block, (num_convs, outputs) in enumerate(ARCHITECTURE, start=1):
         for number in range(1, num_convs + 1):
-            where = f"block {block}, convolution {number}"
+            where = f"convolution {number} of block {block}"
             yield Layer("convolution", (outputs, size, size), (outputs, inputs, 3, 3), name=where)
             inputs = outputs
         size //= 2
-        yield Layer("pooling", (outputs, size, size), name=f"block {block}, pooling")
+        yield Layer("pooling", (outputs, size, size), name=f"the pooling of block {block}")
     inputs *= size**2
-    for number, outputs in enumerate((4096, 4096, 10), start=1):
-        yield Layer("linear", (outputs,), (outputs, inputs), name=f"fully connected layer {number}")
+    names = ("the first fully connected layer", "the second fully connected layer", "the output layer")
+    for name, outputs in zip(names, (4096, 4096, 10), strict=True):
+        yield Layer("linear", (outputs,), (outputs, inputs), name=name)
         inputs = outputs
+
+
+VGG11 = Book([vgg11], tuple(layer.name for layer in vgg_layers() if layer.kind != "pooling"))
 
 
 def vgg_arguments(architecture: Sequence[Sequence[int]]) -> Sequence[Argument]:
@@ -133,21 +142,20 @@ def ways_to_vgg(architecture: Sequence[tuple[int, int]]) -> Iterator[Sequence[Ar
 
 
 @item("vgg11.shapes", vgg_arguments(ARCHITECTURE))
-def test_vgg11_has_the_shapes_of_the_book(student: Student, remark: Callable[[str], None]) -> None:
+def test_vgg11_has_the_shapes_of_the_book(student: Student, draw: Draw, remark: Callable[[str], None]) -> None:
     first: StudentFault | None = None
     for arguments in ways_to_vgg(ARCHITECTURE):
         try:
-            model = run(student.VGG, arguments, "VGG(arch)", IMAGE)
+            with run(student.VGG, arguments, "VGG(arch)", IMAGE, draw, VGG11) as model:
+                layers = list(vgg_layers())
+                assert_layers(model.layers, layers, activations=("relu",))
+                assert_registered(model, layers)
+                remark_on(remark, model, [vgg11])
+            return
         except StudentFault as fault:
             if fault.fault is not Fault.RAISED:
                 raise
             first = first or fault
-            continue
-        layers = list(vgg_layers())
-        assert_layers(model.layers, layers, activations=("relu",))
-        assert_registered(model, layers)
-        remark_on(remark, model.remote, IMAGE, [vgg11])
-        return
     assert first is not None
     raise first
 

@@ -11,10 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader.assignment import Assignment
+from grader.assignment import Assignment, CarriedForward
 from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
+from grader.sandbox.host.required_layers import accept_any_layers
 from grader.sandbox.host.sandbox import Zygote
+from grader.training.probing import start_prober
 from tests.support.attacks import LIMITS, Attack, coming_back
 from tests.support.leftovers import remaining, traces
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, submission
@@ -31,11 +33,16 @@ def attack(zygote: Zygote, hw2: Assignment) -> Attack:
     """Grade a hostile notebook, with all checks around it."""
     assert zygote.missing == {}
 
-    def run(*cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report:
-        assignment = dataclasses.replace(hw2, limits=dataclasses.replace(LIMITS, **limits))
+    def run(
+        *cells: str, left_out: frozenset[str] = frozenset(), carried_forward: str = "none", **limits: Any
+    ) -> Report:
+        assignment = dataclasses.replace(
+            hw2, limits=dataclasses.replace(LIMITS, **limits), carried_forward=CarriedForward(carried_forward)
+        )
+        start_prober()  # it stays, for the next submission
         before = traces()
         with coming_back():
-            report = grade(submission(*cells), assignment, zygote, left_out=left_out)
+            report = grade(submission(*cells), assignment, zygote, left_out=left_out, accept_layers=accept_any_layers)
         assert remaining(before) == frozenset()
         assert [stop.error for cell in report.cells for stop in cell.stops if _MISSED.match(stop.error)] == []
         text = report.to_json()

@@ -142,17 +142,16 @@ def send(self, value, seconds=None):
     self.socket.close()
 channels.Channel.send = send""",
     "no answer": "channels.Channel.send = lambda self, value, seconds=None: None",
-    "a snapshot that does not serve": "tracker_module.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
-    "a snapshot that ends": "tracker_module.serve_snapshot = lambda *_: None",
+    "a snapshot that does not serve": "snapshot.serve_snapshot = lambda *_: __import__('time').sleep(3600)",
+    "a snapshot that ends": "snapshot.serve_snapshot = lambda *_: None",
 }
 _PATCH = """
-import grader.sandbox.guest.definition_tracker as tracker_module
 import grader.sandbox.guest.snapshot as snapshot
 import grader.sandbox.protocol.channels as channels
 import grader.sandbox.protocol.encoding as wire
 test = snapshot._TestProcess
 operations = [name for name in vars(test) if name.startswith("_do_")]
-assert len(operations) > 5 and callable(tracker_module.serve_snapshot) and callable(channels.Channel.send)
+assert len(operations) > 5 and callable(snapshot.serve_snapshot) and callable(channels.Channel.send)
 """
 _WORK = """
 import torch

@@ -33,7 +33,7 @@ def test_a_hanging_cell_is_ended_and_keeps_what_was_solved_around_it(attack: Att
     report = attack("x = 1", hang, CORR2D, cell_seconds=1)
     assert [cell.status for cell in report.cells] == ["ok", "timed out", "ok"]
     assert report.score == CORR2D_POINTS
-    assert "homework.ipynb, cell 1: timed out" in report.limits_hit
+    assert "homework.ipynb, cell 2: timed out" in report.limits_hit
 
 
 @pytest.mark.slow

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from grader.results.report import Report
-from grader.sandbox.jail.isolation import LAYERS
+from grader.sandbox.jail.layer_log import LAYERS
 from grader.sandbox.protocol.layers import LayerStatus
 from tests.support.attacks import Attack
+from tests.support.device_files import find_devices, make_nodes
 
 _KEY = 0x67726164  # of a shared memory segment
 _MEBIBYTE = 2**20
@@ -36,6 +37,18 @@ class Probe:
 
 
 PROBES = (
+    Probe(
+        "cpu cgroup",
+        # Without a group, Linux gives a share to each session or process. Those of a group stay in it.
+        """
+        import subprocess
+        groups = subprocess.run(["cat", "/proc/self/cgroup"], start_new_session=True, capture_output=True, text=True)
+        cpu = next(line for line in groups.stdout.splitlines() if "cpu" in line.split(":")[1].split(","))
+        if "/grader-" not in cpu:
+            raise RuntimeError(f"LOOT a share for each process, in {cpu}")
+        """,
+        ("ipc namespace",),  # it comes with a namespace of control groups, which hides their names
+    ),
     Probe(
         "memory cgroup",
         """
@@ -66,6 +79,15 @@ PROBES = (
         """,
         ("resource limits",),
         processes=40,
+    ),
+    Probe(
+        "devices cgroup",
+        """
+        import os
+        descriptor = os.open(NODE, os.O_RDWR)
+        raise RuntimeError(f"LOOT {os.fstat(descriptor).st_rdev}")
+        """,
+        ("private file system", "landlock"),
     ),
     Probe(
         "unprivileged user",
@@ -171,7 +193,11 @@ PROBES = (
 def outside() -> Iterator[str]:
     """Put markers on this machine, and give the cell that tells where they are."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with tempfile.TemporaryDirectory(prefix="outside-") as name, socket.create_server(("127.0.0.1", 0)) as listener:
+    with (
+        tempfile.TemporaryDirectory(prefix="outside-") as name,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        make_nodes(*(find_devices(1) if os.geteuid() == 0 else ())) as nodes,
+    ):
         folder = Path(name)
         folder.chmod(0o755)
         public, private = folder / "public", folder / "private"
@@ -187,6 +213,7 @@ def outside() -> Iterator[str]:
             _answer_for_ever(listener)
         try:
             yield (
+                f"NODE = {str(*nodes)!r}\n"
                 f"PUBLIC, PRIVATE = {str(public)!r}, {str(private)!r}\n"
                 f"HOST, GRADER, PORT = {os.uname().nodename!r}, {os.getpid()}, {listener.getsockname()[1]}\n"
                 f"NAMESPACES = {namespaces!r}"

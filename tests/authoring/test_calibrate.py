@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import tomllib
 from dataclasses import replace
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import Assignment, load_assignment
-from grader.authoring.calibrate import calibrate, write_thresholds
+from grader.authoring.calibrate import calibrate, describe_machine, write_thresholds
 from grader.models.recipe import Mode
 from grader.results.calibration import Calibration, Distribution
 from grader.sandbox.host.sandbox import Zygote
+from grader.training.accelerator import AcceleratorVersions
+from grader.training.datasets import DataSet
 from grader.training.trainer import Trainer
+from tests.support.gpus import StandInDriver
 from tests.support.notebooks import submission
 from tests.support.small_trainings import LENET, RECIPE, with_small_recipes
 
@@ -70,16 +74,42 @@ def test_thresholds_are_written_with_their_data_and_nothing_else_changes(hw2: As
     for name in ("test_7_6_lenet.py", "book.fingerprints"):
         shutil.copy(hw2.folder / name, folder)
     made = calibration((0.80, 0.82, 0.84))
-    write_thresholds(load_assignment(folder), [made])
+    machine = {"device": "NVIDIA H200", "torch": "2.14.1", "multiprocessors": 132, "driver": "580.95.05"}
+    write_thresholds(load_assignment(folder), [made], machine)
     written = load_assignment(folder)
     (item,) = (each for each in written.items if each.id == "lenet.training")
     assert item.recipes[Mode.QUICK].threshold == made.threshold
     before, after = tomllib.loads(text), tomllib.loads((folder / "rubric.toml").read_text())
     (table,) = (each for each in after["items"] if each["id"] == "lenet.training")
     basis = table["recipes"]["quick"].pop("calibration")
+    assert item.recipes[Mode.QUICK].calibrated_on == "NVIDIA H200"
+    assert basis["date"] == datetime.datetime.now(datetime.UTC).date()
+    assert machine.items() <= basis.items()
     assert (basis["trainings"], basis["graphs"], basis["lowest"]) == (3, 1, 0.8)
     (old,) = (each for each in before["items"] if each["id"] == "lenet.training")
     table["recipes"]["quick"]["threshold"] = old["recipes"]["quick"]["threshold"]
     old["recipes"]["quick"].pop("calibration", None)
     assert after == before
     assert "# HW2: chapters 7 and 8" in (folder / "rubric.toml").read_text()
+
+
+def test_a_calibration_names_the_device_and_the_versions_that_decide_numbers(
+    trainer: Trainer, fashion_mnist: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cpu = describe_machine(trainer, None)
+    assert set(on_cpu) == {"device", "torch", "instructions"}
+    assert on_cpu["device"] == "cpu"
+    versions = AcceleratorVersions("NVIDIA H200", "9.0", 132, "13.0", "92400")
+    driver = StandInDriver()
+    with Trainer(fashion_mnist, gpu=driver.gpus[0], driver=driver) as on_gpu:
+        monkeypatch.setattr(on_gpu, "describe", lambda: versions)
+        machine = describe_machine(on_gpu, driver)
+    assert machine == {
+        "device": "NVIDIA H200",
+        "torch": on_cpu["torch"],
+        "capability": "9.0",
+        "multiprocessors": 132,
+        "cuda": "13.0",
+        "cudnn": "92400",
+        "driver": "580.95.05",
+    }

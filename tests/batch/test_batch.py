@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Sequence
@@ -16,9 +17,12 @@ from grader.batch.batch import GRADEBOOK, SUMMARY, _choose_jobs, grade_batch
 from grader.batch.sources import collect_sources
 from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
+from grader.installation_key import load_installation_key, rotate_key_file
 from grader.models.recipe import Mode
+from grader.render.html import render_html
 from grader.results.journal import JOURNAL, JournalRecord, Status, append_record, read_journal
-from grader.results.report import Report
+from grader.results.report import Report, Verdict
+from grader.results.source_cells import Sources
 from tests.support.crashing_rubric import Noted, handed_in, moody
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
@@ -83,7 +87,7 @@ def test_a_class_is_written_even_if_some_submissions_are_unreadable(assignment: 
     assert "A number" in (out / "kim.html").read_text("utf-8")
     assert {path.name for path in out.iterdir()} == {
         *(f"{item.key}.{ending}" for item in everybody for ending in ("json", "html")),
-        *(JOURNAL, GRADEBOOK, SUMMARY, ".lock"),
+        *(JOURNAL, GRADEBOOK, SUMMARY, ".lock", ".sources"),
     }
     assert "Student kim" in (out / SUMMARY).read_text("utf-8")
     gradebook = (out / GRADEBOOK).read_text("utf-8-sig")
@@ -121,6 +125,21 @@ def test_what_is_done_is_not_graded_again_and_what_changed_is(assignment: Assign
     (assignment.folder / "test_value.py").write_text((assignment.folder / "test_value.py").read_text() + "# revised\n")
     revised = graded(everybody, load_assignment(assignment.folder), out)
     assert run_by(revised) == {"kim", "lee", "park"}
+
+
+@pytest.mark.slow
+def test_reports_of_an_earlier_key_stay_and_new_ones_are_made_with_the_new_key(
+    assignment: Assignment, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_KEY_FILE", str(tmp_path / "key"))
+    graded([handed_in("kim", 1)], assignment, out)
+    before = (out / "kim.json").read_bytes()
+    earlier, current = load_installation_key(), rotate_key_file()
+    resumed = graded([handed_in("kim", 1), handed_in("lee", 2), handed_in("choi", 3)], assignment, out, jobs=2)
+    assert run_by(resumed) == {"lee", "choi"}
+    assert (out / "kim.json").read_bytes() == before
+    assert report_in(out, "kim").key == earlier.id
+    assert {report_in(out, key).key for key in ("lee", "choi")} == {current.id}
 
 
 @pytest.mark.slow
@@ -172,6 +191,63 @@ def test_a_submission_that_breaks_its_process_is_a_system_error_and_the_others_g
     assert len([step for step in noted.steps if step == ("poison", "judging")]) == 3
     assert [noted.records[key].status for key in ("kim", "lee")] == [Status.GRADED] * 2
     assert not (out / "poison.json").exists()
+
+
+@pytest.mark.slow
+def test_what_takes_too_much_memory_to_judge_is_a_system_error_and_the_others_go_on(
+    assignment: Assignment, out: Path
+) -> None:
+    everybody = [handed_in("kim", 1), handed_in("lists", 17), handed_in("lee", 2), handed_in("tensors", 18)]
+    noted = graded(everybody, assignment, out)
+    for key in ("lists", "tensors"):
+        assert noted.records[key].status is Status.FAILED
+        assert "the process that judges needed more than 1 GiB for this submission" in noted.records[key].message
+        assert len([step for step in noted.steps if step == (key, "judging")]) == 1
+        assert not (out / f"{key}.json").exists()
+    assert [noted.records[key].status for key in ("kim", "lee")] == [Status.GRADED] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_answer_that_breaks_a_test_concerns_that_submission_alone(
+    assignment: Assignment, out: Path, jobs: int
+) -> None:
+    everybody = [handed_in("ann", 1), handed_in("ben", None), handed_in("cho", "a text"), handed_in("dan", 2)]
+    noted = graded(everybody, assignment, out, jobs)
+    assert {key: record.status for key, record in noted.records.items()} == {
+        "ann": Status.GRADED,
+        "ben": Status.GRADED,
+        "cho": Status.FAILED,
+        "dan": Status.GRADED,
+    }
+    (item,) = report_in(out, "ben").items
+    assert (item.verdict, item.points) == (Verdict.FAILED, 0)
+    assert item.message == "value is not written yet: its body is only `return None`"
+    fault = noted.records["cho"].message
+    assert re.search(r"a test of value broke: test_value\.py, line \d+, test_value_gives_a_number: TypeError: ", fault)
+    # Once with definitions that are restored and once as they were, and not three times: it would break again.
+    assert len([step for step in noted.steps if step == ("cho", "judging")]) == 2
+    assert [report_in(out, key).score for key in ("ann", "dan")] == [1, 1]
+
+    again = graded(everybody, assignment, out, jobs)
+    assert run_by(again) == {"cho"}
+    assert again.records["cho"].message == fault
+
+
+@pytest.mark.slow
+def test_a_submission_whose_report_cannot_be_written_is_a_system_error(
+    assignment: Assignment, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(report: Report, sources: Sources) -> str:
+        if report.files[0].name == "ben.ipynb":
+            raise ValueError("a slip of ours")
+        return render_html(report, sources)
+
+    monkeypatch.setattr("grader.batch.batch.render_html", render)
+    noted = graded([handed_in("ann", 1), handed_in("ben", 2), handed_in("cho", 3)], assignment, out)
+    assert [noted.records[key].status for key in ("ann", "ben", "cho")] == [Status.GRADED, Status.FAILED, Status.GRADED]
+    assert "a slip of ours" in noted.records["ben"].message
+    assert not (out / "ben.json").exists()
 
 
 @pytest.mark.slow
@@ -292,7 +368,7 @@ def test_if_the_loaded_process_dies_its_forks_go_on_and_the_next_fork_is_of_anot
 def test_a_silent_process_is_killed(out: Path, tmp_path: Path) -> None:
     noted = graded([handed_in("kim", 15), handed_in("lee", 1)], moody(tmp_path / "impatient", seconds=2), out)
     assert noted.records["kim"].status is Status.FAILED
-    assert "silent for 4 s" in noted.records["kim"].message
+    assert "silent for 6 s" in noted.records["kim"].message
     assert noted.records["lee"].status is Status.GRADED
 
 

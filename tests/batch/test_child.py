@@ -31,6 +31,7 @@ from grader.batch.messages import (
     LongestSilence,
     SubmittedFile,
 )
+from grader.installation_key import InstallationKey
 from grader.models.recipe import Mode
 from grader.results.report import Report
 from grader.sandbox.protocol.channels import Channel, Packets
@@ -40,7 +41,9 @@ from tests.support.paths import ASSIGNMENTS
 from tests.support.processes import descendants
 
 DOUBLED = ASSIGNMENTS / "doubled"
-SETTINGS = BatchSettings(DOUBLED, Mode.NONE, data=None, trainings_at_once=1, reads_graphs=False)
+# Another one than that of the processes' environment.
+KEY = InstallationKey(b"the key of a batch")
+SETTINGS = BatchSettings(DOUBLED, Mode.NONE, data=None, trainings_at_once=1, unsafe=False, reads_graphs=False, key=KEY)
 RIGHT = notebook_bytes("def double(X): return X + X", "def halve(X): return X / 2")
 
 
@@ -145,7 +148,7 @@ def test_submissions_are_graded_one_after_the_other(start: Callable[..., Process
     assert process.receive().seconds > 0
     assert isinstance(process.receive(), GradingStep)
     report = process.report()
-    assert (report.score, report.files[0].name) == (3, "a.ipynb")
+    assert (report.score, report.files[0].name, report.key) == (3, "a.ipynb", KEY.id)
     process.grade(b=b"{")
     assert "b.ipynb" in process.report().obstacle
     process.grade(b=notebook_bytes("def double(X): return X"))

@@ -1,4 +1,4 @@
-"""`grader check` and `grader doctor` as real processes: exit codes and output."""
+"""`grader check` as a real process: exit codes and output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_folders_pipes_and_devices_are_refused_without_waiting(run: Run, tmp_pat
     os.mkfifo(tmp_path / "pipe.ipynb")
     refused(run("check", "folder.ipynb"), "there is no notebook in it")
     refused(run("check", "pipe.ipynb"), "pipe.ipynb: ", "no regular file")
-    refused(run("check", "missing.ipynb"), "missing.ipynb: ", "No such file")
+    refused(run("check", "missing.ipynb"), "missing.ipynb: there is no such file")
     refused(run("check", "/dev/zero"), "/dev/zero: ", "no regular file")
 
 
@@ -100,9 +100,7 @@ def test_an_unwritable_report_file_is_refused_before_the_work(run: Run, tmp_path
     (tmp_path / "good.ipynb").write_bytes(notebook_bytes(CORR2D))
     for target in ("no/such/folder.json", ".", "good.ipynb/report"):
         for option in ("--json", "--html"):
-            started = time.monotonic()
             refused(run("check", "good.ipynb", option, target), target)
-            assert time.monotonic() - started < 5
     assert everything_in(tmp_path) == ["good.ipynb"]
 
 
@@ -214,14 +212,3 @@ def test_ctrl_c_ends_the_grader_and_everything_it_started(tmp_path: Path) -> Non
     assert output == ""
     assert wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in started), seconds=10)
     assert everything_in(tmp_path) == ["endless.ipynb"]
-
-
-@pytest.mark.slow
-def test_doctor_lists_every_layer_and_package(run: Run, hw2: Assignment) -> None:
-    ran = run("doctor")
-    lines = ran.stdout.splitlines()
-    layers = [line for line in lines if line.startswith(("on ", "off"))]
-    assert len(layers) >= 8
-    assert ran.returncode == (1 if any(line.startswith("off") for line in layers) else 0)
-    assert all(f"{package}: imported" in lines for package in hw2.packages)
-    assert ran.stderr == ""

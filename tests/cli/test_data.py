@@ -39,11 +39,11 @@ def ran(folder: Path, *arguments: str) -> Ran:
 def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run the grader with its messages on a terminal, and return its exit code and the output on the terminal."""
     master, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm", "GRADER_CACHE": str(folder / "cache")}
+    of_a_terminal = {"COLUMNS": "80", "TERM": "xterm", "CI": "", "GRADER_CACHE": str(folder / "cache")}
     with subprocess.Popen(
         [GRADER, *arguments],
         cwd=folder,
-        env=environment,
+        env={**os.environ, **of_a_terminal},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=terminal,

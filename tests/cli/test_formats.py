@@ -102,7 +102,7 @@ def test_on_github_a_step_has_annotations_a_summary_and_outputs(run: Run, tmp_pa
     assert ran.returncode == 0, ran.stderr
     assert f"reaches --min-score {CORR2D_POINTS}" in ran.stderr
     assert all(line.startswith(("::error ", "::notice ")) for line in ran.stdout.splitlines())
-    assert "::error file=week 2/과제.ipynb,line=1,endLine=1,title=conv2d_layer" in ran.stdout
+    assert "::error file=week 2/과제.ipynb,line=1,endLine=1,title=comp_conv2d.shape" in ran.stdout
     summary = (tmp_path / "summary").read_text("utf-8")
     assert summary.startswith("before\n## HW2")
     assert f"score={CORR2D_POINTS}\n" in (tmp_path / "outputs").read_text("utf-8")

@@ -123,6 +123,7 @@ def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_aga
     page = (course.reports / "kim.html").read_text("utf-8")
     assert "&lt;b&gt;to&lt;/b&gt; kim" in page
     assert "answer of kim" in page
+    assert "def value(): return 1" in page  # beside its result, also after marking
     assert [row["points"] for row in course.export()] == ["1.5", ""]
 
     course.hand_in("kim", "another answer")
@@ -141,11 +142,11 @@ def test_marks_join_reports_gradebook_and_summary_and_stay_when_it_is_graded_aga
 
 
 def test_a_sheet_with_one_wrong_row_changes_nothing(course: Course) -> None:
-    before = {path.name: path.read_bytes() for path in course.reports.iterdir()}
+    before = {path: path.read_bytes() for path in course.reports.rglob("*") if path.is_file()}
     ran = course.apply(kim="1", lee="2.5")
     assert ran.returncode == 2
     assert ran.stderr.startswith("grader: line 5 (lee, discussion.1.1): discussion.1.1 gives from 0 to 2 points")
-    assert {path.name: path.read_bytes() for path in course.reports.iterdir()} == before
+    assert {path: path.read_bytes() for path in course.reports.rglob("*") if path.is_file()} == before
 
 
 def test_an_unusable_sheet_is_refused_in_one_line(course: Course, tmp_path: Path) -> None:

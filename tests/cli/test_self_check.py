@@ -47,7 +47,7 @@ def test_the_exit_code_depends_on_the_requested_items_only(check: Run) -> None:
         (["--watch", "--min-score", "60"], "--item and --watch show hints on the terminal"),
         (["--hint", "2"], "--hint needs --item: give --item ID as well"),
         (["--watch", "--assignment", "hw9"], "no assignment named 'hw9'"),
-        (["missing.ipynb", "--watch"], "missing.ipynb: cannot be read"),
+        (["missing.ipynb", "--watch"], "missing.ipynb: there is no such file"),
     ],
 )
 def test_invalid_options_are_refused_in_one_line(check: Run, arguments: list[str], reason: str) -> None:

@@ -139,8 +139,8 @@ def test_a_single_notebook_and_a_zip_file_are_collected_by_their_paths(tmp_path:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("missing", "cannot be read (No such file or directory); check its name and permissions"),
-        ("missing.ipynb", "cannot be read (No such file or directory); check its name and permissions"),
+        ("missing", "there is no such file; check its name"),
+        ("missing.ipynb", "there is no such file; check its name"),
         ("notes.txt", "this is no folder, zip file or notebook; give one of them"),
         ("empty", "there is no notebook in it; give a folder or zip file of .ipynb files"),
     ],

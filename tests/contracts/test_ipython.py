@@ -33,6 +33,8 @@ IPYTHON = Library("ipython")
         ("IPython.core.magics.execution:ExecutionMagics.prun", "self parameter_s cell"),
         ("IPython.core.inputtransformer2:TransformerManager.do_token_transforms", "self lines"),
         ("IPython.core.formatters:DisplayFormatter.format", "self obj include exclude"),
+        ("IPython.core.displaypub:DisplayPublisher.publish", "self data metadata source transient update kwargs"),
+        ("IPython.core.displaypub:DisplayPublisher.clear_output", "self wait"),
         ("IPython.core.interactiveshell:InteractiveShell.enable_matplotlib", "self gui"),
         ("IPython.core.interactiveshell:InteractiveShell.run_line_magic", "self magic_name line _stack_depth"),
         ("IPython.core.interactiveshell:InteractiveShell.run_cell_magic", "self magic_name line cell"),

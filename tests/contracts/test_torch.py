@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from grader.models.modules import NORMALISATIONS
-from grader.sandbox.guest.internals.torch import LOSS_FUNCTIONS, LoaderPass, read_version
+from grader.sandbox.guest.internals.torch import (
+    LOSS_FUNCTIONS,
+    LoaderPass,
+    as_stock_tensors,
+    become,
+    make_empty_shell,
+    read_version,
+)
 from tests.support.library_contracts import Library
 
 TORCH = Library("torch")
@@ -39,6 +47,7 @@ OF_TRACES = (
     "torch.fx.experimental.proxy_tensor:ProxyTorchDispatchMode._should_skip_dynamo",
     "torch.fx.experimental.proxy_tensor:disable_autocast_cache",
     "torch.utils._pytree:tree_leaves",
+    "torch.utils._pytree:tree_map_only",
     "torch.utils._python_dispatch:TorchDispatchMode._should_skip_dynamo",
     "torch.utils.weak:WeakTensorKeyDictionary",
 )
@@ -150,3 +159,57 @@ def test_a_device_as_a_context_is_what_its_class_is_made_with() -> None:
     TORCH.check_parameters("torch.utils._device:DeviceContext.__init__", "self device")
     with torch.device("meta"):
         TORCH.check(torch.ones(1).device.type == "meta", "a device as a context")
+
+
+class Shell(torch.Tensor):
+    """A tensor without memory that notes what is asked of it."""
+
+    asked: list[Any] = []  # noqa: RUF012
+
+    @staticmethod
+    def __new__(cls) -> Any:
+        return make_empty_shell(cls, (2, 1, 4, 4), torch.float64)
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        cls.asked.append(func)
+        with as_stock_tensors():
+            return func(*args, **(kwargs or {}))
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        raise AssertionError(f"{func} came to a tensor without memory")
+
+
+def test_a_tensor_without_memory_has_a_shape_a_type_and_a_device() -> None:
+    shell = Shell()
+    TORCH.check(shell.shape == (2, 1, 4, 4), "_make_wrapper_subclass sets the shape")
+    TORCH.check((shell.dtype, shell.device.type) == (torch.float64, "cpu"), "_make_wrapper_subclass sets the type")
+    TORCH.check(shell.stride() == (16, 16, 4, 1), "_make_wrapper_subclass makes contiguous tensors")
+
+
+def test_a_subclass_is_asked_with_functions_that_can_be_compared() -> None:
+    Shell.asked.clear()
+    shell = Shell()
+    for use in (lambda: shell.shape, lambda: shell.to(torch.float64), lambda: len(shell), lambda: torch.numel(shell)):
+        use()
+    getter: Any = torch.Tensor.shape
+    expected = [getter.__get__, torch.Tensor.to, torch.Tensor.__len__, torch.numel]
+    TORCH.check(Shell.asked == expected, "__torch_function__ gets getters, methods and functions")
+
+
+def test_a_tensor_becomes_another_in_all_variables() -> None:
+    shell, plain = Shell(), torch.ones(3)
+    others = [shell]
+    TORCH.check(become(shell, plain), "swap_tensors swaps tensors that nothing refers to")
+    TORCH.check(type(others[0]) is torch.Tensor, "swap_tensors swaps the class")
+    TORCH.check(torch.equal(others[0], torch.ones(3)), "swap_tensors swaps the memory")
+
+
+def test_a_tensor_with_a_weak_reference_stays_as_it_is() -> None:
+    shell = Shell()
+    reference = weakref.ref(shell)
+    TORCH.check(not become(shell, torch.ones(3)), "swap_tensors refuses a tensor with a weak reference")
+    TORCH.check(type(reference()) is Shell, "swap_tensors changes nothing that it refuses")

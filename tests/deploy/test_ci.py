@@ -26,6 +26,7 @@ CI = ROOT / "deploy" / "ci"
 GRADESCOPE = ROOT / "deploy" / "gradescope"
 PROGRAMS = Path(sys.executable).parent
 RESULTS = json.loads((ROOT / "tests" / "render" / "gradescope.schema.json").read_text("utf-8"))
+YAML_FILES = ("action.yml", "workflow.yml", "classroom.yml")
 SECONDS = 300
 
 Ran = subprocess.CompletedProcess[str]
@@ -71,6 +72,43 @@ def test_a_workflow_gives_the_action_what_it_takes(name: str) -> None:
     assert all(step == ours["id"] and output in action["outputs"] for step, output in used)
 
 
+def test_every_action_of_others_is_pinned_to_a_commit_and_ours_to_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    found = []
+    for name in YAML_FILES:
+        for line in (CI / name).read_text("utf-8").splitlines():
+            if match := re.match(r"^ *(?:- )?uses: *(\S+?)@(\S+)(.*)$", line):
+                found.append(match[1])
+                if match[1] == "OWNER/notebook-grader/deploy/ci":
+                    assert match[2] == f"v{version}", line
+                else:
+                    assert re.fullmatch(r"[0-9a-f]{40}", match[2]), line
+                    assert re.fullmatch(r" # v\d+(\.\d+)*", match[3]), line
+    assert len(found) == sum((CI / name).read_text("utf-8").count("uses:") for name in YAML_FILES) - 1  # a comment
+    assert {"actions/checkout", "actions/setup-python", "actions/cache"} <= set(found)
+
+
+@pytest.mark.parametrize("name", ["workflow.yml", "classroom.yml"])
+def test_no_workflow_runs_a_strangers_work_with_rights_or_with_a_token(name: str) -> None:
+    workflow = read(name)
+    triggers = workflow.get("on", workflow.get(True))
+    assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(triggers)
+    assert workflow["permissions"]["contents"] == "read"
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 30
+        (checkout,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+        assert checkout["with"] == {"persist-credentials": False}
+
+
+def test_the_action_keeps_what_pip_downloads_for_the_next_run() -> None:
+    steps = read("action.yml")["runs"]["steps"]
+    (cache,) = [step for step in steps if step.get("uses", "").startswith("actions/cache@")]
+    (install,) = [step for step in steps if step.get("id") == "install"]
+    assert install["env"]["PIP_CACHE_DIR"] == cache["with"]["path"]
+    assert "steps.versions.outputs.hash" in cache["with"]["key"]
+    assert read("action.yml")["inputs"]["torch-index-url"]["default"].endswith("/whl/cpu")
+
+
 def test_no_input_becomes_part_of_a_script() -> None:
     for step in read("action.yml")["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
@@ -97,17 +135,20 @@ def test_an_environment_has_the_versions_that_everybody_has(tmp_path: Path) -> N
         'chmod +x "$3/bin/pip"\n'
     )
     python.chmod(0o755)
-    subprocess.run(
-        [CI / "install.sh", tmp_path / "made"],
-        env={**os.environ, "PYTHON": str(python), "TORCH_INDEX_URL": "https://index.example"},
-        check=True,
-    )
-    torch, grader, d2l = (tmp_path / "asked").read_text("utf-8").splitlines()
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    environment = {name: value for name, value in os.environ.items() if name != "TORCH_INDEX_URL"}
+    for index in ({}, {"TORCH_INDEX_URL": ""}, {"TORCH_INDEX_URL": "https://index.example"}):
+        command = [CI / "install.sh", tmp_path / "made"]
+        subprocess.run(command, env={**environment, "PYTHON": str(python), **index}, check=True)
+    asked = (tmp_path / "asked").read_text("utf-8").splitlines()
+    assert "--index-url https://download.pytorch.org/whl/cpu torch" in asked[0]
+    assert "--index-url" not in asked[3]
+    torch, grader, d2l = asked[6:]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = project["optional-dependencies"]["grading"]
     pinned = [each for each in needed if each.startswith("torch")]
     assert len(pinned) == 2
     assert torch.endswith(f"--index-url https://index.example {' '.join(pinned)}")
-    assert grader.endswith(f"--editable {ROOT}[colab,course]")
+    assert grader.endswith(f"--editable {ROOT}[colab,course,grading]")
     assert d2l.endswith(
         re.findall(r"^(d2l==\S+)", (ROOT / "requirements" / "d2l.txt").read_text("utf-8"), re.MULTILINE)[0]
     )

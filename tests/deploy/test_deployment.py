@@ -25,36 +25,25 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from grader.results.report import Report
+from tests.support.compose import Services, configure
+from tests.support.container_rights import LAYERS_OF_ROOT, NOBODY, SHOW_LAYERS, confine
 from tests.support.paths import ROOT
 from tests.support.postgresql import server
 
 PROGRAMS = Path(sys.executable).parent
-COMPOSE = PROGRAMS / "docker-compose"
-NOBODY = 65534
 SECONDS = 120
-
-Services = Mapping[str, Any]
 
 
 @pytest.fixture(scope="module")
 def services() -> Services:
     """What Docker's own program makes of docker-compose.yml and of .env.example with a password."""
-    return configured("--profile", "gpu")
+    return configured("gpu")
 
 
-def configured(*arguments: str, password: str = "secret") -> Services:
-    with tempfile.NamedTemporaryFile("w", suffix=".env") as settings:
-        example = (ROOT / ".env.example").read_text("utf-8")
-        settings.write(example.replace("POSTGRES_PASSWORD=", f"POSTGRES_PASSWORD={password}"))
-        settings.flush()
-        command = [str(COMPOSE), "--env-file", settings.name, *arguments, "config", "--format", "json"]
-        done = subprocess.run(
-            command, cwd=ROOT, env={"PATH": os.defpath, "HOME": "/nonexistent"}, capture_output=True, check=False
-        )
-    if done.returncode:
-        raise ValueError(done.stderr.decode())
-    told: Services = json.loads(done.stdout)["services"]
-    return told
+def configured(*profiles: str, password: str = "secret") -> Services:
+    example = (ROOT / ".env.example").read_text("utf-8")
+    settings = example.replace("POSTGRES_PASSWORD=", f"POSTGRES_PASSWORD={password}")
+    return configure("docker-compose.yml", settings, *profiles)
 
 
 def test_nothing_starts_without_a_password() -> None:
@@ -66,6 +55,7 @@ def test_the_gpu_worker_is_there_when_asked_for_and_has_a_device(services: Servi
     assert services.keys() - configured().keys() == {"worker-gpu"}
     (device,) = services["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert device["count"] == -1, "all"
 
 
 def test_no_container_can_do_more_than_it_needs(services: Services) -> None:
@@ -115,11 +105,17 @@ def test_the_example_names_every_setting_without_a_secret() -> None:
 def test_the_image_has_the_versions_that_everybody_has() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = project["optional-dependencies"]["grading"]
     assert {f"torch=={arguments['TORCH']}", f"torchvision=={arguments['TORCHVISION']}"} <= set(needed)
     for line in re.findall(r"pip install (.*?)(?: \\)?$", dockerfile, re.MULTILINE):
         own = ("--index-url", "--no-deps --require-hashes", "--no-deps --no-build-isolation --editable .")
         assert line.startswith(own), "nothing is installed without a hash, but another build of PyTorch"
+
+
+def test_the_image_asks_for_no_gpu_by_itself() -> None:
+    """NVIDIA's own images ask for all of them, and CPU workers on such a host would have them, too."""
+    assert "NVIDIA_" not in (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def test_the_image_is_given_every_file_that_it_copies() -> None:
@@ -153,15 +149,9 @@ def test_systemd_understands_its_units(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_worker_in_its_container_has_every_layer_of_the_sandbox_but_control_groups(services: Services) -> None:
-    script = (
-        "from grader.assignment import Limits; from grader.sandbox.host.sandbox import Zygote\n"
-        "with Zygote(('json',)) as zygote, zygote.sandbox(Limits()) as sandbox:\n"
-        "    for layer in sandbox.layers:\n"
-        "        if layer.reason: print(layer.name, layer.on, sep=',')"
-    )
+def test_a_worker_in_its_container_has_every_layer_of_the_sandbox_but_those_of_root(services: Services) -> None:
     done = subprocess.run(
-        [*confined(services["worker-cpu"], NOBODY), sys.executable, "-c", script],
+        [*confine(services["worker-cpu"], NOBODY), sys.executable, "-c", SHOW_LAYERS],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/tmp"},
         capture_output=True,
@@ -169,18 +159,7 @@ def test_a_worker_in_its_container_has_every_layer_of_the_sandbox_but_control_gr
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["memory cgroup,False", "pids cgroup,False"]
-
-
-def confined(service: Mapping[str, Any], user: int) -> list[str]:
-    """Return what runs a command with a container's rights: its user, its capabilities (none), its seccomp profile."""
-    options = dict(re.split("[:=]", each, maxsplit=1) for each in service["security_opt"])
-    rights = ["setpriv", "--no-new-privs", "--inh-caps=-all"]
-    if os.geteuid() == 0:
-        rights += [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all", "--pdeathsig=KILL"]
-    if profile := options.get("seccomp"):
-        rights += [sys.executable, "-m", "tests.support.seccomp_profile", str(ROOT / profile)]
-    return rights
+    assert [line.split(",")[:2] for line in done.stdout.splitlines()] == [[name, "False"] for name in LAYERS_OF_ROOT]
 
 
 class Containers:
@@ -234,7 +213,7 @@ class Containers:
     def _command(self, name: str, command: Sequence[str]) -> list[str]:
         own = {"grader": str(PROGRAMS / "grader"), "python": sys.executable}
         first, *others = (self.here(part) for part in command)
-        return [*confined(self._services[name], self._user), own.get(first, first), *others]
+        return [*confine(self._services[name], self._user), own.get(first, first), *others]
 
     def _setting(self, name: str) -> dict[str, Any]:
         told = {key: self.here(value) for key, value in self._services[name].get("environment", {}).items()}
@@ -305,7 +284,7 @@ def test_the_example_is_handed_in_watched_and_fetched(
     (found,) = (tmp_path / "out" / "reports").glob("*.json")
     report = Report.from_json(found.read_text("utf-8"))
     assert (report.score, report.pending_points) == (68, 24)
-    assert [layer.name for layer in report.layers if not layer.on] == ["memory cgroup", "pids cgroup"]
+    assert [layer.name for layer in report.layers if not layer.on] == LAYERS_OF_ROOT
 
     with urllib.request.urlopen(f"{url}/metrics") as answer:
         metrics = answer.read().decode()

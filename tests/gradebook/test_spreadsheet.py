@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from grader.errors import InputError
-from grader.gradebook.spreadsheet import Sheet, neutralise
+from grader.gradebook.spreadsheet import Sheet, escape_name, escape_text, neutralise
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,19 @@ def test_a_long_text_is_read_and_the_reader_s_limit_is_as_before() -> None:
 def test_what_is_no_table_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="download it again, and give it unchanged"):
         Sheet.read(text)
+
+
+CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+
+
+@pytest.mark.parametrize("code", CONTROLS, ids="U+{:04X}".format)
+def test_a_control_character_in_a_name_is_made_visible(code: int) -> None:
+    for name in (f"Kim{chr(code)}Lee", f"{chr(code)}=1+1"):
+        assert escape_name(name).isprintable()
+        assert escape_name(escape_name(name)) == escape_name(name)
+    assert escape_name(f"Kim{chr(code)}Lee") != "KimLee"
+
+
+def test_a_text_keeps_its_lines() -> None:
+    assert escape_text("one\n\ttwo\x1b[2J\u202e") == "one\n\ttwo␛[2J<U+202E>"
+    assert escape_name("김민수 José 👩\u200d🎓") == "김민수 José 👩\u200d🎓"

@@ -7,8 +7,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -16,13 +18,15 @@ import pytest
 
 from grader.assignment import Assignment, load_assignment
 from grader.collection import read_submission
-from grader.errors import AssignmentError, SystemFault
+from grader.errors import AssignmentError, InputError, RubricFault, SystemFault
 from grader.grading.grade import grade
+from grader.installation_key import InstallationKey
 from grader.results.report import Report, Verdict, load_report_schema
 from grader.sandbox.host.sandbox import Zygote
 from grader.submission.submission import Submission, read_notebook
+from tests.support.keys import KEY
 from tests.support.notebooks import CORR2D, CORR2D_POINTS, notebook_bytes, submission
-from tests.support.paths import ROOT, SUBMISSIONS
+from tests.support.paths import ASSIGNMENTS, ROOT, SUBMISSIONS
 
 RIGHT = read_submission((SUBMISSIONS / "right_the_whole_homework").glob("*.ipynb"))
 MADE = {
@@ -59,6 +63,24 @@ def test_two_runs_agree_byte_for_byte(made: Submission, zygote: Zygote, hw2: Ass
     assert first.canonical() == second.canonical()
     assert "timing" not in json.loads(first.canonical())
     assert "0x7" not in first.canonical()
+
+
+def test_another_key_draws_other_inputs_and_gives_the_same_verdicts(zygote: Zygote, hw2: Assignment) -> None:
+    keys = [KEY, InstallationKey.generate()]
+    wrong = submission(CORR2D.replace("i:i + h", "i:i + 1"), "import torch\nraise ValueError(torch.initial_seed())")
+    first, second = (grade(wrong, hw2, zygote, key=key) for key in keys)
+    assert [first.key, second.key] == [key.id for key in keys]
+    assert [item.verdict for item in first.items] == [item.verdict for item in second.items]
+    assert first.cells[1].message != second.cells[1].message  # the seed of the kernel
+    assert [item.message for item in first.items] != [item.message for item in second.items]
+
+
+def test_a_key_where_students_could_read_it_is_refused(
+    zygote: Zygote, hw2: Assignment, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grader.grading.out_of_sight.find_readable", lambda: (key_file.parent,))
+    with pytest.raises(InputError, match="students could read the key file"):
+        grade(submission(CORR2D), hw2, zygote)
 
 
 def test_an_honest_report_is_complete(zygote: Zygote, hw2: Assignment) -> None:
@@ -102,6 +124,11 @@ SPOILED = {
 }
 
 
+def count_runs(told: Sequence[str]) -> int:
+    """Return how often the notebook was run, by what was told of the progress."""
+    return sum(line.startswith("running") and ", cell" not in line for line in told)
+
+
 @pytest.mark.parametrize(("defined", "spoiler"), SPOILED.values(), ids=SPOILED)
 def test_what_a_later_cell_spoils_in_place_is_judged_as_it_stood(
     defined: str, spoiler: str, zygote: Zygote, hw2: Assignment
@@ -109,7 +136,21 @@ def test_what_a_later_cell_spoils_in_place_is_judged_as_it_stood(
     told: list[str] = []
     report = grade(submission(defined, spoiler, "x = 1"), hw2, zygote, progress=told.append)
     assert report.score == CORR2D_POINTS
-    assert sum(each.startswith("running") for each in told) == 2
+    assert count_runs(told) == 2
+
+
+def test_an_answer_that_a_later_cell_spoiled_breaks_no_test(tmp_path: Path, zygote: Zygote) -> None:
+    shutil.copytree(ASSIGNMENTS / "doubled", tmp_path / "doubled")
+    with open(tmp_path / "doubled" / "test_doubled.py", "a") as file:
+        file.write(
+            "\n\n@item('double')\ndef test_frail(student: Student) -> None:\n    student.double(torch.ones(1)) + 1\n"
+        )
+    assignment = load_assignment(tmp_path / "doubled")
+    defined = "kept = [2.0]\ndef double(X): return kept[0] * X if kept else 'spoiled'"
+    report = grade(submission(defined, "kept.clear()", "x = 1"), assignment, zygote)
+    assert [item.verdict for item in report.items] == [Verdict.PASSED, Verdict.ABSENT]
+    with pytest.raises(RubricFault, match="test_frail: TypeError"):
+        grade(submission(defined.replace("[2.0]", "[]")), assignment, zygote)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +166,7 @@ def test_what_a_later_cell_spoils_in_place_is_judged_as_it_stood(
 def test_what_names_alone_can_put_back_is_run_once(cells: tuple[str, ...], zygote: Zygote, hw2: Assignment) -> None:
     told: list[str] = []
     grade(submission(*cells), hw2, zygote, progress=told.append)
-    assert sum(each.startswith("running") for each in told) == 1
+    assert count_runs(told) == 1
 
 
 def test_files_are_named_with_the_hash_of_their_bytes(tmp_path: Path, zygote: Zygote, hw2: Assignment) -> None:
@@ -148,7 +189,7 @@ def test_neither_the_order_nor_the_names_of_notebooks_change_a_verdict(zygote: Z
             report = grade(Submission(order), hw2, zygote)
             assert report.score == CORR2D_POINTS
             numbers = {None: None, names[0]: "first", names[1]: "second"}
-            results.append([dataclasses.replace(item, file=numbers[item.file]) for item in report.items])
+            results.append([(item.id, item.verdict, item.points, numbers[item.file]) for item in report.items])
     assert all(result == results[0] for result in results)
 
 
@@ -170,6 +211,9 @@ def test_a_report_shows_no_rubric_no_reference_and_nothing_of_this_machine(zygot
             secret |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and "_" in node.name}
     secret -= {"__init__"}
     secret -= {item.names[0] for item in hw2.items if item.names}  # what the student is asked to write
+    # A report quotes lines of the submission, and some are as in the book.
+    quoted = [cell.source for made in MADE.values() for notebook in made.notebooks for cell in notebook.cells]
+    secret -= {line.strip() for source in quoted for line in source.splitlines()}
     for text in texts:
         assert [each for each in secret if each in text] == []
 
@@ -207,7 +251,7 @@ def test_a_broken_rubric_is_an_error_and_never_a_zero(test: str, reason: str, tm
         '[[items]]\nid = "one"\nsection = "1"\ntitle = "t"\npoints = 1\nnames = ["corr2d"]\n'
     )
     (rubric / "test_one.py").write_text(f"from grader.testing import item\n{test}\n")
-    with pytest.raises(AssignmentError, match=reason) as error:
+    with pytest.raises((AssignmentError, RubricFault), match=reason) as error:
         grade(submission(CORR2D), load_assignment(rubric), zygote)
     assert "\n" not in str(error.value)
 

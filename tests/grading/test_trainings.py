@@ -66,6 +66,33 @@ def test_a_model_that_learns_earns_its_points_and_shows_its_curve(
     assert len(run["epochs"]) == len(run["loss"]) == len(run["accuracy_by_epoch"]) >= 10
 
 
+@pytest.mark.parametrize(
+    ("calibrated_on", "basis", "said"),
+    [
+        ("cpu", "calibration", ""),
+        ("", "placeholder", "the threshold is a placeholder: it was not measured yet what right models reach"),
+        (
+            "NVIDIA H200",
+            "calibration on another device",
+            "the threshold was measured on NVIDIA H200, and this training ran on a CPU",
+        ),
+    ],
+)
+def test_a_threshold_that_was_not_measured_on_such_a_device_says_so(
+    small: Assignment, zygote: Zygote, trainer: Trainer, calibrated_on: str, basis: str, said: str
+) -> None:
+    items = tuple(
+        replace(item, recipes={Mode.QUICK: replace(RECIPE, calibrated_on=calibrated_on)} if item.recipes else {})
+        for item in small.items
+    )
+    item = of(graded(submission(LENET), replace(small, items=items), zygote, trainer, Mode.QUICK))
+    assert (item.verdict, item.points) == (Verdict.PASSED, 8)
+    shown = item.evidence["training"]
+    assert (shown["threshold_basis"], shown["device"]) == (basis, "cpu")
+    assert said in item.message
+    assert ("the threshold" in item.message) is bool(said)
+
+
 @pytest.mark.slow
 def test_a_new_training_and_a_kept_one_give_the_same_report_byte_for_byte(
     small: Assignment, zygote: Zygote, fashion_mnist: DataSet, tmp_path: Path
@@ -82,9 +109,10 @@ def test_a_new_training_and_a_kept_one_give_the_same_report_byte_for_byte(
 @pytest.mark.parametrize(
     ("cell", "verdict", "said"),
     [
-        ("LeNet = 'not yet'", Verdict.ABSENT, "is no function, class or model"),
+        ("LeNet = 'not yet'", Verdict.ABSENT, "because of LeNet (lenet.shapes)"),
         (lenet(forward="return self.net[:1](X).flatten(1)"), Verdict.FAILED, "convolutions"),
-        (lenet(forward="return self.net(X).softmax(1) * 0"), Verdict.FAILED, "does not learn"),
+        (lenet(forward="return self.net(X).softmax(1) * 0"), Verdict.FAILED, "0 of 2 matter for its result"),
+        (lenet(forward="return self.net(X).clamp(0)[:, :1].expand(-1, 10)"), Verdict.FAILED, "does not learn"),
         (lenet("nn.Linear(84, 10).requires_grad_(False)"), Verdict.FAILED, "frozen parameters (net.11.weight"),
         (lenet("nn.Linear(84, 3)"), Verdict.FAILED, "gives 3 numbers"),
         (lenet(forward="return self.net(X.view(1, -1))"), Verdict.ERROR, "raises"),
@@ -137,8 +165,9 @@ def test_the_student_s_own_loop_is_cut_and_a_mistake_in_it_is_named(
     broken = submission(LENET, OWN_LOOP.format(lr=0.1, zero="pass"), "after = 1")
     report = graded(broken, small, zygote, trainer, Mode.QUICK)
     item = of(report)
-    assert item.verdict is Verdict.PASSED  # the model learns; it is the loop that does not
-    assert "in your own training loop:" in item.message
+    assert (item.verdict, item.points) == (Verdict.PARTIAL, 4)  # the model learns; it is the loop that does not
+    assert item.message.startswith("in your own training loop: your loop never sets the gradients to zero")
+    assert "; this costs half of the points. The model itself is right on " in item.message
     (own,) = item.evidence["training"]["own"]
     assert "no_zero_grad" in {finding["id"] for finding in own["findings"]}
     assert {cell.status for cell in report.cells} == {"ok"}
@@ -153,6 +182,14 @@ def test_a_right_loop_of_the_student_s_own_is_shown_without_a_word(
     assert own["findings"] == []
     assert (own["optimizer"], own["lr"]) == ("SGD", 0.1)
     assert "own training loop" not in item.message
+
+
+@pytest.mark.slow
+def test_a_mistake_shown_after_a_right_loop_costs_nothing(small: Assignment, zygote: Zygote, trainer: Trainer) -> None:
+    right, wrong = (OWN_LOOP.format(lr=0.1, zero=zero) for zero in ("optimizer.zero_grad()", "pass"))
+    item = of(graded(submission(LENET, right, wrong), small, zygote, trainer, Mode.QUICK))
+    assert (item.verdict, item.points) == (Verdict.PASSED, 8)
+    assert "in your own training loop: your loop never sets the gradients to zero" in item.message
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_what_is_not_run_is_told_apart(source: str, kind: str, place: str) -> No
 
 
 def test_a_syntax_error_has_its_line() -> None:
-    assert read_cell(Cell(0, "code", "x = 1\ny = = 2")).error == (2, "invalid syntax")
+    assert read_cell(Cell(0, "code", "x = 1\ny = = 2")).error == (2, "SyntaxError: invalid syntax")
     assert read_cell(Cell(0, "code", "x = 1")).error is None
 
 

@@ -225,7 +225,36 @@ def test_two_runs_explain_alike(explain: Explain) -> None:
         assert explain(cell) == explain(cell)
 
 
-def test_a_mistake_that_does_not_stand_alone_is_the_authors(explain: Explain) -> None:
+def test_a_mistake_that_breaks_the_test_as_the_answer_does_is_named(explain: Explain) -> None:
+    frail = """
+    from torch.nn import functional as F
+    from grader.testing import item
+    import torch
+
+    @item("corr2d.values")
+    def test_values(student):
+        X, K = torch.ones(2, 2), torch.ones(1, 1)
+        assert student.corr2d(X, K).sum() == F.conv2d(X[None, None], K[None, None]).sum()
+    """
+    mistakes = """
+    from grader.testing import misconception
+
+    @misconception("corr2d", breaks=("corr2d.values",), says="it gives a text", look="give a tensor")
+    def text(X, K):
+        return "Y"
+
+    @misconception("corr2d", breaks=("corr2d.values",), says="it gives nothing", look="return Y")
+    def nothing(X, K):
+        pass
+    """
+    result = explain("def corr2d(X, K): pass", tests=frail, mistakes=mistakes)
+    assert (result.verdict, result.misconception) == (Verdict.FAILED, "nothing")
+    assert result.message == (
+        "it gives nothing; return Y (section 7.2.1). corr2d returns nothing; a tensor of shape (2, 2) is expected"
+    )
+
+
+def test_a_mistake_that_does_not_stand_alone_costs_only_the_explanation(explain: Explain) -> None:
     mistakes = (
         MISTAKES
         + """
@@ -236,8 +265,9 @@ def test_a_mistake_that_does_not_stand_alone_is_the_authors(explain: Explain) ->
         pass
     """
     )
-    with pytest.raises(AssignmentError, match=r"misconception alone cannot be run: NameError: name 'Base' is"):
-        explain(ABSOLUTE, mistakes=mistakes)
+    result = explain(ABSOLUTE, mistakes=mistakes)
+    assert (result.verdict, result.misconception) == (Verdict.FAILED, None)
+    assert "smallest" in result.evidence
 
 
 class OpenedOnce(InProcessWork):

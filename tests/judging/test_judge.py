@@ -122,7 +122,7 @@ def test_a_definition_that_crashes_does_not_hide_a_right_one(judged: Judge) -> N
 def test_what_a_name_is_built_on_may_be_fixed_later(judged: Judge) -> None:
     cells = ("def helper(x): return x", "def double(x): return helper(x)", "def helper(x): return 2 * x")
     result = judged(*cells, item='names = ["double", "helper"]')
-    assert (result.verdict, result.cell) == (Verdict.PASSED, 2)
+    assert (result.verdict, result.cell) == (Verdict.PASSED, 1)  # the place of `double` itself
     assert judged(cells[0], item='names = ["double", "helper"]').verdict is Verdict.ABSENT
 
 
@@ -179,7 +179,7 @@ def test_a_test_may_say_that_the_work_is_absent(judged: Judge) -> None:
 def test_a_search_finds_what_goes_by_another_name(judged: Judge) -> None:
     search = 'names = ["double"]\nsearch = true'
     result = judged("def half(x): return x / 2", "def twice(x): return 2 * x", item=search)
-    assert (result.verdict, result.message, result.cell) == (Verdict.PASSED, "found as twice in cell 1", 1)
+    assert (result.verdict, result.message, result.cell) == (Verdict.PASSED, "found as twice in cell 2", 1)
     result = judged("def half(x): return x / 2", item=search)
     assert (result.verdict, result.message) == (Verdict.ABSENT, "double is not defined in this submission")
     result = judged("def double(x): return x", "def twice(x): return 2 * x", item=search)
@@ -191,7 +191,7 @@ def test_a_search_tries_only_what_requires_nothing_else_than_the_tests_can_give(
     for cell in ("def twice(number): return 2 * number", "def twice(x, factor): return factor * x"):
         assert judged(cell, item=search).verdict is Verdict.ABSENT
     result = judged("def twice(X_, factor=2): return factor * X_", item=search)
-    assert (result.verdict, result.message) == (Verdict.PASSED, "found as twice in cell 0")
+    assert (result.verdict, result.message) == (Verdict.PASSED, "found as twice in cell 1")
 
 
 def test_what_a_test_asks_for_besides_may_be_missing(judged: Judge) -> None:
@@ -223,15 +223,7 @@ def test_two_runs_give_the_same_results(judged: Judge) -> None:
         (("def test_a(:",), "test_0.py, line 1 cannot be imported: SyntaxError: invalid syntax"),
         (("import nowhere",), "test_0.py cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
         (("from grader.testing import item\n@item('double')\ndef test_a(): pass",), "does not ask for `student`"),
-        (
-            ("from grader.testing import item\n@item('double')\ndef test_a(student): 1 / 0",),
-            "test_0.py, test_a broke, which no submission should make it do: ZeroDivisionError",
-        ),
         (("from grader.testing import item\n@item('double')\ndef test_a(student, unknown): pass",), "unknown"),
-        (
-            ("import pytest\nfrom grader.testing import item\n@item('double')\ndef test_a(student): pytest.skip('x')",),
-            "test_a broke",
-        ),
     ],
 )
 def test_a_mistake_of_the_author_is_no_verdict(judged: Judge, tests: tuple[str, ...], message: str) -> None:
@@ -358,3 +350,34 @@ def test_neither_the_callers_pytest_nor_a_conftest_has_a_say(tmp_path: Path, cap
         del os.environ["PYTEST_ADDOPTS"]
     assert result.verdict is Verdict.PASSED
     assert capfd.readouterr().out == ""
+
+
+def test_what_never_ends_takes_no_time_from_what_does(tmp_path: Path) -> None:
+    (tmp_path / "rubric.toml").write_text(
+        'title = "T"\npoints = 3\n[sections]\n1 = "One"\n'
+        + "".join(
+            f'[[items]]\nid = "{name}"\nsection = "1"\ntitle = "T"\npoints = 1\nnames = [{names}]\n'
+            for name, names in {"double": '"double"', "again": '"again", "double"', "single": '"single"'}.items()
+        )
+    )
+    test = "".join(
+        f"@item('{name}')\ndef test_{name}(student):\n    student.{name}(1)\n    assert student.single(1) == 1\n"
+        for name in ("double", "again", "single")
+    )
+    (tmp_path / "test_all.py").write_text(f"from grader.testing import item\n{test}")
+    opened: list[str] = []
+
+    class Slow(InProcessWork):
+        def open(self, definition: Any, *args: Any, **options: Any) -> Any:
+            opened.append(", ".join(sorted(definition.names)))
+            return super().open(definition, *args, **options)
+
+    work = Slow(
+        "from grader.student import Fault, StudentFault",
+        "def double(x): raise StudentFault(Fault.TIMED_OUT, 'did not end within 1 s')",
+        "def again(x): return double(x)",
+        "def single(x): return x",
+    )
+    results = judge(load_assignment(tmp_path), work, "a submission")
+    assert [result.verdict for result in results] == [Verdict.ERROR, Verdict.ERROR, Verdict.PASSED]
+    assert opened[:2] == ["double", "single"]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from grader.judging.interruption import limit_computing
 from grader.judging.local import LocalRemote, LocalStudent
 from grader.sandbox.host.sandbox import Zygote
 from grader.sandbox.host.snapshot_student import SnapshotStudent
@@ -28,6 +29,13 @@ def kind_of(thing): return type(thing).__name__
 def pair(X): return {"sum": X.sum(), "both": [X, (X, "text")], 3: None}
 def with_gradient(X): return X.requires_grad_() * 2
 def numpy_out(X): return X.numpy() * 2
+def numpy_objects(): return np.array([None, "text"], dtype=object)
+def sparse(X): return X.to_sparse()
+def without_numbers(X): return X.to("meta")
+def holds_itself(): found = []; found.append(found); return found
+def long(): return [0] * 10_001
+def huge(): return 2 ** 2000
+number = 3
 def numpy_number(X): return np.float32(X.sum().item()), np.int64(3), np.bool_(True)
 def size(X): return X.shape
 def unknown(): return {1, 2}
@@ -126,6 +134,13 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "parts": lambda s: s.pair(X),
     "numpy": lambda s: s.numpy_out(X),
     "numbers of numpy": lambda s: s.numpy_number(X),
+    "objects of numpy": lambda s: s.numpy_objects().kind,
+    "a sparse tensor": lambda s: s.sparse(X),
+    "a tensor without numbers": lambda s: s.without_numbers(X),
+    "a list that holds itself": lambda s: str(s.holds_itself()).count("("),
+    "a long list": lambda s: s.long().kind,
+    "a huge number": lambda s: s.huge().kind,
+    "a name that is a number": lambda s: s.number,
     "a size": lambda s: s.size(X),
     "a parameter": lambda s: s.a_parameter(),
     "a subclass": lambda s: type(s.subclassed(X)),
@@ -289,3 +304,13 @@ def test_a_remote_has_the_value_it_stands_for() -> None:
     value = torch.nn.ReLU()
     remote = LocalRemote(value)
     assert (remote.value, remote.kind) == (value, "module")
+
+
+def test_code_that_computes_for_the_whole_time_of_a_test_ran_past_its_time() -> None:
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(StudentFault) as caught, limit_computing(0.05):
+        LocalStudent({"f": endless}).f()
+    assert caught.value.fault is Fault.TIMED_OUT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,38 @@ def test_two_of_one_name_are_the_authors_mistake(find: Find) -> None:
 def test_breaking_nothing_or_what_the_rubric_lacks_is_the_authors_mistake(find: Find, breaks: str, named: str) -> None:
     with pytest.raises(AssignmentError, match=f"mistakes_0.py: misconception flipped breaks {named}: name items"):
         find(FLIPPED.replace("breaks=BREAKS", f"breaks={breaks}"))
+
+
+ALTERED = (
+    FLIPPED.replace("import misconception", "import alter, misconception")
+    + """
+    def corr2d_multi_in(X: Tensor, K: Tensor) -> Tensor:
+        return sum(corr2d(x, k) for x, k in zip(X, K))
+
+    pairs_of_a_tuple = alter(
+        corr2d_multi_in, {"zip(X, K)": "(X, K)", "x, k)": "k, x)"}, breaks=BREAKS, says="a", look="b", on=(flipped,)
+    )
+"""
+)
+
+
+def test_an_alteration_is_the_right_definition_with_its_changes_under_the_name_it_is_bound_to(find: Find) -> None:
+    _, altered = find(ALTERED)
+    assert (altered.id, altered.replaces) == ("pairs_of_a_tuple", "corr2d_multi_in")
+    *_, below, cell = write_mutant(altered, ["reference"])
+    assert below.name == "flipped"
+    assert cell.source.endswith("return sum((corr2d(k, x) for x, k in (X, K)))")
+
+
+@pytest.mark.parametrize("old", ["zip(K, X)", "X"])
+def test_a_change_that_does_not_fit_is_found_where_it_is_declared(find: Find, old: str) -> None:
+    with pytest.raises(ValueError, match=f"'{re.escape(old)}' is [0-9]+ times in corr2d_multi_in, not once"):
+        find(ALTERED.replace('"zip(X, K)"', f'"{old}"'))
+
+
+def test_being_the_same_as_what_does_not_exist_is_the_authors_mistake(find: Find) -> None:
+    with pytest.raises(AssignmentError, match="flipped is the same as mirrored: there is no such misconception"):
+        find(FLIPPED.replace("breaks=BREAKS", "breaks=BREAKS, same_as=['mirrored']"))
 
 
 def test_its_cells_are_its_definition_under_the_name_it_replaces_and_the_imports_of_its_file(find: Find) -> None:

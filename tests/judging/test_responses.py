@@ -193,9 +193,7 @@ def test_answers_are_alike_up_to_rounding_and_dtype(one: Any, other: Any, expect
     assert are_alike(other, one) is expected
 
 
-@pytest.mark.parametrize(
-    "answer", [torch.zeros(101, 100), "x" * 20_000, tuple(range(20_000)), {"weight": torch.zeros(20_000)}]
-)
+@pytest.mark.parametrize("answer", [torch.zeros(101, 100), "x" * 20_000, {"weight": torch.zeros(20_000)}])
 def test_what_is_larger_than_any_right_answer_is_not_kept(answer: Any) -> None:
     student = RecordingStudent(LocalStudent({"flood": lambda: answer}))
     student.flood()

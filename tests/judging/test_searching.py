@@ -123,12 +123,14 @@ TESTS = """
 from grader.testing import Argument, Layer, assert_layers, assert_parameters, item, run
 
 @item("shapes", (Argument(2, ("width",)),))
-def test_shapes(student):
-    assert_layers(run(student.Net, (Argument(2, ("width",)),), "Net()", (4,)).layers, [Layer("linear", (2,))])
+def test_shapes(student, draw):
+    with run(student.Net, (Argument(2, ("width",)),), "Net()", (4,), draw) as model:
+        assert_layers(model.layers, [Layer("linear", (2,))])
 
 @item("numbers", (Argument(2, ("width",)),))
-def test_numbers(student):
-    assert_parameters(run(student.Net, (Argument(2, ("width",)),), "Net()", (4,)), 10)
+def test_numbers(student, draw):
+    with run(student.Net, (Argument(2, ("width",)),), "Net()", (4,), draw) as model:
+        assert_parameters(model, 10)
 
 @item("double")
 def test_double(student):
@@ -158,14 +160,14 @@ def judged(assignment: Assignment) -> Judge:
 def test_a_model_that_was_bound_to_something_else_since_is_found_where_it_was(judged: Judge) -> None:
     results = judged("model = nn.Sequential(nn.Linear(4, 2))", "model = nn.Sequential(nn.Linear(4, 3))")
     for name in ("shapes", "numbers"):
-        assert (results[name].verdict, results[name].message) == (Verdict.PASSED, "found as model in cell 1")
+        assert (results[name].verdict, results[name].message) == (Verdict.PASSED, "found as model in cell 2")
 
 
 def test_items_of_one_name_say_of_one_model_what_is_wrong(judged: Judge) -> None:
     results = judged("model = nn.Sequential(nn.Linear(4, 2, bias=False))")
-    assert results["shapes"].message == "found as model in cell 1"
+    assert results["shapes"].message == "found as model in cell 2"
     assert (results["numbers"].verdict, results["numbers"].cell) == (Verdict.FAILED, 1)
-    assert results["numbers"].message == "found as model in cell 1: expected 10 parameters, found 8"
+    assert results["numbers"].message == "found as model in cell 2: expected 10 parameters, found 8"
 
 
 def test_a_class_with_arguments_of_its_own_is_judged_by_the_models_made_of_it(judged: Judge) -> None:
@@ -178,7 +180,7 @@ class Net(nn.Module):
         return self.layer(X)
 """
     results = judged(net, "first = Net((4, 3), 'cpu')", "second = Net((4, 2), 'cpu')")
-    assert (results["shapes"].verdict, results["shapes"].message) == (Verdict.PASSED, "found as second in cell 3")
+    assert (results["shapes"].verdict, results["shapes"].message) == (Verdict.PASSED, "found as second in cell 4")
     results = judged(net)
     assert results["shapes"].verdict is Verdict.ERROR
     assert "bind a model to a name (net = Net(...))" in results["shapes"].message
@@ -186,11 +188,11 @@ class Net(nn.Module):
 
 def test_a_name_that_is_nearly_the_items_is_judged_and_named(judged: Judge) -> None:
     results = judged("def doubleIt(x): return 2 * x", "net = nn.Sequential(nn.Linear(4, 2))")
-    assert results["double"].message == "found as doubleIt in cell 1, expected double_it"
-    assert results["numbers"].message == "found as net in cell 2, expected Net"
+    assert results["double"].message == "found as doubleIt in cell 2, expected double_it"
+    assert results["numbers"].message == "found as net in cell 3, expected Net"
     wrong = judged("def double_It(x): return x")["double"]
     assert (wrong.verdict, wrong.points) == (Verdict.FAILED, 0)
-    assert wrong.message == "found as double_It in cell 1, expected double_it: is not twice"
+    assert wrong.message == "found as double_It in cell 2, expected double_it: is not twice"
 
 
 def test_which_of_two_nearly_right_names_is_meant_is_not_guessed(judged: Judge) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 import torch
 
+from grader.errors import SandboxFault
 from grader.judging.local import LocalStudent
 from grader.judging.smallest import find_smallest_failing
 from grader.student import Fault, Student, StudentFault
@@ -61,11 +62,14 @@ def test_another_fault_is_no_mismatch(error: Exception) -> None:
     assert found[0].number == 20
 
 
-def test_our_own_mistake_is_no_answer() -> None:
+def test_an_answer_that_breaks_the_test_is_no_mismatch_and_a_fault_of_ours_is_raised() -> None:
     def test(student: Any, case: Any) -> None:
-        raise ZeroDivisionError
+        raise error
 
-    with pytest.raises(ZeroDivisionError):
+    error: Exception = ZeroDivisionError()
+    assert find_smallest_failing(test, number, NO_STUDENT) is None
+    error = SandboxFault("the sandbox is gone")
+    with pytest.raises(SandboxFault):
         find_smallest_failing(test, number, NO_STUDENT)
 
 

@@ -6,22 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from grader.models.fit import CurvePoint, fit, initialise, predict, prepare_images, train_in_place
-from grader.models.recipe import Recipe
+from grader.models.fit import CurvePoint, fit, initialise, predict, train_in_place
+from grader.models.stepping import prepare_images
+from tests.support.easy_images import RECIPE, easy
 from tests.support.small_models import Branches, sequential
-
-RECIPE = Recipe(images=400, epochs=2, batch=32, optimizer="adam", lr=0.01, side=28, threshold=0.5)
-
-
-def easy(count: int = 400) -> tuple[Tensor, Tensor]:
-    """Return images whose class is the row that is bright."""
-    labels = torch.arange(count) % 10
-    images = torch.randint(0, 60, (count, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    for image, label in zip(images, labels, strict=True):
-        image[2 * int(label) : 2 * int(label) + 3] = 220
-    return images, labels
 
 
 def test_a_model_learns_and_its_curve_is_reported() -> None:

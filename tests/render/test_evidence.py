@@ -27,6 +27,7 @@ def test_the_public_names_are_sorted() -> None:
 
 def test_no_evidence_shows_nothing() -> None:
     assert make_exhibits({}) == ()
+    assert make_exhibits({"awaits_person": "the message says it already"}) == ()
 
 
 def test_case_inputs_results_and_others_come_in_this_order() -> None:

@@ -65,7 +65,7 @@ def test_lost_points_are_annotated_at_the_lines_of_the_cell(notebook: Path, tmp_
     )
     assert score == ("notice", {"title": "HW2"}, "6 of 12 points")
     assert (name, message) == ("error", "the kernel is flipped")
-    assert (properties["file"], properties["title"]) == ("week 2/hw2.ipynb", "corr2d.values, cell 1")
+    assert (properties["file"], properties["title"]) == ("week 2/hw2.ipynb", "corr2d.values, cell 2")
     lines = DATA.decode().split("\n")
     assert "def corr2d" in lines[int(properties["line"]) - 1]
     assert "return X" in lines[int(properties["endLine"]) - 1]
@@ -105,6 +105,39 @@ def test_a_file_that_changed_or_went_away_is_annotated_at_its_top(notebook: Path
         change()
         _, (_, properties, _) = obeyed(render_github(lost, {"hw2.ipynb": notebook}, tmp_path))
         assert (properties["line"], properties["endLine"]) == ("1", "1")
+
+
+def test_an_annotation_stands_at_the_line_of_code_and_quotes_it(notebook: Path, tmp_path: Path) -> None:
+    lost = item(Verdict.FAILED, file="hw2.ipynb", cell=1, line=2, code="return X")
+    _, (_, properties, message) = obeyed(render_github(report_of(lost), {"hw2.ipynb": notebook}, tmp_path))
+    assert "return X" in DATA.decode().split("\n")[int(properties["line"]) - 1]
+    assert properties["line"] == properties["endLine"]
+    assert (properties["title"], message) == ("corr2d.values, cell 2, line 2", "is wrong\nreturn X")
+
+
+def test_there_are_at_most_ten_annotations_and_the_most_valuable_ones_come_first(tmp_path: Path) -> None:
+    def lost(name: str, points: float, **others: Any) -> ItemResult:
+        return ItemResult(name, "1", name, 0, points, Verdict.FAILED, "is wrong", **others)
+
+    own = [lost(f"item{number}", number) for number in range(1, 10)]
+    hanging = lost("hanging", 50, because_of="item1")
+    for items, more in (([*own], ""), ([*own, hanging], "2 more items"), (own * 3, "19 more items")):
+        score, *annotations = obeyed(render_github(report_of(*items), {}, tmp_path))
+        assert len(annotations) == 9
+        assert annotations[0][1]["title"] == "item9"
+        assert annotations[-1][1]["title"] == (more or "item1")
+        assert score[2].startswith("0 of ")
+    assert annotations[-1][2].endswith("see the summary of this job")
+    score, *annotations = obeyed(render_github(report_of(*own, hanging), {}, tmp_path))
+    assert score[2] == "0 of 95 points\nMend first: item1, 1 item hangs on it"
+    assert annotations[-1][2] == "item1 (0 of 1), hanging (0 of 50): see the summary of this job"
+
+
+def test_written_answers_have_no_annotation(tmp_path: Path) -> None:
+    waiting = item(Verdict.PENDING, evidence={"kind": "discussion", "text": "words"})
+    commented = item(Verdict.PARTIAL, 3, evidence={"kind": "discussion", "text": "words"})
+    (score,) = obeyed(render_github(report_of(waiting, commented), {}, tmp_path))
+    assert score[2] == "3 of 12 points, 6 pending"
 
 
 def test_a_notebook_outside_of_the_repository_is_named_whole(notebook: Path, tmp_path: Path) -> None:

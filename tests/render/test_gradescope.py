@@ -45,11 +45,11 @@ def test_each_item_has_its_points_and_its_message() -> None:
     )
     values = read(render_gradescope(report))
     assert (values["score"], values["execution_time"]) == (6.3, 2.5)
-    passed, partial = values["tests"]
+    partial, passed = values["tests"]
     assert (passed["score"], passed["max_score"], passed["status"], passed["output"]) == (6, 6, "passed", "right")
     assert passed["name"] == "corr2d.values: Cross-correlation"
     assert (partial["score"], partial["status"]) == (0.3, "failed")
-    assert partial["output"] == "is wrong\nhw2.ipynb, cell 3"
+    assert partial["output"] == "is wrong\nhw2.ipynb, cell 4"
     assert partial["extra_data"] == {"id": "corr2d.values", "verdict": "partial"}
 
 
@@ -67,11 +67,11 @@ def test_only_passed_items_have_the_status_passed_and_pending_ones_have_none(ver
 def test_hidden_items_have_the_chosen_visibility_and_no_total_is_shown() -> None:
     report = report_of(item(Verdict.PASSED, 6), item(Verdict.FAILED, 0, "hidden"))
     values = read(render_gradescope(report, {"hidden"}))
-    assert [test["visibility"] for test in values["tests"]] == ["visible", "after_published"]
+    assert [test["visibility"] for test in values["tests"]] == ["after_published", "visible"]
     assert "points" not in values["output"]
     rule: Visibility
     for rule in ("hidden", "after_due_date", "visible"):
-        assert read(render_gradescope(report, {"hidden"}, rule))["tests"][1]["visibility"] == rule
+        assert read(render_gradescope(report, {"hidden"}, rule))["tests"][0]["visibility"] == rule
     assert "6 of 12 points" in read(render_gradescope(report, {"hidden"}, "visible"))["output"]
     assert "6 of 12 points" in read(render_gradescope(report, {"of another assignment"}))["output"]
 

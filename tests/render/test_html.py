@@ -1,12 +1,14 @@
 """The HTML report is one page that needs nothing, runs nothing, and shows a student's text as text."""
 
 import re
+from typing import Any
 
-from grader.render import html, render_html
+from grader.render import html, render_body, render_html
 from grader.render.chart import DRAWN_WAYS
 from grader.render.picture import STEPS
 from grader.results.notice import Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict
+from grader.results.source_cells import SourceCell
 from grader.sandbox.protocol.layers import LayerStatus
 from tests.support.html_pages import EVIDENCE, FULL, HOSTILE, SMALL, Page, item, report_of
 
@@ -24,15 +26,16 @@ def test_the_page_shows_the_whole_report() -> None:
         "6 of 18 points",
         "1 passed",
         "6 points still to be decided",
-        "Section 7.6.2",
-        "hw2.ipynb, cell 12",
+        "7.6.2 0 of 6",
+        "Points lost",
+        "Still to be decided",
+        "hw2.ipynb, cell 13",
         "the book's example",
         "(2, 2) float32",
         "found - expected",
         "64x56x56",
-        "hw2.ipynb, cell 2",
+        "hw2.ipynb, cell 3",
         "ValueError: no",
-        "not delegated",
         "cell 3 ran past 60 s",
         "an install was not run",
         "0" * 64,
@@ -227,7 +230,7 @@ def test_a_training_shows_its_curves_its_numbers_and_what_is_found_in_the_studen
         "0.6 needed",
         "From your own training loop (advisory: it ran in your process)",
         "too high a rate",
-        "hw2.ipynb, cell 3",
+        "hw2.ipynb, cell 4",
         "accuracy, seed 1",
     ):
         assert shown in page.text
@@ -274,3 +277,91 @@ def test_a_page_stays_small() -> None:
 
 def test_a_report_without_items_is_a_page() -> None:
     assert Page(render_html(report_of())).balanced
+
+
+CAUSE = item(Verdict.FAILED, file="hw2.ipynb", cell=1, line=2, code="return Y", evidence=EVIDENCE)
+SOURCES = {
+    "hw2.ipynb": (SourceCell("markdown", "# $x^2$"), SourceCell("code", "def corr2d(X, K):\n    return Y\n")),
+}
+
+
+def hanging(name: str, **others: Any) -> ItemResult:
+    message = "because of corr2d (corr2d.values)"
+    place = {"file": "hw2.ipynb", "cell": 1, "evidence": EVIDENCE, "because_of": "corr2d.values"}
+    return ItemResult(name, "7.4", name, 0, 4, Verdict.FAILED, message, **{**place, **others})
+
+
+def with_cells(*items: ItemResult) -> Report:
+    return Report("hw2", "HW2", "revision", (File("hw2.ipynb", "0" * 64, cells=2),), items)
+
+
+def test_what_lost_points_comes_first_and_what_others_hang_on_before_it() -> None:
+    passed = ItemResult("a", "7.1", "a", 1, 1, Verdict.PASSED, "right")
+    pending = ItemResult("b", "7.1", "b", 0, 1, Verdict.PENDING, "waits")
+    other = ItemResult("c", "7.1", "c", 0, 1, Verdict.ABSENT, "is not defined")
+    report = with_cells(passed, pending, hanging("d"), other, CAUSE, hanging("e"))
+    ids = [attributes["id"] for attributes in Page(render_html(report)).all("details")]
+    assert ids == ["item-corr2d.values", "item-c", "item-d", "item-e", "item-b", "item-a"]
+
+
+def test_the_page_begins_with_what_to_mend_first() -> None:
+    page = Page(render_html(with_cells(hanging("d"), CAUSE, hanging("e"))))
+    assert "Mend first: corr2d, 2 items hang on it (hw2.ipynb, cell 2 of 2, line 2)" in page.text
+    assert page.text.index("Mend first") < page.text.index("Points lost")
+    assert {"href": "#item-corr2d.values"} in page.all("a")
+    assert "Mend first: corr2d, 1 item hangs on it" in Page(render_html(with_cells(hanging("d"), CAUSE))).text
+    assert "Mend first" not in Page(render_html(with_cells(CAUSE))).text
+
+
+def test_what_hangs_on_another_item_says_that_and_nothing_more() -> None:
+    page = Page(render_html(with_cells(CAUSE, hanging("d", would_earn=4)), SOURCES))
+    told = page.text[page.text.index("because of corr2d (corr2d.values)") :].split("hw2, rubric")[0]
+    assert told.split("\n")[0] == "because of corr2d (corr2d.values); 4 of 4 with a right corr2d"
+    assert "book" not in told
+    assert "hw2.ipynb, cell 2" not in told
+    assert "with a right" not in Page(render_html(with_cells(CAUSE, hanging("d")))).text
+
+
+def test_an_item_links_to_its_cell_and_quotes_its_line() -> None:
+    page = Page(render_html(with_cells(CAUSE), SOURCES))
+    assert page.balanced
+    assert {"href": "#cell-2"} in page.all("a")
+    assert "hw2.ipynb, cell 2 of 2, line 2" in page.text
+    assert "cell-2" in [attributes.get("id") for attributes in page.all("div")]
+    assert len(page.all("mark")) == 1
+    assert len(page.all("math")) == 1
+    links = {attributes["href"] for attributes in page.all("a")}
+    assert links <= {f"#{attributes.get('id')}" for _, attributes in page.elements}
+
+
+def test_without_cells_the_line_is_quoted_all_the_same() -> None:
+    page = Page(render_html(with_cells(CAUSE)))
+    assert "hw2.ipynb, cell 2 of 2, line 2" in page.text
+    assert "return Y" in page.text
+    assert not page.all("a")
+
+
+def test_several_notebooks_have_cells_of_their_own() -> None:
+    page = Page(render_html(with_cells(CAUSE), {"a.ipynb": SOURCES["hw2.ipynb"], **SOURCES}))
+    assert {"href": "#cell-2-2"} in page.all("a")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_only_staff_see_how_the_sandbox_held() -> None:
+    assert "not delegated" not in Page(render_html(FULL)).text
+    assert "not delegated" not in Page(str(render_body(FULL))).text
+    page = Page(str(render_body(FULL, for_staff=True)))
+    assert "not delegated" in page.text
+    assert "Sandbox, without 1 of 2 layers" in page.text
+    assert "open" not in [each for each in page.all("details") if each.get("class") == "plain"][-1]
+
+
+def test_a_page_with_huge_notebooks_stays_small() -> None:
+    cells = {
+        f"{number}.ipynb": (SourceCell("code", "x" * 20_000), SourceCell("markdown", "$x$ " * 5000)) * 25
+        for number in range(2)
+    }
+    text = render_html(with_cells(CAUSE), cells)
+    assert len(text) < 4_000_000
+    assert Page(text).balanced

@@ -77,7 +77,7 @@ def test_items_that_did_not_pass_have_a_message(verdict: Verdict, kind: type) ->
     assert type(result) is kind
     assert result.message == "is wrong"
     if kind is not Skipped:
-        assert (result.type, result.text) == (verdict, "is wrong\nhw2.ipynb, cell 3")
+        assert (result.type, result.text) == (verdict, "is wrong\nhw2.ipynb, cell 4")
 
 
 def test_counts_add_up() -> None:

@@ -69,8 +69,8 @@ def test_the_score_comes_first_and_each_item_is_a_row() -> None:
     )
     assert text.startswith("## HW2\n\n6 of 18 points, 6 pending\n")
     assert Page(text).rows[1:] == [
+        ["✗ failed", "corr2d.values", "0 / 6", "wronga|b.ipynb, cell 5"],
         ["✓ passed", "corr2d.values", "6 / 6", "right"],
-        ["✗ failed", "corr2d.values", "0 / 6", "wronga|b.ipynb, cell 4"],
         ["… pending", "corr2d.values", "0 / 6", "waits"],
     ]
 

@@ -41,7 +41,7 @@ def test_the_public_names_are_sorted() -> None:
 def test_code_and_markdown_are_shown_in_order_and_numbered() -> None:
     page = shown(cell("markdown", "# 토론\n\n**왜** 그런가?"), cell("code", ["def f(x):\n", "    return x < 2 & 1"]))
     assert page.text.index("토론") < page.text.index("return x < 2 & 1")
-    assert [each["id"] for each in page.all("div") if "id" in each] == ["cell-0", "cell-1"]
+    assert [each["id"] for each in page.all("div") if "id" in each] == ["cell-1", "cell-2"]  # from 1, as people count
     assert len(page.all("strong")) == 1
 
 

@@ -27,7 +27,7 @@ def test_the_score_is_a_share_and_decided_items_are_tests() -> None:
     assert values["gradable"] is True
     assert values["score"] == 6 / 18
     assert values["message"] == "6 of 18 points, 6 pending"
-    passed, failed = values["tests"]
+    failed, passed = values["tests"]
     assert (passed["name"], passed["points"], passed["max_points"]) == ("corr2d.values", 6, 6)
     assert failed["message"] == "no\ufffd"
 

@@ -54,7 +54,7 @@ def test_a_line_is_one_line() -> None:
 def test_places_are_named_as_far_as_they_are_known() -> None:
     assert describe_place(None, 3) == ""
     assert describe_place("hw2.ipynb", None) == "hw2.ipynb"
-    assert describe_place("hw\n2.ipynb", 3) == "hw 2.ipynb, cell 3"
+    assert describe_place("hw\n2.ipynb", 3) == "hw 2.ipynb, cell 4"
 
 
 def test_points_have_no_trailing_zeros() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from grader.render.verification import render_verification
-from grader.results.verification import RubricTest, Verification, VerifiedSubmission
+from grader.results.verification import Naming, RubricTest, Verification, VerifiedSubmission
 
 VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
 
@@ -23,7 +24,7 @@ def row(
     name: str, must_lose: tuple[str, ...], loses: tuple[str, ...], kind: str = "mutant", why: str = ""
 ) -> VerifiedSubmission:
     failed = tuple(RubricTest(item, f"test_{item}") for item in loses)
-    return VerifiedSubmission(kind, name, ("corr2d",), must_lose, 4, loses, failed, (), why)
+    return VerifiedSubmission(kind, name, ("corr2d",), must_lose, 4, loses, failed, why=why)
 
 
 def test_a_rubric_that_is_right_shows_its_rows_and_score() -> None:
@@ -46,3 +47,14 @@ def test_a_right_solution_that_loses_points_shows_why() -> None:
     text = printed(row("einsum", (), ("values",), "alternative", "values: expected 3, found [bold]4"))
     assert "✗ alternative einsum loses values (values: expected 3, found [bold]4): the test is too strict" in text
     assert "no mutants" in text
+
+
+def test_the_confusion_table_shows_what_each_mutant_is_called_and_what_to_do_about_it() -> None:
+    flipped = row("flipped kernel", ("values",), ("values",))
+    names = (Naming("values", ("flipped_kernel",)), Naming("edges", ("flipped_kernel",)), Naming("layer", ()))
+    both = (Naming("values", ("flipped_kernel", "tall_kernel")),)
+    text = printed(replace(flipped, names=names), replace(flipped, name="tall kernel", names=both))
+    assert "✓  flipped_kernel  flipped_kernel (2), no known mistake (1)" in text
+    assert "✗  tall_kernel     flipped_kernel or tall_kernel (1)" in text
+    assert "✗ mutant tall kernel is named flipped_kernel or tall_kernel in values: add a case that tells them" in text
+    assert "✗ mutant flipped kernel" not in text

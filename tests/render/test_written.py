@@ -1,4 +1,4 @@
-"""Written answers are shown on pages as plain text; a terminal shows the verdict only."""
+"""Written answers are shown on pages formatted, with tables and formulas; a terminal shows the verdict only."""
 
 from __future__ import annotations
 
@@ -30,12 +30,24 @@ def report_of(verdict: Verdict, text: str, message: str = "waits for a person (3
 
 def test_the_whole_text_stands_on_the_page_with_its_places() -> None:
     page = Page(render_html(report_of(Verdict.PENDING, LONG)))
-    assert LONG in page.text
-    assert "hw2.ipynb, cells 3, 5" in page.text
-    assert "둘.ipynb, cell 1" in page.text
+    assert LONG.removeprefix("## ").replace("\n\n", "\n") in page.text
+    assert page.all("h4")  # below those of the page
+    assert "hw2.ipynb, cell 4, cell 6" in page.text
+    assert "둘.ipynb, cell 2" in page.text
 
 
-def test_markdown_and_html_stay_text() -> None:
+def test_tables_formulas_and_code_are_formatted() -> None:
+    text = (
+        "| a | $b$ |\n|---|---|\n| 1 | `c` |\n\n- so\n\n$$\\frac{1}{2}$$\n\n```\nd = 1\n```\n[e](https://example.org)"
+    )
+    page = Page(render_html(report_of(Verdict.PENDING, text)))
+    assert page.balanced
+    found = [tag for tag, _ in page.elements]
+    assert (found.count("math"), found.count("mfrac"), found.count("td")) == (2, 1, 2)
+    assert page.all("a")[-1]["rel"] == "noopener noreferrer nofollow"
+
+
+def test_hostile_markdown_and_html_stay_text() -> None:
     page = Page(render_html(report_of(Verdict.PARTIAL, f"[a](javascript:alert(1)) <b>x</b>\n{HOSTILE}", HOSTILE)))
     assert page.balanced
     assert not [name for name, _ in page.elements if name in {"script", "img"}]
@@ -43,6 +55,13 @@ def test_markdown_and_html_stay_text() -> None:
     assert "[a](javascript:alert(1))" in page.text
     assert not page.all("a")
     assert not {"\x1b", "\u202e", "\x00"} & set(page.text)
+
+
+def test_the_answers_of_a_whole_report_stay_bounded() -> None:
+    for part in ("$x$ ", "|a" * 300 + "|\n" + "|-" * 300 + "|\n" + "|\n" * 60 + "\n"):
+        page = render_html(report_of(Verdict.PENDING, part * (20_000 // len(part))))
+        assert len(page) < 1_000_000
+        assert Page(page).balanced
 
 
 def test_a_terminal_shows_the_verdict_only() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from grader.results.alarms import Alarm, AlarmCounter
 from grader.results.notice import CellStop, Notice, NoticeKind
-from grader.results.report import CellResult, Report
+from grader.results.report import CellResult, ItemResult, Report, Verdict
 
 TQDM = Notice("tqdm is not installed here", NoticeKind.MISSING_PACKAGE, "tqdm", "hw2.ipynb")
 
@@ -81,3 +82,28 @@ def test_a_cell_that_stops_for_a_package_which_a_notice_names_is_not_a_second_ca
 def test_a_limit_that_many_reach_is_an_alarm() -> None:
     (alarm,) = alarms_of(*[report_of(cells=[CellResult("hw2.ipynb", 2, "timed out", "ran past 60 s")])] * 3)
     assert "cell_seconds" in alarm.advice
+
+
+def trained(accuracy: float, verdict: Verdict, mode: str = "quick", key: str = "runs") -> Report:
+    evidence = {"training": {"mode": mode, key: [{"accuracy": 0.1}, {"accuracy": accuracy}]}}
+    item = ItemResult("lenet.training", "7.6.2", "LeNet learns", 0, 8, verdict, "a person decides", evidence=evidence)
+    return replace(report_of(), items=(item,))
+
+
+@pytest.mark.parametrize(
+    ("report", "alarmed"),
+    [
+        (trained(1.0, Verdict.PENDING), True),
+        (trained(0.85, Verdict.PENDING), False),
+        (trained(0.93, Verdict.PENDING, "full"), False),
+        (trained(0.99, Verdict.PENDING, "full"), True),
+        (trained(1.0, Verdict.PASSED, key="own"), True),
+        (trained(1.0, Verdict.PASSED), False),  # it was trained by the grader
+    ],
+)
+def test_an_accuracy_that_no_right_model_reaches_is_an_alarm_even_if_one_has_it(report: Report, alarmed: bool) -> None:
+    counter = AlarmCounter()
+    counter.add(report, "Kim")
+    for _ in range(99):
+        counter.add(report_of())
+    assert ["(Kim, lenet.training: " in str(alarm) for alarm in counter.alarms()] == [True] * alarmed

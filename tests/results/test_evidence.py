@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -29,3 +31,14 @@ def test_long_texts_lists_and_nested_values_are_cut() -> None:
     assert to_plain_json(list(range(65))) == [*range(64), "…"]
     nested = to_plain_json([[0] * 60] * 60)
     assert nested[-1] == "…"
+
+
+def test_huge_numbers_and_deep_values_can_be_written_as_json() -> None:
+    endless: dict[str, Any] = {}
+    deepest = endless
+    for _ in range(2000):
+        deepest["a"] = deepest = {}
+    plain = to_plain_json({"huge": 10**10_000, "large": 2**900, "deep": endless})
+    assert plain["huge"] == "a whole number of 33220 bits"
+    assert plain["large"] == 2**900
+    assert json.dumps(plain).count("{") < 30

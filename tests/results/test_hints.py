@@ -46,7 +46,7 @@ def test_the_steps_say_where_what_and_the_smallest_case(hw2: Assignment, zygote:
     assert "first with " in where.text
     assert where.text.endswith("Read section 7.2.1 (The Cross-Correlation Operation) again.")
     assert what.text.startswith("this is true convolution: the kernel is flipped in both directions")
-    assert set(case.shown) == {"inputs", "found"}
+    assert set(case.shown) == {"inputs", "found", "symbols"}
     # A step does not run ahead of the next one.
     assert "flipped" not in where.text
     assert "expected" not in where.text + what.text
@@ -80,7 +80,7 @@ def test_of_known_mistakes_no_step_holds_the_expected_tensor_either(hw2: Assignm
         for result in judge(hw2, work, "hints", mistake.breaks & items.keys()):
             where, *others = make_hints(result, items[result.id])
             assert mistake.says not in where.text
-            assert all(hint.shown.keys() <= {"inputs", "found"} for hint in others)
+            assert all(hint.shown.keys() <= {"inputs", "found", "symbols"} for hint in others)
             expected = result.evidence.get("expected")
             if isinstance(expected, dict) and len(json.dumps(expected.get("values"))) > 12:
                 assert json.dumps(expected["values"]) not in " ".join(hint.text for hint in (where, *others))
@@ -92,7 +92,8 @@ def test_an_exception_is_the_kind_of_mistake(hw2: Assignment, zygote: Zygote) ->
     where, what, *_ = make_hints(*judged("def corr2d(X, K):\n    return X @ Z", "corr2d.values", hw2, zygote))
     assert where.text.startswith("Stops with an error in ")
     assert "NameError" not in where.text
-    assert what.text == "raises NameError: name 'Z' is not defined."
+    line = "in corr2d, cell 1, line 2 (`return X @ Z`)"
+    assert what.text == f"raises NameError {line}: name 'Z' is not defined."
 
 
 def test_a_name_that_is_not_there_is_the_only_hint(hw2: Assignment, zygote: Zygote) -> None:
@@ -139,3 +140,15 @@ def test_what_no_item_is_called_is_answered_with_what_is_near(hw2: Assignment) -
         find_items(hw2, ["cor2d.value"])
     with pytest.raises(InputError, match=r"its items are corr2d\.values, corr2d\.shape"):
         find_items(hw2, ["zzzzzz"])
+
+
+def test_what_is_not_written_is_said_at_once(hw2: Assignment, zygote: Zygote) -> None:
+    where, *_ = make_hints(*judged("def corr2d(X, K):\n    pass", "corr2d.values", hw2, zygote))
+    assert where.text.startswith("corr2d is not written yet: its body is only `pass`. Read section 7.2.1")
+
+
+def test_a_syntax_error_is_said_at_once(hw2: Assignment, zygote: Zygote) -> None:
+    (where,) = make_hints(*judged("def corr2d(X, K)\n    return X", "corr2d.values", hw2, zygote))
+    assert where.text.startswith(
+        "corr2d is not defined because cell 1 has a SyntaxError in line 1: expected ':' (`def corr2d(X, K)`)."
+    )

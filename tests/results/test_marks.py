@@ -42,6 +42,15 @@ def test_a_report_has_the_marks_that_it_was_given_last_and_no_other() -> None:
     assert Report.from_json(first.to_json()) == first
 
 
+def test_what_tests_could_not_decide_is_marked_and_says_why_it_waits_until_then() -> None:
+    why = "right by its own word, which a person has to check"
+    undecided = ItemResult("lenet", "7.6", "LeNet", 0, 4, Verdict.PENDING, why, evidence={"awaits_person": why})
+    report = Report("hw2", "Homework 2", "1", (), (undecided,))
+    (item,) = add_marks(report, [mark(4, "it is a LeNet", "lenet")]).items
+    assert (item.points, item.verdict, item.message) == (4, Verdict.PASSED, "it is a LeNet")
+    assert add_marks(add_marks(report, [mark(4, "", "lenet")]), []) == report
+
+
 def test_what_tests_judge_is_no_persons_to_mark() -> None:
     assert add_marks(REPORT, [mark(0, item="relu"), mark(0, item="nothing")]) == REPORT
 

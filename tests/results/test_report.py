@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from grader.errors import InputError
+from grader.place import Place
 from grader.results import report
 from grader.results.notice import CellStop, Notice
 from grader.results.report import CellResult, File, ItemResult, Report, Verdict, load_report_schema
@@ -29,9 +30,9 @@ FULL = Report(
     assignment="hw2",
     title=HOSTILE,
     revision="revision",
-    files=(File(HOSTILE, "0" * 64), File("b.ipynb", "f" * 64)),
+    files=(File(HOSTILE, "0" * 64, 5), File("b.ipynb", "f" * 64)),
     items=(
-        item(6, 6, Verdict.PASSED, file="hw2.ipynb", cell=0),
+        item(6, 6, Verdict.PASSED, file="hw2.ipynb", cell=0, line=3, code=HOSTILE),
         item(0.1, 0.75, Verdict.PARTIAL, evidence={"found": {"shape": [1], "dtype": "float32", "values": ["nan"]}}),
         item(0, 8, Verdict.PENDING, evidence={HOSTILE: [HOSTILE, None, True, -1.5]}),
         item(
@@ -39,6 +40,8 @@ FULL = Report(
             1,
             Verdict.FAILED,
             misconception="flipped_kernel",
+            because_of="corr2d.values",
+            would_earn=1.0,
             tests={"test_a": Verdict.PASSED, HOSTILE: Verdict.ERROR},
         ),
     ),
@@ -47,6 +50,8 @@ FULL = Report(
     limits_hit=("cell 4 ran past 60 s",),
     notices=(Notice(HOSTILE),),
     timing={"seconds": 0.71},
+    key="0123456789abcdef",
+    device="NVIDIA H200",
 )
 
 
@@ -111,7 +116,7 @@ def test_json_is_canonical() -> None:
     assert list(values) == sorted(values)
     assert "과제" in text
     assert values["score"] == 6.1
-    assert values["schema"] == "2"
+    assert (values["schema"], values["cell_index_base"]) == ("4", 0)
     other_order = replace(FULL, timing=dict(reversed({**FULL.timing, "a": 1}.items())))
     assert other_order.to_json() == replace(FULL, timing={"a": 1, **FULL.timing}).to_json()
 
@@ -143,7 +148,81 @@ def test_points_that_are_not_finite_are_our_fault(points: float) -> None:
         report_of(item(points, 1, Verdict.PASSED)).to_json()
 
 
+def as_schema(number: str) -> dict[str, Any]:
+    """Return the values of FULL as earlier versions wrote them."""
+    values = FULL.to_dict()
+    del values["cell_index_base"]
+    for part in (*values["files"], *values["companions"]):
+        del part["cells"]
+    for part in values["items"]:
+        for name in ("line", "code", "because_of", "would_earn"):
+            del part[name]
+    return {**values, "schema": number}
+
+
+def test_a_report_of_schema_3_can_be_read_and_names_no_lines() -> None:
+    read = Report.from_json(json.dumps(as_schema("3")))
+    assert {(item.line, item.code, item.because_of, item.would_earn) for item in read.items} == {(None, "", None, None)}
+    assert [file.cells for file in read.files] == [None, None]
+    assert [(item.file, item.cell) for item in read.items] == [(item.file, item.cell) for item in FULL.items]
+    assert read.key == FULL.key
+
+
+def test_a_report_of_schema_2_can_be_read_and_names_no_key() -> None:
+    values = as_schema("2")
+    del values["key"]
+    assert Report.from_json(json.dumps(values)) == replace(Report.from_json(json.dumps(as_schema("3"))), key="")
+
+
+def test_a_report_that_counts_cells_otherwise_is_refused() -> None:
+    with pytest.raises(InputError, match="counts cells from 1"):
+        Report.from_json(json.dumps({**FULL.to_dict(), "cell_index_base": 1}))
+
+
+def test_an_item_has_a_place_if_its_cell_is_known() -> None:
+    placed = item(0, 1, Verdict.FAILED).stand_at(Place("hw2.ipynb", 16, 9, "return Y", "corr2d"))
+    assert placed.place == Place("hw2.ipynb", 16, 9, "return Y")
+    assert placed.stand_at(None) == item(0, 1, Verdict.FAILED)
+    assert item(0, 1, Verdict.FAILED, file="hw2.ipynb").place is None
+
+
+def test_the_number_of_cells_is_that_of_the_named_file() -> None:
+    assert [FULL.count_cells(name) for name in (HOSTILE, "b.ipynb", "c.ipynb", None)] == [5, None, None, None]
+
+
+def named(name: str, because_of: str | None = None) -> ItemResult:
+    return ItemResult(name, "1", name, 0, 1, Verdict.FAILED, "wrong", because_of=because_of)
+
+
+def test_what_to_mend_first_is_what_most_items_hang_on() -> None:
+    items = [
+        named("pool2d.max"),
+        named("pool2d.avg", "pool2d.max"),
+        named("corr2d"),
+        named("corr2d_multi_in", "corr2d"),
+        named("corr2d_multi_in_out", "corr2d_multi_in"),
+        named("alone"),
+        named("of_nothing", "unknown"),
+    ]
+    pairs = [(cause.id, [one.id for one in hanging]) for cause, hanging in report_of(*items).mend_first]
+    assert pairs == [("corr2d", ["corr2d_multi_in", "corr2d_multi_in_out"]), ("pool2d.max", ["pool2d.avg"])]
+
+
+def test_items_that_are_each_others_causes_hang_on_nothing() -> None:
+    assert report_of(named("a", "b"), named("b", "a"), named("c", "c")).mend_first == ()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "1"}', '{"schema": "2"}', "null", FULL.canonical()])
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Report.from_json(text)
+
+
+def test_an_item_that_is_lost_because_of_another_says_nothing_but_that() -> None:
+    hanging = replace(named("corr2d_multi_in", "corr2d.values"), max_points=4)
+    assert hanging.reason == "because of corr2d (corr2d.values)"
+    assert replace(hanging, would_earn=4).reason == ("because of corr2d (corr2d.values); 4 of 4 with a right corr2d")
+    both = replace(hanging, message="because of Corr2d (corr2d.values) and pool (pool2d.max)", would_earn=4)
+    assert both.reason == f"{both.message}; 4 of 4 with a right Corr2d and pool"
+    assert replace(hanging, verdict=Verdict.PASSED).reason == "wrong"
+    assert named("corr2d.values").reason == "wrong"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from grader.results.verification import RubricTest, Verification, VerifiedSubmission
+import pytest
+
+from grader.results.verification import Naming, RubricTest, Verification, VerifiedSubmission
 
 VALUES, SHAPE = RubricTest("values", "test_values"), RubricTest("shape", "test_shape")
 EDGES = RubricTest("values", "test_edges")
@@ -14,7 +17,7 @@ def checked(
     name: str, must_lose: tuple[str, ...], *failed: RubricTest, kind: str = "mutant", loses: tuple[str, ...] = ()
 ) -> VerifiedSubmission:
     lost = loses or tuple(dict.fromkeys(test.item for test in failed))
-    return VerifiedSubmission(kind, name, ("f",), must_lose, 0.0, lost, failed, ())
+    return VerifiedSubmission(kind, name, ("f",), must_lose, 0.0, lost, failed)
 
 
 def verification(*rows: VerifiedSubmission) -> Verification:
@@ -39,6 +42,28 @@ def test_a_mutant_that_loses_more_or_something_else_is_not_right() -> None:
     assert [submission.verdict for submission in (more, other)] == ["loses too much", "loses other items"]
     assert not verification(more).perfect
     assert verification(more, other).caught == 0
+
+
+@pytest.mark.parametrize(
+    ("named", "same_as", "confused"),
+    [
+        (("wide_kernel",), (), False),
+        ((), (), False),
+        (("tall_kernel",), (), True),
+        (("tall_kernel", "wide_kernel"), (), True),
+        (("tall_kernel", "wide_kernel"), ("tall_kernel",), False),
+        (("tall_kernel",), ("tall_kernel",), True),
+    ],
+)
+def test_a_mutant_is_confused_if_another_is_named_that_is_not_declared_the_same(
+    named: tuple[str, ...], same_as: tuple[str, ...], confused: bool
+) -> None:
+    mutant = replace(checked("wide kernel", ("values",), VALUES), names=(Naming("values", named),), same_as=same_as)
+    result = verification(mutant)
+    assert result.perfect is not confused
+    (row,) = json.loads(result.to_json())["checked"]
+    assert row["confused"] == (["values"] if confused else [])
+    assert row["names"] == [{"item": "values", "misconceptions": list(named)}]
 
 
 def test_a_solution_that_loses_a_point_is_not_right_and_no_survivor() -> None:

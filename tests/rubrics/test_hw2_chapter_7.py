@@ -259,7 +259,7 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             "multi_in_out": MULTI_IN_OUT.replace("(X, k) for", "(X, 2 * k) for"),
             "pointwise": POINTWISE.replace("Y = K", "Y = 2 * K"),
         },
-        {"corr2d_multi_in_out": "failed", "corr2d_1x1": "failed"},
+        {"corr2d_multi_in_out": "failed", "corr2d_1x1": "failed", "equivalence_1x1": "failed"},
     ),
     "both ways give zeros": (
         {
@@ -317,6 +317,14 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"lenet": LENET.replace("padding=2", "padding=0")},
         {"lenet.shapes": "failed", "lenet.params": "failed"},
     ),
+    "LeNet that takes means before its sigmoids": (
+        {"lenet": LENET.replace("act(), pool(2)", "pool(2), act()")},
+        {"lenet.shapes": "failed"},
+    ),
+    "LeNet without a return": (
+        {"lenet": LENET.replace("return self.net(X)", "self.net(X)")},
+        {"lenet.shapes": "failed", "lenet.params": "failed"},
+    ),
     "LeNet with tanh": ({"lenet": LENET.replace("act=nn.Sigmoid", "act=nn.Tanh")}, {"lenet.shapes": "failed"}),
     "LeNet without activations": (
         {"lenet": LENET.replace("act=nn.Sigmoid", "act=nn.Identity")},
@@ -356,7 +364,7 @@ def test_a_mistake_loses_the_items_it_makes_wrong_and_no_other(mistake: str) -> 
 
 def test_a_wrong_result_is_shown_where_it_was_made() -> None:
     results = graded(corr2d=CORR2D.replace("* K)", "* 0 * K)"))
-    assert results["edge_detection"].message == "in cell 4: the edges of the image are not right"
+    assert results["edge_detection"].message == "the edges of the image are not right: all of them are 0"
     assert (results["edge_detection"].cell, results["learned_kernel"].cell) == (4, 6)
     assert results["edge_detection"].evidence["expected"]["shape"] == [6, 7]
 
@@ -364,13 +372,13 @@ def test_a_wrong_result_is_shown_where_it_was_made() -> None:
 @pytest.mark.slow
 def test_the_first_layer_that_departs_is_named() -> None:
     message = graded(lenet=LENET.replace("c1=6", "c1=7"))["lenet.shapes"].message
-    assert message.endswith(
-        "gives 7x28x28 (convolution), expected convolution giving 6x28x28: look at the number of channels"
-    )
-    message = graded(lenet=LENET.replace("nn.LazyLinear(84)", "nn.LazyLinear(80)"))["lenet.shapes"].message
-    assert message.endswith("gives 80 (linear), expected linear giving 84: look at the number of outputs")
+    assert message == "the first convolution has 7 output channels (the book's: 6)"
+    results = graded(lenet=LENET.replace("nn.LazyLinear(84)", "nn.LazyLinear(80)"))
+    said = "the second fully connected layer has 80 units (the book's: 84)"
+    assert results["lenet.shapes"].message == said
+    assert results["lenet.params"].message == f"expected 61,706 parameters, found 61,182: {said}"
     message = graded(lenet=LENET.replace("act=nn.Sigmoid", "act=nn.Tanh"))["lenet.shapes"].message
-    assert message.endswith("sigmoid or relu after the first convolution (6x28x28), found tanh")
+    assert message.endswith(" stands after the first convolution (the book's: sigmoid) (and 3 more like it)")
 
 
 def test_padding_ignored_keeps_the_points_of_the_layers_without_padding() -> None:
@@ -380,14 +388,33 @@ def test_padding_ignored_keeps_the_points_of_the_layers_without_padding() -> Non
     assert result.points == 2.25  # 8 points * 4 / 14, down to a quarter
 
 
-def test_kernels_whose_weights_add_up_to_nothing_cost_a_right_submission_nothing() -> None:
+def test_the_two_ways_to_a_1x1_convolution_agree_only_if_they_are_right() -> None:
     (module,) = [each for path, each in load_rubric(HW2).tests.items() if path.name == "test_7_4_channels.py"]
     agree = module.test_both_ways_to_a_1x1_convolution_agree.case_test
     right = reference.corr2d_multi_in_out
-    K = torch.tensor([[-5.0, -4, 9], [-3, -4, 7]]).reshape(2, 3, 1, 1)
+
+    def wrong(X: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
+        return 2 * right(X, K)
+
+    K = torch.tensor([[-5.0, -4, 9], [-3, -4, 7]]).reshape(2, 3, 1, 1)  # its weights add up to nothing
     case = Case("kernels that add up to 0", X=torch.arange(27.0).reshape(3, 3, 3), K=K)
     agree(SimpleNamespace(corr2d_multi_in_out_1x1=right, corr2d_multi_in_out=right), case)
-    case.values["K"] = K + 1
-    same = SimpleNamespace(corr2d_multi_in_out_1x1=lambda *_: K, corr2d_multi_in_out=lambda *_: K)
-    with pytest.raises(Mismatch, match="the same whatever the image is"):
-        agree(same, case)
+    for pointwise, general, message in (
+        (wrong, wrong, "^the two ways agree, and both are wrong: corr2d_multi_in_out_1x1: expected"),
+        (wrong, right, "_out gives 126, .*_1x1 gives 252 at .0, 0, 0.; corr2d_multi_in_out_1x1 is the wrong one$"),
+        (right, wrong, r"^the two ways disagree: .*; corr2d_multi_in_out is the wrong one$"),
+        (
+            wrong,
+            lambda *_: K,
+            r"gives the shape \(2, 3, 1, 1\), corr2d_multi_in_out_1x1 gives the shape \(2, 3, 3\); both are wrong$",
+        ),
+        (wrong, lambda *_: None, "corr2d_multi_in_out gives nothing, corr2d_multi_in_out_1x1 gives the shape .*; both"),
+        (
+            lambda *_: None,
+            lambda *_: None,
+            "^the two ways agree, and both are wrong: corr2d_multi_in_out_1x1: expected",
+        ),
+        (lambda *_: torch.tensor(torch.nan).expand(2, 3, 3), right, r"_1x1 gives nan at \[0, 0, 0\]; corr2d_multi"),
+    ):
+        with pytest.raises(Mismatch, match=message):
+            agree(SimpleNamespace(corr2d_multi_in_out_1x1=pointwise, corr2d_multi_in_out=general), case)

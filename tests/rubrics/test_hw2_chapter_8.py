@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from grader.results.report import Verdict
 from tests.support.hw2_book import BOOK, RESIDUAL, RESNET, RESNET18, VGG, VGG_BLOCK, graded, lost
 
 EXPLICIT_BLOCK = """
@@ -203,6 +204,35 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         },
         {"resnet18.shapes": "failed"},
     ),
+    "no ReLU in the stem": (
+        {"resnet": RESNET.replace("nn.LazyBatchNorm2d(), nn.ReLU(),", "nn.LazyBatchNorm2d(),")},
+        {"resnet18.shapes": "failed"},
+    ),
+    "no normalisation in the stem": (
+        {"resnet": RESNET.replace(" nn.LazyBatchNorm2d(), nn.ReLU(),", " nn.ReLU(),")},
+        {"resnet18.shapes": "failed"},
+    ),
+    "means in the stem": (
+        {"resnet": RESNET.replace("nn.MaxPool2d(", "nn.AvgPool2d(")},
+        {"resnet18.shapes": "failed"},
+    ),
+    "a pre-activation block": (
+        {
+            "residual": RESIDUAL.replace(
+                "self.bn2(self.conv2(F.relu(self.bn1(self.conv1(X)))))",
+                "self.conv2(F.relu(self.bn2(self.conv1(F.relu(self.bn1(X))))))",
+            ).replace("F.relu(Y + X)", "Y + X")
+        },
+        {"residual": "failed"},
+    ),
+    "use_1x1conv=True by default": (
+        {"residual": RESIDUAL.replace("use_1x1conv=False", "use_1x1conv=True")},
+        {"residual": "failed"},
+    ),
+    "strides=2 by default": (
+        {"residual": RESIDUAL.replace("strides=1)", "strides=2)")},
+        {"residual": "error", "resnet18.shapes": "error"},
+    ),
     "no ResNet by any name": ({"resnet": "", "resnet18": ""}, {"resnet18.shapes": "absent"}),
     "nothing of the chapter": (
         dict.fromkeys(("vgg_block", "vgg", "residual", "resnet", "resnet18"), ""),
@@ -222,7 +252,7 @@ def test_a_mistake_loses_the_items_it_makes_wrong_and_no_other(mistake: str) -> 
 def test_what_was_found_by_search_is_named() -> None:
     assert graded(**RIGHT["ResNet under other names"])["residual"].message.startswith("found as ResidualBlock in cell ")
     results = graded(**RIGHT["ResNet18 as an instance of another name"])
-    assert results["resnet18.shapes"].message == f"found as ResNet in cell {len(BOOK) - 2}"
+    assert results["resnet18.shapes"].message == f"found as ResNet in cell {len(BOOK) - 1}"
 
 
 def test_a_model_that_needs_real_numbers_is_built_with_them() -> None:
@@ -235,5 +265,26 @@ def test_a_model_that_needs_real_numbers_is_built_with_them() -> None:
 def test_the_first_layer_that_departs_is_named() -> None:
     message = graded(resnet=RESNET.replace(", strides=2", ""))["resnet18.shapes"].message
     assert message.endswith(
-        "convolution 1 gives 128x24x24 (convolution), expected convolution giving 128x12x12: is a stride missing?"
+        ". The first convolution of stage 2, block 1 has stride 1 (the book's: 2) (and 5 more like it)"
     )
+
+
+def test_a_mistake_is_not_named_for_a_network_if_its_block_is_right() -> None:
+    results = graded(resnet=RESNET.replace("use_1x1conv=True, ", ""))
+    assert results["residual"].verdict is Verdict.PASSED
+    assert results["resnet18.shapes"].misconception == "one_by_one_convolutions_not_asked_for"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("self.bn1(self.conv1(X))", "self.conv1(X)", "first_normalisation_missing"),
+        ("self.bn2(self.conv2(", "(self.conv2(", "second_normalisation_missing"),
+        ("kernel_size=1, stride=strides", "kernel_size=1", "shortcut_without_stride"),
+        ("use_1x1conv=False", "use_1x1conv=True", "one_by_one_convolution_by_default"),
+        ("self.conv3(X)", "self.conv3(Y)", "one_by_one_convolution_on_the_branch"),
+    ],
+)
+def test_mistakes_with_a_residual_block_are_told_apart(old: str, new: str, named: str) -> None:
+    assert old in RESIDUAL
+    assert graded(residual=RESIDUAL.replace(old, new))["residual"].misconception == named

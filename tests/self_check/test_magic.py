@@ -17,7 +17,7 @@ from grader.judging.namespace_work import NamespaceWork
 from grader.student import Fault, StudentFault
 from tests.support.notebooks import CORR2D
 
-WRONG = CORR2D.replace("* K", "+ K")
+WRONG = CORR2D.replace("* K", "* K - 0.25")
 BLOCK = """
 from torch.nn import functional as F
 class Residual(nn.Module):

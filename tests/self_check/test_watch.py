@@ -14,7 +14,7 @@ import pytest
 
 from grader.assignment import Assignment
 from grader.collection import read_submission
-from grader.errors import SubmissionError
+from grader.errors import RubricFault, SubmissionError
 from grader.grading.grade import grade
 from grader.results.report import Report, Verdict
 from grader.sandbox.host.sandbox import Zygote
@@ -73,7 +73,7 @@ class Watching:
     def save(self, *cells: str) -> None:
         self.path.write_bytes(notebook_bytes(*cells))
 
-    def events(self, quiet: float = 0.0) -> Iterator[CheckedState | SubmissionError]:
+    def events(self, quiet: float = 0.0) -> Iterator[CheckedState | RubricFault | SubmissionError]:
         graded: Grade = self.grade
         return watch_submission([self.path], self.items, graded, poll=0.01, quiet=quiet)
 
@@ -85,7 +85,7 @@ def watching(tmp_path: Path, hw2: Assignment, zygote: Zygote) -> Watching:
     return made
 
 
-def following(events: Iterator[CheckedState | SubmissionError]) -> CheckedState:
+def following(events: Iterator[CheckedState | RubricFault | SubmissionError]) -> CheckedState:
     checked = next(events)
     assert isinstance(checked, CheckedState)
     return checked
@@ -142,11 +142,29 @@ def test_a_half_written_file_is_reported_and_the_next_save_awaited(watching: Wat
     assert isinstance(error, SubmissionError)
     assert "no valid JSON" in str(error)
     watching.path.unlink()
-    assert "cannot be read" in str(next(events))
+    assert "there is no such file" in str(next(events))
     watching.path.write_bytes(whole)
     last = following(events)
     assert verdicts(last.report) == verdicts(first.report)
     assert last.judged == frozenset()  # what it holds was judged already
+
+
+@pytest.mark.slow
+def test_a_test_that_broke_is_reported_and_the_next_save_awaited(watching: Watching) -> None:
+    grade_right = watching.grade
+
+    def break_once(submission: Submission, only: Collection[str], progress: object = None) -> Report:
+        if b"pool2d = 3" in watching.path.read_bytes():
+            raise RubricFault("a test of pool2d.max broke")
+        return grade_right(submission, only, progress)
+
+    watching.grade = break_once  # type: ignore[method-assign]
+    events = watching.events()
+    first = following(events)
+    watching.save(*CELLS, "pool2d = 3")
+    assert isinstance(next(events), RubricFault)
+    watching.save(*CELLS)
+    assert verdicts(following(events).report) == verdicts(first.report)
 
 
 def test_outputs_alone_are_no_change(watching: Watching) -> None:

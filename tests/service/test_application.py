@@ -144,6 +144,8 @@ def test_metrics_have_what_the_database_has(api: Api) -> None:
     api["staff"].get("/v1/batches/made-up")
     text = api["nobody"].get("/metrics").text
     assert 'grader_gradings{state="waiting"} 0.0' in text
+    assert 'grader_jobs_waiting{queue="gpu"} 0.0' in text
+    assert 'grader_jobs_oldest_waiting_seconds{queue="cpu"} 0.0' in text
     assert "grader_database_up 1.0" in text
     assert 'grader_request_seconds_count{method="GET",route="/v1/batches/{batch}",status="404"} 1.0' in text
     assert "made-up" not in text

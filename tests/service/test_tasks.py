@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from grader.results.report import Verdict
 from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
+from grader.service.store.queries.keys import find_current_key, rotate_key
 from grader.service.store.queries.leases import Finish, Lease, cancel_jobs, claim_lease, finish_job, reconcile_leases
 from grader.service.store.queries.reports import load_stored_report
 from grader.service.store.queries.submissions import find_submissions
@@ -28,6 +30,7 @@ from grader.service.store.schema import JobRow, Stage, State
 from grader.service.tasks import JobRunner
 from grader.submission.submission import Submission, read_notebook
 from grader.training.datasets import DataSet
+from tests.support.keys import KEY
 from tests.support.notebooks import notebook_bytes
 from tests.support.paths import ASSIGNMENTS
 from tests.support.running_service import DOUBLED, ROOT, RunningService, notebooks
@@ -146,6 +149,31 @@ def test_a_fault_of_ours_is_tried_three_times_and_is_for_staff(service: RunningS
     assert "blob" in ended.message
 
 
+def test_a_test_that_breaks_over_one_submission_is_for_staff_and_not_tried_again(
+    service: RunningService, runner: JobRunner, tmp_path: Path
+) -> None:
+    frail = tmp_path / "frail"
+    shutil.copytree(DOUBLED, frail)
+    with open(frail / "test_doubled.py", "a") as file:
+        file.write(
+            "\n\n@item('double')\ndef test_frail(student: Student) -> None:\n"
+            "    {2.0: 'right'}[float(student.double(torch.ones(1)))]\n"
+        )
+    batch = service.accept(
+        {"ann": RIGHT, "ben": notebook_bytes("def double(X): return 3 * X"), "cho": RIGHT}, Mode.NONE, str(frail)
+    )
+    for job in service.gradings(batch).values():
+        runner.run(job.id, "cpu")
+    ended = service.gradings(batch)
+    assert {key: (job.state, job.attempts) for key, job in ended.items()} == {
+        "ann": (State.GRADED, 1),
+        "ben": (State.FAILED, 1),
+        "cho": (State.GRADED, 1),
+    }
+    assert "a test of double broke: test_doubled.py, line " in ended["ben"].message
+    assert "test_frail: KeyError: 3.0" in ended["ben"].message
+
+
 def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: RunningService, runner: JobRunner, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(DOUBLED, broken)
@@ -156,6 +184,25 @@ def test_a_rubric_that_is_broken_is_a_fault_of_ours(service: RunningService, run
     assert job_of(service, batch).state is State.WAITING
     assert "a slip" in job_of(service, batch).message
     cancel_jobs(service.store, batch)
+
+
+def test_memory_of_ours_that_one_submission_exhausts_is_its_own_fault(
+    service: RunningService, runner: JobRunner, tmp_path: Path
+) -> None:
+    greedy = tmp_path / "greedy"
+    shutil.copytree(ASSIGNMENTS / "poisoned", greedy)
+    test = greedy / "test_poisoned.py"
+    test.write_text(test.read_text().replace("os._exit(1)", "bytearray(16 * 2**30)"))
+    batch = accepted(service, notebook_bytes("def value(): return 13"), assignment=str(greedy))
+    runner.run(job_of(service, batch).id, "cpu")
+    ended = job_of(service, batch)
+    assert (ended.state, ended.attempts) == (State.FAILED, 1)
+    assert "the process that judges needed more than 2 GiB for this submission" in ended.message
+    assert runner.exhausted  # so that the worker replaces the process
+    other = accepted(service)
+    runner.run(job_of(service, other).id, "cpu")
+    assert job_of(service, other).state is State.GRADED
+    assert not runner.exhausted
 
 
 def test_a_lease_is_renewed_while_its_holder_grades(service: RunningService, runner: JobRunner) -> None:
@@ -279,6 +326,40 @@ def test_a_rubric_that_changed_between_the_stages_judges_both(
     (report,) = service.reports(batch)["one"]
     assert [item.verdict for item in report.items] == [Verdict.ABSENT, Verdict.FAILED]
     assert report.revision == runner.session.find_revision(str(learned))
+
+
+@pytest.mark.slow
+def test_a_key_that_changed_between_the_stages_grades_both(
+    service: RunningService, runner: JobRunner, fashion_mnist: DataSet
+) -> None:
+    batch = accepted(service, notebook_bytes("def double(X): return X + X"), Mode.FULL, str(ASSIGNMENTS / "learned"))
+    runner.run(job_of(service, batch).id, "cpu")
+    key = rotate_key(service.store)
+    runner.run(job_of(service, batch).id, "gpu")
+    (report,) = service.reports(batch)["one"]
+    assert report.key == key.id
+
+
+def test_all_workers_grade_with_the_key_in_the_database_until_it_is_rotated(
+    service: RunningService, runner: JobRunner
+) -> None:
+    first, second = accepted(service), accepted(service)
+    runner.run(job_of(service, first).id, "cpu")
+    (before,) = service.reports(first)["one"]
+    assert before.key == find_current_key(service.store).id
+    key = rotate_key(service.store)
+    with closing(JobRunner(service.settings, service.app)) as other:
+        other.run(job_of(service, second).id, "cpu")
+    assert [report.key for report in service.reports(second)["one"]] == [key.id]
+    assert service.reports(first)["one"] == [before]
+
+
+def test_a_key_file_takes_the_place_of_the_database(service: RunningService, key_file: Path) -> None:
+    batch = accepted(service)
+    settings = replace(service.settings, key_file=str(key_file))
+    with closing(JobRunner(settings, service.app)) as runner:
+        runner.run(job_of(service, batch).id, "cpu")
+    assert [report.key for report in service.reports(batch)["one"]] == [KEY.id]
 
 
 def test_nothing_is_left_for_a_reconciler(service: RunningService, runner: JobRunner) -> None:

@@ -210,8 +210,9 @@ def test_the_log_has_a_line_for_each_grading_and_no_name(service: RunningService
         ({"GRADER_DATABASE": "sqlite:///{folder}/new.sqlite"}, "grader database upgrade"),
         ({"GRADER_ASSIGNMENTS": f"{DOUBLED},none"}, "no assignment named 'none'"),
         ({"GRADER_LEASE_SECONDS": "soon"}, "GRADER_LEASE_SECONDS"),
+        ({"GRADER_KEY_FILE": "/dev/null"}, "no regular file"),
     ],
-    ids=["no tables", "no such assignment", "no number"],
+    ids=["no tables", "no such assignment", "no number", "no key"],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(
     service: RunningService, changed: dict[str, str], said: str

@@ -144,7 +144,7 @@ def test_a_notebook_in_another_language_is_read_as_python_with_a_notice(metadata
 def test_a_cell_of_unknown_type_is_not_run_and_leaves_a_notice(kind: Any) -> None:
     notebook = read(document({"cell_type": kind, "source": "select"}))
     assert notebook.cells == (Cell(0, "raw", "select"),)
-    assert str(notebook.notices[0]) == "hw2.ipynb, cell 0: its type is unknown, so it was not run"
+    assert str(notebook.notices[0]) == "hw2.ipynb, cell 1: its type is unknown, so it was not run"
 
 
 def test_installs_are_taken_out_of_code_and_leave_one_notice_a_cell() -> None:
@@ -152,7 +152,7 @@ def test_installs_are_taken_out_of_code_and_leave_one_notice_a_cell() -> None:
     notebook = read(document({"cell_type": "markdown", "source": text}, code(text)))
     assert [cell.source for cell in notebook.cells] == [text, "pass\npass\nx = 1"]
     assert [str(notice) for notice in notebook.notices] == [
-        "hw2.ipynb, cell 1: `!pip install d2l` and 1 more were not run, because there is no network while this is "
+        "hw2.ipynb, cell 2: `!pip install d2l` and 1 more were not run, because there is no network while this is "
         f"graded. Installed in this grader: d2l {version('d2l')}, torch {version('torch')}."
     ]
 
@@ -207,9 +207,9 @@ def test_a_notebook_without_cells_is_read() -> None:
         ({"worksheets": [3]}, "no notebook: it has no cells"),
         ({"worksheets": 3}, "no notebook: it has no cells"),
         (document(cells={"a": 1}), "no notebook: its cells are an object, not a list"),
-        (document("x = 1"), "no notebook: cell 0 is text, not an object"),
-        (document(code("x"), code(3)), "no notebook: the source of cell 1 is not text"),
-        (document(code(["x", 3])), "no notebook: the source of cell 0 is not text"),
+        (document("x = 1"), "no notebook: cell 1 is text, not an object"),
+        (document(code("x"), code(3)), "no notebook: the source of cell 2 is not text"),
+        (document(code(["x", 3])), "no notebook: the source of cell 1 is not text"),
         (document(nbformat=1), "its notebook format is 1, and only 3 and 4 are read"),
         (document(nbformat=2), "its notebook format is 2, and only 3 and 4 are read"),
         (document(nbformat=5), "its notebook format is 5, and only 3 and 4 are read"),

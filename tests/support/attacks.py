@@ -33,7 +33,9 @@ LIMITS = Limits(
 class Attack(Protocol):
     """Grades a notebook of these cells, and requires that nothing of it is left and the next one is graded normally."""
 
-    def __call__(self, *cells: str, left_out: frozenset[str] = frozenset(), **limits: Any) -> Report: ...
+    def __call__(
+        self, *cells: str, left_out: frozenset[str] = frozenset(), carried_forward: str = "none", **limits: Any
+    ) -> Report: ...
 
 
 class Hung(BaseException):

@@ -28,11 +28,14 @@ names = ["value"]
 cell_seconds = 5
 submission_seconds = %(seconds)g
 judge_seconds = %(seconds)g
+search_seconds = 1
+judging_memory_bytes = 1_073_741_824
 """
 # The rubric runs in the process that grades, so it can do to it what a lack of memory or a bug of torch would.
 _TEST = """
 import os, signal, sys, time
 from pathlib import Path
+import torch
 from grader.testing import Student, item
 
 @item("value")
@@ -49,14 +52,22 @@ def test_value_gives_a_number(student: Student) -> None:
         os.kill(os.getppid(), signal.SIGKILL)
     if value == 15:
         time.sleep(1000)
+    if value == 17:
+        bytearray(8 * 2**30)
+    if value == 18:
+        try:
+            torch.ones(2**31)
+        except RuntimeError as error:
+            raise LookupError("another error") from error
     assert value > 0
 """
 
 
 def moody(folder: Path, seconds: float = 20) -> Assignment:
-    """Write an assignment whose values 13 to 16 break what grades.
+    """Write an assignment whose values 13 to 18 break what grades.
 
-    13 ends the process, 14 kills it once, 15 silences it for ever, and 16 kills the one it was forked from.
+    13 ends the process, 14 kills it once, 15 silences it for ever, and 16 kills the one it was forked from. 17 takes
+    more memory than a process may, and 18 does so with a tensor and hides it behind another error.
 
     Args:
         folder: where to; it is made.

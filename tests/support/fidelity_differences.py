@@ -1,4 +1,4 @@
-"""Where the sandbox differs from a stock Jupyter kernel by design. docs/sandbox.md has the same list."""
+"""Where the sandbox differs from a stock Jupyter kernel by design. docs/notebooks.md has the same list."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ __all__ = ["FLOORS"]
 # For each house its rooms by floor, the lowest first: a room imports only what stands on floors below its own.
 FLOORS: Mapping[str, Sequence[set[str]]] = {
     "grader": [
-        {"errors", "models", "sandbox.protocol"},
-        {"assignment", "student", "cache_folder", "sandbox.guest"},
+        {"errors", "memory_limit", "models", "place", "revision", "sandbox.protocol", "spelling"},
+        {"fault", "gpu", "toml_table"},
+        {"assignment", "student", "cache_folder", "installation_key", "sandbox.guest"},
         {"results", "training", "sandbox.jail"},
         {"submission", "render", "gradebook", "testing", "client"},
         {"collection", "sandbox.host", "judging"},
@@ -19,11 +20,11 @@ FLOORS: Mapping[str, Sequence[set[str]]] = {
         {"cli"},
     ],
     "grader.service": [
-        {"settings", "celery_internals"},
-        {"store", "broker"},
-        {"enqueue"},
+        {"settings", "celery_internals", "queues", "json_log"},
+        {"store", "broker", "own_gpu"},
+        {"enqueue", "foreign_messages"},
         {"tasks", "api"},
-        {"worker", "web"},
+        {"worker", "web", "device_pool"},
         {"application"},
     ],
 }

@@ -63,7 +63,7 @@ class InProcessWork:
     """A submission of one or more notebooks, each a list of cells' sources."""
 
     def __init__(self, *cells: str, files: Mapping[str, Sequence[str]] | None = None) -> None:
-        self.files = dict(files) if files is not None else {"homework.ipynb": cells}
+        self.files: dict[str, Sequence[str]] = dict(files) if files is not None else {"homework.ipynb": cells}
         self.bindings: list[tuple[Definition, dict[str, Any]]] = []
         self.records: list[Recorded] = []
         self.opened = 0
@@ -119,7 +119,7 @@ class InProcessWork:
         self.opened += 1
         state = NotebookState()
         if definition is None:
-            yield LocalStudent({}, state.entered, self.records)
+            yield LocalStudent({}, state.entered, self.records, self.files)
             return
         for source in self.files[definition.file][: definition.cell + 1]:
             state.run(source)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import httpx
 import redis
@@ -171,7 +172,7 @@ class RunningService:
         assert token
         self.token: Token = token
 
-    def __enter__(self) -> RunningService:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

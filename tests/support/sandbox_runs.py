@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.gpu.device import DeviceAccess
 from grader.models.recipe import Mode
 from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.handed_in import choose_files, pack_handed_in
@@ -111,6 +112,8 @@ def ran_notebooks(
     deferred_snapshots: bool = False,
     files: Mapping[str, bytes] | None = None,
     seen: bool = True,
+    device: DeviceAccess | None = None,
+    gpu: str = "",
 ) -> Iterator[Ran]:
     """Run the notebooks of one submission.
 
@@ -126,17 +129,19 @@ def ran_notebooks(
         deferred_snapshots: whether definitions are restored at the end of the notebook.
         files: what was handed in beside the notebooks, by path.
         seen: whether the outputs of cells are kept.
+        device: the device that the sandbox may use.
+        gpu: the UUID that the kernel is told.
     """
     deadline = time.monotonic() + limits.submission_seconds
     inside = {name: f"/datasets/{name}/raw" for name in data_sets or {}}
     shown = {Path(inside[name]): folder for name, folder in (data_sets or {}).items()}
-    options = RunOptions(tuple(names), SEED, mode, inside, deferred_snapshots=deferred_snapshots)
+    options = RunOptions(tuple(names), SEED, mode, inside, deferred_snapshots=deferred_snapshots, gpu=gpu)
     companions = [CompanionFile(path, data) for path, data in (files or {}).items()]
     chosen, _ = choose_files(notebooks, companions, limits)
     with (
         pack_handed_in(chosen) as handed_in,
         closing(Execution(outputs=KeptOutputs(limits) if seen else None)) as execution,
-        zygote.sandbox(limits, hidden, left_out, shown) as sandbox,
+        zygote.sandbox(limits, hidden, left_out, shown, device) as sandbox,
     ):
         sandbox.handed_in = handed_in
         for notebook in notebooks:
@@ -144,7 +149,7 @@ def ran_notebooks(
         # Tests look at helpers too, so whatever stands in the cells may be asked for.
         sources = " ".join(cell.source for notebook in notebooks for cell in notebook.cells)
         every = tuple(sorted(set(re.findall(r"[A-Za-z]\w*", sources)) | {*names, "no_such_name"}))
-        with closing(SnapshotWork(execution, every, limits, SEED)) as work:
+        with closing(SnapshotWork(execution, every, limits, SEED, notebooks)) as work:
             yield Ran(sandbox, execution, work, every)
 
 

@@ -10,7 +10,8 @@ from grader.models.recipe import Mode, Recipe
 __all__ = ["LENET", "RECIPE", "lenet", "with_small_recipes"]
 
 RECIPE = Recipe(
-    images=2000, epochs=1, batch=32, optimizer="adam", lr=0.003, side=28, threshold=0.5, judged=500, decay=False
+    images=2000, epochs=1, batch=32, optimizer="adam", lr=0.003, side=28, threshold=0.5, judged=500, decay=False,
+    calibrated_on="cpu",
 )  # fmt: skip
 
 LENET = """

@@ -12,6 +12,7 @@ from grader.service.store.queries.hand_ins import NewSubmission, accept_batch
 from grader.service.store.queries.leases import Lease, claim_lease
 from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role, Token, create_token, find_token
+from grader.service.store.schema import JobRow
 
 __all__ = ["claimed", "hand_in", "jobs", "leased", "report", "somebody_waits", "token", "unreadable_report"]
 
@@ -46,7 +47,9 @@ def leased(store: Store, owner: Token, mode: Mode = Mode.NONE, seconds: float = 
 
 
 def claimed(store: Store, job: str, seconds: float = 60) -> Lease:
-    lease = claim_lease(store, job, "worker-1", seconds, "cpu") or claim_lease(store, job, "worker-1", seconds, "gpu")
+    with store.read_session() as session:
+        queue = session.get_one(JobRow, job).queue
+    lease = claim_lease(store, job, "worker-1", seconds, queue)
     assert lease
     return lease
 

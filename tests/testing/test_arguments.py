@@ -130,3 +130,26 @@ def test_without_a_signature_the_textbooks_order_is_all_there_is() -> None:
 )
 def test_case_and_underscores_do_not_matter(name: str, asked: bool) -> None:
     assert Argument(2, ("num_convs",)).matches(Parameter(name, True)) is asked
+
+
+STRIDES = Argument(1, ("strides", "stride"), "needed")
+
+
+def _default_of_its_own(channels: int, strides: int = 2) -> None: ...
+def _no_default(channels: int, strides: int) -> None: ...
+def _no_default_and_another_name(channels: int, step: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (_default_of_its_own, {"channels": 64}),
+        (_no_default, {"channels": 64, "strides": 1}),
+        (_no_default_and_another_name, {"channels": 64, "step": 1}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_students_own_default_counts_where_a_value_is_passed_only_if_it_is_needed(
+    function: Callable[..., None], named: dict[str, Any]
+) -> None:
+    assert fit_arguments(LocalRemote(function), (OUTPUTS, STRIDES)) == ((), named)

@@ -92,6 +92,31 @@ def test_images_are_float32_of_many_shapes_with_negative_and_whole_entries(seed:
         assert len({case.description for case in drawn}) == len(drawn)
 
 
+@pytest.mark.parametrize("seed", [str(number) for number in range(8)])
+def test_every_draw_has_images_with_more_positions_down_and_images_with_more_to_the_right(seed: str) -> None:
+    # Otherwise the draw would decide whether loops over the wrong axis lose the output's shape.
+    for cases, window in ((image_and_kernel(), "K"), (image_and_window(), "size")):
+        drawn = list(cases(Draw(seed)))
+        sizes = [case.K.shape if window == "K" else case.size for case in drawn]
+        positions = [(len(c.X) - h, c.X.shape[1] - w) for c, (h, w) in zip(drawn, sizes, strict=True)]
+        assert any(down < right for down, right in positions)
+        assert any(down > right for down, right in positions)
+        assert all(len(set(case.X.shape)) == 2 for case in drawn[1:8])
+
+
+def test_given_keeps_the_questions_that_only_tell_mistakes_apart() -> None:
+    asked: list[str] = []
+    questions = (lambda student, case: asked.append("further"),)
+
+    @given(lambda draw: [Case("one")], further=questions)
+    def test(student: Student, case: Case) -> None:
+        asked.append("case")
+
+    test(cast(Student, None), Draw(""))
+    assert asked == ["case"]
+    assert test.further == questions  # type: ignore[attr-defined]
+
+
 def test_a_case_says_which_value_it_lacks() -> None:
     with pytest.raises(AttributeError, match="the case 'one' has no Y"):
         _ = Case("one", X=1).Y

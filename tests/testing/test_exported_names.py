@@ -13,17 +13,15 @@ import reference
 # Public names of the folder's modules that authors do not import, and the reason for which they are public.
 READ_BY_THE_ENGINE = {
     "grader.testing.cases": {"WrongCases"},  # raised by `given`
-    "grader.testing.failures": {
-        "NoModel",
-        "Pending",
-        "ToTrain",
-        "TrainedInPlace",
-    },  # raised by `assert_module` and `learn`
-    "grader.testing.misconceptions": {"MARK", "Misconception"},  # left on a mutant by `misconception`
+    # Raised by `assert_module`, `learn` and `run`, and what a student can do about the last two. The engine raises
+    # `Overtime` in a test that computes for too long. `Pending` is what waits for a training.
+    "grader.testing.failures": {"NoModel", "Overtime", "Pending", "REMEDY", "ToTrain", "TrainedInPlace", "Unmeasured"},
+    "grader.testing.misconceptions": {"MARK", "Misconception", "read_source"},  # left on a mutant
     "grader.testing.models": {"find_layers"},  # compares a student's forward pass with a mutant's
 }
 SHARED_BY_THE_MODULES = {
     "grader.testing.arguments": {"fit_arguments"},
+    "grader.testing.book": {"explain", "find_model_differences", "note_fault", "require_result"},
     "grader.testing.quoting": {"QUOTED", "find_statement", "quote_failure"},
 }
 

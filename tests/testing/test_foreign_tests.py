@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from grader.judging.interruption import limit_computing
 from grader.judging.local import LocalStudent
 from grader.judging.responses import RecordingStudent
 from grader.sandbox.host.sandbox import Zygote
@@ -212,3 +213,9 @@ def test_a_namespace_of_this_process_answers_as_the_sandbox_does() -> None:
     namespace: dict[str, Any] = {"__name__": "homework"}
     exec(CELL, namespace)
     right(RecordingStudent(LocalStudent(namespace)))
+
+
+def test_a_test_that_an_answer_keeps_from_ending_is_lost(tmp_path: Path) -> None:
+    test = in_a_file(tmp_path / "test_endless.py", "left", "while left() > 0:", "    pass")
+    with pytest.raises(Mismatch, match="does not come to an end"), limit_computing(0.2):
+        test(RecordingStudent(LocalStudent({"left": lambda: 1.0})))

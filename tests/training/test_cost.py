@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from grader.models.recipe import Recipe
-from grader.training.cost import count_teraflops
+from grader.training.cost import count_teraflops, estimate_memory
 from tests.support.small_models import graph
 
 RECIPE = Recipe(images=1000, epochs=1, batch=100, optimizer="adam", lr=0.01, side=28, threshold=0.5)
@@ -26,3 +26,12 @@ def test_a_fully_connected_layer_costs_its_products_three_times_and_its_steps() 
 def test_more_images_cost_more() -> None:
     once, twice = (count_teraflops(graph(linear), replace(RECIPE, epochs=epochs)) for epochs in (1, 2))
     assert twice == pytest.approx(2 * once)
+
+
+def test_the_memory_of_a_training_grows_with_the_results_that_it_keeps() -> None:
+    def large() -> nn.Module:
+        return nn.Sequential(nn.AdaptiveAvgPool2d(600), nn.Flatten(), nn.Linear(360_000, 10))
+
+    small, much = (estimate_memory(graph(make), RECIPE) for make in (linear, large))
+    assert small < 10 * 2**20
+    assert much > RECIPE.batch * 2 * 360_000 * 4  # the pooling and the flattening

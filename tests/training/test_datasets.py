@@ -105,7 +105,7 @@ def test_without_a_folder_an_unknown_place_is_none_and_with_one_it_says_what_to_
         find_data_set("MNIST", tmp_path)
     with pytest.raises(InputError, match="apt-get install dataset-fashion-mnist, or grader data fetch FashionMNIST"):
         find_data_set("FashionMNIST", tmp_path / "missing")
-    with pytest.raises(InputError, match="known are FashionMNIST and MNIST"):
+    with pytest.raises(InputError, match="give one of FashionMNIST, MNIST"):
         find_data_set("CIFAR10")
 
 

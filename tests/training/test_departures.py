@@ -23,11 +23,11 @@ class ActivatesTooEarly(Branches):
     ("made", "book", "said"),
     [
         (Branches, BranchesTurned, ""),
-        (ActivatesTooEarly, Branches, "with the same weights as the book's, its outputs in eval mode differ"),
+        (ActivatesTooEarly, Branches, "the layers stand in another order: 3x3 convolution, normalisation, ReLU, sum"),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
             sequential,
-            "convolutions: 0 (the book's has 1), maximum",
+            "the convolution is missing",
         ),
         (
             lambda: nn.Sequential(*sequential()[:4], nn.Dropout(), sequential()[4]),
@@ -37,7 +37,7 @@ class ActivatesTooEarly(Branches):
         (
             lambda: nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *sequential()[1:]),
             sequential,
-            "some layers have weights of other shapes",
+            "the convolution has kernels of 3x3 (the book's: 5x5) and padding 1 (the book's: 2)",
         ),
         (
             lambda: nn.Sequential(sequential()[0], nn.MaxPool2d(2), nn.ReLU(), *sequential()[3:]),

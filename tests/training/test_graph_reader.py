@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.models.export import export_graph
-from grader.training.graph import Unsupported
+from grader.training.graph import TooLarge, Unsupported
 from grader.training.graph_reader import read_graph, resize
 from grader.training.network import Network
+from tests.support.memory import measure_growth
 from tests.support.small_models import Branches, BranchesTurned, Functional, graph, sequential
 
 IMAGE = (1, 28, 28)
@@ -78,7 +80,7 @@ class Uses(nn.Module):
 
 
 UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
-    "a table in a buffer": (Uses(lambda m, X: X.flatten(1) @ m.table, table=torch.rand(784, 10)), "operations"),
+    "a table in a buffer": (Uses(lambda m, X: X.flatten(1) @ m.table, table=torch.rand(784, 10)), "not a parameter"),
     "an operation that is not on the list": (Uses(lambda m, X: m.inner(X.flatten(1).cumsum(1))), "cumsum"),
     "a random number of its own": (Uses(lambda m, X: m.inner(X.flatten(1).sigmoid().bernoulli())), "bernoulli"),
     "a mean over the batch": (Uses(lambda m, X: m.inner((X - X.mean((0,), True)).flatten(1))), "mixes images"),
@@ -209,3 +211,42 @@ def test_a_layer_that_does_not_fit_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(Unsupported, match="cannot be rebuilt"):
             read_graph({**answer, "parameters": parameters})
+
+
+_TOO_LARGE: dict[str, Callable[[], nn.Module]] = {
+    "a pooling that makes maps larger": lambda: nn.Sequential(nn.Conv2d(1, 128, 3), nn.AdaptiveAvgPool2d(1200)),
+    "a padding": lambda: nn.Sequential(nn.ZeroPad2d(9_000), nn.MaxPool2d(2)),
+    "many paddings": lambda: nn.Sequential(*[nn.ZeroPad2d(40) for _ in range(100)]),
+    "many results of a usual size": lambda: nn.Sequential(
+        nn.Conv2d(1, 256, 3), *[nn.Sigmoid() for _ in range(700)], nn.AdaptiveAvgPool2d(1)
+    ),
+    "a padding in steps": lambda: nn.Sequential(*[nn.ConstantPad2d((5_000, 5_000, 0, 0), 0) for _ in range(40)]),
+}
+
+
+@pytest.mark.parametrize("make", _TOO_LARGE.values(), ids=_TOO_LARGE.keys())
+def test_results_that_are_too_large_are_refused_before_anything_is_computed(make: Callable[[], nn.Module]) -> None:
+    with torch.device("meta"):
+        claimed = export_graph(make(), IMAGE)
+    with measure_growth() as growth, pytest.raises(TooLarge, match="it is too large: its layers give more than"):
+        read_graph(claimed)
+    assert growth.bytes < 100 * 2**20
+
+
+def test_an_image_that_is_too_large_is_refused() -> None:
+    with torch.device("meta"):
+        claimed = export_graph(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), IMAGE)
+    with pytest.raises(TooLarge):
+        read_graph({**claimed, "image": (1, 10**6, 10**6)})
+
+
+def test_a_model_of_another_size_is_not_resized_to_what_is_too_large() -> None:
+    small = graph(lambda: nn.Sequential(nn.Conv2d(1, 64, 3), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10)))
+    with pytest.raises(TooLarge):
+        resize(small, 2_000)
+
+
+def test_large_models_of_the_field_are_read() -> None:
+    with torch.device("meta"):
+        model = torchvision.models.resnet50()
+    assert len(read_graph(export_graph(model, (3, 224, 224))).graph.parameters) == 161

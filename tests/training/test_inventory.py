@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
+import pytest
 
+from grader.errors import InputError
 from grader.training.datasets import DataSet
 from grader.training.inventory import describe_training, find_all_data_sets
+from tests.support.gpus import StandInDriver, make_gpu, make_slice
 
 
 def test_a_data_set_is_told_with_its_place_and_content(packaged: Path, fashion_mnist: DataSet, tmp_path: Path) -> None:
@@ -40,7 +43,31 @@ def test_devices_cores_and_results_are_counted(packaged: Path, tmp_path: Path) -
     assert "grader data fetch MNIST" in facts["data set MNIST"]
     assert facts["CPU cores"] == str(len(os.sched_getaffinity(0)))
     assert facts["trainings kept"] == f"1 in {tmp_path / 'trainings'}"
-    gpus = [name for name in facts if name.startswith("GPU ")]
-    assert len(gpus) == (torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    if not gpus:
-        assert facts["GPU"] == "none: trainings use the CPU's recipes (quick)"
+
+
+def describe(monkeypatch: pytest.MonkeyPatch, open_driver: Callable[[], StandInDriver | None]) -> dict[str, str]:
+    """Return what is said about GPUs."""
+    monkeypatch.setattr("grader.training.inventory.open_driver", open_driver)
+    return {name: text for name, text in describe_training() if name.startswith("GPU")}
+
+
+def test_gpus_and_slices_are_told_as_the_driver_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = StandInDriver((make_gpu(), make_slice(index=1)), problems=("GPU 2: it is lost",))
+    assert describe(monkeypatch, lambda: driver) == {
+        "GPU 0": "NVIDIA H200, 140 GiB; grader doctor --gpu examines it",
+        f"GPU 1, slice {driver.gpus[1].uuid}": "NVIDIA H200 MIG 1g.16gb, 16 GiB; grader doctor --gpu examines it",
+        "GPU problem 1": "GPU 2: it is lost",
+    }
+
+
+def test_a_machine_without_gpus_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    none = {"GPU": "none: trainings use the CPU's recipes (quick)"}
+    assert describe(monkeypatch, lambda: None) == none
+    assert describe(monkeypatch, lambda: StandInDriver(())) == none
+
+
+def test_a_driver_that_cannot_be_used_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise InputError("restart the machine")
+
+    assert describe(monkeypatch, refuse) == {"GPU": "cannot be used: restart the machine"}

@@ -153,6 +153,6 @@ def test_a_folder_that_cannot_be_written_is_named(files: dict[str, bytes], tmp_p
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="known are FashionMNIST and MNIST"):
+    with pytest.raises(InputError, match="give one of FashionMNIST, MNIST"):
         fetch("CIFAR10", tmp_path)
     assert everything_in(tmp_path) == []

@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 
+from grader import place
 from grader.assignment import Assignment, Item
-from grader.authoring.bundling.check.bundle import CASES, fingerprint_mistake, judge_change
+from grader.authoring.bundling.check.bundle import CASES
+from grader.authoring.bundling.check.judging import fingerprint_mistake, judge_change
 from grader.authoring.bundling.encoding import encode_steps
 from grader.authoring.bundling.recording import Unrecordable, record_steps
 from grader.errors import AssignmentError, InputError
@@ -29,26 +31,41 @@ from grader.testing.failures import Absent
 
 __all__ = ["BuiltBundle", "bundle", "write_bundle"]
 
-# No submission's cases are drawn from this seed.
+# Public, because students have the recorded inputs. The cases of submissions come from an installation key instead.
 _SEED = "the student bundle"
 _MISTAKE_SECONDS = 60  # time limit for a known mistake
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same bundle has the same bytes
 
+# Python 2 can read it, so that an old one says what is missing instead of a syntax error.
 _RUN = '''"""Check a notebook: run `python {name} hw.ipynb` with this folder or with the zip."""
 
+import os
 import sys
 
-import check
+NEEDS = "check: this needs Python 3.9 or newer and PyTorch; "
+
+if sys.version_info < (3, 9):
+    sys.stderr.write(NEEDS + "this is Python %d.%d\\n" % sys.version_info[:2])
+    sys.exit(2)
+
+import importlib.util
+
+if importlib.util.find_spec("torch") is None:
+    sys.stderr.write(NEEDS + "%s has no torch: pip install torch\\n" % sys.executable)
+    sys.exit(2)
+
+from pathlib import Path
+
 from check.command import main
 
 if __name__ == "__main__":
-    sys.exit(main(check.read_own_bundle(), sys.argv[1:]))
+    sys.exit(main(Path(os.path.abspath(__file__)).parent, sys.argv[1:]))
 '''
 
 _README = """\
 # {title}: check your own work
 
-Run this folder, or the zip it came in, with Python. It needs PyTorch, and no network.
+Run this folder, or the zip it came in, with Python 3.9 or newer. It needs PyTorch, and no network.
 
     python {name}.zip hw.ipynb              # or {name}, if you unpacked the zip
     python {name}.zip hw.ipynb --hint 2     # what goes wrong; --hint 3 shows the inputs
@@ -61,8 +78,9 @@ In a notebook:
     import check
     check.{example}({example})
 
-Your cells run in this process, as in Jupyter. Each may take a minute; `--seconds` changes that. Exit codes: 0
-everything is right, 1 something is not, 2 the command is wrong.
+Your cells run on this machine, as in Jupyter. Each statement may take a minute; `--seconds` changes that, and what
+takes longer is stopped. If the package d2l is not installed, its classes have stand-ins, and nothing is trained. Exit
+codes: 0 everything is right, 1 something is not, 2 the command is wrong.
 
 The result is advice. The course grades with other inputs, and checks more. `unclear` means that your work is organised
 differently from the book's, which may be just as right.
@@ -202,13 +220,14 @@ def _make_files(assignment: Assignment, content: Mapping[str, Any]) -> Iterator[
     """Yield the files of a bundle. It runs this package's `check`, which needs nothing else of the grader."""
     package = Path(__file__).with_name("check")
     sources = {path.name: path for path in sorted(package.glob("*.py"))}
-    sources["modules.py"] = Path(modules.__file__)
+    sources |= {Path(str(shared.__file__)).name: Path(str(shared.__file__)) for shared in (modules, place)}
     yield "README.md", _render_readme(assignment, content).encode("utf-8")
     yield "__main__.py", _RUN.format(name=f"{assignment.name}-check").encode("utf-8")
     for name, path in sorted(sources.items()):
         text = path.read_text(encoding="utf-8")
         text = text.replace("grader.authoring.bundling.check", "check")
         text = text.replace("from grader.models import modules", "from check import modules")
+        text = text.replace("from grader.place import", "from check.place import")
         yield f"check/{name}", text.encode("utf-8")
     yield f"check/{CASES}", json.dumps(content, ensure_ascii=False, indent=1).encode("utf-8")
 

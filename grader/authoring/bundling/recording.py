@@ -7,6 +7,7 @@ part. So a bundle checks no more than the test does, and no test has to say how 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from grader.judging.responses import are_alike
 from grader.student import Fault, Recorded, Student, StudentFault
+from grader.testing.failures import Unmeasured
 
 __all__ = ["ObjectReference", "RecordedStep", "Unrecordable", "record_steps"]
 
@@ -64,10 +66,11 @@ def record_steps(test: Test, student: Student) -> list[RecordedStep]:
     Raises:
         Unrecordable: the test asks for something that cannot be recorded, or the right answer differs from run to run.
     """
+    ask = _without_measuring(test)
     first, second = (_Recorder(student, seed) for seed in (1, 2))
-    test(first)
-    test(second)
-    steps = [replace(step, checked=_find_checked_parts(test, first, n)) for n, step in enumerate(first.steps)]
+    ask(first)
+    ask(second)
+    steps = [replace(step, checked=_find_checked_parts(ask, first, n)) for n, step in enumerate(first.steps)]
     is_deterministic = len(steps) == len(second.steps) and all(
         are_alike(_get_part(step, part), _get_part(other, part))
         for step, other in zip(steps, second.steps, strict=True)
@@ -76,6 +79,16 @@ def record_steps(test: Test, student: Student) -> list[RecordedStep]:
     if not is_deterministic:
         raise Unrecordable("its right answers are drawn at random")
     return steps
+
+
+def _without_measuring(test: Test) -> Test:
+    """Return a test that believes what a model's process says of it: what is recorded cannot be measured."""
+
+    def ask(student: Student) -> None:
+        with suppress(Unmeasured):
+            test(student)
+
+    return ask
 
 
 def _find_checked_parts(test: Test, recorder: _Recorder, number: int) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from grader.assignment import AnswerCells
 from grader.authoring.importing.questions import ForeignAssignment, Headings, Question, QuestionKind
 from grader.authoring.importing.refusal import NOT_PYTHON
 from grader.errors import InputError
+from grader.place import Place
 from grader.submission.notebook_json import Document
 
 __all__ = ["is_nbgrader", "read_nbgrader"]
@@ -43,7 +44,7 @@ def read_nbgrader(name: str, document: Document, *, hidden: bool) -> ForeignAssi
     answers: list[str] = []  # ids of the cells for answers since the last question
     skipped: list[str] = []
     for number, cell in enumerate(document.cells):
-        location, source, metadata = f"{name}, cell {number}", str(cell["source"]), _get_metadata(cell)
+        location, source, metadata = Place(name, number).describe(), str(cell["source"]), _get_metadata(cell)
         if cell.get("cell_type") == "markdown":
             headings.read(source)
         if metadata:

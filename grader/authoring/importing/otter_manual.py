@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from grader.assignment import AnswerCells
 from grader.authoring.importing.questions import Headings, Question, QuestionKind
+from grader.place import Place
 from grader.submission.notebook_json import Document
 
 __all__ = ["read_manual_questions"]
@@ -47,7 +48,7 @@ def read_manual_questions(name: str, document: Document) -> Iterator[Question]:
             headings.read(source)
             if _BEGIN.search(source):
                 text = _BEGIN.split(source)[-1]
-                current = _ManualQuestion(f"{name}, cell {number}", headings.last, text)
+                current = _ManualQuestion(Place(name, number).describe(), headings.last, text)
         elif current and _CHECK.search(source):
             current.has_tests = True
 

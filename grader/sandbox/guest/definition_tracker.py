@@ -9,30 +9,33 @@ from __future__ import annotations
 import _thread
 import os
 import re
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grader.models.modules import find_module_name
 from grader.models.recipe import Mode
 from grader.sandbox.guest.candidates import CandidateLog
+from grader.sandbox.guest.cell_calls import compile_calls
+from grader.sandbox.guest.cell_files import CellFiles
 from grader.sandbox.guest.checkpoint import Checkpoint, fingerprint
+from grader.sandbox.guest.host_copies import HostCopies
+from grader.sandbox.guest.internals.ipykernel import mute
 from grader.sandbox.guest.internals.ipython import wrap_statements
 from grader.sandbox.guest.objects import read_small_value
 from grader.sandbox.guest.own_modules import find_source_file
-from grader.sandbox.guest.snapshot import TRAINED, serve_snapshot
+from grader.sandbox.guest.snapshot import TRAINED, SnapshotCalls
 from grader.sandbox.guest.surroundings.stand_in import find_missing_package
 from grader.sandbox.guest.trainings.cutoff import TrainingCut, TrainingLeftOut
 from grader.sandbox.guest.trainings.diagnosis import diagnose
 from grader.sandbox.guest.trainings.hooks import TrainingHooks
 from grader.sandbox.guest.trainings.left_out import LeftOutTrainings
 from grader.sandbox.guest.trainings.loop import TrainingLoop
+from grader.sandbox.guest.without_device import go_on_without_device
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
 
@@ -54,10 +57,12 @@ class DefinitionTracker:
         shell: IPython's.
         connection: leads to the trusted side.
         order: which names to track, and which snapshots exist already (`host/kernel_run.py`).
+        files: the cells that code stands in.
     """
 
-    def __init__(self, shell: Any, connection: socket.socket, order: dict[str, Any]) -> None:
+    def __init__(self, shell: Any, connection: socket.socket, order: dict[str, Any], files: CellFiles) -> None:
         self._shell = shell
+        self._files = files
         self._packets = Packets(connection)
         self._names: tuple[str, ...] = order["names"]
         self._variables = frozenset(order["variables"])
@@ -80,6 +85,8 @@ class DefinitionTracker:
         self._cell_started = time.monotonic()
         self._left_out: LeftOutTrainings | None = None
         self._hooks: TrainingHooks | None = None
+        self._copies: HostCopies | None = None
+        self._calls: SnapshotCalls | None = None  # to make in this process once it is a snapshot
 
     def watch(self, left_out: LeftOutTrainings | None = None, hooks: TrainingHooks | None = None) -> None:
         """Begin with the next cell. `left_out` ends trainings, and `hooks` follow them."""
@@ -89,14 +96,22 @@ class DefinitionTracker:
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
 
+    def keep_on_host(self, copies: HostCopies) -> None:
+        """Let snapshots have what the notebook has on a device."""
+        self._copies = copies
+
     def _wrap_statement(self, run_statement: Callable[..., Any]) -> Callable[..., Any]:
         async def run_and_look(code: Any, result: Any = None, **options: Any) -> Any:
+            if self._calls is not None:
+                return await run_statement(compile_calls(self._calls, code.co_filename), result)
             with self._follow_trainings() as loops:
                 failed = await run_statement(code, result, **options)
             cut = result.error_in_exec if result is not None else None
             if isinstance(cut, TrainingCut) and not isinstance(cut, TrainingLeftOut):
                 result.error_in_exec, failed = None, False
             self._look(trained=loops)
+            if self._calls is not None:
+                await run_statement(compile_calls(self._calls, code.co_filename), result)
             return failed
 
         return run_and_look
@@ -121,6 +136,8 @@ class DefinitionTracker:
 
     def _after_cell(self, result: Any) -> None:
         self._look(result)
+        if self._calls is not None:
+            self._make_calls()
 
     def _read_place(self) -> dict[str, Any]:
         """Return what the runner sent with the current cell; empty if the cell is not the runner's."""
@@ -158,6 +175,8 @@ class DefinitionTracker:
                     self._checkpoints[cell, self._part] = (written, Checkpoint(self._names, self._shell.user_ns))
                 elif (cell, self._part) not in self._known_snapshots:
                     self._take_snapshot(cell, written, models)
+            if self._calls is not None:
+                return
             for number, loop in enumerate(trained):
                 self._packets.send(self._describe_training(cell, number, loop))
         except (Closed, TimeoutError, TypeError):
@@ -247,44 +266,65 @@ class DefinitionTracker:
     def _take_snapshot(self, cell: int, names: tuple[str, ...], trained: Sequence[Any]) -> None:
         trusted_end, own_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
-        pid = os.fork()
+        pid = self._fork()
         if pid == 0:
+            mute(self._shell.kernel)
             self._become_snapshot(own_end, trained)
+            return
         own_end.close()
         self._announce_snapshot(trusted_end, pid, cell, names, at_end={})
 
-    def end(self, cell: int) -> Callable[[], None]:
-        """Announce the snapshot of the notebook's end; return a function that turns this process into it.
+    def _fork(self) -> int:
+        """Fork, and leave the device behind in the fork, which cannot use it. Return as `os.fork`."""
+        if self._copies is None:
+            return os.fork()
+        with suppress(Exception):  # whatever a notebook did to it, the cell goes on
+            self._copies.take()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                go_on_without_device(self._copies, self._shell.user_ns)
+            except BaseException:  # the fork must not go on with the cell
+                os._exit(1)
+        return pid
 
-        A process that still has threads is forked instead, because only the fork has none. If the trusted side cannot
-        be reached there is no snapshot and this process goes on: its end would be blamed on the last cell.
+    def end(self, cell: int) -> Callable[[], None] | None:
+        """Announce the snapshot of the notebook's end, and turn this process into it.
+
+        The snapshot's calls are made in the place of the next statement; what is returned makes them at once.
+
+        A process that still has threads is forked instead, because only the fork has none; so is one with a GPU, whose
+        driver has threads and descriptors of its own: it ends, and gives the GPU's memory back. If the trusted side
+        cannot be reached there is no snapshot and this process goes on: its end would be blamed on the last cell.
 
         Args:
             cell: the last one.
         """
         trusted_end, own_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._part += 1
-        try:
-            pid = os.fork() if _thread._count() else os.getpid()
-            if pid == 0:
-                self._become_snapshot(own_end)
-            self._announce_snapshot(trusted_end, pid, cell, (), self._defined_in)
-        except Exception:  # whatever the student's objects do when they are looked at
-            pid = 0
-        if pid == os.getpid():
-            return partial(self._become_snapshot, own_end)
-        own_end.close()
-        return lambda: None
+        pid = self._fork() if _thread._count() or self._copies is not None else os.getpid()
+        is_snapshot = pid in (0, os.getpid())
+        if pid:
+            try:
+                self._announce_snapshot(trusted_end, pid, cell, (), self._defined_in)
+            except Exception:  # whatever the student's objects do when they are looked at
+                is_snapshot = False
+        if not is_snapshot:
+            own_end.close()
+            return None
+        self._become_snapshot(own_end)
+        return self._make_calls
+
+    def _make_calls(self) -> None:
+        assert self._calls is not None
+        exec(compile_calls(self._calls, __file__), self._shell.user_ns)
 
     def _become_snapshot(self, connection: socket.socket, trained: Sequence[Any] = ()) -> None:
         self._packets.close()  # its number may soon be another line's
-        try:
-            namespace = self._shell.user_ns
-            checkpoints = {place: checkpoint for place, (_, checkpoint) in (self._checkpoints or {}).items()}
-            namespace = {**namespace, TRAINED: trained} if trained else namespace
-            serve_snapshot(connection, namespace, checkpoints, self._candidates)
-        finally:
-            os.kill(os.getpid(), signal.SIGKILL)
+        namespace = self._shell.user_ns
+        checkpoints = {place: checkpoint for place, (_, checkpoint) in (self._checkpoints or {}).items()}
+        namespace = {**namespace, TRAINED: trained} if trained else namespace
+        self._calls = SnapshotCalls(connection, namespace, checkpoints, self._candidates, self._files)
 
     def _announce_snapshot(
         self, connection: socket.socket, pid: int, cell: int, names: tuple[str, ...], at_end: dict[str, int]

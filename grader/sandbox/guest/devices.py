@@ -5,6 +5,9 @@ modules, `device=` of the functions that make tensors, of layers and of generato
 `torch.set_default_device`, tensor types of `torch.cuda`, `map_location`, and what notebooks ask of `torch.cuda` and
 `torch.mps` (gpu_answers.py). Not served is code that expects a tensor's device to be "cuda".
 `torch.cuda.is_available()` tells the truth.
+
+A kernel with a GPU is left alone. Its forks are not, because they cannot use the GPU: there all of this is in place
+from the start and says nothing, and the questions about GPUs are answered as in the kernel.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from typing import Any
 
 import torch
 
-from grader.sandbox.guest.gpu_answers import ANSWERS, CLASSES, make_generator_class
+from grader.sandbox.guest.gpu_answers import ANSWERS, CLASSES, FORK_ANSWERS, make_generator_class
 from grader.sandbox.guest.internals.replacement import replace_attribute
 from grader.sandbox.guest.internals.torch import allow_for_lazy_parameters, choose_in_device_contexts
+from grader.sandbox.guest.internals.torch_devices import find_device_kinds
 
-__all__ = ["NOTICE", "serve_on_cpu"]
+__all__ = ["NOTICE", "serve_fork_on_cpu", "serve_on_cpu"]
 
 NOTICE = "there is no GPU here: what asks for one runs on the CPU"
 _MENTIONS_GPU = re.compile(r"cuda|gpu|\bmps\b", re.IGNORECASE)
@@ -30,8 +34,8 @@ _FACTORIES = (
     *("linspace", "logspace", "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randint_like", "randn"),
     *("randn_like", "randperm", "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like"),
 )
-_GPUS = ("cuda", "mps")
 _CPU = torch.device("cpu")
+_DRAWING = ("bernoulli", "multinomial", "normal_", "uniform_", "random_", "exponential_", "bernoulli_")
 _METHODS = ("new_empty", "new_full", "new_ones", "new_tensor", "new_zeros")
 
 
@@ -46,10 +50,18 @@ def serve_on_cpu(shell: Any, notify: Callable[[str, str], None]) -> None:
     shell.events.register("pre_run_cell", service.begin_cell)
 
 
+def serve_fork_on_cpu() -> None:
+    """Serve on the CPU what asks for a device, in a fork of a kernel that has a GPU."""
+    _CpuService(None).serve_fork()
+
+
 class _CpuService:
-    def __init__(self, notify: Callable[[str, str], None]) -> None:
+    """The replacements. `notify` is None in a fork, which says nothing of them."""
+
+    def __init__(self, notify: Callable[[str, str], None] | None) -> None:
         self._notify = notify
-        self._served = False
+        self._generators: dict[int, tuple[Any, torch.Generator]] = {}
+        self._served = notify is None
         self._ready = False
 
     def begin_cell(self, info: Any) -> None:
@@ -58,6 +70,15 @@ class _CpuService:
             self._ready = True
             if not torch.cuda.is_available():
                 self._replace_functions()
+
+    def serve_fork(self) -> None:
+        self._replace_functions()
+        for name in _DRAWING:
+            owner = torch if hasattr(torch, name) else torch.Tensor
+            replace_attribute(owner, name, self._on_cpu(getattr(owner, name)))
+        for owner, answers in FORK_ANSWERS:
+            for name, answer in answers.items():
+                self._answer(owner, name, answer)
 
     def _replace_functions(self) -> None:
         # torch.device("meta") as a context recognises these functions by identity, from its first use on.
@@ -90,6 +111,9 @@ class _CpuService:
 
         @functools.wraps(stock)
         def served(*args: Any, **kwargs: Any) -> Any:
+            if self._notify is None:
+                kwargs.pop("pin_memory", None)
+                self._replace_generator(kwargs)
             device = kwargs.get("device")
             if device is not None and (_is_gpu(device) or type(device) is int):
                 kwargs["device"] = self._choose(device)
@@ -99,6 +123,15 @@ class _CpuService:
             return stock(*args, **kwargs)
 
         return served
+
+    def _replace_generator(self, kwargs: dict[str, Any]) -> None:
+        """Put a generator of the CPU in the place of one that the notebook made on a device."""
+        generator = kwargs.get("generator")
+        if generator is not None and _is_gpu(generator.device):
+            if id(generator) not in self._generators:
+                own = torch.Generator().manual_seed(generator.initial_seed())
+                self._generators[id(generator)] = (generator, own)
+            kwargs["generator"] = self._generators[id(generator)][1]
 
     def _of_cpu_type(self, stock: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that passes a CPU's tensor type on to `stock` if it is given the name of a GPU's."""
@@ -139,7 +172,7 @@ class _CpuService:
         replace_attribute(owner, name, served)
 
     def _say_once(self) -> None:
-        if not self._served:
+        if not self._served and self._notify is not None:
             self._served = True
             sys.stdout.write(f"({NOTICE})\n")
             self._notify(NOTICE, "no GPU")
@@ -148,4 +181,5 @@ class _CpuService:
 def _is_gpu(value: Any) -> bool:
     """Return whether an argument names a GPU, as an object or as text."""
     kind = type(value)
-    return (kind is torch.device and value.type in _GPUS) or (kind is str and value.partition(":")[0] in _GPUS)
+    name = value.type if kind is torch.device else value.partition(":")[0] if kind is str else ""
+    return name in find_device_kinds()

@@ -13,6 +13,7 @@ __all__ = ["classify_exception", "describe_exception", "find_extent", "find_line
 
 _MOST_TEXT = 500
 _INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit)
+_REFUSED = ("can't allocate memory", "std::bad_alloc")
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -52,7 +53,7 @@ def find_extent(statement: ast.stmt) -> tuple[int, int]:
 def is_refused_memory(error: BaseException) -> bool:
     """Return whether memory was refused, rather than an exception raised that only says so."""
     says_so = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in _read_text(error)
+        isinstance(error, RuntimeError) and any(text in _read_text(error) for text in _REFUSED)
     )
     return says_so and not _is_raised_by_a_statement(error)
 

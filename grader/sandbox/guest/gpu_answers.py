@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["ANSWERS", "CLASSES", "make_generator_class"]
+__all__ = ["ANSWERS", "CLASSES", "FORK_ANSWERS", "make_generator_class"]
+
+_STOCK_EVENT, _STOCK_STREAM = torch.cuda.Event, torch.cuda.Stream
 
 
 class _Event:
@@ -110,6 +112,15 @@ ANSWERS: tuple[tuple[Any, Mapping[str, Callable[..., Any]]], ...] = (
     (torch.cuda, _CUDA),
     (torch.mps, {**_MPS, "current_allocated_memory": _answer(0), "driver_allocated_memory": _answer(0)}),
     (torch.Tensor, _TENSOR),
+)
+# In forks of a kernel with a GPU: what it found there, and nothing to do for streams and events that it made.
+_EVENT = dict.fromkeys(("record", "synchronize", "wait"), _answer(None))
+_STREAM = dict.fromkeys(("synchronize", "wait_event", "wait_stream"), _answer(None))
+FORK_ANSWERS: tuple[tuple[Any, Mapping[str, Callable[..., Any]]], ...] = (
+    (torch.cuda, {"is_available": _answer(True), "device_count": _answer(1), "is_bf16_supported": _answer(True)}),
+    (torch.accelerator, {"is_available": _answer(False)}),  # else torch pins memory, which takes a driver
+    (_STOCK_EVENT, {**_EVENT, "query": _answer(True), "elapsed_time": _answer(0.0)}),
+    (_STOCK_STREAM, {**_STREAM, "query": _answer(True), "record_event": lambda _, event=None: event or _Event()}),
 )
 _TENSOR_TYPES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 # Classes of torch.cuda, and what takes their place.

@@ -22,9 +22,13 @@ from grader.sandbox.guest import data_sets, devices
 from grader.sandbox.guest.debuggers import skip_prompts
 from grader.sandbox.guest.definition_tracker import DefinitionTracker
 from grader.sandbox.guest.descriptors import DescriptorOutput
+from grader.sandbox.guest.host_copies import HostCopies
 from grader.sandbox.guest.internals import ipython
 from grader.sandbox.guest.internals.ipykernel import WarmKernelApp, make_app
+from grader.sandbox.guest.internals.matplotlib import forget_folders
 from grader.sandbox.guest.internals.multiprocessing import set_original_folder
+from grader.sandbox.guest.internals.platform import forget_machine
+from grader.sandbox.guest.internals.torch_devices import show_gpu
 from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.seeding import seed_generators
 from grader.sandbox.guest.statements import StatementRunner
@@ -46,10 +50,13 @@ def prepare_kernel() -> None:
         app = make_app(config)
         prepare_surroundings(app.shell)
         _rehearse(app.shell)
+    forget_folders()
+    forget_machine()
     ipython.transform_magics_only(app.shell)
     statements = StatementRunner(app.shell)
     statements.install()
     app.kernel.list_stops = lambda: pack_stops(statements.take_stops())
+    app.kernel.cell_files = statements.files
 
 
 def _rehearse(shell: Any) -> None:
@@ -69,16 +76,21 @@ def run_kernel(line: socket.socket, tracker_socket: socket.socket, order: dict[s
         limits: the assignment's.
     """
     _reset_inherited_state(order["seed"])
+    if order["gpu"]:
+        show_gpu(order["gpu"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     written = {descriptor: DescriptorOutput(descriptor, limits.cell_output_bytes) for descriptor in (1, 2)}
     app: Any = WarmKernelApp.instance()
     app.connect(MessageLine(line), {descriptor: output.read for descriptor, output in written.items()})
     _prepare_shell(app.shell, shown=order["shown"])
-    tracker = DefinitionTracker(app.shell, tracker_socket, order)
+    tracker = DefinitionTracker(app.shell, tracker_socket, order, app.kernel.cell_files)
     install_surroundings(app.shell, limits.cell_output_bytes, order, tracker.notice)
     app.kernel.end = tracker.end
-    tracker.watch(*_install_training_hooks(app.shell, tracker, Mode(order["mode"]), order["data_sets"]))
-    devices.serve_on_cpu(app.shell, tracker.notice)
+    tracker.watch(*_install_training_hooks(app.shell, tracker, order))
+    if order["gpu"]:
+        tracker.keep_on_host(HostCopies(limits.memory_bytes // 2, tracker.notice))
+    else:
+        devices.serve_on_cpu(app.shell, tracker.notice)
     app.serve()
 
 
@@ -92,15 +104,16 @@ def _prepare_shell(shell: Any, *, shown: bool) -> None:
 
 
 def _install_training_hooks(
-    shell: Any, tracker: DefinitionTracker, mode: Mode, folders: dict[str, str]
+    shell: Any, tracker: DefinitionTracker, order: dict[str, Any]
 ) -> tuple[LeftOutTrainings, TrainingHooks | None]:
     """Offer the data sets, and return what leaves trainings out and what follows the others (None in mode `none`)."""
+    mode = Mode(order["mode"])
     left_out = LeftOutTrainings(mode)
     left_out.install()
-    data_sets.offer_data_sets(mode, folders, tracker.notice)
+    data_sets.offer_data_sets(mode, order["data_sets"], tracker.notice)
     loading: Any = sys.modules.get("grader.sandbox.guest.trainings.loading")  # imported if torchvision is there
     if loading:
-        loading.install_fast_loading(shell, mode, left_out)
+        loading.install_fast_loading(shell, mode, left_out, with_gpu=bool(order["gpu"]))
     if mode is Mode.NONE:
         return left_out, None
     hooks = TrainingHooks(mode, loading.LatestBatch.latest if loading else lambda: None)

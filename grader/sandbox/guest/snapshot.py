@@ -6,40 +6,80 @@ treats every answer as data.
 
 from __future__ import annotations
 
-import gc
 import os
 import re
-import resource
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import GeneratorType
 from typing import Any
 
-import torch
 from torch import nn
 
 from grader.models import modules
 from grader.models.export import NotExportable, export_graph
 from grader.models.fit import train_in_place
+from grader.models.outputs import compute_outputs
 from grader.models.probe import probe
 from grader.models.recipe import Recipe
+from grader.models.rerun import Substitution
 from grader.sandbox.guest.candidates import CandidateLog
+from grader.sandbox.guest.cell_files import CellFiles
 from grader.sandbox.guest.checkpoint import Checkpoint
 from grader.sandbox.guest.exceptions import is_refused_memory
+from grader.sandbox.guest.inherited import LINE, keep_only, limit_memory
 from grader.sandbox.guest.objects import Objects, is_unchanged
+from grader.sandbox.guest.raised import describe_spot
+from grader.sandbox.guest.rerunning import rerun_notebook
 from grader.sandbox.guest.seeding import seed_generators, seed_torch
+from grader.sandbox.guest.stand_in import bind_stand_ins
 from grader.sandbox.protocol.channels import Channel, Packets
-from grader.sandbox.protocol.encoding import Closed, Failure, Handle
+from grader.sandbox.protocol.encoding import MAX_ANSWER_BYTES, Failure, Handle
 from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 from grader.sandbox.protocol.values import pack_value, unpack_value
 
-__all__ = ["TRAINED", "serve_snapshot"]
+__all__ = ["TRAINED", "SnapshotCalls", "serve_snapshot"]
 
+_Call = tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]
+_Steps = Generator[_Call, Any, Any]
 TRAINED = "__trained__"  # the name under which a namespace has the models that the last statement trained
+
+
+class SnapshotCalls:
+    """What a process has to call that becomes a snapshot, and so does each process that is forked from it for a test.
+
+    Args:
+        state: the arguments of `serve_snapshot`.
+    """
+
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    def __init__(self, *state: Any) -> None:
+        self._state = state
+        self._test: _TestProcess | None = None
+        self._error: BaseException | None = None
+        self.result: Any = None
+
+    def wait(self) -> bool:
+        """Wait for the next call. The process ends if there is none."""
+        try:
+            if self._test is None:
+                self._test = serve_snapshot(*self._state)
+            self.function, self.args, self.kwargs = self._test.find_next_call(self.result, self._error)
+            self._error = None
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    def note_exception(self) -> None:
+        """Note that the last call raised the exception that is being handled."""
+        self._error = sys.exc_info()[1]
 
 
 def serve_snapshot(
@@ -47,59 +87,49 @@ def serve_snapshot(
     namespace: dict[str, Any],
     checkpoints: Mapping[tuple[int, int], Checkpoint],
     candidates: CandidateLog,
-) -> None:
-    """Fork for each request, until the trusted side hangs up.
+    files: CellFiles,
+) -> _TestProcess:
+    """Fork for each request, until the trusted side hangs up. Return in the forks.
 
     Args:
         connection: where requests come from, each with a socket for the new process.
         namespace: the kernel's.
         checkpoints: earlier ones of the same kernel, by cell and part.
         candidates: what a search may try.
+        files: the cells that code stands in.
+
+    Raises:
+        Closed: the trusted side has hung up.
     """
-    connection = _keep_only(connection)
+    connection = keep_only(connection)
     packets = Packets(connection)
     deadlines: dict[int, float] = {}
+    numbers: dict[int, int] = {}  # of the processes, by that of the request for them
     while True:
         wait = max(0.0, min(deadlines.values()) - time.monotonic()) if deadlines else None
         ready, _, _ = select.select([connection], [], [], wait)
         _reap(deadlines)
         if not ready:
             continue
-        try:
-            request, descriptors = packets.receive()
-        except Closed:
-            return
+        request, descriptors = packets.receive()
         if "ping" in request:
             packets.send({"pong": True})
             continue
-        pid = os.fork()
+        if "interrupt" in request:
+            _interrupt(numbers.get(request["interrupt"]), deadlines)
+            continue
+        if request["last"]:
+            _end_all(deadlines)
+        pid = 0 if request["last"] else os.fork()
         if pid == 0:
-            connection.close()
-            try:
-                channel = Channel(socket.socket(fileno=descriptors[0]))
-                _TestProcess(channel, namespace, checkpoints, candidates, request).serve()
-            finally:
-                os.kill(os.getpid(), signal.SIGKILL)
+            connection.detach()
+            os.dup2(descriptors[0], LINE)
+            os.close(descriptors[0])
+            channel = Channel(socket.socket(fileno=LINE), max_sent_bytes=MAX_ANSWER_BYTES)
+            return _TestProcess(channel, namespace, checkpoints, candidates, files, request)
         os.close(descriptors[0])
         deadlines[pid] = time.monotonic() + request["seconds"]
-
-
-def _keep_only(connection: socket.socket) -> socket.socket:
-    """Give up the kernel's other sockets, its output, timers and signal handlers, and all tensor threads but one."""
-    os.dup2(connection.fileno(), 3)
-    os.closerange(4, 65536)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    for descriptor in (1, 2):  # the files behind them would grow
-        os.dup2(sys.stdout.fileno(), descriptor)
-    signal.set_wakeup_fd(-1)
-    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
-        signal.setitimer(timer, 0)  # a fork does not inherit them, but the kernel itself may become the snapshot
-    for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    # The threads of a parallel operation do not survive a fork, and waiting for them never ends.
-    torch.set_num_threads(1)
-    gc.freeze()
-    return socket.socket(fileno=3)
+        numbers[request["number"]] = pid
 
 
 def _reap(deadlines: dict[int, float]) -> None:
@@ -112,10 +142,27 @@ def _reap(deadlines: dict[int, float]) -> None:
             deadlines.pop(ended, None)
 
 
+def _interrupt(pid: int | None, deadlines: Mapping[int, float]) -> None:
+    """Interrupt a test process whose time is over: its exception then tells which line was running."""
+    if pid is not None and pid in deadlines:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+
+
+def _end_all(pids: Iterable[int]) -> None:
+    """End the test processes. Memory that is shared with none is not copied when it is written to."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
 class _TestProcess:
     """Answers operations on the student's objects until the trusted side hangs up.
 
-    An operation's method is named after it: `_do_call` for "call".
+    An operation's method is named after it: `_do_call` for "call". It returns the answer, or yields each call of the
+    student's code, receives its result, and then returns the answer.
     """
 
     def __init__(
@@ -124,6 +171,7 @@ class _TestProcess:
         namespace: dict[str, Any],
         checkpoints: Mapping[tuple[int, int], Checkpoint],
         candidates: CandidateLog,
+        files: CellFiles,
         request: dict[str, Any],
     ) -> None:
         self._channel = channel
@@ -131,23 +179,46 @@ class _TestProcess:
         self._at_end = dict(namespace)
         self._checkpoints = checkpoints
         self._candidates = candidates
+        self._files = files
         self._restored: tuple[tuple[int, int] | None, int | None] = (None, None)
         self._seed: int = request["seed"]
-        _limit_memory(request["memory_bytes"])
+        self._steps: _Steps | None = None  # of the request that is being answered
+        limit_memory(request["memory_bytes"])
         self._do_begin(request)
 
-    def serve(self) -> None:
+    def find_next_call(self, result: Any, error: BaseException | None) -> _Call:
+        """Answer requests until one needs a call of the student's code, and return it.
+
+        Args:
+            result: the result of the last call.
+            error: the exception that it raised instead.
+
+        Raises:
+            Closed: the trusted side has hung up.
+        """
         while True:
+            if self._steps is None:
+                result = error = None
+                self._steps = self._answer(self._channel.receive())
             try:
-                request = self._channel.receive()
-            except Closed:
-                return
-            try:
-                answer = getattr(self, "_do_" + request["operation"])(request)
-            except BaseException as error:  # whatever the student's code raises is the answer
-                refused = is_refused_memory(error)
-                answer = Failure("MemoryRefused", "") if refused else Failure(_read_name(error), _read_text(error))
-            self._send(answer)
+                return self._steps.send(result) if error is None else self._steps.throw(error)
+            except StopIteration as end:
+                self._send(end.value)
+            except BaseException as raised:  # whatever the student's code raises is the answer
+                self._send(self._describe(raised))
+            self._steps = None
+
+    def _describe(self, raised: BaseException) -> Failure:
+        spot = describe_spot(raised, self._files.locate)
+        if is_refused_memory(raised):
+            return Failure("MemoryRefused", "", spot)
+        return Failure(_read_name(raised), _read_text(raised), spot)
+
+    def _answer(self, request: dict[str, Any]) -> _Steps:
+        answer = getattr(self, "_do_" + request["operation"])(request)
+        if isinstance(answer, GeneratorType):
+            answer = yield from answer
+        return answer
 
     def _send(self, answer: Any) -> None:
         try:
@@ -173,6 +244,7 @@ class _TestProcess:
             if candidate is not None:
                 self._candidates.restore(candidate, self._namespace)
             self._restored = (checkpoint, candidate)
+        self._stand_ins = bind_stand_ins(request.get("stand_ins", ()), self._namespace, self._channel)
         self._aliases: dict[str, str] = request["aliases"]
         self._objects = Objects()
         seed_generators(self._seed)
@@ -181,16 +253,19 @@ class _TestProcess:
         """Return what a search may try (`CandidateLog.describe`)."""
         return self._candidates.describe(self._at_end)
 
-    def _do_call(self, request: dict[str, Any]) -> Any:
+    def _do_call(self, request: dict[str, Any]) -> _Steps:
         target = self._objects.unpack(request["target"])
         arguments = self._objects.unpack((request["args"], request["kwargs"]))
-        result = target(*arguments[0], **arguments[1])
+        result = yield target, *arguments
         if not is_unchanged((request["args"], request["kwargs"]), arguments):
             return Failure("ChangedArgument", "")
         return self._objects.pack(result)
 
-    def _do_calls(self, request: dict[str, Any]) -> Any:
-        return tuple(self._do_call({"kwargs": {}, **call}) for call in request["calls"])
+    def _do_calls(self, request: dict[str, Any]) -> _Steps:
+        results = []
+        for call in request["calls"]:
+            results.append((yield from self._do_call({"kwargs": {}, **call})))
+        return tuple(results)
 
     def _do_read(self, request: dict[str, Any]) -> Any:
         name = self._aliases.get(request["name"], request["name"])
@@ -198,14 +273,15 @@ class _TestProcess:
             return Failure("Missing", f"{name} is not defined")
         return pack_value(self._namespace[name], self._objects.handle_of)
 
-    def _do_attribute(self, request: dict[str, Any]) -> Any:
-        return pack_value(getattr(self._objects.unpack(request["target"]), request["name"]), self._objects.handle_of)
+    def _do_attribute(self, request: dict[str, Any]) -> _Steps:
+        value = yield getattr, (self._objects.unpack(request["target"]), request["name"]), {}
+        return pack_value(value, self._objects.handle_of)
 
-    def _do_apply(self, request: dict[str, Any]) -> Any:
+    def _do_apply(self, request: dict[str, Any]) -> _Steps:
         """Call with Python's own values. Return the result, and the arguments if the call changed them."""
         target = self._objects.unpack(request["target"])
         args, kwargs = unpack_value(request["given"], self._objects.unpack)
-        result = pack_value(target(*args, **kwargs), self._objects.handle_of)
+        result = pack_value((yield target, args, kwargs), self._objects.handle_of)
         after = pack_value((args, kwargs), self._objects.handle_of)
         return (result, None if after == request["given"] else after)
 
@@ -218,10 +294,10 @@ class _TestProcess:
         target = self._objects.unpack(request["target"])
         return modules.read_signature(target)
 
-    def _do_sketch(self, request: dict[str, Any]) -> Any:
+    def _do_sketch(self, request: dict[str, Any]) -> _Steps:
         target = self._objects.unpack(request["target"])
         arguments = self._objects.unpack((request["args"], request["kwargs"]))
-        return self._objects.pack(modules.sketch(target, *arguments))
+        return self._objects.pack((yield modules.sketch, (target, *arguments), {}))
 
     def _do_parameters(self, request: dict[str, Any]) -> Any:
         module = self._objects.unpack(request["target"])
@@ -234,50 +310,57 @@ class _TestProcess:
     def _do_load(self, request: dict[str, Any]) -> None:
         modules.fill(self._objects.unpack(request["target"]), self._objects.unpack(request["values"]))
 
-    def _do_gradients(self, request: dict[str, Any]) -> Any:
+    def _do_gradients(self, request: dict[str, Any]) -> _Steps:
         module = self._objects.unpack(request["target"])
         inputs, cotangent = self._objects.unpack((request["inputs"], request["cotangent"]))
-        gradients = modules.gradients(module, inputs, cotangent)
+        gradients = yield modules.gradients, (module, inputs, cotangent), {}
         return {name: None if value is None else tensor_to_array(value) for name, value in gradients.items()}
 
-    def _do_graph(self, request: dict[str, Any]) -> Any:
+    def _do_graph(self, request: dict[str, Any]) -> _Steps:
         try:
-            return export_graph(self._objects.unpack(request["target"]), request["image"])
+            return (yield export_graph, (self._objects.unpack(request["target"]), request["image"]), {})
         except NotExportable as error:
-            return {"reason": str(error)[:500]}
+            return error.to_plain()
 
-    def _do_probe(self, request: dict[str, Any]) -> Any:
+    def _do_probe(self, request: dict[str, Any]) -> _Steps:
         module = self._objects.unpack(request["target"])
-        summary = probe(module, request["names"], array_to_tensor(request["images"]), request["seed"])
-        return self._objects.pack(summary)
+        arguments = (module, request["names"], array_to_tensor(request["images"]), request["seed"])
+        return self._objects.pack((yield probe, arguments, {}))
 
-    def _do_train(self, request: dict[str, Any]) -> Any:
+    def _do_outputs(self, request: dict[str, Any]) -> _Steps:
+        module, images = self._objects.unpack(request["target"]), array_to_tensor(request["images"])
+        named = {name: request[name] for name in ("gain", "training")}
+        arguments = (module, request["names"], request["shapes"], images, request["seed"])
+        return tensor_to_array((yield compute_outputs, arguments, named))
+
+    def _do_train(self, request: dict[str, Any]) -> _Steps:
         module = self._objects.unpack(request["target"])
         tensors = (array_to_tensor(request[name]) for name in ("images", "labels", "judged"))
-        finite, classes, points = train_in_place(module, Recipe(**request["recipe"]), request["seed"], *tensors)
+        arguments = (module, Recipe(**request["recipe"]), request["seed"], *tensors)
+        finite, classes, points = yield train_in_place, arguments, {}
         return {"finite": finite, "classes": tensor_to_array(classes), "points": points}
 
     def _do_trained(self, request: dict[str, Any]) -> Any:
         return self._objects.keep(self._namespace[TRAINED][request["number"]])
 
-    def _do_predict_classes(self, request: dict[str, Any]) -> Any:
+    def _do_predict_classes(self, request: dict[str, Any]) -> _Steps:
         module, images = self._objects.unpack((request["target"], request["images"]))
-        return tensor_to_array(modules.predict_classes(module, images, request["size"], request["pixels"]))
+        return tensor_to_array(
+            (yield modules.predict_classes, (module, images, request["size"], request["pixels"]), {})
+        )
 
-    def _do_operations(self, request: dict[str, Any]) -> Any:
+    def _do_rerun(self, request: dict[str, Any]) -> _Steps:
+        substitutions = [
+            Substitution(array_to_tensor(found), array_to_tensor(put), in_calls)
+            for found, put, in_calls in request["substitutions"]
+        ]
+        wanted = {int(cell): names for cell, names in request["wanted"].items()}
+        arguments = (request["cells"], self._namespace, substitutions, wanted, request["entries"], self._stand_ins)
+        return (yield rerun_notebook, arguments, {})
+
+    def _do_operations(self, request: dict[str, Any]) -> _Steps:
         module = self._objects.unpack(request["target"])
-        return tuple(modules.trace_operations(module, self._objects.unpack(request["inputs"])))
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        with open("/proc/self/status") as status:
-            used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
-    except OSError:
-        return  # a sandbox without /proc; only the bound of the whole submission holds
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    bound = used + memory_bytes if hard == resource.RLIM_INFINITY else min(used + memory_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+        return tuple((yield modules.trace_operations, (module, self._objects.unpack(request["inputs"])), {}))
 
 
 def _read_name(error: BaseException) -> str:

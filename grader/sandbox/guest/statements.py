@@ -19,6 +19,7 @@ from typing import Any
 from IPython.core.interactiveshell import ExecutionResult
 
 from grader.sandbox.guest.blocks import Block
+from grader.sandbox.guest.cell_files import CellFiles
 from grader.sandbox.guest.exceptions import classify_exception, describe_exception, find_extent, find_line
 from grader.sandbox.guest.internals.ipython import (
     parse_body,
@@ -66,9 +67,13 @@ class StatementRunner:
 
     Args:
         shell: IPython's.
+
+    Attributes:
+        files: the cells that code stands in.
     """
 
     def __init__(self, shell: Any) -> None:
+        self.files = CellFiles()
         self._shell = shell
         self._runs: list[_Run] = []  # a magic may run a block inside a block
         self._stops: list[StatementStop] = []
@@ -120,6 +125,9 @@ class StatementRunner:
     def _open(self, source: str, text: str, result: Any, **names: Any) -> Iterator[_Run]:
         block = Block(source, text, self._runs[-1].block if self._runs else None)
         run = _Run(block, result, partial(self._run_stock, result=result, **names))
+        place = self._shell.kernel.get_parent().get("metadata", {})
+        if "cell" in place:
+            self.files.add(names["cell_name"], place["cell"], block)
         self._runs.append(run)
         try:
             yield run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from grader.models.device_words import explain_device_error
 from grader.results.notice import CellStop
 from grader.results.report import CellResult
 from grader.sandbox.protocol.stops import StatementStop, StopKind
@@ -30,7 +31,7 @@ def describe_cell_end(file: str, cell: Cell, status: str, message: str, stops: S
     """
     lines = cell.source.splitlines()
     inside = [stop for stop in stops if stop.line <= len(lines)]
-    kept = tuple(CellStop(stop.line, _cut(stop.error, _MOST_ERROR)) for stop in inside)
+    kept = tuple(CellStop(stop.line, _cut(_explain(stop.error), _MOST_ERROR)) for stop in inside)
     own_words = [
         stop.error.partition(": ")[2] for stop in inside if stop.kind in _OUR_EXCEPTIONS and stop.kind == status
     ]
@@ -46,7 +47,7 @@ def describe_cell_end(file: str, cell: Cell, status: str, message: str, stops: S
 def _describe(stops: Sequence[StatementStop], lines: Sequence[str]) -> str:
     stops = [stop for stop in stops if stop.kind is not StopKind.LEFT_OUT] or stops
     first = stops[0]
-    error = _cut(first.error, _MOST_IN_MESSAGE)
+    error = _cut(_explain(first.error), _MOST_IN_MESSAGE)
     stopped = {number for stop in stops for number in range(stop.line, stop.last_line + 1)}
     below = [number for number, line in enumerate(lines, 1) if number > first.last_line and _is_code(line)]
     run = [number for number in below if number not in stopped]
@@ -59,6 +60,12 @@ def _describe(stops: Sequence[StatementStop], lines: Sequence[str]) -> str:
     other = "other " if len(stops) > 1 else ""
     what = f"the {other}line below was" if len(run) == 1 else f"the {other}{len(run)} lines below were"
     return f"{start}; {what} run all the same"
+
+
+def _explain(error: str) -> str:
+    """Return an exception's name and text. What concerns a GPU is said in plain words."""
+    words = explain_device_error(error)
+    return f"{error.partition(':')[0]}: {words}" if words else error
 
 
 def _list_lines(stops: Sequence[StatementStop]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -86,7 +86,8 @@ class Execution:
 
     `imported` maps names that were only imported to their package. `sources` has the file of each definition that was
     imported from a file of the student's, by notebook, cell and name. `cells` and `seconds` have the file's name and
-    the cell's index as key. `outputs` is None if the outputs of cells are not kept.
+    the cell's index as key. `outputs` is None if the outputs of cells are not kept. `on_cell` is called with the file's
+    name and the cell's index when a cell starts.
     """
 
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -99,6 +100,7 @@ class Execution:
     seconds: dict[tuple[str, int], float] = field(default_factory=dict)
     limits_hit: list[str] = field(default_factory=list)
     outputs: KeptOutputs | None = None
+    on_cell: Callable[[str, int], None] = lambda file, cell: None
 
     def copy(self) -> Execution:
         """Return a copy that can be extended without changing this one."""
@@ -146,6 +148,7 @@ class RunOptions:
         variables: those of the names that may have any value.
         deferred_snapshots: whether definitions are recorded as checkpoints and restored at the end of the notebook,
             instead of forking a snapshot for each.
+        gpu: the UUID of the GPU that the cells can use; "" for none.
     """
 
     names: tuple[str, ...]
@@ -154,3 +157,4 @@ class RunOptions:
     data_sets: Mapping[str, str] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
     deferred_snapshots: bool = False
+    gpu: str = ""

@@ -16,9 +16,10 @@ from typing import Any
 
 from grader.errors import SandboxFault
 from grader.models.modules import PACKAGES_PATTERN
+from grader.place import Place
 from grader.results.notice import Notice, NoticeKind
 from grader.sandbox.host.cell_ends import describe_cell_end
-from grader.sandbox.host.decoding import estimate_size
+from grader.sandbox.host.decoding import estimate_size, read_text
 from grader.sandbox.host.execution import Execution, RecordedNote, RunOptions, Snapshot, find_running
 from grader.sandbox.host.sandbox import Sandbox
 from grader.sandbox.host.training_notes import read_own_training
@@ -39,6 +40,7 @@ _MAX_NOTES = 5_000
 _MAX_TRAININGS = 100
 _MAX_NUMBER = 2**22  # no process number of Linux is larger
 _MAX_NOTE_BYTES = 32 * 2**20
+_MAX_EVENT_BYTES = 2**20  # without the outputs of cells
 # A kernel sends one notice of these for each subject. It has the cell; other notices are about the whole notebook.
 _NAMED_ONCE = (NoticeKind.MISSING_PACKAGE, NoticeKind.VERSION, NoticeKind.HIDDEN_NAME)
 
@@ -94,7 +96,7 @@ class KernelRun:
             return None
         shown = self._execution.outputs is not None
         tracker, runner, self._kernel = self._sandbox.start(self._make_order(shown), self._file)
-        channel = Channel(runner)
+        channel = Channel(runner, max_received_bytes=self._bound_events(shown))
         try:
             cells = tuple((cell.index, cell.source) for cell in self._cells)
             channel.send({"cells": cells, "shown": shown}, seconds=30)
@@ -106,6 +108,10 @@ class KernelRun:
             self._drain(tracker)
             tracker.close()
             channel.close()
+
+    def _bound_events(self, shown: bool) -> int:
+        """Return the size of the largest event that the runner may send: one with all outputs of a notebook."""
+        return _MAX_EVENT_BYTES + (2 * self._limits.notebook_output_bytes if shown else 0)
 
     def _make_order(self, shown: bool) -> dict[str, Any]:
         return {
@@ -119,6 +125,7 @@ class KernelRun:
             "data_sets": dict(self._options.data_sets),
             "cell_seconds": self._limits.cell_seconds,
             "shown": shown,
+            "gpu": self._options.gpu,
         }
 
     def _follow(self, tracker: Packets, channel: Channel) -> int | None:
@@ -165,12 +172,13 @@ class KernelRun:
                 if event["cell"] not in self._indexes:
                     raise ValueError("no such cell")
                 self._current = self._last_started = event["cell"]
+                self._execution.on_cell(self._file, event["cell"])
                 # The runner interrupts at the limit. This deadline is for a kernel that ignores the interrupt.
                 self._cell_deadline = time.monotonic() + self._limits.cell_seconds + _SECONDS_OF_GRACE
             case "finished":
                 if self._execution.outputs is not None and self._current is not None:
                     self._keep_outputs(self._execution.outputs, self._current, event)
-                status, message = str(event["status"])[:40], str(event["message"])[:1000]
+                status, message = read_text(event["status"], 40), read_text(event["message"], 1000)
                 self._end_cell(status, message, float(event["seconds"]), unpack_stops(event["stops"]))
                 if event["cut"]:
                     self._execution.add_limit(
@@ -216,19 +224,19 @@ class KernelRun:
                     self._add_snapshots(cell, note, descriptors)
                 case "imported":
                     for name in set(note["names"]) & set(self._options.names):
-                        self._execution.imported[name] = str(note["names"][name])[:100]
+                        self._execution.imported[name] = read_text(note["names"][name], 100)
                 case "training" if (self._file, cell) not in self._known:
                     if len(self._execution.trainings) < _MAX_TRAININGS:
                         self._execution.trainings.append(read_own_training(self._file, cell, note))
                 case "sources":
                     for name in set(note["names"]) & set(self._options.names):
-                        file = str(note["names"][name])
+                        file = read_text(note["names"][name], 200)
                         if is_plain_path(file):
-                            self._execution.sources[self._file, cell, name] = file[:200]
+                            self._execution.sources[self._file, cell, name] = file
                 case "notice":
-                    kind, subject = NoticeKind(note["kind"]), str(note["subject"])[:100]
+                    kind, subject = NoticeKind(note["kind"]), read_text(note["subject"], 100)
                     place = cell if kind in _NAMED_ONCE else None
-                    self._execution.add_notice(Notice(str(note["text"])[:300], kind, subject, self._file, place))
+                    self._execution.add_notice(Notice(read_text(note["text"], 300), kind, subject, self._file, place))
                 case "value" if (self._file, cell) not in self._known:
                     self._add_value(cell, note, lines, tracker)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -287,7 +295,7 @@ class KernelRun:
             self._execution.add_limit("more values than can be kept; later ones are not judged")
             lines.pop(tracker.socket, None)
             return
-        self._execution.notes.append(RecordedNote(self._file, cell, str(note["name"])[:200], value))
+        self._execution.notes.append(RecordedNote(self._file, cell, read_text(note["name"], 200), value))
 
     def _drain(self, tracker: Packets) -> None:
         """Record the notes that the tracker sent before the end of the run was noticed."""
@@ -308,7 +316,7 @@ class KernelRun:
             self._execution.cells[place] = describe_cell_end(self._file, cell, status, message, stops)
             self._execution.seconds[place] = seconds
         if status in ("timed out", "out of memory", "flooded"):
-            self._execution.add_limit(f"{self._file}, cell {self._current}: {status}")
+            self._execution.add_limit(f"{Place(*place).describe()}: {status}")
 
     def _blame(self, status: str, message: str) -> int | None:
         """Record why the run ended, and return the cell to blame. Return None if another run would not help."""

@@ -47,7 +47,9 @@ def run_notebook(
     """
     started = time.monotonic()
     cells = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
-    if sum(len(cell.source) for cell in cells) > _MAX_SOURCE:
+    if started >= deadline:
+        execution.add_limit(f"the submission ran past its {limits.submission_seconds:g} s")
+    elif sum(len(cell.source) for cell in cells) > _MAX_SOURCE:
         execution.add_limit(f"{notebook.name}: more than {_MAX_SOURCE:,} characters of code; it was not run")
     else:
         run = _NotebookRun(sandbox, notebook.name, cells, limits)

@@ -15,12 +15,16 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
-from grader.errors import SandboxFault
-from grader.sandbox.jail.control_groups import make_control_groups
+from grader.errors import DeviceFault, SandboxFault
+from grader.gpu.device import DeviceAccess
+from grader.sandbox.host.required_layers import require_layers_for_device
+from grader.sandbox.host.required_packages import require_grading_packages
+from grader.sandbox.jail.control_groups import CONTROL_GROUPS, make_control_groups
+from grader.sandbox.jail.device_passing import pack_access
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.file_pack import find_folder
@@ -91,6 +95,7 @@ class ZygoteLine:
         hidden: Sequence[Path] = (),
         left_out: frozenset[str] = frozenset(),
         shown: Mapping[Path, Path] | None = None,
+        device: DeviceAccess | None = None,
     ) -> Iterator[Sandbox]:
         """Fork a sandbox, and remove every trace of it at the end.
 
@@ -100,23 +105,31 @@ class ZygoteLine:
             left_out: names of layers that are not applied; tests use it to show that a layer is needed.
             shown: folders inside the sandbox, with the folder of the host that can be read there. They are missing
                 without the private file system.
+            device: the one GPU that can be used inside. Its libraries' folders must be those of the warm process.
 
         Raises:
             SandboxFault: the sandbox cannot be started.
+            DeviceFault: a file of the device has vanished.
+            InputError: a device cannot be used in the sandboxes of this machine. The message says what to do.
         """
         for folder in (shown or {}).values():
             if not folder.is_dir():
                 raise SandboxFault(f"{folder} should be shown in the sandbox, but is missing: fetch the data again")
-        kinds = frozenset({"memory", "pids"} - {name.removesuffix(" cgroup") for name in left_out})
-        fallback = Path(tempfile.gettempdir()) / f"grader-{os.getpid()}-{uuid.uuid4().hex}"
-        with make_control_groups(limits, kinds) as groups:
+        if device:
+            _require_files(device)
+            limits = replace(limits, memory_bytes=limits.memory_bytes + limits.device_host_bytes)
+        kinds = frozenset(set(CONTROL_GROUPS) - {name.removesuffix(" cgroup") for name in left_out})
+        # Not below TMPDIR, which may have the caller's name in it.
+        fallback = Path("/tmp") / f"grader-{os.getpid()}-{uuid.uuid4().hex}"
+        with make_control_groups(limits, kinds, device.nodes if device else ()) as groups:
             orders, peer = Packets.pair()
             request = {
                 "limits": asdict(limits),
                 "hidden": [str(path) for path in hidden],
                 "shown": {str(inside): str(folder.resolve()) for inside, folder in (shown or {}).items()},
+                "device": pack_access(device),
                 "left_out": sorted(left_out),
-                "control_groups": {**dict.fromkeys(("memory", "pids"), "switched off"), **groups},
+                "control_groups": {**dict.fromkeys(CONTROL_GROUPS, "switched off"), **groups},
                 "fallback_folder": str(fallback),
             }
             try:
@@ -132,10 +145,14 @@ class ZygoteLine:
             sandbox = Sandbox(orders, outermost, groups.get("memory", ""), first=forked["first"])
             try:
                 sandbox.enter(self.log)
+                if device and not left_out:
+                    require_layers_for_device(sandbox.layers)
                 yield sandbox
             finally:
-                sandbox.close()
+                ended = sandbox.close()
                 shutil.rmtree(fallback, ignore_errors=True)
+            if device and not ended:
+                raise DeviceFault(f"a process that uses {device.uuid} cannot be ended: it hangs in the driver")
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the warm process and of every sandbox that has ended."""
@@ -164,9 +181,15 @@ class Zygote(ZygoteLine):
         packages: the packages to import; those that cannot be imported are listed in `missing` with the reason.
         lines: the number of further lines to the process, for other processes. They are in `more_lines`, and the caller
             closes them.
+        library_folders: folders in which the dynamic linker looks first, such as those of a GPU's driver. It reads them
+            when a process starts, and so all sandboxes have the same.
+
+    Raises:
+        InputError: a package that grading needs is missing.
     """
 
-    def __init__(self, packages: Sequence[str], lines: int = 0) -> None:
+    def __init__(self, packages: Sequence[str], lines: int = 0, library_folders: Sequence[Path] = ()) -> None:
+        require_grading_packages()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(1 + lines)]
         (ours, *self.more_lines), peers = zip(*pairs, strict=True)
@@ -175,7 +198,7 @@ class Zygote(ZygoteLine):
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "grader.sandbox.jail.zygote", *map(str, numbers)],
             pass_fds=numbers,
-            env=_clean_environment(packages),
+            env=_clean_environment(packages, library_folders),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -203,15 +226,23 @@ class Zygote(ZygoteLine):
         self._log.close()
 
 
-def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
+def _require_files(device: DeviceAccess) -> None:
+    for path in (*device.nodes, *device.files):
+        if not path.exists():
+            raise DeviceFault(f"{path} has vanished, which {device.uuid} needs")
+
+
+def _clean_environment(packages: Sequence[str], library_folders: Sequence[Path]) -> dict[str, str]:
     """Return the few environment variables that students may see. Those of the caller may hold secrets."""
     root = str(Path(__file__).parents[3])
     # A kernel takes our folder off its path again; an installed grader lies in site-packages, which must stay there.
     path = {} if root in site.getsitepackages() else {"PYTHONPATH": root}
+    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, library_folders))} if library_folders else {}
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         **path,
+        **libraries,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PIP_RETRIES": "0",  # there is no network, so waiting is useless
@@ -219,6 +250,8 @@ def _clean_environment(packages: Sequence[str]) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "TORCHDYNAMO_DISABLE": "1",  # compiling a function may take longer than a test may, with the same results
+        # Else torch sets it to a path with the caller's name in it.
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor",
         "GRADER_PACKAGES": " ".join(packages),
     }
 
@@ -327,8 +360,8 @@ class Sandbox:
                 return int(next((line[1] for line in lines if line[0] == "oom_kill"), "0"))
         return 0
 
-    def close(self) -> None:
-        """End every process of the sandbox and wait until all are gone."""
+    def close(self) -> bool:
+        """End every process of the sandbox, wait until all are gone, and return whether they are."""
         with suppress(SandboxFault):
             self.clear(())  # else `cpu_seconds` would not count the processes that end with the first one
         if not any(layer.name == "pid namespace" and layer.on for layer in self.layers):
@@ -339,8 +372,10 @@ class Sandbox:
             if not self._has_ended(0):
                 signal.pidfd_send_signal(self._outermost, sign)
                 self._has_ended(_SECONDS_TO_END)
+        ended = self._has_ended(0)
         self.orders.close()
         os.close(self._outermost)
+        return ended
 
     def _has_ended(self, seconds: float) -> bool:
         return bool(select.select([self._outermost], [], [], seconds)[0])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from typing import Any
 
 from grader.sandbox.host.execution import Snapshot
 from grader.sandbox.protocol.channels import Channel
-from grader.sandbox.protocol.encoding import Closed, Malformed
+from grader.sandbox.protocol.encoding import MAX_ANSWER_BYTES, Closed, Failure, Malformed
 from grader.sandbox.protocol.limits import Limits
 from grader.student import Fault, StudentFault
 
 __all__ = ["SnapshotProcess"]
 
 _SECONDS_OF_GRACE = 1.0
+_SECONDS_TO_SAY_WHERE = 0.3  # after an interrupt, for the process to tell which line was running
+_numbers = count()
 
 
 class SnapshotProcess:
@@ -26,27 +31,42 @@ class SnapshotProcess:
         seconds: how long the process may live.
         limits: the assignment's limits.
         seed: the seed of the process's random generators.
+        last: whether the snapshot itself becomes the process, instead of a fork. Nothing else can be asked of it then.
+        stand_ins: the student's names that are bound to stand-ins (`grader/models/stand_ins.py`).
 
     Raises:
         StudentFault: the snapshot is gone.
     """
 
     def __init__(
-        self, snapshot: Snapshot | None, aliases: Mapping[str, str], seconds: float, limits: Limits, seed: int
+        self,
+        snapshot: Snapshot | None,
+        aliases: Mapping[str, str],
+        seconds: float,
+        limits: Limits,
+        seed: int,
+        *,
+        last: bool = False,
+        stand_ins: Iterable[str] = (),
     ) -> None:
         ours, peer = socket.socketpair()
-        self.channel = Channel(ours)
+        self.channel = Channel(ours, max_received_bytes=MAX_ANSWER_BYTES)
         self._end = time.monotonic() + seconds
+        self._snapshot = None if last else snapshot
+        self._number = next(_numbers) % 2**31
         with peer:
             if snapshot is None:
                 return
             request = {
+                "number": self._number,
                 "seconds": seconds + _SECONDS_OF_GRACE,
                 "memory_bytes": limits.test_memory_bytes,
                 "seed": seed,
                 "aliases": dict(aliases),
                 "checkpoint": snapshot.checkpoint,
                 "candidate": snapshot.candidate,
+                "last": last,
+                "stand_ins": tuple(stand_ins),
             }
             try:
                 snapshot.packets.send(request, (peer.fileno(),), seconds=_SECONDS_OF_GRACE)
@@ -71,6 +91,15 @@ class SnapshotProcess:
             return self.channel.receive(seconds=_SECONDS_OF_GRACE) is None
         except (Closed, Malformed, TimeoutError):
             return False
+
+    def interrupt(self) -> Any:
+        """Interrupt what the process is doing. Return its response, which is a failure, or None if there is none."""
+        if self._snapshot is not None:
+            with suppress(Closed, Malformed, TimeoutError):
+                self._snapshot.packets.send({"interrupt": self._number}, seconds=_SECONDS_TO_SAY_WHERE)
+                response = self.channel.receive(seconds=_SECONDS_TO_SAY_WHERE)
+                return response if isinstance(response, Failure) else None
+        return None
 
     def close(self) -> None:
         """Hang up, which ends the process."""

@@ -8,59 +8,36 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from grader.models.recipe import Recipe
-from grader.sandbox.host.decoding import read_fault, read_tensors, reject_malformed
+from grader.models.rerun import Substitution
+from grader.models.stand_ins import StandIns
+from grader.sandbox.host.decoding import reject_malformed
+from grader.sandbox.host.faults import FaultReader
+from grader.sandbox.host.replay import RecordedTest
+from grader.sandbox.host.snapshot_remote import SnapshotRemote, encode_argument, require_remote
+from grader.sandbox.host.stand_in_answers import answer_question, is_question
 from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.encoding import Array, Closed, Failure, Handle, Malformed
-from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
-from grader.sandbox.protocol.values import pack_value, unpack_value
+from grader.sandbox.protocol.tensors import array_to_tensor
+from grader.sandbox.protocol.values import unpack_value
 from grader.student import (
     Candidate,
     Definition,
     Fault,
-    Operation,
-    OwnCurve,
-    OwnTraining,
-    Parameter,
     Recorded,
+    Rerun,
     StudentFault,
 )
 
-__all__ = ["SnapshotRemote", "SnapshotStudent"]
+__all__ = ["SnapshotStudent"]
 
-_LONG = ("train", "predict_classes")  # operations that may take longer than a test
+_LONG = ("train", "predict_classes", "rerun")  # operations that may take longer than a test
 _CHANGING = ("apply", "trained")  # operations that may change the notebook's own objects
 _READING = ("parameter_shapes", "parameters", "signature", "sketch")  # operations that leave its models as they were
 _SECONDS_AHEAD = 1.0  # for calls ahead; a test that fails makes them again, one by one
 _MAX_CANDIDATES = 400
-_IMAGES_AT_ONCE = 1000
-
-
-def encode_argument(value: Any) -> Any:
-    """Return an argument that a test passes to the student as plain data.
-
-    Raises:
-        TypeError: a tensor's dtype is not plain data.
-    """
-    if isinstance(value, Tensor):
-        array = tensor_to_array(value)
-        if isinstance(array, Failure):
-            raise TypeError(array.message)
-        return array
-    if isinstance(value, SnapshotRemote):
-        return value.handle
-    if isinstance(value, tuple | list):
-        return tuple(encode_argument(entry) for entry in value)
-    if isinstance(value, Mapping):
-        return {key: encode_argument(entry) for key, entry in value.items()}
-    return value
 
 
 def _read_candidate(
@@ -97,9 +74,14 @@ class SnapshotStudent:
         recorded: the values that names had after each cell.
         used: whether the process served other tests before.
         calls_ahead: whether several calls may be made ahead, in one frame; either all are answered or none.
+        rerun: runs the cells of a notebook again (`grader.student.Student.rerun`); tells whether a used process did.
+        record: records the requests and responses; None if nothing is recorded.
+        faults: reads the faults of the notebook's code.
+        interrupt: interrupts the process when its time is over, and returns what it says about that.
+        stand_ins: answer what the process asks; None if it may ask nothing.
 
     Attributes:
-        used: as given, and True after calls ahead.
+        used: as given, and True after calls ahead or a rerun in a used process.
         waited: how many seconds trainings and predictions took.
         changed: whether the process can serve no other test, because one of the notebook's own models was changed in it
             or because it did not answer properly.
@@ -114,8 +96,15 @@ class SnapshotStudent:
         recorded: Sequence[Recorded],
         used: bool = False,
         calls_ahead: bool = False,
+        rerun: Callable[..., tuple[Rerun, bool]] | None = None,
+        record: RecordedTest | None = None,
+        faults: FaultReader | None = None,
+        interrupt: Callable[[], Any] = lambda: None,
+        stand_ins: StandIns | None = None,
     ) -> None:
         self._channel = channel
+        self._faults = faults or FaultReader(None)
+        self._interrupt = interrupt
         self._names = names
         self._seconds = seconds
         self._started = time.monotonic()
@@ -124,6 +113,9 @@ class SnapshotStudent:
         self._recorded = recorded
         self._remotes: dict[str, SnapshotRemote] = {}
         self._calls_ahead = calls_ahead
+        self._rerun = rerun
+        self._record = record
+        self._stand_ins = stand_ins
         self._results_ahead: deque[tuple[Handle, tuple[Any, ...], Any]] = deque()
         self.waited = 0.0
         self.used = used
@@ -132,6 +124,8 @@ class SnapshotStudent:
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
             raise AttributeError(f"{name} is among the names of no item in rubric.toml")
+        if self._stand_ins is not None:
+            self._stand_ins.asked_by_test.add(name)
         if name not in self._remotes:
             remote = self.ask({"operation": "get", "name": name})
             if not isinstance(remote, SnapshotRemote):
@@ -142,7 +136,7 @@ class SnapshotStudent:
     def read(self, name: str) -> Any:
         """Return the value of a name in Python's own types."""
         with reject_malformed():
-            return unpack_value(self.ask({"operation": "read", "name": name}), _require_remote)
+            return unpack_value(self.ask({"operation": "read", "name": name}), require_remote)
 
     def layer(self, kind: str, *args: Any, **kwargs: Any) -> SnapshotRemote:
         """Build a layer of torch.nn in the student's process."""
@@ -191,6 +185,19 @@ class SnapshotStudent:
         """Return the small values that names had after each cell, in the order of the cells."""
         return self._recorded
 
+    def rerun(self, wanted: Sequence[Recorded], substitutions: Sequence[Substitution], entries: int = 0) -> Rerun:
+        """Run the cells of a notebook again with other data, in a process that tests of its functions need no more."""
+        if self._rerun is None:
+            raise StudentFault(Fault.MISSING, "the cells cannot be run again here")
+        seen, used = self._rerun(wanted, substitutions, entries)
+        self.used = self.used or used
+        return seen
+
+    def mark_earning(self) -> None:
+        """Note that an item earns points by what was asked here, which is asked again at the end."""
+        if self._record is not None:
+            self._record.earns = True
+
     def ask(self, request: dict[str, Any], at_most: float = math.inf) -> Any:
         """Send one operation and return the response.
 
@@ -205,24 +212,43 @@ class SnapshotStudent:
         deadline = max(self._end, self._deadline) if long else min(self._deadline, started + at_most)
         before, self.changed = self.changed, True
         try:
-            self._channel.send(request, seconds=max(0.01, deadline - time.monotonic()))
-            response = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
-        except TimeoutError:
-            self._channel.close()
-            seconds = deadline - self._started if long else self._seconds
-            raise StudentFault(Fault.TIMED_OUT, f"ran past its {seconds:.3g} s") from None
-        except Closed:
-            raise StudentFault(Fault.CRASHED, "ended its process instead of returning") from None
-        except Malformed as error:
-            self._channel.close()
-            raise StudentFault(Fault.MALFORMED, f"answered with something that is no plain data ({error})") from None
+            response = self._exchange(request, deadline)
+        except StudentFault as fault:
+            self._note(request, fault.fault)
+            raise
         finally:
             if long:
                 taken = time.monotonic() - started
                 self.waited += taken
                 self._deadline += taken
+        self._note(request, response)
         self.changed = before or self._changes_model(request)
         return self._decode(response)
+
+    def _exchange(self, request: dict[str, Any], deadline: float) -> Any:
+        try:
+            self._channel.send(request, seconds=max(0.01, deadline - time.monotonic()))
+            response = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
+            while self._stand_ins is not None and is_question(response):
+                answer = answer_question(self._stand_ins, response)
+                self._channel.send(answer, seconds=max(0.01, deadline - time.monotonic()))
+                response = self._channel.receive(seconds=max(0.01, deadline - time.monotonic()))
+            return response
+        except TimeoutError:
+            interrupted = self._interrupt()
+            self._channel.close()
+            seconds = deadline - self._started if request["operation"] in _LONG else self._seconds
+            place = self._faults.read_place(interrupted.details) if isinstance(interrupted, Failure) else None
+            raise StudentFault(Fault.TIMED_OUT, f"did not end within {seconds:.3g} s", place=place) from None
+        except Closed:
+            raise StudentFault(Fault.CRASHED, "ended its process instead of returning") from None
+        except Malformed as error:
+            self._channel.close()
+            raise StudentFault(Fault.MALFORMED, f"answered with something that is no plain data ({error})") from None
+
+    def _note(self, request: dict[str, Any], response: Any) -> None:
+        if self._record is not None and request["operation"] not in _LONG:
+            self._record.add(request, response)
 
     def _changes_model(self, request: Mapping[str, Any]) -> bool:
         """Return whether an operation may change a model of the notebook: its parameters, or its mode."""
@@ -232,7 +258,7 @@ class SnapshotStudent:
 
     def _decode(self, response: Any) -> Any:
         if isinstance(response, Failure):
-            raise read_fault(response)
+            raise self._faults.read(response)
         if isinstance(response, Array):
             return array_to_tensor(response)
         if isinstance(response, Handle):
@@ -242,133 +268,3 @@ class SnapshotStudent:
         if isinstance(response, dict):
             return {key: self._decode(entry) for key, entry in response.items()}
         return response
-
-
-class SnapshotRemote:
-    """An object that stays in the student's process."""
-
-    def __init__(self, student: SnapshotStudent, handle: Handle) -> None:
-        self._student = student
-        self.handle = handle
-        self.kind = handle.kind
-        self._signature: tuple[Parameter, ...] | None = None
-
-    def __repr__(self) -> str:
-        return f"a {self.handle.type_name} object"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and (result := self._student.take_result(self.handle, args)):
-            return result[0]
-        return self._ask("call", args=encode_argument(args), kwargs=encode_argument(kwargs))
-
-    def apply(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Call it with values of Python's own types. Return the result, and the arguments if the call changed them."""
-        response = self._ask("apply", given=pack_value((args, kwargs), _unwrap_handle))
-        with reject_malformed():
-            result, after = response
-            return unpack_value(result, _require_remote), unpack_value(after, _require_remote)
-
-    def attribute(self, name: str) -> Any:
-        """Return an attribute in Python's own types."""
-        with reject_malformed():
-            return unpack_value(self._ask("attribute", name=name), _require_remote)
-
-    def sketch(self, *args: Any, **kwargs: Any) -> Any:
-        """Build a model that has shapes but no numbers."""
-        return self._ask("sketch", args=encode_argument(args), kwargs=encode_argument(kwargs))
-
-    def signature(self) -> tuple[Parameter, ...]:
-        """Return the parameters of its signature."""
-        if self._signature is None:
-            with reject_malformed():
-                self._signature = tuple(
-                    Parameter(str(name), bool(required), bool(keyword_only))
-                    for name, required, keyword_only in self._ask("signature")
-                )
-        return self._signature
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Return a module's learnable parameters by name, in order."""
-        return read_tensors(self._ask("parameters"))
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of a module's learnable parameters by name, in order."""
-        response = self._ask("parameter_shapes")
-        with reject_malformed():
-            return {str(name): tuple(int(n) for n in shape) for name, shape in response.items()}
-
-    def load(self, values: Mapping[str, Tensor]) -> None:
-        """Fill the named parameters of a module."""
-        self._ask("load", values=encode_argument(values))
-
-    def gradients(self, *inputs: Tensor, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
-        """Return d(sum(output * cotangent))/d(parameter) by name."""
-        response = self._ask("gradients", inputs=encode_argument(inputs), cotangent=encode_argument(cotangent))
-        with reject_malformed():
-            gradients = read_tensors({name: value for name, value in response.items() if value is not None})
-            return {name: gradients.get(name) for name in response}
-
-    def operations(self, *inputs: Tensor) -> tuple[Operation, ...]:
-        """Return the tensor operations of one forward pass."""
-        response = self._ask("operations", inputs=encode_argument(inputs))
-        with reject_malformed():
-            return tuple(
-                Operation(str(name), tuple(int(n) for n in shape), tuple(map(str, parameters)))
-                for name, shape, parameters in response
-            )
-
-    def predict_classes(self, images: Tensor, like: OwnTraining) -> Tensor:
-        """Return the class that a model predicts for each image."""
-        classes = [torch.empty(0, dtype=torch.int64)]
-        for part in images.split(_IMAGES_AT_ONCE):
-            response = self._ask("predict_classes", images=encode_argument(part), size=like.size, pixels=like.pixels)
-            with reject_malformed():
-                if response.shape != (len(part),) or response.dtype != torch.int64:
-                    raise ValueError("not one class for each image")
-            classes.append(response)
-        return torch.cat(classes)
-
-    def graph(self, image: tuple[int, ...]) -> Any:
-        """Return the module's description of its forward pass, which is only a claim."""
-        return self._ask("graph", image=image)
-
-    def probe(self, names: Sequence[str], images: Tensor, seed: int) -> dict[str, Tensor]:
-        """Return the outputs of the module with parameters drawn from a seed."""
-        return read_tensors(self._ask("probe", names=tuple(names), images=encode_argument(images), seed=seed))
-
-    def train(self, recipe: Recipe, seed: int, images: Tensor, labels: Tensor, judged: Tensor) -> OwnCurve:
-        """Train the module in the student's process."""
-        tensors = {
-            "images": encode_argument(images),
-            "labels": encode_argument(labels),
-            "judged": encode_argument(judged),
-        }
-        response = self._ask("train", recipe=asdict(recipe), seed=seed, **tensors)
-        with reject_malformed():
-            classes = read_tensors({"classes": response["classes"]})["classes"]
-            if classes.shape != (len(judged),):
-                raise ValueError("not one class for each image")
-            points = tuple((float(x), float(loss), float(right)) for x, loss, right in response["points"][:100])
-            return OwnCurve(response["finite"] is True, classes.long(), points)
-
-    def _ask(self, operation: str, **details: Any) -> Any:
-        return self._student.ask({"operation": operation, "target": self.handle, **details})
-
-
-def _unwrap_handle(thing: Any) -> Handle:
-    """Return the handle of an object that a test passes back to the student's process.
-
-    Raises:
-        TypeError: the object does not stand for one of the student's.
-    """
-    while not isinstance(thing, SnapshotRemote):
-        if not hasattr(thing, "remote"):
-            raise TypeError(f"a {type(thing).__name__} cannot be given to the student's code")
-        thing = thing.remote
-    return thing.handle
-
-
-def _require_remote(thing: Any) -> SnapshotRemote:
-    if not isinstance(thing, SnapshotRemote):
-        raise TypeError("no object of the student's")
-    return thing

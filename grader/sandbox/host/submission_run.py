@@ -8,19 +8,26 @@ such a definition is not believed: the submission is run again with real snapsho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from grader.assignment import Assignment
+from grader.errors import RubricFault
+from grader.gpu.device import DeviceAccess
 from grader.models.recipe import Mode
+from grader.place import describe_cell
+from grader.results.notice import Notice
 from grader.results.report import ItemResult, Verdict
 from grader.sandbox.host.execution import Execution, RunOptions
+from grader.sandbox.host.fresh_work import FreshWork
 from grader.sandbox.host.handed_in import choose_files, pack_handed_in
 from grader.sandbox.host.notebook import run_notebook
-from grader.sandbox.host.sandbox import ZygoteLine
+from grader.sandbox.host.required_layers import require_layers
+from grader.sandbox.host.sandbox import Sandbox, ZygoteLine
+from grader.sandbox.host.slot import Slot
 from grader.sandbox.host.snapshot_work import SnapshotWork
 from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
@@ -29,6 +36,11 @@ from grader.student import Work
 from grader.submission.submission import CompanionFile, Notebook
 
 __all__ = ["JudgeWork", "RunResult", "SubmissionRun"]
+
+_UNSTEADY = (
+    "some functions respond differently when the same calls are made again, so each item was judged after a run of the "
+    "notebook of its own"
+)
 
 
 class JudgeWork(Protocol):
@@ -63,9 +75,12 @@ class SubmissionRun:
         zygote: the warm process to fork sandboxes from.
         options: what the kernels record; `deferred_snapshots` is decided here.
         limits: the limits of the cells and of the tests.
+        slot: the time for everything together.
         hidden: folders of the host that stay covered in the sandbox.
         shown: folders of the sandbox, with the folder of the host that is bound there.
+        device: what the sandbox needs to use a GPU; None for none.
         left_out: names of sandbox layers that are not applied.
+        accept_layers: called with the layers of a sandbox before it runs anything; it raises if they do not suffice.
         keeps_outputs: whether the outputs of cells are kept.
         progress: called with a few words on each step.
     """
@@ -75,9 +90,12 @@ class SubmissionRun:
     zygote: ZygoteLine
     options: RunOptions
     limits: Limits
+    slot: Slot
     hidden: Sequence[Path] = ()
     shown: Mapping[Path, Path] = field(default_factory=dict)
+    device: DeviceAccess | None = None
     left_out: frozenset[str] = frozenset()
+    accept_layers: Callable[[Sequence[LayerStatus]], None] = require_layers
     files: Sequence[CompanionFile] = ()
     keeps_outputs: bool = False
     progress: Callable[[str], None] = lambda _: None
@@ -90,40 +108,108 @@ class SubmissionRun:
             only: ids of the items to judge; None for all.
 
         Raises:
+            InputError: `accept_layers` refused the sandbox.
+            RubricFault: a test of the rubric broke.
             SandboxFault: our side of the sandbox broke.
         """
         # If trainings run, a second run would cost more than the snapshots do.
-        first = self._run_once(judge, only, deferred_snapshots=self.options.mode is Mode.NONE)
+        deferred_snapshots = self.options.mode is Mode.NONE
+        try:
+            first = self._run_once(judge, only, deferred_snapshots=deferred_snapshots)
+        except RubricFault:
+            if not deferred_snapshots:
+                raise
+            # Whatever the test broke over, it may not be what the student defined.
+            return self._run_once(judge, only, deferred_snapshots=False)
         doubtful = self._find_doubtful(first)
         if not doubtful:
             return first
-        second = self._run_once(judge, doubtful, deferred_snapshots=False)
-        items = {item.id: item for item in (*first.items, *second.items)}
+        again: Sequence[ItemResult] = [item for item in first.items if item.id in doubtful]
+        enough = self.slot.left > first.seconds  # else the cells alone would take longer
+        if enough:
+            again = self._run_once(judge, doubtful, deferred_snapshots=False).items
+        if not enough or self.slot.is_over:
+            text = f"the submission ran past its {self.slot.seconds:g} s in all"
+            first.execution.add_limit(text)
+            again = [item if item.verdict is Verdict.PASSED else _leave_undecided(item, text) for item in again]
+        items = {item.id: item for item in (*first.items, *again)}
         return replace(first, items=tuple(items.values()))
 
     def _run_once(self, judge: JudgeWork, only: Collection[str] | None, *, deferred_snapshots: bool) -> RunResult:
         options = replace(self.options, deferred_snapshots=deferred_snapshots)
         started = time.monotonic()
-        deadline = started + self.limits.submission_seconds
+        with self._run_cells(options) as (sandbox, execution, work):
+            seconds = time.monotonic() - started
+            self.progress("judging")
+            items = judge(work, execution, only=only)
+            is_steady = work.is_steady()
+            if any(item.verdict is not Verdict.PASSED for item in items):
+                sandbox.require_alive()
+            layers = sandbox.layers
+        if not is_steady:
+            items = self._judge_each_anew(judge, items, execution, work, options)
+        return RunResult(items, execution, layers, seconds)
+
+    @contextmanager
+    def _run_cells(self, options: RunOptions) -> Iterator[tuple[Sandbox, Execution, SnapshotWork]]:
+        device = self.device if options.gpu else None
+        limits = replace(self.limits, submission_seconds=min(self.limits.submission_seconds, max(0, self.slot.left)))
+        deadline = time.monotonic() + limits.submission_seconds
         files, notices = choose_files(self.notebooks, self.files, self.limits)
+        outputs = KeptOutputs(self.limits) if self.keeps_outputs else None
         with (
             pack_handed_in(files) as handed_in,
-            closing(Execution(outputs=KeptOutputs(self.limits) if self.keeps_outputs else None)) as execution,
-            self.zygote.sandbox(self.limits, self.hidden, self.left_out, self.shown) as sandbox,
+            closing(Execution(outputs=outputs, on_cell=self._note_cell)) as execution,
+            self.zygote.sandbox(self.limits, self.hidden, self.left_out, self.shown, device) as sandbox,
         ):
+            self.accept_layers(sandbox.layers)
             sandbox.handed_in = handed_in
             for notice in notices:
                 execution.add_notice(notice)
             for notebook in self.notebooks:
                 self.progress(f"running {notebook.name}")
-                run_notebook(sandbox, notebook, options, self.limits, deadline, execution)
-            seconds = time.monotonic() - started
-            self.progress("judging")
-            with closing(SnapshotWork(execution, self.assignment.names, self.limits, options.seed)) as work:
-                items = judge(work, execution, only=only)
-            if any(item.verdict is not Verdict.PASSED for item in items):
-                sandbox.require_alive()
-        return RunResult(items, execution, sandbox.layers, seconds)
+                run_notebook(sandbox, notebook, options, limits, deadline, execution)
+            with closing(self._make_work(execution, options)) as work:
+                yield sandbox, execution, work
+
+    def _note_cell(self, file: str, cell: int) -> None:
+        (cells, *_) = [len(notebook.cells) for notebook in self.notebooks if notebook.name == file]
+        self.progress(f"running {file}, {describe_cell(cell, cells)}")
+
+    def _judge_each_anew(
+        self,
+        judge: JudgeWork,
+        items: Sequence[ItemResult],
+        execution: Execution,
+        work: SnapshotWork,
+        options: RunOptions,
+    ) -> Sequence[ItemResult]:
+        """Judge the items that earned points again, each test after a run of the cells of its own."""
+        trained = {item.id for item in self.assignment.trained}
+        earned = [item.id for item in items if item.points and item.id not in trained]
+        if not earned:
+            return items
+        execution.add_notice(Notice(_UNSTEADY))
+
+        # No item that is judged here needs a training. Without trainings, all states are opened in the kernel itself.
+        deferred_snapshots = options.deferred_snapshots or options.mode is not Mode.NONE
+        options = replace(options, mode=Mode.NONE, deferred_snapshots=deferred_snapshots, gpu="")
+
+        @contextmanager
+        def run() -> Iterator[SnapshotWork]:
+            with self._run_cells(options) as (_, _, again):
+                yield again
+
+        deadline = time.monotonic() + min(self.limits.submission_seconds, self.slot.left)
+        again = judge(FreshWork(work, run, deadline), execution, only=earned)
+        # A share of the points is for what is right on some inputs, and not in some calls.
+        certain = [item if item.verdict is Verdict.PASSED else replace(item, points=0.0) for item in again]
+        results = {item.id: item for item in (*items, *certain)}
+        return tuple(results.values())
+
+    def _make_work(self, execution: Execution, options: RunOptions) -> SnapshotWork:
+        names = self.assignment.names
+        return SnapshotWork(execution, names, self.limits, options.seed, self.notebooks, self.slot)
 
     def _find_doubtful(self, result: RunResult) -> list[str]:
         """Return the ids of the items to judge again with real snapshots; none if every wrong one is certain."""
@@ -133,3 +219,9 @@ class SubmissionRun:
         wrong = [item.id for item in result.items if item.verdict not in (Verdict.PASSED, Verdict.PENDING)]
         # All wrong items, because the explanation of one item may also be used for the next.
         return wrong if any(names[item] & uncertain for item in wrong) else []
+
+
+def _leave_undecided(item: ItemResult, why: str) -> ItemResult:
+    """Return an item that would have been judged again, and for which there was no time."""
+    message = f"{why}, before this could be judged again as it stood: a person decides"
+    return replace(item, points=0, verdict=Verdict.PENDING, message=message, evidence={}, misconception=None)

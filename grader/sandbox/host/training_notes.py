@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from grader.sandbox.host.decoding import read_text
 from grader.student import OwnTraining
 
 __all__ = ["read_own_training"]
@@ -30,18 +31,16 @@ def read_own_training(file: str, cell: int, note: dict[str, Any]) -> OwnTraining
         cell=cell,
         part=_read_count(note["part"]),
         number=_read_count(note["number"]),
-        model=_read_text(note["model"], 100),
+        model=read_text(note["model"], 100),
         parameters=_read_count(note["parameters"]),
         size=tuple(_read_count(n) for n in note["size"][:_MAX_DIMENSIONS]),
         pixels=_find_black_and_white(lowest, highest),
         steps=_read_count(note["steps"]),
         epochs=None if note["epochs"] is None else _read_count(note["epochs"]),
         planned_epochs=None if note["planned_epochs"] is None else _read_count(note["planned_epochs"]),
-        optimizer=_read_text(note["optimizer"], 100),
+        optimizer=read_text(note["optimizer"], 100),
         lr=lr if math.isfinite(lr) else None,
-        findings=tuple(
-            (_read_text(name, 40), _read_text(text, 500)) for name, text in note["findings"][:_MAX_FINDINGS]
-        ),
+        findings=tuple((read_text(name, 40), read_text(text, 500)) for name, text in note["findings"][:_MAX_FINDINGS]),
         ended=_ENDS[_ENDS.index(note["ended"])],
         losses=tuple(loss for loss in map(float, note["losses"][:_MAX_LOSSES]) if math.isfinite(loss)),
     )
@@ -58,9 +57,3 @@ def _read_count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < _MOST:
         raise ValueError("no count")
     return value
-
-
-def _read_text(value: Any, longest: int) -> str:
-    if type(value) is not str:
-        raise TypeError("no text")
-    return value[:longest]

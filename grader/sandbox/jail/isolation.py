@@ -10,38 +10,20 @@ from __future__ import annotations
 import os
 import resource
 import stat
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.sandbox.jail import linux
+from grader.sandbox.jail.control_groups import join_control_group
+from grader.sandbox.jail.device_passing import read_descriptions
+from grader.sandbox.jail.file_view import FileView
+from grader.sandbox.jail.layer_log import LayerLog
 from grader.sandbox.jail.seccomp import SystemCallFilter
-from grader.sandbox.protocol.layers import LayerStatus
 from grader.sandbox.protocol.limits import Limits
 
-__all__ = ["LAYERS", "Confinement", "FileView", "LayerLog"]
+__all__ = ["Confinement"]
 
 _HOME = Path("/home/student/work")
 _WRITABLE = (Path("/tmp"), Path("/home/student"), Path("/dev/shm"))
-LAYERS = (
-    "memory cgroup",
-    "pids cgroup",
-    "unprivileged user",
-    "user namespace",
-    "mount namespace",
-    "pid namespace",
-    "net namespace",
-    "ipc namespace",
-    "uts namespace",
-    "private file system",
-    "capabilities",
-    "no new privileges",
-    "resource limits",
-    "landlock",
-    "seccomp",
-)
 # Above every range of user ids in systemd's documentation. The pid is added to make it unique to a sandbox.
 _FIRST_USER_ID = 1_879_048_192
 _NAMESPACES = {
@@ -53,86 +35,8 @@ _NAMESPACES = {
     "uts namespace": linux.CLONE_NEWUTS,
 }
 
-
-class LayerLog:
-    """A record of which layers hold.
-
-    Args:
-        left_out: names of layers that must not be applied.
-    """
-
-    def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
-        self._left_out = left_out
-        self._status: dict[str, LayerStatus] = {}
-        self._remarks: dict[str, str] = {}
-
-    @contextmanager
-    def layer(self, name: str) -> Iterator[bool]:
-        """Record whether the body applies the layer. Yield False if the layer is left out; the body must do nothing."""
-        applies = self.applies(name)
-        try:
-            yield applies
-        except (OSError, RuntimeError, ImportError) as error:
-            self.record(name, str(error))
-        else:
-            self.record(name, "" if applies else "switched off")
-
-    def record(self, name: str, reason: str) -> None:
-        """Record that a layer holds (if `reason` is empty), or why it does not."""
-        self._status[name] = LayerStatus(name, not reason, reason or self._remarks.get(name, ""))
-
-    def add_remark(self, name: str, text: str) -> None:
-        """Add a remark to a layer that holds."""
-        self._remarks[name] = text
-
-    def applies(self, name: str) -> bool:
-        """Return whether a layer should be applied."""
-        return name not in self._left_out
-
-    def holds(self, name: str) -> bool:
-        """Return whether a layer was applied."""
-        return name in self._status and self._status[name].on
-
-    def status(self) -> tuple[LayerStatus, ...]:
-        """Return the status of every layer. A layer that was never reached does not hold."""
-        return tuple(self._status.get(name, LayerStatus(name, False, "not reached")) for name in LAYERS)
-
-
-@dataclass(frozen=True)
-class FileView:
-    """The files of the host that the sandbox can see.
-
-    Args:
-        hidden: folders that are covered in the sandbox.
-        shown: folders of the sandbox, with the folder of the host that is bound there, read-only.
-        readable: files and folders that can be read at the same path.
-    """
-
-    hidden: tuple[Path, ...]
-    shown: Mapping[Path, Path] = field(default_factory=dict)
-    readable: tuple[Path, ...] = field(default_factory=lambda: _READABLE)
-
-    @staticmethod
-    def devices() -> list[Path]:
-        """Return the device files of the sandbox."""
-        return [Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom")]
-
-
-def _find_readable() -> tuple[Path, ...]:
-    system = [Path("/") / name for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64")]
-    settings = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "ssl")
-    python = [path for prefix in (sys.prefix, sys.base_prefix) for path in (Path(prefix), Path(prefix).resolve())]
-    candidates = [*system, *(Path("/etc") / name for name in settings), *python]
-    outermost: list[Path] = []
-    for path in candidates:
-        inside = any(path != other and path.is_relative_to(other) for other in candidates)
-        if path not in outermost and path.exists() and not inside:
-            outermost.append(path)
-    return tuple(outermost)
-
-
-# Computed once, in the warm process, because it takes 2 ms in a fork.
-_READABLE: tuple[Path, ...] = _find_readable()
+# With all of these, the sandbox has no socket, process, queue or file of the host.
+_HIDE_THE_HOST = ("private file system", "pid namespace", "net namespace", "ipc namespace")
 
 
 class Confinement:
@@ -157,12 +61,23 @@ class Confinement:
         self._filter = compiled
         self._fallback_folder = fallback_folder
         self._trees: list[tuple[Path, int]] = []
+        self._descriptions: dict[Path, dict[Path, str]] = {}
         self._first = os.getpid() == 1
 
     @property
     def first(self) -> bool:
         """Whether this process is already the first of its pid namespace; if not, its next fork becomes the first."""
         return self._first
+
+    @property
+    def has_device(self) -> bool:
+        """Whether a GPU can be used."""
+        return self._view.device is not None
+
+    @property
+    def _is_exposed(self) -> bool:
+        """Whether something of the host can be reached that only the system call filter can keep away."""
+        return not all(self._layers.holds(name) for name in _HIDE_THE_HOST)
 
     @property
     def home(self) -> Path:
@@ -186,13 +101,15 @@ class Confinement:
                 if applies and not folder.startswith("/"):
                     raise OSError(folder)
                 if applies:
-                    linux.write_file(f"{folder}/cgroup.procs", "0")  # 0 stands for the process that writes
+                    join_control_group(folder)
         root = os.geteuid() == 0
         namespaces = self._layers.applies("user namespace") and self._layers.applies("mount namespace")
         if root and namespaces:
             self._clone_trees()
         with self._layers.layer("unprivileged user") as applies:
-            if applies and root:
+            if applies and not root:
+                raise OSError("only root can give each submission a user id of its own")
+            if applies:
                 # Use the pid that the host's /proc shows: the pid of a first process in its own namespace is always 1.
                 self._change_user(_FIRST_USER_ID + int(Path("/proc/self").readlink().name))
         user, group = os.geteuid(), os.getegid()
@@ -202,6 +119,9 @@ class Confinement:
                     linux.unshare(flag)
                     if name == "user namespace":
                         _map_user(user, group)
+            if name == "user namespace" and not self._layers.holds(name):
+                for other in _NAMESPACES.keys() - {name, *(("pid namespace",) if self._first else ())}:
+                    self._layers.fail(other, "needs the user namespace")
         if not root and self._layers.holds("mount namespace"):
             self._clone_trees()
 
@@ -214,11 +134,14 @@ class Confinement:
         linux.set_dumpable(True)
 
     def _clone_trees(self) -> None:
-        with self._layers.layer("private file system"):
-            for path in (*self._view.readable, *self._view.devices()):
+        with self._layers.layer("private file system") as applies:
+            if not applies:
+                return
+            self._descriptions = read_descriptions(self._view.device)
+            for path in (*self._view.bound, *self._view.nodes):
                 if not path.is_symlink():
                     tree = linux.clone_tree(path)
-                    device = path in self._view.devices()
+                    device = path in self._view.nodes
                     linux.restrict_mount(tree, read_only=not device, devices=device)
                     self._trees.append((path, tree))
             for inside, path in self._view.shown.items():
@@ -247,7 +170,7 @@ class Confinement:
             self._fallback_folder.mkdir(mode=0o700)
         os.chdir(self.home)
         with self._layers.layer("uts namespace") as applies:
-            if applies and self._layers.holds("user namespace"):
+            if applies:
                 linux.set_host_name("grader")
         with self._layers.layer("capabilities") as applies:
             if applies:
@@ -274,6 +197,7 @@ class Confinement:
             os.close(tree)
         self._copy_links(root)
         self._cover_hidden(root)
+        self._cover_descriptions(root)
         self._write_settings(root)
         (root / "proc").mkdir(exist_ok=True)
         old = root / "old"
@@ -303,7 +227,7 @@ class Confinement:
             (devices / name).symlink_to(f"/proc/self/fd/{number}")
 
     def _copy_links(self, root: Path) -> None:
-        for path in self._view.readable:
+        for path in self._view.bound:
             if path.is_symlink():
                 target = root / path.relative_to("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -314,6 +238,23 @@ class Confinement:
             covered = root / path.relative_to("/")
             if covered.is_dir():
                 linux.mount("tmpfs", covered, "size=4k,mode=555,ro")
+            elif covered.is_file():
+                linux.move_mount(linux.clone_tree(root / "dev" / "null"), covered)
+
+    def _cover_descriptions(self, root: Path) -> None:
+        # Drivers describe all devices of the machine here, and CUDA reads of its own.
+        for folder, texts in self._descriptions.items():
+            covered = root / folder.relative_to("/")
+            if not covered.is_dir():
+                continue
+            linux.mount("tmpfs", covered, "size=256k,mode=755")
+            for path, text in texts.items():
+                target = root / path.relative_to("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                linux.write_file(str(target), text)
+            made = os.open(covered, os.O_PATH | os.O_CLOEXEC)
+            linux.restrict_mount(made, read_only=True)
+            os.close(made)
 
     @staticmethod
     def _write_settings(root: Path) -> None:
@@ -347,16 +288,16 @@ class Confinement:
         """Lock the first process and all its forks in for good: resource limits, Landlock, seccomp."""
         with self._layers.layer("resource limits") as applies:
             if applies:
-                _limit_resources(self._limits)
+                _limit_resources(self._limits, with_device=self.has_device)
         with self._layers.layer("landlock") as applies:
             if applies:
                 # Allow every file for now, because forks write to /proc before they restrict their files.
-                linux.restrict_by_landlock([], [Path("/")], scoped=True)
+                linux.restrict_by_landlock(linux.PathRules(writable=(Path("/"),)), scoped=True)
         with self._layers.layer("seccomp") as applies:
             if applies:
                 if isinstance(self._filter, str):
                     raise OSError(self._filter)
-                self._filter.load()
+                (SystemCallFilter(exposed=True) if self._is_exposed else self._filter).load()
 
     def confine_files(self, *, scoped: bool) -> None:
         """Restrict the files that a fork of the first process can reach, for good, if Landlock holds.
@@ -369,12 +310,22 @@ class Confinement:
         """
         if self._layers.holds("landlock"):
             private = self._layers.holds("private file system")
-            readable = [*self._view.readable, *_SETTINGS, Path("/proc"), *(self._view.shown if private else ())]
-            folders = [*self.writable, *([Path("/dev/pts")] if private else ())]
-            linux.restrict_by_landlock(readable, [*folders, *self._view.devices()], scoped=scoped)
+            rules = self._view.rules_inside if private else self._view.rules_outside
+            linux.restrict_by_landlock(rules(self.writable), scoped=scoped)
+            _require_landlock()
 
 
-_SETTINGS = [Path("/etc") / name for name in ("passwd", "group", "hosts", "nsswitch.conf")]
+def _require_landlock() -> None:
+    """Make sure that Landlock has an effect: no rule allows the root folder itself.
+
+    Raises:
+        OSError: this process is not restricted.
+    """
+    try:
+        os.close(os.open("/", os.O_RDONLY | os.O_DIRECTORY))
+    except PermissionError:
+        return
+    raise OSError("Landlock restricts nothing on this machine")
 
 
 def _map_user(user: int, group: int) -> None:
@@ -383,16 +334,22 @@ def _map_user(user: int, group: int) -> None:
     linux.write_file("/proc/self/gid_map", f"1000 {group} 1")
 
 
-def _limit_resources(limits: Limits) -> None:
+def _limit_resources(limits: Limits, *, with_device: bool) -> None:
     bounds = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: limits.written_bytes,
         resource.RLIMIT_DATA: limits.memory_bytes,
         resource.RLIMIT_NPROC: limits.processes,
         resource.RLIMIT_NOFILE: 1024,
-        resource.RLIMIT_MEMLOCK: 64 * 2**20,
+        # What a library locks for copies to a device is counted by the group for memory, too.
+        resource.RLIMIT_MEMLOCK: limits.memory_bytes if with_device else 64 * 2**20,
     }
+    if with_device:
+        # CUDA reserves addresses for all memory of the machine and of the device.
+        bounds[resource.RLIMIT_AS] = resource.RLIM_INFINITY
     for kind, value in bounds.items():
         _, hard = resource.getrlimit(kind)
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        bound = (
+            hard if value == resource.RLIM_INFINITY else value if hard == resource.RLIM_INFINITY else min(value, hard)
+        )
         resource.setrlimit(kind, (bound, bound))

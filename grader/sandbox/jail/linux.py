@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import stat
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
@@ -16,7 +19,9 @@ __all__ = [
     "CLONE_NEWPID",
     "CLONE_NEWUSER",
     "CLONE_NEWUTS",
+    "PathRules",
     "adopt_orphans",
+    "attach_device_filter",
     "clone_tree",
     "die_with_parent",
     "drop_capabilities",
@@ -67,6 +72,10 @@ _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _PIVOT_ROOT, _CAPSET = {"x86_64": (155, 126), "aarch64": (41, 91)}.get(platform.machine(), (-1, -1))
 
+_BPF = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
+_BPF_PROG_LOAD, _BPF_PROG_ATTACH, _BPF_PROG_TYPE_CGROUP_DEVICE = 5, 8, 15
+_BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI = 6, 2
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
@@ -82,9 +91,21 @@ def _long(value: int) -> ctypes.c_long:
     return ctypes.c_long(value)
 
 
+# The errors of unshare(2), in words: ENOSPC is about no disk.
+_WITHOUT_NAMESPACES = {
+    errno.EPERM: "this machine forbids it to this user",
+    errno.EACCES: "this machine forbids it to this user",
+    errno.ENOSPC: "the limit on namespaces is reached",
+    errno.EINVAL: "the kernel has none",
+    errno.ENOSYS: "the kernel has none",
+}
+
+
 def unshare(flags: int) -> None:
     """Move to new namespaces of the kinds that the CLONE_NEW* flags name."""
-    _check(_libc.unshare(flags), "unshare")
+    if _libc.unshare(flags) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, _WITHOUT_NAMESPACES.get(number, os.strerror(number)))
 
 
 def join_namespace(descriptor: int, flag: int) -> None:
@@ -230,6 +251,9 @@ class _PathBeneath(ctypes.Structure):
 
 
 _READ = 0b1101  # execute, read file, read directory
+_LIST = 0b1000  # read directory
+_USE = 0b110 | 1 << 15  # write file, read file, ioctl on a device
+_OVERWRITE = 0b10 | 1 << 14  # write file, truncate
 _FILE_RIGHTS = 0b1 | 0b10 | 0b100 | 1 << 14 | 1 << 15  # the rights that apply to a single file
 _RULESET_BYTES = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
 
@@ -243,26 +267,48 @@ def read_landlock_abi() -> int:
     return _check(_libc.syscall(_long(_LANDLOCK_CREATE_RULESET), None, _long(0), _long(1)), "Landlock")
 
 
-def restrict_by_landlock(readable: list[Path], writable: list[Path], *, scoped: bool) -> None:
+@dataclass(frozen=True)
+class PathRules:
+    """The files that Landlock allows; paths that do not exist are skipped.
+
+    Args:
+        readable: paths that can be read and executed.
+        writable: paths that can also be changed.
+        listed: folders whose names can be listed.
+        used: device files that can be read, written and controlled.
+        overwritten: files, or folders whose files, can be written and neither read nor made.
+    """
+
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    listed: tuple[Path, ...] = ()
+    used: tuple[Path, ...] = ()
+    overwritten: tuple[Path, ...] = ()
+
+
+def restrict_by_landlock(rules: PathRules, *, scoped: bool) -> None:
     """Allow only files below these paths and no TCP.
 
     Source: the kernel's userspace-api/landlock.rst.
 
     Args:
-        readable: paths that can be read and executed; paths that do not exist are skipped.
-        writable: paths that can also be changed.
+        rules: the files that stay allowed.
         scoped: whether to forbid abstract sockets and signals to the outside as well.
     """
     abi = read_landlock_abi()
     every = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     scopes = 0b11 if scoped and abi >= 6 else 0
-    rules = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scopes)
+    handled = _Ruleset(files=every, net=0b11 if abi >= 4 else 0, scoped=scopes)
     size = _long(_RULESET_BYTES.get(abi, 24))
     ruleset = _check(
-        _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), ctypes.byref(rules), size, _long(0)), "landlock_create_ruleset"
+        _libc.syscall(_long(_LANDLOCK_CREATE_RULESET), ctypes.byref(handled), size, _long(0)), "landlock_create_ruleset"
     )
     try:
-        for rights, paths in ((_READ, readable), (every, writable)):
+        allowed = (
+            *((_READ, rules.readable), (every, rules.writable), (_LIST, rules.listed)),
+            *((_USE, rules.used), (_OVERWRITE, rules.overwritten)),
+        )
+        for rights, paths in allowed:
             for path in paths:
                 _allow_beneath(ruleset, path, rights & every)
         _check(_libc.syscall(_long(_LANDLOCK_RESTRICT_SELF), _long(ruleset), _long(0)), "landlock_restrict_self")
@@ -282,6 +328,37 @@ def _allow_beneath(ruleset: int, path: Path, rights: int) -> None:
         _check(done, f"landlock_add_rule {path}")
     finally:
         os.close(parent)
+
+
+def attach_device_filter(group: Path, instructions: bytes) -> None:
+    """Let a program of Linux decide which device files the processes of a control group of version 2 may open.
+
+    Source: the kernel's admin-guide/cgroup-v2.rst ("Device controller") and uapi/linux/bpf.h.
+
+    Args:
+        group: the group's folder.
+        instructions: the program, in instructions of 8 bytes.
+    """
+    program = ctypes.create_string_buffer(instructions)
+    license_name = ctypes.create_string_buffer(b"MIT")
+    places = ctypes.addressof(program), ctypes.addressof(license_name)
+    head = struct.pack("=IIQQ", _BPF_PROG_TYPE_CGROUP_DEVICE, len(instructions) // 8, *places)
+    loaded = _bpf(_BPF_PROG_LOAD, head, "bpf load")
+    try:
+        folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            ends = struct.pack("=IIII", folder, loaded, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI)
+            _bpf(_BPF_PROG_ATTACH, ends, f"bpf attach to {group}")
+        finally:
+            os.close(folder)
+    finally:
+        os.close(loaded)
+
+
+def _bpf(command: int, attributes: bytes, call: str) -> int:
+    size = 128  # as of Linux 5.13; what follows the attributes is zero
+    buffer = ctypes.create_string_buffer(attributes, size)
+    return _check(_libc.syscall(_long(_BPF), _long(command), buffer, _long(size)), call)
 
 
 def write_file(path: str, text: str) -> None:

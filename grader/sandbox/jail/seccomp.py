@@ -7,8 +7,10 @@ multiprocessing, plots and shell commands. docs/sandbox.md lists what is left ou
 from __future__ import annotations
 
 import errno
+import os
 import socket
-import tempfile
+from collections.abc import Iterable
+from typing import Any
 
 from grader.sandbox.jail import linux
 
@@ -49,17 +51,36 @@ _BY_PURPOSE = """
 """
 ALLOWED = tuple(_BY_PURPOSE.split())
 
+# What else is refused if the sandbox can see the host's files, processes or queues. Sockets are pairs only, so that no
+# service answers. Neither Landlock nor permissions keep a process from the rest, which acts on files by their path, or
+# on processes and queues of the same user.
+_EXPOSED = """
+    bind connect listen accept accept4
+    truncate inotify_init inotify_init1 inotify_add_watch inotify_rm_watch
+    semget semop semctl semtimedop mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
+"""
+# These do nothing there, and say that they did: copying a file also sets its mode and its times.
+_WITHOUT_EFFECT = """
+    chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
+"""
+# These may name a process. Naming none (0), they act on the one that calls.
+_ONLY_ITSELF = ("prlimit64", "sched_setaffinity", "sched_setparam", "sched_setscheduler")
+_IOPRIO_WHO_PROCESS = 1
+
 _NAMESPACES = 0x7E020000  # every CLONE_NEW* flag
 
 
 class SystemCallFilter:
     """The filter, compiled to the instructions that the kernel takes.
 
+    Args:
+        exposed: whether layers are missing that hide the host's files, processes, sockets and queues.
+
     Raises:
         OSError, RuntimeError: libseccomp is missing or too old.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exposed: bool = False) -> None:
         import pyseccomp  # raises RuntimeError if libseccomp is missing
 
         rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
@@ -67,19 +88,22 @@ class SystemCallFilter:
         rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
         # Calls of another architecture (int 0x80, x32) end the whole process, not only the calling thread.
         rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-        allow, equal, masked = pyseccomp.ALLOW, pyseccomp.EQ, pyseccomp.MASKED_EQ
+        allow, masked = pyseccomp.ALLOW, pyseccomp.MASKED_EQ
+        special = {"clone", *(_restrict_to_itself(rules) if exposed else ())}
         for name in ALLOWED:
             # A call that is unknown to this architecture or to an older libseccomp stays forbidden.
-            if name != "clone" and pyseccomp.resolve_syscall(pyseccomp.system_arch(), name) >= 0:
+            if name not in special and pyseccomp.resolve_syscall(pyseccomp.system_arch(), name) >= 0:
                 rules.add_rule(allow, name)
         rules.add_rule(allow, "clone", pyseccomp.Arg(0, masked, _NAMESPACES, 0))
         # With ENOSYS, glibc falls back to clone, and a filter can check the flags of that.
         rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-        rules.add_rule(allow, "socket", pyseccomp.Arg(0, equal, int(socket.AF_UNIX)))
+        if not exposed:
+            rules.add_rule(allow, "socket", pyseccomp.Arg(0, pyseccomp.EQ, int(socket.AF_UNIX)))
         # libzmq aborts if listing network interfaces fails with EPERM.
         rules.add_rule(pyseccomp.ERRNO(errno.EOPNOTSUPP), "socket", pyseccomp.Arg(0, pyseccomp.NE, int(socket.AF_UNIX)))
 
-        with tempfile.TemporaryFile() as file:
+        descriptor = os.memfd_create("filter")  # a fork that may write no files may compile, too
+        with os.fdopen(descriptor, "r+b") as file:
             rules.export_bpf(file)
             file.seek(0)
             self._instructions = file.read()
@@ -93,3 +117,23 @@ class SystemCallFilter:
         # Not with libseccomp, which would compile the filter again in every fork.
         linux.forbid_new_privileges()
         linux.filter_system_calls(self._instructions)
+
+
+def _restrict_to_itself(rules: Any) -> set[str]:
+    """Add the rules of an exposed sandbox. Return the calls that they are about."""
+    import pyseccomp
+
+    def known(names: Iterable[str]) -> set[str]:
+        return {name for name in names if pyseccomp.resolve_syscall(pyseccomp.system_arch(), name) >= 0}
+
+    for name in known(_WITHOUT_EFFECT.split()):
+        rules.add_rule(pyseccomp.ERRNO(0), name)
+    # A datagram may be sent to another address than that of the other end.
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        rules.add_rule(pyseccomp.ALLOW, "socketpair", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, 0xF, int(kind)))
+    for name in known(_ONLY_ITSELF):
+        rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(0, pyseccomp.EQ, 0))
+    own = (pyseccomp.Arg(1, pyseccomp.EQ, 0),)
+    rules.add_rule(pyseccomp.ALLOW, "setpriority", pyseccomp.Arg(0, pyseccomp.EQ, os.PRIO_PROCESS), *own)
+    rules.add_rule(pyseccomp.ALLOW, "ioprio_set", pyseccomp.Arg(0, pyseccomp.EQ, _IOPRIO_WHO_PROCESS), *own)
+    return {"socketpair", "setpriority", "ioprio_set", *_ONLY_ITSELF, *_WITHOUT_EFFECT.split(), *_EXPOSED.split()}

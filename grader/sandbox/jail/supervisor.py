@@ -23,7 +23,11 @@ from grader.sandbox.guest.messages import MessageLine
 from grader.sandbox.guest.runner import run_cells
 from grader.sandbox.guest.working_folder import prepare_working_folder
 from grader.sandbox.jail import linux
-from grader.sandbox.jail.isolation import Confinement, FileView, LayerLog
+from grader.sandbox.jail.device_passing import unpack_access
+from grader.sandbox.jail.file_view import FileView
+from grader.sandbox.jail.isolation import Confinement
+from grader.sandbox.jail.layer_effects import FirstProcess, Host
+from grader.sandbox.jail.layer_log import LayerLog
 from grader.sandbox.jail.seccomp import SystemCallFilter
 from grader.sandbox.protocol.channels import Packets
 from grader.sandbox.protocol.encoding import Closed
@@ -39,7 +43,7 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     """Enter isolation and serve orders until the trusted side hangs up.
 
     Args:
-        request: the limits, file view and layers of the sandbox.
+        request: the limits, file view, device and layers of the sandbox.
         descriptor: the line to the trusted side.
         compiled: the system call filter, or the reason why there is none.
     """
@@ -51,10 +55,12 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
     limits = Limits(**request["limits"])
     layers = LayerLog(frozenset(request["left_out"]))
     shown = {Path(inside): Path(folder) for inside, folder in request["shown"].items()}
-    view = FileView(tuple(Path(path) for path in request["hidden"]), shown)
+    device = unpack_access(request["device"])
+    view = FileView(tuple(Path(path) for path in request["hidden"]), shown, device=device)
     confinement = Confinement(
         layers, view, limits, request["control_groups"], compiled, Path(request["fallback_folder"])
     )
+    host = Host.observe(host_processes, zygote)
     confinement.leave_host()
     linux.die_with_parent()  # not earlier, because a change of the user cancels it
     if _read_parent(host_processes) != zygote:
@@ -66,7 +72,9 @@ def supervise(request: dict[str, Any], descriptor: int, compiled: SystemCallFilt
         linux.die_with_parent()
     linux.adopt_orphans()
     confinement.settle_as_first_process()
+    first_process = FirstProcess(host_processes)
     confinement.confine()
+    first_process.withdraw_without_effect(layers, host, limits)
     os.environ["TMPDIR"] = str(confinement.scratch)
     _Supervisor(orders, layers, confinement, limits, _open_processes(host_processes)).serve()
 
@@ -89,6 +97,7 @@ class _Supervisor:
         self._limits = limits
         self._processes = processes
         self._kernel = 0
+        self._threads = -1
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
@@ -144,7 +153,19 @@ class _Supervisor:
             self._fork(run, keep=[runner, runner_end.fileno()])
         kernel_end.close()
         runner_end.close()
+        if self._confinement.has_device:
+            self._keep_threads_folder()
         self._orders.send({"kernel": self._kernel})
+
+    def _keep_threads_folder(self) -> None:
+        """Keep the kernel's folder of threads, to which Landlock has a rule, in Linux's memory.
+
+        If Linux needs memory, it forgets a folder of /proc that is not open, and a rule does not hold for a new one.
+        """
+        with contextlib.suppress(OSError):
+            if self._threads >= 0:
+                os.close(self._threads)
+            self._threads = os.open(f"{self._kernel}/task", os.O_PATH | os.O_CLOEXEC, dir_fd=self._processes)
 
     def _fork(self, body: Callable[[], None], keep: list[int]) -> int:
         pid = os.fork()

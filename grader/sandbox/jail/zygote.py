@@ -170,18 +170,18 @@ def _make_forks_safe(torch: Any) -> None:
 
 @contextmanager
 def _hide_cuda() -> Iterator[None]:
-    """Report no CUDA device while packages are imported: using the driver before a fork breaks CUDA in every child."""
+    """Report no CUDA device while packages are imported: asking the driver before a fork breaks CUDA in every child."""
     try:
         import torch
     except ImportError:
         yield
         return
-    count = torch.cuda.device_count
-    torch.cuda.device_count = lambda: 0
+    asked = torch.cuda.device_count, torch.cuda.is_available
+    torch.cuda.device_count, torch.cuda.is_available = lambda: 0, lambda: False
     try:
         yield
     finally:
-        torch.cuda.device_count = count
+        torch.cuda.device_count, torch.cuda.is_available = asked
 
 
 @contextmanager

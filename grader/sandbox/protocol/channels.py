@@ -16,11 +16,23 @@ _LENGTH = struct.Struct(">I")
 
 
 class Channel:
-    """Frames over a connected stream socket, with limits on size and time."""
+    """Frames over a connected stream socket, with limits on size and time.
 
-    def __init__(self, connection: socket.socket, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+    Args:
+        connection: the socket.
+        max_sent_bytes: the size of the largest frame that may be sent.
+        max_received_bytes: the size of the largest frame that is accepted.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        max_sent_bytes: int = MAX_FRAME_BYTES,
+        max_received_bytes: int = MAX_FRAME_BYTES,
+    ) -> None:
         self.socket = connection
-        self.max_frame_bytes = max_frame_bytes
+        self.max_sent_bytes = max_sent_bytes
+        self.max_received_bytes = max_received_bytes
 
     def send(self, value: Any, seconds: float | None = None) -> None:
         """Send one value.
@@ -31,8 +43,8 @@ class Channel:
             TimeoutError: the other side does not read within `seconds`.
         """
         body = encode(value)
-        if len(body) > self.max_frame_bytes:
-            raise TypeError(f"the value takes {len(body)} bytes, more than {self.max_frame_bytes}")
+        if len(body) > self.max_sent_bytes:
+            raise TypeError(f"the value takes {len(body):,} bytes, more than {self.max_sent_bytes:,}")
         try:
             self.socket.settimeout(seconds)
             self.socket.sendall(_LENGTH.pack(len(body)) + body)
@@ -51,8 +63,8 @@ class Channel:
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         (length,) = _LENGTH.unpack(self._receive_exactly(4, deadline))
-        if length > self.max_frame_bytes:
-            raise Malformed(f"a frame of {length} bytes, more than {self.max_frame_bytes}")
+        if length > self.max_received_bytes:
+            raise Malformed(f"a frame of {length:,} bytes, more than {self.max_received_bytes:,}")
         return decode(self._receive_exactly(length, deadline))
 
     def _receive_exactly(self, count: int, deadline: float | None) -> bytes:

@@ -2,8 +2,8 @@
 
 A frame is a four-byte length and one encoded value. A value is a tag byte and its body: None, booleans, integers,
 floats, strings, tuples, dicts with string keys, arrays (dtype from an allow-list, shape, raw bytes), handles (a number
-that stands for an object of the other side) and failures (a named error). Decoding never executes or imports anything,
-and allocates nothing before a length has been checked against the bytes that are there.
+that stands for an object of the other side) and failures (a named error and its details). Decoding never executes or
+imports anything, and allocates nothing before a length has been checked against the bytes that are there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["ITEM_BYTES", "MAX_FRAME_BYTES", "Array", "Closed", "Failure", "Handle", "Malformed", "decode", "encode"]
+__all__ = [
+    "ITEM_BYTES",
+    "MAX_ANSWER_BYTES",
+    "MAX_FRAME_BYTES",
+    "Array",
+    "Closed",
+    "Failure",
+    "Handle",
+    "Malformed",
+    "decode",
+    "encode",
+]
 
 ITEM_BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
@@ -28,7 +39,9 @@ _MAX_DIMENSIONS = 16
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
 _MAX_INTEGER_BYTES = 255
+_MAX_LABEL = 16_000  # bytes of a name or of an error's message
 MAX_FRAME_BYTES = 64 * 2**20
+MAX_ANSWER_BYTES = 8 * 2**20  # of a frame from a student's process; text may take eight times as much once decoded
 
 
 class Malformed(Exception):
@@ -59,10 +72,11 @@ class Handle:
 
 @dataclass(frozen=True)
 class Failure:
-    """A named error in place of a value."""
+    """A named error in place of a value, with plain data on where and how it came about, or None."""
 
     name: str
     message: str
+    details: Any = None
 
 
 def encode(value: Any) -> bytes:
@@ -110,6 +124,7 @@ def _encode(value: Any, out: bytearray, depth: int) -> None:
         out += b"!"
         _encode_text(value.name, out)
         _encode_text(value.message, out)
+        _encode(value.details, out, depth + 1)
     elif isinstance(value, Mapping):
         out += _COUNTED.pack(b"{", len(value))
         for key, entry in value.items():
@@ -208,11 +223,18 @@ class _Reader:
     def mapping(self, depth: int) -> dict[str, Any]:
         return {self.text(): self.value(depth + 1) for _ in range(self.count(5))}
 
+    def label(self) -> str:
+        start = self.position
+        text = self.text()
+        if self.position - start > _MAX_LABEL:
+            raise Malformed("a name or a message that is too long")
+        return text
+
     def handle(self, depth: int) -> Handle:
-        return Handle(self.number(), self.text(), self.text())
+        return Handle(self.number(), self.label(), self.label())
 
     def failure(self, depth: int) -> Failure:
-        return Failure(self.text(), self.text())
+        return Failure(self.label(), self.label(), self.value(depth + 1))
 
     def array(self, depth: int) -> Array:
         code, dimensions = self.frame[self.position], self.frame[self.position + 1]

@@ -1,7 +1,7 @@
 """Typed messages between two processes: frozen dataclasses as plain values for a Channel or Packets, and back.
 
-Both ends of a line import the same dataclasses. A field is a bool, int, float, str, bytes, Path, Enum or Literal,
-another dataclass, a tuple of one of these (`tuple[X, ...]`), or one of these or None.
+Both ends of a line import the same dataclasses. A field is a bool, int, float, str, bytes, Path, Array, Enum or
+Literal, another dataclass, a tuple of one of these (`tuple[X, ...]`), or one of these or None.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def _pack_fields(message: Any) -> dict[str, Any]:
 
 
 def _pack(value: Any) -> Any:
+    if isinstance(value, Array):
+        return value
     if isinstance(value, bytes):
         return Array("uint8", (len(value),), value)
     if isinstance(value, Path):
@@ -74,6 +76,8 @@ def _unpack_fields(fields: Any, kind: type) -> Any:
 
 def _unpack(value: Any, declared: Any, place: str) -> Any:
     """Return the value of a field whose type is `declared`; `place` names the field in messages."""
+    if declared is Array and isinstance(value, Array):
+        return value
     if dataclasses.is_dataclass(declared):
         assert isinstance(declared, type)
         return _unpack_fields(value, declared)

@@ -20,6 +20,7 @@ from grader.sandbox.protocol.tensors import array_to_tensor, tensor_to_array
 __all__ = ["pack_value", "unpack_value"]
 
 _MAX_ENTRIES = 10_000
+_MAX_TEXTS = 8 * 2**20  # characters of an array of texts, each as long as its longest
 _MAX_DEPTH = 12
 _SCALARS = (bool, float, str, type(None))
 _VIEWS: Mapping[str, type] = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
@@ -121,6 +122,8 @@ def unpack_value(data: Any, restore: Callable[[Any], Any]) -> Any:
     if not isinstance(data, tuple):
         return restore(data)
     tag, *rest = data
+    if len(rest) > _MAX_ENTRIES:  # a large set of numbers that share a hash would take minutes
+        raise ValueError("too many entries")
     match tag:
         case "tensor":
             return _unpack_tensor(rest[0])
@@ -128,6 +131,8 @@ def unpack_value(data: Any, restore: Callable[[Any], Any]) -> Any:
             return _unpack_array(tag, *rest)
         case "texts":
             kind, scalar, shape, entries = rest
+            if len(entries) > _MAX_ENTRIES or len(entries) * max(map(len, entries), default=0) > _MAX_TEXTS:
+                raise ValueError("an array of texts that is too large")
             array = numpy.array(entries, dtype=str).astype("U" if kind == "U" else "S").reshape(shape)
             return array[()] if scalar is True else array
         case "ellipsis":

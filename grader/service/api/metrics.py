@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from grader.errors import SystemFault
 from grader.service.store.database import Store
-from grader.service.store.queries.totals import count_totals
+from grader.service.store.queries.totals import WaitingJobs, count_totals
 
 __all__ = ["Metrics"]
 
@@ -55,7 +55,7 @@ class _StoreCollector(Collector):
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the number of jobs by state, the age of the oldest waiting job, and the number of reports."""
+        """Yield the jobs by state, the waiting ones of each queue and their age, and the number of reports."""
         try:
             totals = count_totals(self._store)
         except SystemFault as error:
@@ -70,6 +70,18 @@ class _StoreCollector(Collector):
         yield GaugeMetricFamily(
             "grader_oldest_waiting_seconds",
             "Age of the oldest waiting job; 0 if none waits.",
-            totals.oldest_waiting_seconds,
+            max(queue.oldest_seconds for queue in totals.waiting.values()),
         )
+        yield from _measure_queues(totals.waiting)
         yield GaugeMetricFamily("grader_reports", "Reports in the database, drafts included.", totals.reports)
+
+
+def _measure_queues(waiting: Mapping[str, WaitingJobs]) -> Iterator[Metric]:
+    counts = GaugeMetricFamily("grader_jobs_waiting", "Waiting jobs, by queue.", labels=("queue",))
+    ages = GaugeMetricFamily(
+        "grader_jobs_oldest_waiting_seconds", "Age of the oldest waiting job, by queue; 0 if none.", labels=("queue",)
+    )
+    for queue, jobs in waiting.items():
+        counts.add_metric((queue,), jobs.count)
+        ages.add_metric((queue,), jobs.oldest_seconds)
+    yield from (counts, ages)

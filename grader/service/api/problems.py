@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from grader.errors import InputError, SystemFault
+from grader.service.api.invalid_values import describe_invalid_value
 from grader.service.store.queries.hand_ins import IdempotencyConflict
 
 __all__ = [
@@ -209,7 +210,9 @@ def _to_problem(error: Exception) -> Problem:
 
 
 def _describe_invalid_values(error: RequestValidationError) -> Problem:
-    errors = [{"where": ".".join(map(str, item["loc"])), "what": str(item["msg"])} for item in error.errors()]
+    errors = [
+        {"where": ".".join(map(str, item["loc"])), "what": describe_invalid_value(item)} for item in error.errors()
+    ]
     detail = "; ".join(f"{item['where']}: {item['what']}" for item in errors)
     return Problem("invalid-request", detail, errors=errors)
 

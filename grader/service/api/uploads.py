@@ -59,7 +59,7 @@ class Upload:
         try:
             return kind.model_validate(self.fields)
         except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False)
+            errors = error.errors(include_url=False)
             raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in errors]) from None
 
     def read(self) -> list[tuple[str, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,7 @@ def migrate(settings: Settings) -> None:
         with _translate_errors(engine.url), engine.begin() as connection:
             _find_version(connection)
             command.upgrade(_make_alembic_config(connection), "head")
+        _shut_out_others(engine.url)
     finally:
         engine.dispose()
 
@@ -154,6 +156,13 @@ def _find_version(connection: Connection) -> str | None:
         url = _hide_password(connection.engine.url)
         raise InputError(f"{url} is of version {version}, which this grader does not know yet")
     return version
+
+
+def _shut_out_others(url: URL) -> None:
+    """Let only the owner and the group of an SQLite file read it, because it holds installation keys."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        file = Path(url.database)
+        file.chmod(stat.S_IMODE(file.stat().st_mode) & ~stat.S_IRWXO)
 
 
 def _make_alembic_config(connection: Connection) -> Config:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     ScalarSelect,
     String,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from grader.models.recipe import Mode
+from grader.service.queues import CPU
 from grader.service.store.columns import StorableText, Timestamp, make_word_type, now
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "BatchRow",
     "EventKind",
     "EventRow",
+    "InstallationKeyRow",
     "JobRow",
     "MarkRow",
     "ReportRow",
@@ -198,7 +201,9 @@ class JobRow(Row, kw_only=True):
     mode: Mapped[Mode] = mapped_column(make_word_type(Mode))
     stage: Mapped[Stage] = mapped_column(make_word_type(Stage), default=Stage.DEFINITIONS)
     state: Mapped[State] = mapped_column(make_word_type(State), default=State.WAITING)
+    queue: Mapped[str] = mapped_column(StorableText, server_default=CPU, default=CPU)  # of this stage
     attempts: Mapped[int] = mapped_column(default=0)  # of this stage
+    device_faults: Mapped[int] = mapped_column(server_default="0", default=0)  # attempts that a GPU ended, not counted
     fence: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(Timestamp, default=None)
     worker: Mapped[str] = mapped_column(StorableText, default="")
@@ -292,6 +297,26 @@ class EventRow(Row, kw_only=True):
     kind: Mapped[EventKind] = mapped_column(make_word_type(EventKind))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
     at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
+
+
+class InstallationKeyRow(Row, kw_only=True):
+    """An installation key. Only workers and `grader key` read this table."""
+
+    __tablename__ = "installation_key"
+    __table_args__ = (
+        Index(
+            "uq_installation_key_current",
+            "current",
+            unique=True,
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(StorableText, primary_key=True)  # as in reports
+    secret: Mapped[bytes] = mapped_column(LargeBinary, repr=False)
+    current: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(Timestamp, insert_default=now(), init=False)
 
 
 def select_last_report(published: bool = False) -> ScalarSelect[int | None]:

@@ -13,6 +13,7 @@ __all__ = ["BOLD", "LISTED", "PLAIN", "Line", "split_lines"]
 BOLD = 7  # the levels of lines that may be headings, below those of real headings
 PLAIN = 8
 LISTED = 9
+_LONGEST_HEADING = 2 * LONGEST_TITLE
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _MARKED = re.compile(r"[ >]{0,6}(?:[-*+] |\d{1,2}[.)] )?(#{1,6})(?!#)\s*(.*?)[\s#]*$")  # Colab reads `#Title` as one
@@ -63,17 +64,17 @@ def split_lines(source: str) -> Iterator[Line]:
 
 
 def _is_underlined(before: str, line: str, following: str) -> bool:
-    starts = not before.strip() and bool(line.strip())
-    return starts and _MARKED.match(line) is None and _UNDERLINE.match(following) is not None
+    starts = not before.strip() and bool(line.strip()) and len(line) <= _LONGEST_HEADING
+    return starts and _match_marked(line) is None and _UNDERLINE.match(following) is not None
 
 
 def _read_line(before: str, line: str) -> Line:
     if line.lstrip().startswith("|"):
         return Line(line, None)
-    if not line.strip() or len(line) > 2 * LONGEST_TITLE:
+    if not line.strip() or len(line) > _LONGEST_HEADING:
         # The beginning of a long line may still name a section, as in "7.2 Convolutions for Images: I think ...".
         return Line(line, PLAIN if line.strip() and not before.strip() else None)
-    if marked := _MARKED.match(line):
+    if marked := _match_marked(line):
         return Line(line, len(marked[1]), is_sure=True)
     if tagged := _TAGGED.match(line.lstrip()):
         return Line(line, int(tagged[1]), is_sure=True)
@@ -81,4 +82,9 @@ def _read_line(before: str, line: str) -> Line:
         return Line(line, BOLD)
     if _ITEM.match(line):
         return Line(line, LISTED)
-    return Line(line, PLAIN if not before.strip() or _MARKED.match(before) else None)
+    return Line(line, PLAIN if not before.strip() or _match_marked(before) else None)
+
+
+def _match_marked(line: str) -> re.Match[str] | None:
+    """Match a heading. Only lines of its length are looked at: in long rows of blanks, the search takes hours."""
+    return _MARKED.match(line) if len(line) <= _LONGEST_HEADING else None

@@ -17,9 +17,11 @@ _MOST = 40
 _LONGEST_NAME = 80
 _KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
 _IN_MARKDOWN = re.compile(r"!\[([^\[\]]*)\]\(\s*<?([^()\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
-_IN_HTML = re.compile(r"<img\b[^<>]*?\bsrc\s*=\s*[\"']?([^\"'\s<>]+)[\"']?[^<>]*>", re.IGNORECASE)
+# Two steps, because one expression for both takes hours for a long tag that does not end.
+_IN_HTML = re.compile(r"<img\b([^<>]*+)>", re.IGNORECASE)
+_SOURCE = re.compile(r"\bsrc\s*+=\s*+[\"']?([^\"'\s<>]+)", re.IGNORECASE)
 _DATA = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]*)")
-_MARK = re.compile(r"!\[([^\[\]]*)\]\(picture:(\d+)\)")
+_MARK = re.compile(r"!\[([^\[\]]*)\]\(picture:(\d{1,3})\)")  # a student may write one, too
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,20 @@ class PictureCollector:
             text: the Markdown of a cell.
             attachments: the cell's attachments, base64 by name.
         """
-        text = _IN_HTML.sub(lambda found: f"![]({found[1]})", text)
+        text = _IN_HTML.sub(_write_as_markdown, text)
         text = _IN_MARKDOWN.sub(lambda found: self._mark_one(found[1], found[2], attachments), text)
         return _DATA.sub("picture", text)
 
     def resolve(self, text: str) -> tuple[str, list[AnswerPicture]]:
         """Return a marked text with its pictures numbered from 1, and these pictures."""
         shown: dict[int, int] = {}
-        text = _MARK.sub(lambda found: self._name(found[1], shown.setdefault(int(found[2]), len(shown) + 1)), text)
-        return text, [self._pictures[index] for index in shown]
+
+        def name(found: re.Match[str]) -> str:
+            if int(found[2]) >= len(self._pictures):
+                return found[0]
+            return self._name(found[1], shown.setdefault(int(found[2]), len(shown) + 1))
+
+        return _MARK.sub(name, text), [self._pictures[index] for index in shown]
 
     @staticmethod
     def strip(text: str) -> str:
@@ -83,10 +90,17 @@ class PictureCollector:
         if target.startswith("attachment:"):
             return attachments.get(unquote(target.removeprefix("attachment:")), "")
         data = self._files.get(unquote(target).removeprefix("./"))
-        return base64.b64encode(data).decode() if data is not None else None
+        if data is None:
+            return None
+        return base64.b64encode(data).decode() if len(data) <= LARGEST_PICTURE else ""  # a text may name it often
 
     def _name(self, name: str, number: int) -> str:
         return f"[picture {number}: {name}]" if name else f"[picture {number}]"
+
+
+def _write_as_markdown(tag: re.Match[str]) -> str:
+    source = _SOURCE.search(tag[1])
+    return f"![]({source[1]})" if source else tag[0]
 
 
 def _read_kind(encoded: str) -> str:

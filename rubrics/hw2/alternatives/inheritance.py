@@ -84,7 +84,7 @@ class ResNet(nn.Sequential):
             for block in range(number):
                 first = bool(stage) and not block
                 self.append(Residual(64 * 2**stage, use_1x1conv=first, strides=2 if first else 1))
-        self.append(nn.AdaptiveMaxPool2d(1)).append(nn.Flatten()).append(nn.LazyLinear(num_classes))
+        self.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten()).append(nn.LazyLinear(num_classes))
 
 
 class ResNet18(ResNet):

@@ -75,8 +75,8 @@ class LeNet(nn.Module):
         self.output = nn.Linear(84, num_classes)
 
     def forward(self, X):
-        X = self.act(self.pool(self.conv1(self.pad(X))))  # the pooling before the sigmoid
-        X = self.act(self.pool(self.conv2(X)))
+        X = self.pool(self.act(self.conv1(self.pad(X))))
+        X = self.pool(self.act(self.conv2(X)))
         X = X.flatten(1)
         for layer in self.hidden:
             X = self.act(layer(X))

@@ -85,7 +85,7 @@ def first_input_channel_only(X: Tensor, K: Tensor) -> Tensor:
     "corr2d_multi_in",
     breaks=INPUTS,
     says="only the last input channel is kept",
-    look="each turn of the loop overwrites the map of the one before instead of adding to it",
+    look="if each turn of a loop overwrites the map of the one before, add to it instead",
 )
 def map_overwritten(X: Tensor, K: Tensor) -> Tensor:
     Y = corr2d(X[0], K[0])
@@ -97,7 +97,7 @@ def map_overwritten(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in",
     breaks=INPUTS,
-    says="the code is for exactly two input channels, the number in the book's example",
+    says="exactly two input channels are used, the number in the book's example",
     look="X.shape[0] says how many there are",
 )
 def two_input_channels_only(X: Tensor, K: Tensor) -> Tensor:
@@ -117,8 +117,8 @@ def first_kernel_for_all_inputs(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in",
     breaks=INPUTS,
-    says="the input channels are added up before the cross-correlation",
-    look="each channel meets its own kernel first, and the sum comes after it",
+    says="the kernels of all the input channels slide over all of the channels",
+    look="each channel meets its own kernel only: zip pairs them, and the sum comes last",
 )
 def channels_added_first(X: Tensor, K: Tensor) -> Tensor:
     return corr2d(X.sum(dim=0), K.sum(dim=0))
@@ -311,8 +311,8 @@ def channels_last(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in_out_1x1",
     breaks=POINTWISE,
-    says="a nonlinear function follows the 1x1 convolution",
-    look="a convolution is linear, and its negative values are kept",
+    says="the output has 0 in place of negative values",
+    look="a convolution is linear: no activation function follows it here",
 )
 def negative_values_cut_off(X: Tensor, K: Tensor) -> Tensor:
     c_i, h, w = X.shape
@@ -324,8 +324,8 @@ def negative_values_cut_off(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d_multi_in_out_1x1",
     breaks=POINTWISE,
-    says="the output has the right shape, but is never filled",
-    look="all its entries are still zero when it is returned",
+    says="the output has the right shape, and all its entries are zero",
+    look="check what is assigned to the entries before they are returned",
 )
 def maps_never_filled(X: Tensor, K: Tensor) -> Tensor:
     return torch.zeros(K.shape[0], X.shape[1], X.shape[2])

@@ -50,7 +50,7 @@ def kernel_height_and_width_swapped(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*SIZES, "equivalence_1x1"),
-    says="corr2d swaps the two indices of the window",
+    says="corr2d's window begins at row j and column i",
     look="entry (i, j) of the output belongs to the window that starts at row i and column j",
 )
 def window_indices_swapped(X: Tensor, K: Tensor) -> Tensor:
@@ -95,8 +95,8 @@ def square_images_only(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*SIZES, "equivalence_1x1"),
-    says="corr2d works for 2x2 kernels only, the size of the book's example",
-    look="the window is as large as K, whatever its shape is",
+    says="corr2d's windows and output are those of a 2x2 kernel, whatever the kernel is",
+    look="the window is as large as K, and the book's kernel of 2x2 is only an example",
 )
 def kernel_size_of_the_example(X: Tensor, K: Tensor) -> Tensor:
     Y = torch.zeros(X.shape[0] - 1, X.shape[1] - 1)
@@ -175,7 +175,7 @@ def stride_of_two(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
-    says="corr2d forgets to multiply the window by the kernel",
+    says="corr2d adds up the window itself, without the kernel",
     look="the kernel's entries are the weights of the sum",
 )
 def kernel_forgotten(X: Tensor, K: Tensor) -> Tensor:
@@ -190,7 +190,7 @@ def kernel_forgotten(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=VALUES,
-    says="corr2d averages instead of summing",
+    says="corr2d takes the mean of the products in place of their sum",
     look="the products of a window and the kernel are added up and not divided by their number",
 )
 def mean_of_the_products(X: Tensor, K: Tensor) -> Tensor:
@@ -252,8 +252,8 @@ def window_never_moves(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
-    says="corr2d returns after the first window",
-    look="the return statement is indented too far, so that it ends the loops",
+    says="corr2d's output has its first entry only, with zeros elsewhere",
+    look="a return that is indented into the loops ends them after the first window",
 )
 def return_inside_the_loops(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -268,8 +268,8 @@ def return_inside_the_loops(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
-    says="corr2d's output has the right shape, but is never filled",
-    look="all its entries are still zero when it is returned",
+    says="corr2d's output has the right shape, and all its entries are zero",
+    look="check what is assigned to the entries before they are returned",
 )
 def output_never_filled(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -280,7 +280,7 @@ def output_never_filled(X: Tensor, K: Tensor) -> Tensor:
     "corr2d",
     breaks=(*SIZES, "equivalence_1x1"),
     says="corr2d returns nothing",
-    look="the output is computed, but the return statement is missing",
+    look="a function without a return statement gives None: return the output",
 )
 def return_forgotten(X: Tensor, K: Tensor) -> None:
     h, w = K.shape
@@ -308,8 +308,8 @@ def integer_output(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=(*VALUES, "equivalence_1x1"),
-    says="corr2d writes its products into the image itself",
-    look="a slice of X shares its numbers with X: multiply into a new tensor instead of in place",
+    says="corr2d writes into the image itself",
+    look="a slice of X shares its numbers with X: products and results need a tensor of their own",
 )
 def image_overwritten(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape
@@ -325,8 +325,9 @@ def image_overwritten(X: Tensor, K: Tensor) -> Tensor:
 @misconception(
     "corr2d",
     breaks=("conv2d_layer",),
-    says="no gradient reaches the kernel, because its numbers are taken out of their tensors",
+    says="corr2d takes numbers out of their tensors, so that no gradient reaches the kernel",
     look=".item(), float(), .data and .detach() end the computation graph",
+    same_as=("weight_detached",),
 )
 def plain_numbers(X: Tensor, K: Tensor) -> Tensor:
     h, w = K.shape

@@ -11,8 +11,8 @@ from reference import corr2d
 @misconception(
     "Conv2D",
     breaks=("conv2d_layer",),
-    says="the layer does not call super().__init__()",
-    look="nn.Module has to be set up before the first parameter is assigned",
+    says="the layer assigns a parameter before it calls super().__init__(), or never calls it",
+    look="nn.Module has to be set up first: the call is the first line of __init__",
 )
 class SuperInitForgotten(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -58,6 +58,7 @@ class BiasMissing(nn.Module):
     breaks=("conv2d_layer",),
     says="the layer's bias is a plain tensor",
     look="only an nn.Parameter is learned",
+    same_as=("bias_missing", "bias_frozen"),
 )
 class BiasNoParameter(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -74,6 +75,7 @@ class BiasNoParameter(nn.Module):
     breaks=("conv2d_layer",),
     says="the layer's bias is frozen",
     look="requires_grad=False keeps a parameter from being learned",
+    same_as=("bias_missing",),
 )
 class BiasFrozen(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:
@@ -217,7 +219,7 @@ class WeightDetached(nn.Module):
     "Conv2D",
     breaks=("conv2d_layer",),
     says="the layer's forward returns nothing",
-    look="the output is computed, but the return statement is missing",
+    look="a function without a return statement gives None: return the output",
 )
 class ForwardWithoutReturn(nn.Module):
     def __init__(self, kernel_size: tuple[int, int]) -> None:

@@ -117,3 +117,36 @@ def normalisation_reset_too(module: nn.Module) -> None:
     elif isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
         nn.init.ones_(module.weight)
         nn.init.zeros_(module.bias)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn never changes a weight, neither of a fully connected layer nor of a convolution",
+    look="check its condition, and that it calls a function of nn.init whose name ends with an underscore",
+)
+def nothing_drawn(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear) and isinstance(module, nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn applies Xavier initialisation to the bias, which has one dimension only",
+    look="it is meant for the weight",
+)
+def xavier_for_the_bias(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
+        nn.init.xavier_uniform_(module.bias)
+
+
+@misconception(
+    "init_cnn",
+    breaks=("init_cnn",),
+    says="init_cnn draws as Kaiming He proposed for ReLU, from a normal distribution",
+    look="the section initialises LeNet, whose activations are sigmoids, by another method, and from a uniform one",
+)
+def kaiming_normal_weights(module: nn.Module) -> None:
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.kaiming_normal_(module.weight)

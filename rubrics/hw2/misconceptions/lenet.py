@@ -1,6 +1,6 @@
 """Typical mistakes with LeNet: d2l.ai section 7.6."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from grader.testing import misconception
 
@@ -313,3 +313,81 @@ class BatchNormalisationAdded(nn.Sequential):
             *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
             nn.LazyLinear(num_classes),
         )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES,),
+    says="each pooling stands before its activation function",
+    look="the book pools what the sigmoid gives: a mean of sigmoids is not the sigmoid of a mean",
+)
+class PoolingBeforeActivation(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.AvgPool2d(kernel_size=2, stride=2), nn.Sigmoid()),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.AvgPool2d(kernel_size=2, stride=2), nn.Sigmoid()),
+            *(nn.Flatten(), nn.LazyLinear(120), nn.Sigmoid(), nn.LazyLinear(84), nn.Sigmoid()),
+            nn.LazyLinear(num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the maps are not flattened before the first fully connected layer",
+    look="a linear layer works on the last dimension alone, and here that is the width of a map",
+)
+class FlattenMissing(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.LazyConv2d(16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Linear(16 * 5 * 5, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid()),
+            nn.Linear(84, num_classes),
+        )
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="the model does not register its layers, so no optimiser would train them",
+    look="layers in a plain Python list are not seen: put them into nn.Sequential or nn.ModuleList",
+)
+class LayersInPlainList(nn.Module):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.layers = [
+            *(nn.Conv2d(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Conv2d(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2)),
+            *(nn.Flatten(), nn.Linear(16 * 5 * 5, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid()),
+            nn.Linear(84, num_classes),
+        ]
+
+    def forward(self, X: Tensor) -> Tensor:
+        for layer in self.layers:
+            X = layer(X)
+        return X
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="nn.Sequential gets a list where it expects a layer",
+    look="write a star before the list, nn.Sequential(*layers), so that it gets the layers themselves",
+)
+class LayersNotUnpacked(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        layers = [nn.LazyConv2d(6, kernel_size=5, padding=2), nn.Sigmoid(), nn.LazyLinear(num_classes)]
+        super().__init__(layers)  # type: ignore[call-overload]
+
+
+@misconception(
+    "LeNet",
+    breaks=(SHAPES, PARAMETERS),
+    says="super().__init__() has not been called when the first layer is assigned",
+    look="it is the first line of __init__",
+)
+class LayerBeforeSuper(nn.Module):
+    def __init__(self, num_classes: int = 10) -> None:
+        self.net = nn.Sequential(nn.LazyConv2d(6, kernel_size=5, padding=2), nn.LazyLinear(num_classes))
+        super().__init__()

@@ -30,8 +30,8 @@ def mode_ignored(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Te
 @misconception(
     "pool2d",
     breaks=AVG,
-    says="pool2d does not know the mode 'avg' and leaves its output at zero",
-    look="the two modes are called 'max' and 'avg'",
+    says="with mode 'avg' pool2d leaves its output at zero",
+    look="check the condition for 'avg', letter by letter, and what is assigned to Y below it",
 )
 def average_under_another_name(X: Tensor, pool_size: tuple[int, int], mode: str = "max") -> Tensor:
     p_h, p_w = pool_size
@@ -48,7 +48,7 @@ def average_under_another_name(X: Tensor, pool_size: tuple[int, int], mode: str 
 @misconception(
     "pool2d",
     breaks=MAX,
-    says="pool2d averages if no mode is given",
+    says="pool2d takes the mean of each window if no mode is given",
     look="its default is mode 'max', and with that it takes the maximum of each window",
 )
 def average_by_default(X: Tensor, pool_size: tuple[int, int], mode: str = "avg") -> Tensor:

@@ -222,3 +222,126 @@ class OutputLayerMissing(nn.Sequential):
             *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
             *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten()),
         )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="no ReLU stands in the stem",
+    look="as in the blocks, a ReLU follows the normalisation of the first convolution",
+)
+class StemWithoutRelu(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.LazyBatchNorm2d()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, use_1x1conv=True, strides=2), Residual(128)),
+            *(Residual(256, use_1x1conv=True, strides=2), Residual(256)),
+            *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="no batch normalisation stands in the stem",
+    look="in contrast to GoogLeNet, every convolution of the book's ResNet but the shortcuts' is followed by one",
+)
+class StemWithoutNormalisation(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.ReLU()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, use_1x1conv=True, strides=2), Residual(128)),
+            *(Residual(256, use_1x1conv=True, strides=2), Residual(256)),
+            *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="the stem's ReLU comes before its batch normalisation",
+    look="the book's order is convolution, normalisation, ReLU, pooling",
+)
+class StemActivatesFirst(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.ReLU(), nn.LazyBatchNorm2d()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, use_1x1conv=True, strides=2), Residual(128)),
+            *(Residual(256, use_1x1conv=True, strides=2), Residual(256)),
+            *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="the stem's pooling takes means",
+    look="compare it with the book's: the stem takes the maximum, and only the last pooling the mean",
+)
+class StemAverages(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.LazyBatchNorm2d(), nn.ReLU()),
+            *(nn.AvgPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, use_1x1conv=True, strides=2), Residual(128)),
+            *(Residual(256, use_1x1conv=True, strides=2), Residual(256)),
+            *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="the last pooling takes the maximum of each map",
+    look="its name is global average pooling",
+)
+class GlobalMaximumPooling(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.LazyBatchNorm2d(), nn.ReLU()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, use_1x1conv=True, strides=2), Residual(128)),
+            *(Residual(256, use_1x1conv=True, strides=2), Residual(256)),
+            *(Residual(512, use_1x1conv=True, strides=2), Residual(512)),
+            *(nn.AdaptiveMaxPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="the blocks that halve the maps get no use_1x1conv=True",
+    look="where a block has a stride, its shortcut has to change the size and the channels as well",
+)
+class OneByOneConvolutionsNotAskedFor(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.LazyBatchNorm2d(), nn.ReLU()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128, strides=2), Residual(128), Residual(256, strides=2), Residual(256)),
+            *(Residual(512, strides=2), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )
+
+
+@misconception(
+    "ResNet18",
+    breaks=(NETWORK,),
+    says="every stage is built as the first one is, without strides and 1x1 convolutions",
+    look="check which stage gets first_block=True, and what the function does if it is False",
+)
+class EveryStageAsTheFirst(nn.Sequential):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(
+            *(nn.LazyConv2d(64, kernel_size=7, stride=2, padding=3), nn.LazyBatchNorm2d(), nn.ReLU()),
+            *(nn.MaxPool2d(kernel_size=3, stride=2, padding=1), Residual(64), Residual(64)),
+            *(Residual(128), Residual(128), Residual(256), Residual(256), Residual(512), Residual(512)),
+            *(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.LazyLinear(num_classes)),
+        )

@@ -48,10 +48,10 @@ def test_the_sample_becomes_an_assignment(tmp_path: Path) -> None:
     made = import_assignment(ASSIGNMENTS / "temperatures.ipynb", "temperatures", tmp_path / "temperatures")
     assert made.by_tests == ("celsius", "celsius_errors", "week_tests", "thermometer_tests")
     assert made.by_person == ("plot", "kelvin")
-    assert made.gaps == ("temperatures.ipynb, cell 11: plot imports matplotlib.pyplot: it is about plots",)
+    assert made.gaps == ("temperatures.ipynb, cell 12: plot imports matplotlib.pyplot: it is about plots",)
     assert made.skipped == (
-        "temperatures.ipynb, cell 4: the hidden tests of celsius (1 statement)",
-        "temperatures.ipynb, cell 13: warm_up earns no points",
+        "temperatures.ipynb, cell 5: the hidden tests of celsius (1 statement)",
+        "temperatures.ipynb, cell 14: warm_up earns no points",
     )
     assignment = load_assignment(tmp_path / "temperatures")
     assert (assignment.title, assignment.points) == ("Temperatures", 10.5)
@@ -74,7 +74,7 @@ def test_hidden_tests_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> 
     )
     (tmp_path / "hidden").mkdir()
     made = imported(tmp_path, *cells)
-    assert made.skipped == ("hw.ipynb, cell 1: the hidden tests of tests (1 statement)",)
+    assert made.skipped == ("hw.ipynb, cell 2: the hidden tests of tests (1 statement)",)
     assert "square(3)" not in functions_in(tmp_path)
     taken = imported(tmp_path / "hidden", *cells, hidden=True)
     assert taken.skipped == ()
@@ -86,7 +86,7 @@ def test_tests_that_are_all_hidden_keep_their_points_for_a_person(tmp_path: Path
     hidden = judging("# more\n### BEGIN HIDDEN TESTS\nassert square(3) == 9\n### END HIDDEN TESTS", "more", 3)
     made = imported(tmp_path, SQUARE, RIGHT, hidden)
     assert (made.by_tests, made.by_person, made.points) == (("tests",), ("more",), 4)
-    assert made.gaps == ("hw.ipynb, cell 2: more has hidden tests only: --hidden imports them",)
+    assert made.gaps == ("hw.ipynb, cell 3: more has hidden tests only: --hidden imports them",)
 
 
 @pytest.mark.parametrize("version", [1, 2, None])
@@ -97,7 +97,7 @@ def test_older_metadata_is_refused_and_the_command_that_updates_it_is_named(
     del cell["metadata"]["nbgrader"]["schema_version"]
     if version is not None:
         cell["metadata"]["nbgrader"]["schema_version"] = version
-    with pytest.raises(InputError, match=r"hw.ipynb, cell 0: .* run `nbgrader update hw.ipynb`"):
+    with pytest.raises(InputError, match=r"hw.ipynb, cell 1: .* run `nbgrader update hw.ipynb`"):
         imported(tmp_path, cell)
 
 
@@ -114,7 +114,7 @@ def test_older_metadata_is_refused_and_the_command_that_updates_it_is_named(
         ([judging("assert True", schema_version=4)], "has version 4, but only 3 is supported"),
         ([judging("### BEGIN HIDDEN TESTS\nassert True")], "hidden tests begin and never end"),
         ([judging("### BEGIN HIDDEN TESTS\n### BEGIN HIDDEN TESTS")], "hidden tests begin inside hidden tests"),
-        ([SQUARE, judging("open('a')")], r"no tests that can be run apart .*cell 1: tests uses open"),
+        ([SQUARE, judging("open('a')")], r"no tests that can be run apart .*cell 2: tests uses open"),
     ],
 )
 def test_errors_are_reported_with_their_location(tmp_path: Path, cells: list[Cell], message: str) -> None:
@@ -124,7 +124,7 @@ def test_errors_are_reported_with_their_location(tmp_path: Path, cells: list[Cel
 
 
 def test_strict_writes_nothing_if_a_test_is_not_translated(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cell 2: other imports os: .* leave --strict out to have a person mark it"):
+    with pytest.raises(InputError, match=r"cell 3: other imports os: .* leave --strict out to have a person mark it"):
         imported(tmp_path, SQUARE, RIGHT, judging("import os\nassert os.path.exists('a')", "other"), strict=True)
     assert not (tmp_path / "first").exists()
 
@@ -157,9 +157,9 @@ def test_the_note_lists_every_item_and_what_was_skipped(tmp_path: Path) -> None:
     imported(tmp_path, SQUARE, RIGHT, judging("assert square(2)\nsquare", "partial", 2), judging("pass", "nothing", 0))
     note = note_in(tmp_path)
     assert "2 items with 3 points." in note
-    assert "- tests: 1 point, from hw.ipynb, cell 1; uses square" in note
-    assert "- partial: 2 points, hw.ipynb, cell 2: ends in a value, which nbgrader takes for a partial score" in note
-    assert "- hw.ipynb, cell 3: nothing earns no points" in note
+    assert "- tests: 1 point, from hw.ipynb, cell 2; uses square" in note
+    assert "- partial: 2 points, hw.ipynb, cell 3: ends in a value, which nbgrader takes for a partial score" in note
+    assert "- hw.ipynb, cell 4: nothing earns no points" in note
 
 
 def test_an_assignment_has_the_name_of_its_folder_and_nothing_is_overwritten(tmp_path: Path) -> None:

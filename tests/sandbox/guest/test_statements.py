@@ -91,7 +91,7 @@ def test_each_statement_shows_its_traceback(made: Ran) -> None:
 
 def test_memory_that_was_refused_is_a_limit_and_a_student_s_own_exception_is_none(made: Ran) -> None:
     assert made.statuses()[-1] == "out of memory"
-    assert made.execution.limits_hit == [f"{FILE}, cell {len(CELLS)}: out of memory"]
+    assert made.execution.limits_hit == [f"{FILE}, cell {len(CELLS) + 1}: out of memory"]
 
 
 def test_a_definition_below_a_statement_that_raises_is_judged(run: Run) -> None:

@@ -68,7 +68,7 @@ def test_a_cell_that_hangs_costs_only_itself(run: Run, hanging: str) -> None:
     assert made.statuses() == ["ok", "timed out", "ok"]
     assert "2 s" in made.messages()[1]
     assert [made.call("f"), made.call("g"), made.call("f", at_end=True)] == [1, 2, 2]
-    assert made.execution.limits_hit == ["homework.ipynb, cell 1: timed out"]
+    assert made.execution.limits_hit == ["homework.ipynb, cell 2: timed out"]
 
 
 def test_a_limit_need_not_be_a_whole_number_of_seconds(run: Run) -> None:

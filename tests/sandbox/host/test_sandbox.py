@@ -17,15 +17,17 @@ from pathlib import Path
 import pytest
 
 import grader
-from grader.errors import SandboxFault
+from grader.errors import DeviceFault, SandboxFault
 from grader.sandbox.host.execution import Execution, RunOptions
 from grader.sandbox.host.notebook import run_notebook
 from grader.sandbox.host.sandbox import Zygote, ZygoteLine
-from grader.sandbox.jail.isolation import LAYERS
+from grader.sandbox.jail.layer_log import LAYERS
 from grader.sandbox.protocol.limits import Limits
+from tests.support.device_files import grant
 from tests.support.notebooks import submission
 from tests.support.paths import ROOT
 from tests.support.sandbox_runs import LIMITS, ran
+from tests.support.without_namespaces import UNKEPT_KEY
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,20 @@ def test_the_first_process_killed_from_outside_is_our_fault_and_no_more(
     assert _groups() == set()
     with ran(bare, "def f(): return 1") as made:
         assert made.call("f") == 1
+
+
+def test_a_process_that_hangs_in_a_driver_is_a_fault_of_the_device(
+    bare: Zygote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a process survives SIGKILL. Here the question whether it has ended is answered with no."""
+
+    def use_a_device() -> None:
+        with bare.sandbox(LIMITS, device=grant()) as sandbox:
+            close = sandbox.close
+            monkeypatch.setattr(sandbox, "close", lambda: close() and False)
+
+    with pytest.raises(DeviceFault, match="cannot be ended: it hangs in the driver"):
+        use_a_device()
 
 
 def test_many_sandboxes_in_a_row_leave_no_descriptor_and_no_zombie(bare: Zygote) -> None:
@@ -336,11 +352,13 @@ def test_an_ordinary_user_has_all_layers_but_those_that_only_root_can_give() -> 
     as_user = ("setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups") if os.geteuid() == 0 else ()
     if subprocess.run([*as_user, sys.executable, "-c", "import grader"], cwd="/", capture_output=True).returncode:
         pytest.skip(f"an ordinary user cannot reach {sys.executable} and {grader.__file__} here")
-    cells, missing, reasons = _python(script, *as_user, HOME="/tmp").splitlines()
+    cells, missing, reasons = _python(script, *as_user, HOME="/tmp", **UNKEPT_KEY).splitlines()
     assert cells == "['ok', 'ended the kernel', 'ok'] True"
     assert set(missing.strip("[]").replace("'", "").split(", ")) <= {
+        "cpu cgroup",
         "memory cgroup",
         "pids cgroup",
+        "devices cgroup",
         "unprivileged user",
     }
     assert reasons == "True"

@@ -202,7 +202,7 @@ def test_a_process_that_ends_is_a_fault_and_only_this_test_s(homework: Ran, name
 
 def test_running_past_the_time_is_a_fault_and_only_this_test_s(homework: Ran) -> None:
     with _within(homework, test_seconds=1.5) as student:
-        assert fault_of(student.loops) == (Fault.TIMED_OUT, "ran past its 1.5 s")
+        assert fault_of(student.loops) == (Fault.TIMED_OUT, "did not end within 1.5 s")
     assert homework.call("f") == "here"
 
 
@@ -372,7 +372,7 @@ def test_a_training_may_take_longer_than_a_test_and_takes_no_time_from_the_tests
 def test_what_is_no_training_has_a_test_s_time_in_a_state_that_lives_longer(homework: Ran) -> None:
     work = SnapshotWork(homework.execution, homework.names, dataclasses.replace(LIMITS, test_seconds=1.0), SEED)
     with work.open(homework.definition("f"), seconds=20.0) as student:
-        assert fault_of(student.sleeps, 5) == (Fault.TIMED_OUT, "ran past its 1 s")
+        assert fault_of(student.sleeps, 5) == (Fault.TIMED_OUT, "did not end within 1 s")
 
 
 def test_a_state_of_recorded_values_runs_no_code(homework: Ran) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from grader.sandbox.jail.control_groups import make_control_groups
+from grader.sandbox.jail.control_groups import CONTROL_GROUPS, make_control_groups
 from tests.support.sandbox_runs import LIMITS
 
-BOTH = frozenset({"memory", "pids"})
+ALL = frozenset(CONTROL_GROUPS)
 
 
 def _find_parents() -> dict[str, Path]:
     """Return the folders in which groups can be made on this machine, or skip the test."""
-    with make_control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, ALL) as places:
         missing = [reason for reason in places.values() if not reason.startswith("/")]
         if missing:
             pytest.skip(missing[0])
@@ -26,17 +26,19 @@ def _find_parents() -> dict[str, Path]:
 
 def test_groups_have_their_bounds_and_are_removed() -> None:
     _find_parents()
-    with make_control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, ALL) as places:
         folder = Path(places["memory"])
         bound = next(folder / name for name in ("memory.max", "memory.limit_in_bytes") if (folder / name).exists())
         assert int(bound.read_text()) == LIMITS.memory_bytes
         assert int(Path(places["pids"], "pids.max").read_text()) == LIMITS.processes
+        weights = (Path(places["cpu"], name) for name in ("cpu.weight", "cpu.shares"))
+        assert next(int(path.read_text()) for path in weights if path.exists()) in (100, 1024)
     assert [place for place in places.values() if Path(place).exists()] == []
 
 
 def test_groups_are_removed_with_the_processes_left_in_them() -> None:
     _find_parents()
-    with make_control_groups(LIMITS, BOTH) as places:
+    with make_control_groups(LIMITS, ALL) as places:
         sleeper = subprocess.Popen(["sleep", "1000"])
         for place in places.values():
             Path(place, "cgroup.procs").write_text(str(sleeper.pid))
@@ -46,7 +48,7 @@ def test_groups_are_removed_with_the_processes_left_in_them() -> None:
 
 def test_groups_are_removed_when_the_body_raises() -> None:
     _find_parents()
-    with pytest.raises(KeyError), make_control_groups(LIMITS, BOTH) as places:
+    with pytest.raises(KeyError), make_control_groups(LIMITS, ALL) as places:
         raise KeyError
     assert [place for place in places.values() if Path(place).exists()] == []
 
@@ -60,7 +62,7 @@ def test_groups_of_graders_that_were_killed_are_removed_by_the_next() -> None:
     for folder in {*orphans, *living}:
         folder.mkdir()
     try:
-        with make_control_groups(LIMITS, BOTH):
+        with make_control_groups(LIMITS, ALL):
             assert [folder for folder in orphans if folder.exists()] == []
             assert all(folder.exists() for folder in living)
     finally:

@@ -18,7 +18,7 @@ from grader.sandbox.protocol.encoding import Array, Closed, Malformed, encode
 def ends() -> Iterator[tuple[Channel, socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        yield Channel(ours, max_frame_bytes=2**20), theirs
+        yield Channel(ours, max_sent_bytes=2**20, max_received_bytes=2**20), theirs
 
 
 def test_values_go_through_a_channel_in_order(ends: tuple[Channel, socket.socket]) -> None:
@@ -40,13 +40,13 @@ def test_a_large_value_goes_through_a_channel_in_parts(ends: tuple[Channel, sock
 def test_a_frame_that_is_too_large_is_refused_before_it_is_read(ends: tuple[Channel, socket.socket]) -> None:
     ours, theirs = ends
     theirs.sendall(struct.pack(">I", 2**20 + 1))
-    with pytest.raises(Malformed, match="1048577 bytes"):
+    with pytest.raises(Malformed, match="1,048,577 bytes"):
         ours.receive(30)
 
 
 def test_a_value_that_is_too_large_is_not_sent(ends: tuple[Channel, socket.socket]) -> None:
     ours, theirs = ends
-    with pytest.raises(TypeError, match="more than 1048576"):
+    with pytest.raises(TypeError, match="more than 1,048,576"):
         ours.send("x" * 2**20)
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from sqlalchemy import func, inspect, select, text, update
 from grader.errors import InputError, SystemFault
 from grader.service.settings import Settings
 from grader.service.store.database import MIGRATIONS, Store, check_migrated, make_engine, migrate
+from grader.service.store.queries.keys import find_current_key
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.tokens import Role
-from grader.service.store.schema import Row, SubmissionFileRow, SubmissionRow, TokenRow
+from grader.service.store.schema import JobRow, Row, SubmissionFileRow, SubmissionRow, TokenRow
 from tests.support.store_content import token
 from tests.support.threads import at_once
 
@@ -65,7 +68,8 @@ def test_what_was_handed_in_before_version_4_are_notebooks(
 ) -> None:
     earlier = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, earlier)
-    (earlier / "versions" / "version_4.py").unlink()
+    for version in (4, 5, 6):
+        (earlier / "versions" / f"version_{version}.py").unlink()
     with monkeypatch.context() as patched:
         patched.setattr("grader.service.store.database.MIGRATIONS", earlier)
         migrate(empty)
@@ -86,11 +90,45 @@ def test_what_was_handed_in_before_version_4_are_notebooks(
     store.close()
 
 
+def test_what_waited_before_version_6_waits_for_the_queue_of_its_stage(
+    empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, earlier)
+    (earlier / "versions" / "version_6.py").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("grader.service.store.database.MIGRATIONS", earlier)
+        migrate(empty)
+    store = Store.open(empty)
+    columns = "id, submission, newest, assignment, mode, stage, state, attempts, fence, worker, publications, message"
+    with store.session() as session:
+        for statement in (
+            "INSERT INTO token (id, name, role, person, sha256, created_at) VALUES ('t', 't', 'ci', '', 't', 0)",
+            "INSERT INTO batch (id, owner, assignment, mode, title, created_at, request) "
+            "VALUES ('b', 't', 'hw2', 'full', '', 0, '')",
+            "INSERT INTO submission (id, batch, key, name, identifiers, person) VALUES ('s', 'b', 'k', 'k', '{}', '')",
+            "INSERT INTO submission (id, batch, key, name, identifiers, person) VALUES ('r', 'b', 'l', 'l', '{}', '')",
+        ):
+            session.execute(text(statement))
+        for job, submission, stage in (("first", "s", "definitions"), ("second", "r", "trainings")):
+            session.execute(
+                text(
+                    f"INSERT INTO grading ({columns}, refused, created_at) VALUES "
+                    f"('{job}', '{submission}', true, 'hw2', 'full', '{stage}', 'waiting', 0, 1, '', 0, '', false, 0)"
+                )
+            )
+    migrate(empty)
+    assert {job.job: job.queue for job in mark_enqueued(store, 9, 1000)} == {"first": "cpu", "second": "gpu"}
+    with store.read_session() as session:
+        assert session.get_one(JobRow, "second").device_faults == 0
+    store.close()
+
+
 NEXT_VERSION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "next", "4"
+revision, down_revision = "next", "6"
 
 
 def upgrade():
@@ -125,6 +163,20 @@ def test_a_database_of_a_later_version_is_left_alone(empty: Settings) -> None:
         check_migrated(store)
     with pytest.raises(InputError, match="version 999"):
         migrate(empty)
+    store.close()
+
+
+def test_the_file_of_a_database_is_closed_to_others(tmp_path: Path) -> None:
+    """It holds the installation keys."""
+    file = tmp_path / "grader.sqlite"
+    file.touch()
+    file.chmod(0o664)
+    settings = Settings(database=f"sqlite:///{file}")
+    migrate(settings)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o660
+    store = Store.open(settings)
+    find_current_key(store)
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o007 for path in tmp_path.iterdir()} == {0}
     store.close()
 
 

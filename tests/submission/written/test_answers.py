@@ -207,6 +207,26 @@ def test_hostile_text_is_bounded_and_stays_text(hw2: Assignment) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "<img " + "src=a " * 300_000,
+        "<img src=" + "a" * 1_000_000,
+        "## 7.2" + " " * 1_000_000 + "x",
+        "# a" + " #" * 500_000 + "x",
+    ],
+)
+def test_long_text_of_one_form_is_not_searched_for_hours(hw2: Assignment, text: str) -> None:
+    """Each of these once took hours: the suite's time limit ends this test if one does again."""
+    assert "seen" in found(hw2, notebook("# 7.2", "## Discussion\nseen", text))["7.2"].evidence["text"]
+
+
+def test_a_mark_of_a_picture_that_a_student_writes_stays_text(hw2: Assignment) -> None:
+    evidence = found(hw2, notebook("# 7.2", "## Discussion\n![a](picture:1) ![b](picture:99999)\nseen"))["7.2"].evidence
+    assert "![a](picture:1) ![b](picture:99999)\nseen" in evidence["text"]
+    assert evidence["pictures"] == []
+
+
+@pytest.mark.parametrize(
     "line", ["# " + "我的" * 150 + "X", " " * 390 + ":", "[" * 200 + "](" * 90, "<h1>" * 90, "a " * 190 + ":"]
 )
 def test_no_heading_is_read_in_all_ways_to_read_it(hw2: Assignment, line: str) -> None:

@@ -11,29 +11,47 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from grader.models import modules
+from grader.place import describe_cell
 
-__all__ = ["Cell", "CellState", "TimeUp", "limit_time_and_output", "read_notebook_cells", "run_notebook_cells"]
-
-# A cell's index among all cells, and its source.
-Cell = tuple[int, str]
+__all__ = [
+    "CellState",
+    "NotebookCell",
+    "NotebookRun",
+    "Statement",
+    "TimeUp",
+    "find_place",
+    "limit_time_and_output",
+    "read_notebook_cells",
+]
 
 _PACKAGES = re.compile(modules.PACKAGES_PATTERN)
 _CELL_MAGIC = re.compile(r"\s*%%(time|timeit|capture|prun)\b.*\n")
 _MAGIC = re.compile(r"^(\s*)[%!]")
+_FILE = re.compile(r"<(cell \d+ of \d+)>")  # what the code of a cell is compiled as
 
 
 class TimeUp(Exception):
     """The time limit was exceeded."""
 
 
-def read_notebook_cells(path: Path) -> list[Cell]:
+@dataclass(frozen=True)
+class NotebookCell:
+    """A code cell: its index among all cells from 0, their number, and its source without magics."""
+
+    index: int
+    total: int
+    source: str
+
+
+def read_notebook_cells(path: Path) -> list[NotebookCell]:
     """Return a notebook's code cells.
 
     Raises:
@@ -41,8 +59,8 @@ def read_notebook_cells(path: Path) -> list[Cell]:
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
-        sources = [(number, cell["source"]) for number, cell in enumerate(cells) if cell["cell_type"] == "code"]
-        return [(number, _remove_magics("".join(source))) for number, source in sources]
+        sources = [(index, cell["source"]) for index, cell in enumerate(cells) if cell["cell_type"] == "code"]
+        return [NotebookCell(index, len(cells), _remove_magics("".join(source))) for index, source in sources]
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError):
@@ -50,59 +68,110 @@ def read_notebook_cells(path: Path) -> list[Cell]:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A statement that is about to run: its number among the statements of a notebook, and where it stands."""
+
+    number: int
+    place: str
+
+
+@dataclass(frozen=True)
 class CellState:
     """The definitions after a statement that changed some of them.
 
     Attributes:
-        cell: the cell, None for the state at the end of the notebook, in which every definition counts as changed.
+        statement: the number of the statement, -1 at the end of the notebook, where every definition counts as changed.
+        place: its cell, in words; "" at the end of the notebook.
         changed: the names whose definitions changed.
         names: the definitions by name.
     """
 
-    cell: int | None
+    statement: int
+    place: str
     changed: tuple[str, ...]
     names: Mapping[str, Any]
 
 
-def run_notebook_cells(cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
-    """Run cells. Yield the state after each change of a definition, and a sentence for each cell that ends early.
+class NotebookRun:
+    """Run the cells of a notebook in this process, statement by statement, as a stand-in for `__main__`.
 
     Args:
-        cells: the cells, in order.
+        cells: the code cells, in order.
         names: the names of the definitions to follow.
         seconds: the time limit for each statement.
+        skipped: the numbers of statements that must not run.
     """
-    module, before = ModuleType("__main__"), sys.modules["__main__"]
-    sys.modules["__main__"] = module  # dataclasses and pickle look up a notebook's definitions there
-    try:
-        yield from _run(module, cells, names, seconds)
-    finally:
-        sys.modules["__main__"] = before
 
+    def __init__(
+        self, cells: Sequence[NotebookCell], names: Sequence[str], seconds: float, skipped: Collection[int]
+    ) -> None:
+        self._cells = cells
+        self._names = names
+        self._seconds = seconds
+        self._skipped = skipped
+        self._module = ModuleType("__main__")
+        self._fingerprints: dict[str, Any] = {}
+        self._number = 0
 
-def _run(module: ModuleType, cells: Sequence[Cell], names: Sequence[str], seconds: float) -> Iterator[CellState | str]:
-    fingerprints: dict[str, Any] = {}
-    for number, source in cells:
+    def run(self) -> Iterator[Statement | CellState | str]:
+        """Yield each statement before it runs, the state after each change of a definition, and what went wrong.
+
+        A statement that raises ends nothing but itself, as in the course's grader.
+        """
+        before = sys.modules["__main__"]
+        sys.modules["__main__"] = self._module  # dataclasses and pickle look up a notebook's definitions there
         try:
-            for statement in ast.parse(source).body:
-                code = compile(ast.Module([statement], []), f"<cell {number}>", "exec", dont_inherit=True)
-                with limit_time_and_output(seconds):
-                    exec(code, vars(module))
-                now = {name: _fingerprint(vars(module).get(name)) for name in names}
-                changed = tuple(name for name, mark in now.items() if mark and mark != fingerprints.get(name))
-                fingerprints = now
-                if changed:
-                    yield CellState(number, changed, _get_definitions(module, fingerprints))
-        except TimeUp:
-            yield f"cell {number} was stopped after {seconds:g} seconds"
-        except (Exception, SystemExit) as error:
-            yield f"cell {number} raises {type(error).__name__}: {error}"
-    last = _get_definitions(module, fingerprints)
-    yield CellState(None, tuple(last), last)
+            for cell in self._cells:
+                yield from self._run_cell(cell)
+            last = self._get_definitions()
+            yield CellState(-1, "", tuple(last), last)
+        finally:
+            sys.modules["__main__"] = before
+
+    def _run_cell(self, cell: NotebookCell) -> Iterator[Statement | CellState | str]:
+        place = describe_cell(cell.index, cell.total)
+        try:
+            statements = ast.parse(cell.source).body
+        except SyntaxError as error:
+            yield f"{place}, line {error.lineno}: SyntaxError: {error.msg}; nothing in it ran"
+            return
+        for statement in statements:
+            self._number += 1
+            if self._number in self._skipped:
+                continue
+            at = f"{place}, line {statement.lineno}"
+            yield Statement(self._number, at)
+            try:
+                self._run_statement(statement, place)
+            except TimeUp:
+                yield f"{at}: stopped after {self._seconds:g} seconds"
+            except (Exception, SystemExit) as error:
+                yield f"{find_place(error) or at}: raises {type(error).__name__}: {error}"
+            yield from self._find_changes(place)
+
+    def _run_statement(self, statement: ast.stmt, place: str) -> None:
+        code = compile(ast.Module([statement], []), f"<{place}>", "exec", dont_inherit=True)
+        with limit_time_and_output(self._seconds):
+            exec(code, vars(self._module))
+
+    def _find_changes(self, place: str) -> Iterator[CellState]:
+        now = {name: _fingerprint(vars(self._module).get(name)) for name in self._names}
+        changed = tuple(name for name, mark in now.items() if mark and mark != self._fingerprints.get(name))
+        self._fingerprints = now
+        if changed:
+            yield CellState(self._number, place, changed, self._get_definitions())
+
+    def _get_definitions(self) -> dict[str, Any]:
+        return {name: vars(self._module)[name] for name, fingerprint in self._fingerprints.items() if fingerprint}
 
 
-def _get_definitions(module: ModuleType, fingerprints: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: vars(module)[name] for name, fingerprint in fingerprints.items() if fingerprint}
+def find_place(error: BaseException) -> str:
+    """Return the last line of a notebook's cells that an exception passed through, in words; "" if there is none."""
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        match = _FILE.match(frame.f_code.co_filename)
+        found = f"{match[1]}, line {line}" if match else found
+    return found
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grader.authoring.bundling.check.cells import find_place
 from grader.models import modules
 
 __all__ = ["Replay", "Unclear", "Wrong", "describe_layer"]
@@ -40,11 +41,11 @@ class Replay:
         names: the notebook's definitions by name.
 
     Attributes:
-        inputs: the inputs of the last question.
+        inputs: the inputs of the last question, by the names of the parameters that take them.
     """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
-        self.inputs: tuple[Any, ...] = ()
+        self.inputs: dict[str, Any] = {}
         self._names = names
         self._objects: dict[int, Any] = {}
         self._uses_defaults = False  # whether a model was made with default arguments of its own
@@ -82,7 +83,7 @@ class Replay:
         before = _copy_tensors((args, named))
         found = (_make if "made" in step else _ask)(lambda: function(*args, **named))
         after = _copy_tensors((args, named))
-        if any(a.shape != b.shape or not _are_equal(a, b) for a, b in zip(before, after, strict=True)):
+        if any(a.shape != b.shape or not _are_equal(a, b) for a, b in zip(before, after)):
             raise Wrong("changes the tensor it is given; work on a copy")
         if "made" in step:
             self._keep(step, found)
@@ -158,7 +159,7 @@ class Replay:
         total, expected_total = sum(found.elements()), sum(expected.elements())
         if step["all"] and total != expected_total:
             raise Wrong(f"expected {expected_total:,} parameters, found {total:,}", total)
-        if not step["all"] and not expected <= found:
+        if not step["all"] and expected - found:
             size = max((expected - found).elements())
             raise Wrong(f"the model has no weight of {size:,} numbers: layers in a plain list are lost")
 
@@ -173,7 +174,7 @@ class Replay:
         layer = next((value for value in (function, *args) if isinstance(value, nn.Module)), None)
         if layer is not None:
             args = tuple(_match_dtype(layer, value) for value in args)
-        self.inputs = (*args, *named.values())
+        self.inputs = _name_inputs(function, args, named)
         return function, args, named
 
     def _keep(self, step: Mapping[str, Any], found: Any) -> None:
@@ -214,7 +215,7 @@ class Replay:
         shapes = {name: list(parameter.shape) for name, parameter in modules.find_learnable(module).items()}
         own = [name for name in dict.fromkeys(used) if name in shapes]
         if [shapes[name] for name in own] == [shape for _, shape in recorded]:
-            self._parameter_names[number] = {name: mine for (name, _), mine in zip(recorded, own, strict=True)}
+            self._parameter_names[number] = {name: mine for (name, _), mine in zip(recorded, own)}
 
     def _match_names(self, number: int, recorded: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
         """Return the student's names of recorded parameters, paired by use, else by name, else by shape."""
@@ -244,6 +245,17 @@ def describe_layer(name: str, shape: Sequence[int]) -> tuple[str, list[int]]:
     return _LAYERS.get(name, pooling), single
 
 
+def _name_inputs(function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by the names of the parameters that take them."""
+    forward = function.forward if isinstance(function, nn.Module) else function
+    try:
+        names = list(inspect.signature(forward).parameters)
+    except (TypeError, ValueError):  # some callables have no signature
+        names = []
+    names += [f"input {number}" for number in range(len(names) + 1, len(args) + 1)]
+    return {**dict(zip(names, args)), **named}
+
+
 def _leaves_defaults(function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> bool:
     """Tell whether a callable has parameters that these arguments leave at their defaults.
 
@@ -271,8 +283,7 @@ def _ask(question: Callable[[], Any]) -> Any:
     try:
         return question()
     except (Exception, SystemExit) as error:
-        text = f": {error}" if str(error) else ""
-        raise Wrong(f"raises {type(error).__name__}{text}") from error
+        raise Wrong(_describe_error(error)) from error
 
 
 def _make(question: Callable[[], Any]) -> Any:
@@ -284,7 +295,15 @@ def _make(question: Callable[[], Any]) -> Any:
     try:
         return question()
     except (Exception, SystemExit) as error:
-        raise Unclear(f"called as in the book, it raises {type(error).__name__}: {error}") from error
+        raise Unclear(f"called as in the book, it {_describe_error(error)}") from error
+
+
+def _describe_error(error: BaseException) -> str:
+    text = f": {error}" if str(error) else ""
+    place = find_place(error)
+    if isinstance(error, NotImplementedError):
+        return "is not written yet: it raises NotImplementedError" + (f" ({place})" if place else "")
+    return f"raises {type(error).__name__}{text}" + (f" ({place})" if place else "")
 
 
 def _compare_layers(found: Sequence[tuple[str, list[int]]], expected: Sequence[Sequence[Any]]) -> None:
@@ -307,9 +326,9 @@ def _compare(found: Any, expected: Any, prefix: str = "") -> None:
             raise Wrong(f"{prefix}expected {expected!r}, found {_describe(found)}", found)
         return
     if isinstance(expected, tuple):
-        if not isinstance(found, tuple | list) or len(found) != len(expected):
+        if not isinstance(found, (tuple, list)) or len(found) != len(expected):
             raise Wrong(f"{prefix}expected {len(expected)} values, found {_describe(found)}", found)
-        for pair in zip(found, expected, strict=True):
+        for pair in zip(found, expected):
             _compare(*pair, prefix)
         return
     found = _as_tensor(found)
@@ -340,7 +359,8 @@ def _compare_shape(found: Any, expected: tuple[int, ...], prefix: str = "") -> N
 def _as_tensor(found: Any) -> Any:
     """Return numbers and numpy arrays as tensors, and anything else unchanged."""
     if isinstance(found, Tensor):
-        return found.detach().cpu()
+        plain = found.detach().cpu()
+        return plain if plain.layout is torch.strided else plain.to_dense()
     if isinstance(found, (int, float)) and not isinstance(found, bool):
         return torch.tensor(float(found), dtype=torch.float64, device="cpu")
     is_array = type(found).__module__.partition(".")[0] == "numpy"

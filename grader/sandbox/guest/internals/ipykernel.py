@@ -23,7 +23,16 @@ from grader.sandbox.guest.internals.jupyter_client import LineSession
 from grader.sandbox.guest.internals.replacement import overriding, replace_attribute
 from grader.sandbox.guest.messages import END, MessageLine
 
-__all__ = ["CellStream", "LineKernel", "Outlet", "WarmKernelApp", "make_app", "replace_exit", "replace_keyboard"]
+__all__ = [
+    "CellStream",
+    "LineKernel",
+    "Outlet",
+    "WarmKernelApp",
+    "make_app",
+    "mute",
+    "replace_exit",
+    "replace_keyboard",
+]
 
 _BUFFERED = 2**16  # characters of printed text that wait for the end of the cell
 
@@ -46,10 +55,12 @@ class Outlet(IOPubThread):  # type: ignore[misc]
 class CellStream(OutStream):  # type: ignore[misc]
     """Send what a cell prints with its next other output, at its end, or when there is much of it.
 
-    What reaches the stream's descriptor in another way is sent in its place between the prints.
+    What reaches the stream's descriptor in another way is sent in its place between the prints. Nothing is sent if
+    `is_mute`.
     """
 
     _buffered = 0
+    is_mute = False
     _descriptor: int | None = None
     _other: CellStream | None = None
 
@@ -98,7 +109,15 @@ class CellStream(OutStream):  # type: ignore[misc]
 
     def _send(self) -> None:
         self._buffered = 0
-        super()._flush()
+        if self.is_mute:
+            self._rotate_buffers()
+        else:
+            super()._flush()
+
+    def mute(self) -> None:
+        """Drop what is printed from now on."""
+        self.is_mute = True
+        self._read_descriptor = lambda: ""  # its number may soon be another file's
 
     def _schedule_flush(self) -> None:
         """Start no timer: output is not read while a cell runs."""
@@ -113,11 +132,12 @@ CellStream.__name__ = CellStream.__qualname__ = OutStream.__name__
 class LineKernel(IPythonKernel):  # type: ignore[misc]
     """Serve requests one by one on the main thread.
 
-    `end` is called after the last cell with its index. It returns a function to call once the reply is sent. What
-    `list_stops` returns after a cell is sent with the reply.
+    `end` is called after the last cell with its index. If this process is a snapshot from then on, it returns a
+    function that makes the snapshot's calls, which are otherwise made in the place of the next statement that is run.
+    What `list_stops` returns after a cell is sent with the reply.
     """
 
-    end: Callable[[int], Callable[[], None]]
+    end: Callable[[int], Callable[[], None] | None]
     list_stops: Callable[[], Any]
     is_serving = False
     shell_stream = control_stream = AnyTrait()
@@ -143,17 +163,23 @@ class LineKernel(IPythonKernel):  # type: ignore[misc]
         self._publish_status("starting", "shell")
         while message := await self.session.line.receive():
             _, kind, number, content = message
+            make_calls = None
             if kind == END:
-                go_on = self.end(content["cell"])
+                make_calls = self.end(content["cell"])
                 self.session.send(self.shell_stream, END, {}, parent={"header": {"msg_id": number}})
-                go_on()
-                continue
+                if make_calls is None:
+                    continue
+                mute(self)
+                # The calls are made from a further cell.
+                kind, content = "execute_request", {"code": "None", "silent": True, "place": {"cell": content["cell"]}}
             header = {"msg_id": number, "msg_type": kind, "session": ""}
             request = {"header": header, "parent_header": {}, "metadata": content.pop("place"), "content": content}
             try:
                 await self.dispatch_shell((request, None))
             except Exception:  # a student's stream may raise when it is flushed; the next cell is served nonetheless
                 self.log.exception("a request was not served")
+            if make_calls is not None:
+                make_calls()  # the notebook has changed how cells are run
             if self.session.in_child():
                 os._exit(0)  # a forked child that returned from its cell must not serve the next one
 
@@ -266,6 +292,13 @@ def make_app(config: Config) -> WarmKernelApp:
     # traitlets sets the level on the handler only, so that each message would be made before it is dropped.
     app.log.setLevel(app.log_level)
     return app
+
+
+def mute(kernel: Any) -> None:
+    """Send nothing that the kernel's code prints or displays any more."""
+    kernel.session.mute()
+    for stream in (kernel._stdout, kernel._stderr):
+        stream.mute()
 
 
 def replace_exit(shell: Any, instead: Callable[[], None]) -> None:

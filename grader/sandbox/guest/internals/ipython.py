@@ -26,6 +26,7 @@ __all__ = [
     "LIKE_A_MAGIC",
     "add_working_folder",
     "configure",
+    "display_nothing",
     "keep_stored_values_in",
     "offer_removed_names",
     "parse_body",
@@ -150,6 +151,12 @@ def _shorten(trace: TracebackType) -> TracebackType:
 def show_nothing(shell: Any) -> None:
     """Make neither text nor pictures of what cells display."""
     replace_attribute(shell.display_formatter, "format", lambda *_, **__: ({}, {}))
+
+
+def display_nothing(shell: Any) -> None:
+    """Let `display` and figures show nothing, in a process that is no kernel any more."""
+    for name in ("publish", "clear_output"):
+        replace_attribute(shell.display_pub, name, lambda *_, **__: None)
 
 
 def offer_removed_names() -> None:

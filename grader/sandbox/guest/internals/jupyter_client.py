@@ -19,10 +19,15 @@ class LineSession(Session):  # type: ignore[misc]
 
     line: MessageLine
     _owner = 0
+    _is_mute = False
 
     def connect(self, line: MessageLine) -> None:
         """Send everything on this line from now on."""
         self.line, self._owner = line, os.getpid()
+
+    def mute(self) -> None:
+        """Send nothing any more."""
+        self._is_mute = True
 
     def in_child(self) -> bool:
         """Return whether a cell forked this process. Its output is shown, but it is not the kernel."""
@@ -59,7 +64,7 @@ class LineSession(Session):  # type: ignore[misc]
             else self.msg(msg_or_type, content, parent=parent, header=header, metadata=metadata)
         )
         kind, request = message["header"]["msg_type"], message["parent_header"].get("msg_id")
-        if (stream.channel == "shell" or kind == "status") and self.in_child():
+        if self._is_mute or ((stream.channel == "shell" or kind == "status") and self.in_child()):
             return message
         try:
             self.line.send(stream.channel, kind, request, message["content"])

@@ -1,4 +1,4 @@
-"""torch: what lies underneath its loss functions, lazy parameters and data loaders."""
+"""torch: what lies underneath its loss functions, lazy parameters, data loaders and subclasses of Tensor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 from torch.utils._device import DeviceContext
 from torch.utils.data import DataLoader
 from torch.utils.data import _utils as torch_data
@@ -21,7 +22,11 @@ __all__ = [
     "LOSS_FUNCTIONS",
     "LoaderPass",
     "allow_for_lazy_parameters",
+    "as_stock_tensors",
+    "become",
     "choose_in_device_contexts",
+    "make_empty_shell",
+    "map_tensors",
     "read_version",
     "replace_loader_passes",
     "replace_sampler",
@@ -42,6 +47,35 @@ def allow_for_lazy_parameters(method: Any) -> None:
     """Let a replaced method of tensors be called on the parameters of lazy layers, which refuse unknown functions."""
     lazy: Any = nn.parameter
     lazy.UninitializedTensorMixin._allowed_methods.append(method)
+
+
+def make_empty_shell(kind: type[torch.Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """Return a tensor of a subclass that has a shape, a type and the CPU as its device, but no memory."""
+    make: Any = torch.Tensor._make_wrapper_subclass
+    return make(kind, shape, dtype=dtype, device="cpu")
+
+
+def as_stock_tensors() -> Any:
+    """Return a context in which functions take tensors of subclasses as if they were torch's own."""
+    return torch._C.DisableTorchFunctionSubclass()
+
+
+def become(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Let a tensor be from now on what `other` is, its class and memory too, for all who have it.
+
+    Return False, and leave it as it is, if C++ or a weak reference refers to one of them.
+    """
+    try:
+        with as_stock_tensors():
+            torch.utils.swap_tensors(tensor, other)
+    except RuntimeError:
+        return False
+    return True
+
+
+def map_tensors(kind: type[torch.Tensor], replace: Callable[[Any], Any], values: Any) -> Any:
+    """Return nested lists, tuples and dictionaries with each tensor of a class replaced."""
+    return pytree.tree_map_only(kind, replace, values)
 
 
 def choose_in_device_contexts(choose: Callable[[Any], Any]) -> None:

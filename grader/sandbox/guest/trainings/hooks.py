@@ -8,6 +8,7 @@ made a data set of images or an optimiser for a model that is not tiny.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from torch.optim import optimizer as optimizers
 from grader.models.recipe import Mode
 from grader.sandbox.guest.internals.replacement import call_after_init, replace_attribute
 from grader.sandbox.guest.internals.torch import LOSS_FUNCTIONS
+from grader.sandbox.guest.internals.torch_devices import is_on_device
 from grader.sandbox.guest.internals.torchvision import call_after_data_set
 from grader.sandbox.guest.trainings.cutoff import Cutoff, TrainingCut
 from grader.sandbox.guest.trainings.loop import TrainingBatch, TrainingLoop, recognise_batch
@@ -29,6 +31,7 @@ from grader.sandbox.guest.trainings.trajectory import ForwardPass, LossCall
 __all__ = ["SMALL", "TrainingHooks", "count_parameters"]
 
 SMALL = 1_000  # parameters; the kernels that section 7.2.4 learns are not followed
+_MAX_LOOKS = 10  # at a model on a GPU that does not seem to learn classes
 
 P = ParamSpec("P")
 
@@ -44,6 +47,7 @@ class _Statement:
     calls: list[LossCall] = field(default_factory=list)
     depth: int = 0
     ran: set[int] = field(default_factory=set)  # ids of modules, in the outermost one that runs now
+    looks: Counter[int] = field(default_factory=Counter)  # at models that are not followed, by their ids
     steps: int = 0
     backward_passes: int = 0
 
@@ -156,19 +160,28 @@ class TrainingHooks:
         replace_attribute(owner, name, functools.update_wrapper(functools.partial(replacement, stock), stock))
         self._hooks.callback(setattr, owner, name, stock)
 
-    @_silent
+    # These two run for each layer, so they do as little as possible, and nothing that can fail.
     def _before_forward(self, module: nn.Module, _: Any) -> None:
+        if self._busy or self._broken or not self._statements:
+            return
         running = self._statements[-1]
         if running.depth == 0:
             running.ran = set()
         running.depth += 1
         running.ran.add(id(module))
 
-    @_silent
     def _after_forward(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if self._busy or self._broken or not self._statements:
+            return
         running = self._statements[-1]
         running.depth = max(0, running.depth - 1)
-        if running.depth or not isinstance(output, Tensor) or not output.requires_grad:
+        if not running.depth:
+            self._note_forward(module, inputs, output)
+
+    @_silent
+    def _note_forward(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        running = self._statements[-1]
+        if not isinstance(output, Tensor) or not output.requires_grad:
             return
         if next(module.parameters(), None) is not None:
             # Losses of earlier passes would keep their whole graphs in memory.
@@ -246,6 +259,9 @@ class TrainingHooks:
         known = running.loops.get(id(forward.module))
         if known is not None:
             return known
+        if is_on_device(forward.output) and running.looks[id(forward.module)] >= _MAX_LOOKS:
+            return None
+        running.looks[id(forward.module)] += 1
         size = sum(p.numel() for p in forward.module.parameters() if not isinstance(p, nn.UninitializedParameter))
         if size <= SMALL or not (_has_labels(call) or recognise_batch(forward.images, self._latest())):
             return None

@@ -2,6 +2,8 @@
 
 The batches equal, bit for bit and stride for stride, those that torch collates from single images. Data sets and
 transforms that are not recognised are left to torch.
+
+In a kernel with a GPU, a batch is a `LazyImages`: the resized floats are made where they are needed.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
-__all__ = ["EXACT_SIDES", "WholeBatch", "find_side", "find_torchvision_data_set", "read_batch", "resolve_subset"]
+from grader.models.resize import resize_exactly, tabulate
+from grader.sandbox.guest.trainings.lazy_images import LazyImages
+
+__all__ = ["WholeBatch", "find_side", "find_torchvision_data_set", "read_batch", "resolve_subset"]
 
 _SIDE = 28
-# For these sides torch's resizing of bytes rounds like PIL's, whatever the pixels (test_image_batches.py proves it).
-# For many others (33, 227) it does not, because its weights have fewer bits.
-EXACT_SIDES = frozenset({28, 32, 36, 40, 48, 56, 60, 64, 80, 96, 112, 128, 160, 192, 196, 224, 256})
 _SOURCES = (datasets.MNIST, datasets.FashionMNIST)
 _GET_ITEM = datasets.MNIST.__getitem__
 _MAX_DEPTH = 3  # a Subset of a ConcatDataset of a data set
@@ -29,46 +31,55 @@ _MAX_DEPTH = 3  # a Subset of a ConcatDataset of a data set
 
 @dataclass(frozen=True)
 class WholeBatch:
-    """A transform of single images as operations on a batch: resize to `size` (height, width), to floats, normalise.
+    """A transform of single images as operations on a batch: resize to `size` (height, width), to floats, normalise."""
 
-    `size` is None if the images keep their size.
-    """
-
-    size: tuple[int, int] | None
+    size: tuple[int, int]
     normalize: tuple[transforms.Normalize, ...]
 
     @staticmethod
     def of(transform: Any) -> WholeBatch | None:
         """Return the operations of [Resize,] ToTensor [, Normalize], or None for any other transform."""
         steps = list(transform.transforms) if type(transform) is transforms.Compose else [transform]
-        size = None
+        size: tuple[int, int] | None = (_SIDE, _SIDE)
         if steps and type(steps[0]) is transforms.Resize:
             size = _read_size(steps.pop(0))
-            if size is None:
-                return None
-        if not steps or type(steps[0]) is not transforms.ToTensor:
+        if size is None or not steps or type(steps[0]) is not transforms.ToTensor:
             return None
-        if any(type(step) is not transforms.Normalize for step in steps[1:]):
-            return None
-        return WholeBatch(None if size == (_SIDE, _SIDE) else size, tuple(steps[1:]))
+        return WholeBatch(size, tuple(steps[1:])) if all(map(_is_of_one_channel, steps[1:])) else None
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, H, W) as floats (B, 1, h, w)."""
-        if self.size is not None:
-            resized = torch.nn.functional.interpolate(images[:, None], self.size, mode="bilinear", antialias=True)
-            images = resized[:, 0]  # without the channel, so that the strides imply no memory format
-        floats = images[:, None].to(torch.get_default_dtype()).div_(255)
+        # The channel comes after the resize, so that the strides imply no memory format.
+        return self._scale(resize_exactly(images, self.size)[:, None])
+
+    def defer(self, images: Tensor) -> LazyImages:
+        """Return the same floats as a tensor that computes them when and where they are needed."""
+        return LazyImages(images, self.size, tabulate(self._scale))
+
+    def _scale(self, images: Tensor) -> Tensor:
+        floats = images.to(torch.get_default_dtype()).div_(255)
         for normalize in self.normalize:
             floats = normalize(floats)
         return floats
 
 
 def _read_size(resize: transforms.Resize) -> tuple[int, int] | None:
-    """Return the size that images are resized to, or None if torch does not resize bytes exactly like PIL."""
+    """Return the size that images are resized to, or None if it is not PIL's bilinear resize."""
     sides = (resize.size,) * 2 if isinstance(resize.size, int) else tuple(resize.size)
-    sides = sides * 2 if len(sides) == 1 else sides  # the images are square
+    height, width = sides * 2 if len(sides) == 1 else sides  # the images are square
     bilinear = resize.interpolation == transforms.InterpolationMode.BILINEAR and resize.max_size is None
-    return sides if bilinear and set(sides) <= EXACT_SIDES else None
+    mixed = height < _SIDE < width  # versions of PIL differ in what they do first
+    return (height, width) if bilinear and min(height, width) > 0 and not mixed else None
+
+
+def _is_of_one_channel(step: Any) -> bool:
+    """Return whether a step is a Normalize by one mean and one deviation."""
+    if type(step) is not transforms.Normalize:
+        return False
+    try:
+        return all(torch.as_tensor(value, device="cpu").numel() == 1 for value in (step.mean, step.std))
+    except (TypeError, ValueError, RuntimeError):  # torch raises it in the student's cell
+        return False
 
 
 def find_side(data_set: Any) -> int | None:
@@ -76,7 +87,7 @@ def find_side(data_set: Any) -> int | None:
     while type(data_set) is Subset:
         data_set = data_set.dataset
     plan = _plan(data_set)
-    return None if plan is None else max(plan.size or (_SIDE, _SIDE))
+    return None if plan is None else max(plan.size)
 
 
 def _plan(source: Any) -> WholeBatch | None:
@@ -84,11 +95,15 @@ def _plan(source: Any) -> WholeBatch | None:
     if type(source) not in _SOURCES or type(source).__getitem__ is not _GET_ITEM or source.target_transform is not None:
         return None
     images, labels = source.data, source.targets
-    if type(images) is not Tensor or images.dtype != torch.uint8 or images.shape[1:] != (_SIDE, _SIDE):
+    if not _is_plain_tensor(images, torch.uint8) or images.shape[1:] != (_SIDE, _SIDE):
         return None
-    if type(labels) is not Tensor or labels.dtype != torch.int64 or labels.ndim != 1:
+    if not _is_plain_tensor(labels, torch.int64) or labels.ndim != 1:
         return None
     return WholeBatch.of(source.transform)
+
+
+def _is_plain_tensor(value: Any, dtype: torch.dtype) -> bool:
+    return type(value) is Tensor and value.dtype == dtype and value.device.type == "cpu"
 
 
 def resolve_subset(data_set: Any, indices: Iterable[Any]) -> tuple[Any, list[int]]:
@@ -103,8 +118,14 @@ def resolve_subset(data_set: Any, indices: Iterable[Any]) -> tuple[Any, list[int
     return data_set, [operator.index(index) for index in indices]
 
 
-def read_batch(data_set: Any, indices: Any) -> list[Tensor] | None:
-    """Return [images (B, 1, h, w), labels (B,)] as they are now, or None if the data set is not recognised."""
+def read_batch(data_set: Any, indices: Any, *, lazy: bool = False) -> list[Tensor] | None:
+    """Return [images (B, 1, h, w), labels (B,)] as they are now, or None if the data set is not recognised.
+
+    Args:
+        data_set: torchvision's, or a Subset of it.
+        indices: of the batch.
+        lazy: let the images be computed where they are needed.
+    """
     try:
         source, positions = resolve_subset(data_set, indices)
     except (TypeError, ValueError):
@@ -112,8 +133,14 @@ def read_batch(data_set: Any, indices: Any) -> list[Tensor] | None:
     plan = _plan(source)
     if plan is None or not positions:
         return None
-    chosen = torch.tensor(positions)
-    return [plan(source.data[chosen]), source.targets[chosen]]
+    count = len(source.data)
+    chosen, from_start = (
+        torch.tensor(numbers, device="cpu") for numbers in (positions, [n + count if n < 0 else n for n in positions])
+    )
+    images = source.data.index_select(0, from_start)
+    # torch collates labels from numbers, so that they come on the device that a student made the default.
+    labels = source.targets[chosen].to(torch.get_default_device())
+    return [plan.defer(images) if lazy else plan(images), labels]
 
 
 def find_torchvision_data_set(data_set: Any, kind: type = datasets.MNIST, depth: int = _MAX_DEPTH) -> Any:

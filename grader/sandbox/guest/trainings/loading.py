@@ -76,13 +76,14 @@ class LatestBatch:
                 cls._latest = LoadedBatch(images, labels, tuple(positions), source)
 
 
-def install_fast_loading(shell: Any, mode: Mode, left_out: LeftOutTrainings) -> None:
+def install_fast_loading(shell: Any, mode: Mode, left_out: LeftOutTrainings, *, with_gpu: bool = False) -> None:
     """Make every loader over torchvision's data sets fast from now on, and short if `mode` is quick.
 
     Args:
         shell: IPython's.
         mode: how trainings run.
         left_out: is asked before each batch of a data set that is not trained on.
+        with_gpu: whether the kernel has a GPU. Images that are moved there are then made there.
     """
     cut = _Cut() if mode is Mode.QUICK else None
     if cut:
@@ -96,7 +97,7 @@ def install_fast_loading(shell: Any, mode: Mode, left_out: LeftOutTrainings) -> 
         if source is not None and cut:
             return _FastPass(cut.shorten(loader, source))
         if _is_plain(loader):
-            return _FastPass(loader)
+            return _FastPass(loader, lazy=with_gpu)
         if source is not None:
             LatestBatch.note(source, (), None)
         return None
@@ -113,12 +114,13 @@ def _is_plain(loader: DataLoader[Any]) -> bool:
 class _FastPass(LoaderPass):
     """One pass over a loader, with whole-batch operations if the loader is plain."""
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: DataLoader[Any], *, lazy: bool = False) -> None:
         super().__init__(loader)
         self._plain = _is_plain(loader)
+        self._lazy = lazy
 
     def make_batch(self, data_set: Any, indices: Any) -> Any:
-        return read_batch(data_set, indices) if self._plain else None
+        return read_batch(data_set, indices, lazy=self._lazy) if self._plain else None
 
     def note_batch(self, data_set: Any, indices: Any, batch: Any) -> None:
         LatestBatch.note(data_set, indices, batch)

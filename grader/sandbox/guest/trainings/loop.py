@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.sandbox.guest.internals.d2l import read_trainer
+from grader.sandbox.guest.internals.torch_devices import is_on_device
 from grader.sandbox.guest.internals.torchvision import read_true_labels
 from grader.sandbox.guest.trainings.cutoff import LossProgress
 from grader.sandbox.guest.trainings.trajectory import (
@@ -30,7 +31,8 @@ _MAX_COMPARED_STEPS = 2  # with the reference gradients
 _MAX_COMPARED = 12_500_000  # parameters, the smallest first: 50 MB
 _MAX_PIXELS = 500_000  # of a batch whose gradients are compared
 _MAX_WITNESSES = 20_000  # parameters whose values are compared before and after a step
-_MAX_PENDING = 20  # losses; reading one waits for the computation, on a GPU
+_MAX_PENDING = 20  # losses; they are read together, because on a GPU a read waits for the computation
+_READ_EVERY = 50  # steps, after the first ones, for what else is read from a GPU
 _MAX_LOSSES = 200
 _MAX_NAMES = 20
 _WITH_MODES = (
@@ -104,14 +106,13 @@ class TrainingLoop:
         seen = self.trajectory
         self._note_change()
         if self._passes == 0 and self._witness is not None:
-            kept = self._witness.grad is not None and bool(self._witness.grad.any())
-            seen.kept, seen.cleared = seen.kept + kept, seen.cleared + (not kept)
+            self._note_gradient(self._witness.grad)
         self._passes += 1
         seen.backward_passes += 1
         seen.eval_passes += not forward.module.training
         seen.examples += len(forward.output) if forward.output.dim() else 0
         self._epoch_examples = len(batch.data_set) if batch is not None else 0
-        self._keep_loss(loss)
+        self._keep_loss(_find_progress(loss, call))
         if self._step is None and len(seen.recorded) < _MAX_RECORDED:
             self._step = self._measure(loss, forward, call, batch)
 
@@ -195,8 +196,24 @@ class TrainingLoop:
             self._passes = 0
         self._values = []
 
+    def _note_gradient(self, gradient: Tensor | None) -> None:
+        """Note whether a gradient that was used is still there."""
+        seen = self.trajectory
+        if gradient is None:
+            seen.cleared += 1
+        elif self._may_read(gradient):
+            kept = bool(gradient.any())
+            seen.kept, seen.cleared = seen.kept + kept, seen.cleared + (not kept)
+
+    def _may_read(self, tensor: Tensor) -> bool:
+        """Return whether a tensor may be read in this step."""
+        steps = self.trajectory.steps
+        return steps < _MAX_PENDING or steps % _READ_EVERY == 0 or not is_on_device(tensor)
+
     def _note_settings(self, optimizer: torch.optim.Optimizer) -> None:
         seen, groups = self.trajectory, optimizer.param_groups
+        if any(isinstance(group.get("lr"), Tensor) and not self._may_read(group["lr"]) for group in groups):
+            return
         rates = [float(group.get("lr", math.nan)) for group in groups]
         # A schedule may begin or end with almost zero, so the rate that it is built around is noted too.
         scheduled = [float(g[key]) for g in groups for key in ("initial_lr", "max_lr") if isinstance(g.get(key), float)]
@@ -223,7 +240,7 @@ class TrainingLoop:
             self._take_losses()
 
     def _take_losses(self) -> None:
-        losses = [float(loss) for loss in self._pending]
+        losses = _read_numbers(self._pending)
         self._pending.clear()
         self.end_reason = self._progress.add(losses, self._count_epochs())
         kept = self.trajectory.losses
@@ -241,6 +258,20 @@ class TrainingLoop:
         if counted is not None:
             return counted
         return int(self.trajectory.examples / self._epoch_examples + 0.02) if self._epoch_examples else 0
+
+
+def _find_progress(loss: Any, call: LossCall | None) -> Any:
+    """Return the loss that tells how far the training is: on a GPU a GradScaler multiplies it, more and more."""
+    if call is None or not isinstance(call.result, Tensor) or call.result.numel() != 1:
+        return loss
+    return call.result if is_on_device(call.result) else loss
+
+
+def _read_numbers(tensors: Sequence[Tensor]) -> list[float]:
+    """Return the numbers in tensors of one element, read at once if that is possible."""
+    if len({(tensor.device, tensor.dtype) for tensor in tensors}) == 1:
+        return [float(number) for number in torch.stack(list(tensors)).tolist()]
+    return [float(tensor) for tensor in tensors]
 
 
 def _find_with_gradient(parameters: Iterable[Tensor]) -> Tensor | None:
@@ -264,7 +295,7 @@ def recognise_batch(images: Tensor | None, batch: TrainingBatch | None) -> Train
     if images is None or batch is None or images.numel() != batch.images.numel() or len(images) != len(batch.images):
         return None
     with torch.no_grad():
-        flat = [pixels.flatten(1).float().cpu() for pixels in (images, batch.images)]
+        flat = [pixels.to(images.device).flatten(1).float() for pixels in (images, batch.images)]
         centred = [pixels - pixels.mean(1, keepdim=True) for pixels in flat]
         cosines = nn.functional.cosine_similarity(centred[0], centred[1])
     return batch if bool((cosines > 0.999).all()) else None

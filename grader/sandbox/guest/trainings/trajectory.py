@@ -192,10 +192,10 @@ def measure_agreement(gradients: Sequence[Tensor | None], reference: Sequence[Te
 
 
 def _as_labels(scores: Tensor, target: Tensor | None) -> Tensor | None:
-    """Return the target if it is one class for each row of scores, or None."""
+    """Return the target, on the scores' device, if it is one class for each row of scores, or None."""
     if target is None or target.dtype.is_floating_point or target.shape != scores.shape[:1] or not len(target):
         return None
-    return target if int(target.min()) >= 0 and int(target.max()) < scores.shape[1] else None
+    return target.to(scores.device) if int(target.min()) >= 0 and int(target.max()) < scores.shape[1] else None
 
 
 def _sum_to_one(values: Tensor) -> bool:

@@ -90,7 +90,7 @@ async def _read_new_mark(_: Staff, request: Request) -> NewMark:
     except ClientDisconnect:
         raise Problem("bad-request", "the connection ended before the body did") from None
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
+        errors = error.errors(include_url=False)
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in errors]) from None
 
 

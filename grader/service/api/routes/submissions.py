@@ -20,6 +20,7 @@ from grader.service.api.access import Anyone, Id, Staff, get_submission
 from grader.service.api.formats import choose_format
 from grader.service.api.problems import Problem, document_problems, not_found
 from grader.service.api.service import Service, ServiceDep
+from grader.service.api.sources import read_sources
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.attempts import PastAttempt, find_attempts
 from grader.service.store.queries.executed_notebooks import find_executed_notebook
@@ -177,7 +178,7 @@ def send_report(
     headers = {"Vary": "Accept"}
     if chosen == "html":
         headers["Content-Security-Policy"] = PAGE_POLICY
-        text = render_html(Report.from_json(text))
+        text = render_html(Report.from_json(text), read_sources(service, status))
     elif chosen == "text":
         text = _render_text(Report.from_json(text))
     # A report may quote a lone surrogate, which UTF-8 cannot encode.

@@ -12,26 +12,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from grader.models.recipe import Mode
 from grader.results.notice import Notice
 from grader.results.report import Report
+from grader.service.queues import GPU
 from grader.service.settings import Settings
 from grader.service.store.columns import now
 from grader.service.store.database import Store
 from grader.service.store.queries.events import record_event, record_event_each
-from grader.service.store.queries.marks import record_waiting_items
-from grader.service.store.queries.queue import Queue, choose_queue
+from grader.service.store.queries.reports import insert_report
 from grader.service.store.schema import (
     ALIVE,
     AttemptOutcome,
     AttemptRow,
     EventKind,
     JobRow,
-    ReportRow,
     Stage,
     State,
     SubmissionFileRow,
@@ -48,6 +46,7 @@ __all__ = [
     "finish_job",
     "give_back_lease",
     "reconcile_leases",
+    "record_device_fault",
     "release_lease",
     "renew_lease",
 ]
@@ -75,6 +74,7 @@ class Lease:
         notices: remarks on files that were left out when it was handed in.
         part: sha256 of the first stage's report. None in the first stage.
         executed: sha256 of the executed notebooks of the first stage. None if they were not kept.
+        device_faults: how many earlier attempts were ended by a GPU that failed.
     """
 
     job: str
@@ -89,6 +89,7 @@ class Lease:
     part: str | None
     executed: str | None = None
     notices: tuple[Notice, ...] = ()
+    device_faults: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Reconciled:
 
 
 def claim_lease(
-    store: Store, job_id: str, worker: str, seconds: float, queue: Queue, attempts: int = Settings.attempts
+    store: Store, job_id: str, worker: str, seconds: float, queue: str, attempts: int = Settings.attempts
 ) -> Lease | None:
     """Claim a stage that is waiting or whose lease has expired.
 
@@ -121,7 +122,7 @@ def claim_lease(
         update(JobRow)
         .where(
             JobRow.id == job_id,
-            JobRow.stage.in_([stage for stage in Stage if choose_queue(stage) == queue]),
+            JobRow.queue == queue,
             or_(JobRow.state == State.WAITING, expired),
         )
         .values(
@@ -156,7 +157,13 @@ def renew_lease(store: Store, lease: Lease, seconds: float) -> bool:
         return _change(session, lease, lease_until=now() + seconds)
 
 
-def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[ExecutedNotebook] = ()) -> Finish:
+def finish_job(
+    store: Store,
+    lease: Lease,
+    report: Report,
+    executed: Sequence[ExecutedNotebook] = (),
+    trainings_queue: str = GPU,
+) -> Finish:
     """Store the result of a stage: the report, or in the first stage of mode full the part to join it with later.
 
     Args:
@@ -164,6 +171,7 @@ def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[Ex
         lease: the worker's lease.
         report: the stage's report. For the stage `trainings`, the joined one.
         executed: the executed notebooks. If empty, those of the first stage stay.
+        trainings_queue: the queue of the assignment's trainings, where the job waits after the first stage.
 
     Raises:
         SystemFault: the database or the blobs cannot be reached; nothing was stored.
@@ -176,6 +184,7 @@ def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[Ex
                 session,
                 lease,
                 stage=Stage.TRAININGS,
+                queue=trainings_queue,
                 state=State.WAITING,
                 attempts=0,
                 part=sha256,
@@ -192,7 +201,7 @@ def finish_job(store: Store, lease: Lease, report: Report, executed: Sequence[Ex
         refused = {"refused": not report.is_readable, "message": report.obstacle}
         if not _change(session, lease, state=State.GRADED, lease_until=None, ended_at=now(), **refused):
             return Finish.REFUSED
-        published = _insert_report(session, lease, report, sha256, executed_sha256)
+        published = insert_report(session, lease.submission, lease.job, report, sha256, executed_sha256)
         _end_attempts(session, [lease.job], AttemptOutcome.EXISTED if published is None else AttemptOutcome.REPORTED)
         record_event(session, lease.batch, lease.submission, EventKind.GRADED, {"published": bool(published)})
     return Finish.EXISTED if published is None else Finish.REPORTED
@@ -228,19 +237,30 @@ def release_lease(store: Store, lease: Lease, message: str) -> bool:
     Returns:
         False if the lease was lost and nothing changed.
     """
-    with store.session() as session:
-        values = {"state": State.WAITING, "message": message, "attempts": lease.number - 1}
-        if not _change(session, lease, **values, lease_until=None, **_NOT_ENQUEUED):
-            return False
-        _end_attempts(session, [lease.job], AttemptOutcome.GIVEN_BACK, message)
-        record_event(
-            session,
-            lease.batch,
-            lease.submission,
-            EventKind.GIVEN_BACK,
-            {"stage": lease.stage, "attempt": lease.number},
-        )
-    return True
+    return _end_uncounted(store, lease, state=State.WAITING, message=message)
+
+
+def record_device_fault(store: Store, lease: Lease, message: str, limit: int) -> bool:
+    """End an attempt because the GPU failed. It is not counted, and the job waits for another GPU.
+
+    A submission that makes every GPU fail would go round for ever, so after `limit` such attempts the job fails.
+
+    Args:
+        store: the store with the job.
+        lease: the worker's lease.
+        message: what the GPU did, for staff.
+        limit: how many attempts GPUs may end.
+
+    Returns:
+        False if the lease was lost and nothing changed.
+    """
+    faults = lease.device_faults + 1
+    if faults < limit:
+        return _end_uncounted(store, lease, state=State.WAITING, message=message, device_faults=faults)
+    message = f"a GPU failed in {faults} attempts at this submission; the last time: {message}"
+    return _end_uncounted(
+        store, lease, state=State.FAILED, message=message, device_faults=faults, ended_at=now(), kind=EventKind.FAILED
+    )
 
 
 def reconcile_leases(store: Store, attempts: int) -> Reconciled:
@@ -305,6 +325,7 @@ def _make_lease(session: Session, job: JobRow) -> Lease:
         part=job.part,
         executed=job.executed,
         notices=tuple(map(Notice.from_dict, session.get_one(SubmissionRow, job.submission).notices)),
+        device_faults=job.device_faults,
     )
 
 
@@ -313,6 +334,16 @@ def _change(session: Session, lease: Lease, *conditions: ColumnElement[bool], **
     holds = (JobRow.id == lease.job, JobRow.fence == lease.fence, JobRow.state == State.LEASED)
     change = update(JobRow).where(*holds, *conditions).values(**values).returning(JobRow.id)
     return session.execute(change).one_or_none() is not None
+
+
+def _end_uncounted(store: Store, lease: Lease, kind: EventKind = EventKind.GIVEN_BACK, **values: Any) -> bool:
+    """End an attempt that does not count, and change the job. Return False if the lease did not hold."""
+    with store.session() as session:
+        if not _change(session, lease, **values, attempts=lease.number - 1, lease_until=None, **_NOT_ENQUEUED):
+            return False
+        _end_attempts(session, [lease.job], AttemptOutcome.GIVEN_BACK, values["message"])
+        record_event(session, lease.batch, lease.submission, kind, {"stage": lease.stage, "attempt": lease.number})
+    return True
 
 
 def _give_back(
@@ -343,33 +374,6 @@ def _end_attempts(session: Session, jobs: Sequence[str], outcome: AttemptOutcome
         .where(AttemptRow.grading.in_(jobs), AttemptRow.ended_at.is_(None))
         .values(ended_at=now(), outcome=outcome, message=message)
     )
-
-
-def _insert_report(session: Session, lease: Lease, report: Report, sha256: str, executed: str | None) -> bool | None:
-    """Insert a report and return whether it is published. Return None if one of this revision exists."""
-    first = ~select(ReportRow.id).where(ReportRow.submission == lease.submission).exists()
-    insert_or_not: Any = sqlite.insert if session.connection().dialect.name == "sqlite" else postgresql.insert
-    inserted = session.execute(
-        insert_or_not(ReportRow)
-        .values(
-            submission=lease.submission,
-            grading=lease.job,
-            revision=report.revision,
-            sha256=sha256,
-            executed=executed,
-            score=report.score,
-            max_score=report.max_score,
-            pending_points=report.pending_points,
-            published_at=case((first, now())),
-        )
-        .on_conflict_do_nothing(index_elements=["submission", "revision"])
-        .returning(ReportRow.id, ReportRow.published_at)
-    ).all()
-    if not inserted:
-        return None
-    ((report_id, published_at),) = inserted
-    record_waiting_items(session, report_id, report)
-    return published_at is not None
 
 
 def _find_batch(session: Session, submission: str) -> str:

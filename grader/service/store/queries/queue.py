@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
 from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.schema import ALIVE, BatchRow, JobRow, Stage, State, SubmissionRow
+from grader.service.store.schema import ALIVE, BatchRow, JobRow, State, SubmissionRow
 
-__all__ = ["Queue", "QueuedJob", "choose_queue", "mark_enqueued", "unmark_enqueued"]
-
-Queue = Literal["cpu", "gpu"]
+__all__ = ["QueuedJob", "mark_enqueued", "unmark_enqueued"]
 
 _LONGEST_WAIT = 30  # in units of `republish_seconds`, between two messages for one job
-
-_QUEUES: dict[Stage, Queue] = {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}
 
 
 @dataclass(frozen=True)
@@ -26,12 +21,7 @@ class QueuedJob:
     """A message to send: the id of a job, and its queue."""
 
     job: str
-    queue: Queue
-
-
-def choose_queue(stage: Stage) -> Queue:
-    """Return the queue of a stage."""
-    return _QUEUES[stage]
+    queue: str
 
 
 def mark_enqueued(store: Store, share: int, republish_seconds: float, limit: int = 200) -> list[QueuedJob]:
@@ -63,18 +53,18 @@ def mark_enqueued(store: Store, share: int, republish_seconds: float, limit: int
             update(JobRow)
             .where(JobRow.id.in_(free))
             .values(published_at=now(), publications=JobRow.publications + 1)
-            .returning(JobRow.id, JobRow.stage)
+            .returning(JobRow.id, JobRow.queue)
         )
-        stages = {row.id: row.stage for row in marked}
-    return [QueuedJob(job, choose_queue(stages[job])) for job in chosen if job in stages]
+        queues = {row.id: row.queue for row in marked}
+    return [QueuedJob(job, queues[job]) for job in chosen if job in queues]
 
 
 def unmark_enqueued(store: Store, jobs: Sequence[QueuedJob]) -> None:
-    """Mark jobs whose messages could not be sent as not enqueued: they are due again at once."""
+    """Mark jobs whose messages were not sent, or not taken up, as not enqueued: they are due again at once."""
     with store.session() as session:
         session.execute(
             update(JobRow)
-            .where(JobRow.id.in_([job.job for job in jobs]), JobRow.state == State.WAITING)
+            .where(JobRow.id.in_([job.job for job in jobs]), JobRow.state == State.WAITING, JobRow.publications > 0)
             .values(published_at=None, publications=JobRow.publications - 1)
         )
 
@@ -82,7 +72,7 @@ def unmark_enqueued(store: Store, jobs: Sequence[QueuedJob]) -> None:
 def _take_turns(due: ColumnElement[bool], share: int, limit: int) -> Select[str]:
     """Return the query for the jobs that are due and within their submitter's share, in turns."""
     unfinished = JobRow.state.in_(ALIVE)
-    own = [BatchRow.owner, JobRow.stage]
+    own = [BatchRow.owner, JobRow.queue]
     order = [JobRow.created_at, SubmissionRow.key, JobRow.id]
     ranked = (
         select(

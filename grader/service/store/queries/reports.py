@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import case, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
 from grader.results.marks import add_marks
 from grader.results.report import Report
+from grader.service.store.columns import now
 from grader.service.store.database import Store
-from grader.service.store.queries.marks import find_marks
+from grader.service.store.queries.marks import find_marks, record_waiting_items
 from grader.service.store.schema import ReportRow
 
-__all__ = ["load_report_text", "load_stored_report"]
+__all__ = ["insert_report", "load_report_text", "load_stored_report"]
 
 
 def load_report_text(store: Store, submission_id: str, draft: bool = False, *, all_marks: bool = False) -> str | None:
@@ -48,3 +53,41 @@ def load_stored_report(
     """
     text = load_report_text(store, submission_id, draft, all_marks=all_marks)
     return None if text is None else Report.from_json(text)
+
+
+def insert_report(
+    session: Session, submission_id: str, job_id: str, report: Report, sha256: str, executed: str | None
+) -> bool | None:
+    """Insert a report and return whether it is published. Return None if one of this revision exists.
+
+    Args:
+        session: the transaction.
+        submission_id: the submission.
+        job_id: the job that made the report.
+        report: the report.
+        sha256: the blob of its JSON.
+        executed: the blob of the executed notebooks; None if there is none.
+    """
+    first = ~select(ReportRow.id).where(ReportRow.submission == submission_id).exists()
+    insert_or_not: Any = sqlite.insert if session.connection().dialect.name == "sqlite" else postgresql.insert
+    inserted = session.execute(
+        insert_or_not(ReportRow)
+        .values(
+            submission=submission_id,
+            grading=job_id,
+            revision=report.revision,
+            sha256=sha256,
+            executed=executed,
+            score=report.score,
+            max_score=report.max_score,
+            pending_points=report.pending_points,
+            published_at=case((first, now())),
+        )
+        .on_conflict_do_nothing(index_elements=["submission", "revision"])
+        .returning(ReportRow.id, ReportRow.published_at)
+    ).all()
+    if not inserted:
+        return None
+    ((report_id, published_at),) = inserted
+    record_waiting_items(session, report_id, report)
+    return published_at is not None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Response
 
-from grader.render.notebook import render_markdown_cell
+from grader.place import describe_cell
 from grader.render.written import read_written_answer
-from grader.results.marks import LONGEST_COMMENT
+from grader.results.marks import LONGEST_COMMENT, describe_waiting
 from grader.results.report import ItemResult
 from grader.service.api.access import Staff, get_batch, get_submission
 from grader.service.api.problems import not_found
@@ -53,7 +54,7 @@ def show_marks(token: Staff, service: ServiceDep, batch: str) -> Response:
 
 @router.get("/{submission}/{item}")
 def show_answer(token: Staff, service: ServiceDep, batch: str, submission: str, item: str) -> Response:
-    """Show a written answer and its mark."""
+    """Show what a person marks, a written answer or what the grader could not decide, and its mark."""
     status, result = _find_item(token, service, batch, submission, item)
     unmarked = find_unmarked(service.store, batch)
     text = read_written_answer(result.evidence)
@@ -64,10 +65,10 @@ def show_answer(token: Staff, service: ServiceDep, batch: str, submission: str, 
         batch=get_batch(service, token, batch),
         submission=status,
         item=result,
-        places=text.places if text else (),
+        places=_link_to_cells(status, text.places if text else _find_place(result)),
         pictures=text.pictures if text else (),
-        notebook=_link_to_notebook(status, result),
-        text=render_markdown_cell(str(result.evidence.get("text", ""))),
+        text=text.text if text else "",
+        undecided="" if result.is_written_answer else describe_waiting(result.evidence),
         mark=next((mark for mark in find_marks(service.store, status.id) if mark.item == item), None),
         steps=list_steps(result.max_points),
         longest=LONGEST_COMMENT,
@@ -123,13 +124,23 @@ def _find_item(
     return status, result
 
 
-def _link_to_notebook(submission: SubmissionStatus, result: ItemResult) -> str:
-    """Return the path of the answer's cell on the notebook's page; "" if it is unknown."""
-    names = [name for name, _ in submission.files]
-    if result.file not in names:
-        return ""
-    cell = "" if result.cell is None else f"#cell-{result.cell}"
-    return f"/submissions/{submission.id}/notebooks/{names.index(result.file)}{cell}"
+def _find_place(result: ItemResult) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return () if result.file is None or result.cell is None else ((result.file, (result.cell,)),)
+
+
+def _link_to_cells(
+    submission: SubmissionStatus, places: Iterable[tuple[str, tuple[int, ...]]]
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return for each notebook its cells in words, each with the path of the cell; "" if it is unknown."""
+    numbers = {name: number for number, (name, _) in enumerate(submission.files)}
+    return [
+        (file, [(describe_cell(cell), _make_cell_path(submission, numbers.get(file), cell)) for cell in cells])
+        for file, cells in places
+    ]
+
+
+def _make_cell_path(submission: SubmissionStatus, number: int | None, cell: int) -> str:
+    return "" if number is None else f"/submissions/{submission.id}/notebooks/{number}#cell-{cell + 1}"
 
 
 def _choose_following(unmarked: list[Unmarked], current: SubmissionStatus, item: str) -> Unmarked | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from markupsafe import Markup
 
 from grader.render import render_body
+from grader.results.report import Report
 from grader.service.api.access import Anyone, get_submission
 from grader.service.api.routes import submissions
-from grader.service.api.service import ServiceDep
+from grader.service.api.service import Service, ServiceDep
+from grader.service.api.sources import read_sources
 from grader.service.api.summaries import choose_message
 from grader.service.store.queries.attempts import find_attempts
 from grader.service.store.queries.batches import find_batch
 from grader.service.store.queries.reports import load_stored_report
-from grader.service.store.queries.submissions import find_submissions_of
+from grader.service.store.queries.submissions import SubmissionStatus, find_submissions_of
 from grader.service.store.queries.tokens import Role
 from grader.service.web.page import redirect, render_page
 
@@ -44,7 +47,7 @@ def show_submission(
         submission=status,
         batch=find_batch(service.store, status.batch),
         message=choose_message(token, status),
-        report=render_body(report) if report else None,
+        report=_render_report(service, status, report, for_staff=is_staff) if report else None,
         to_mark=[item.id for item in report.items if item.by_person] if report and is_staff else [],
         is_draft=draft,
         history=[other for other in others if other.assignment == status.assignment],
@@ -58,3 +61,12 @@ def cancel_submission(token: Anyone, service: ServiceDep, submission: str) -> Re
     """Cancel grading if it has not ended."""
     submissions.cancel_submission(token, service, submission)
     return redirect(f"/submissions/{submission}")
+
+
+def _render_report(service: Service, submission: SubmissionStatus, report: Report, *, for_staff: bool) -> Markup:
+    """Return a report whose items stand beside their code and link to their cells."""
+    pages = {
+        name: f"/submissions/{submission.id}/notebooks/{number}#cell-"
+        for number, (name, _) in enumerate(submission.files)
+    }
+    return render_body(report, read_sources(service, submission), pages, for_staff=for_staff)

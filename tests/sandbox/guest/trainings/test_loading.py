@@ -54,12 +54,12 @@ def sizes(loader):
 
 @pytest.fixture(scope="module")
 def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple[str, str]]]:
-    """Run each training by torch's own path and by ours, in processes of their own. Return iterators and digests."""
+    """Run each training by torch's path, by ours, and on a device, in own processes. Return iterators and digests."""
     root = tmp_path_factory.mktemp("data")
     write_data_set(root / "FashionMNIST" / "raw", 640, 200)
     environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for way in ("stock", "fast"):
+    for way in ("stock", "fast", "device"):
         command = [sys.executable, "-m", "tests.support.notebook_trainings", way, str(root)]
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         lines = [line.split() for line in done.stdout.splitlines() if line.startswith("trained ")]
@@ -68,13 +68,14 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tup
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["fast", "device"])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_weights_are_those_of_a_stock_training_bit_for_bit(
-    digests: dict[str, dict[str, tuple[str, str]]], name: str
+    digests: dict[str, dict[str, tuple[str, str]]], name: str, way: str
 ) -> None:
     iterator, expected = digests["stock"][name]
     assert iterator in ("_MultiProcessingDataLoaderIter", "_SingleProcessDataLoaderIter")
-    assert digests["fast"][name] == ("_FastPass", expected)
+    assert digests[way][name] == ("_FastPass", expected)
 
 
 def test_batches_of_recognised_data_sets_are_made_in_this_process(run: Run, fashion_mnist: dict[str, Path]) -> None:

@@ -25,6 +25,7 @@ from grader.service.store.queries.leases import (
     finish_job,
     give_back_lease,
     reconcile_leases,
+    record_device_fault,
     release_lease,
     renew_lease,
 )
@@ -245,6 +246,28 @@ def test_mode_full_keeps_the_first_part_and_goes_on_with_trainings(store: Store,
     assert finish_job(store, second, report(2)) is Finish.REPORTED
     assert status(store, first).score == 2
     assert outcomes(store, first) == [AttemptOutcome.PART_KEPT, AttemptOutcome.REPORTED]
+
+
+def test_trainings_go_to_the_queue_of_their_assignment(store: Store, instructor: Token) -> None:
+    first = leased(store, instructor, Mode.FULL)
+    assert finish_job(store, first, report(0), trainings_queue="gpu-small") is Finish.PART_KEPT
+    assert claim_lease(store, first.job, "w", 60, "gpu") is None
+    assert claim_lease(store, first.job, "w", 60, "gpu-small")
+
+
+def test_a_gpu_that_fails_costs_no_attempt_and_the_third_one_ends_the_job(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor)
+    for faults in (1, 2, 3):
+        (job,) = jobs(store, 1)  # due at once: another GPU may be free
+        lease = claimed(store, job)
+        assert (lease.number, lease.device_faults) == (1, faults - 1)
+        assert record_device_fault(store, lease, f"Xid {faults}", 3)
+        assert not record_device_fault(store, lease, "late", 3)
+        assert status(store, lease).state is (State.WAITING if faults < 3 else State.FAILED)
+    assert "a GPU failed in 3 attempts at this submission; the last time: Xid 3" in status(store, lease).message
+    assert outcomes(store, lease) == [AttemptOutcome.GIVEN_BACK] * 3
+    assert kinds(store, lease).count(EventKind.GIVEN_BACK) == 2
+    assert kinds(store, lease)[-1] is EventKind.FAILED
 
 
 def test_what_is_cancelled_is_lost_to_who_had_it(store: Store, instructor: Token) -> None:

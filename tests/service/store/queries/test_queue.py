@@ -20,10 +20,10 @@ from grader.service.store.queries.leases import (
     reconcile_leases,
     release_lease,
 )
-from grader.service.store.queries.queue import QueuedJob, choose_queue, mark_enqueued, unmark_enqueued
+from grader.service.store.queries.queue import QueuedJob, mark_enqueued, unmark_enqueued
 from grader.service.store.queries.submissions import find_submission, find_submissions
 from grader.service.store.queries.tokens import Token, list_tokens
-from grader.service.store.schema import JobRow, Stage
+from grader.service.store.schema import JobRow
 from tests.support.killed_transactions import killed_before_each_statement
 from tests.support.store_content import claimed, hand_in, jobs, report, token
 from tests.support.threads import at_once
@@ -139,6 +139,15 @@ def test_trainings_have_a_queue_and_a_share_of_their_own(store: Store, instructo
     assert Counter(each.queue for each in mark_enqueued(store, 2, LONG)) == {"gpu": 2, "cpu": 1}
 
 
+def test_trainings_wait_for_the_queue_of_their_assignment_with_a_share_of_its_own(
+    store: Store, instructor: Token
+) -> None:
+    hand_in(store, instructor, 3, Mode.FULL)
+    for each, queue in zip(mark_enqueued(store, 3, LONG), ("gpu", "gpu-small", "gpu-small"), strict=True):
+        assert finish_job(store, claimed(store, each.job), report(), trainings_queue=queue) is Finish.PART_KEPT
+    assert Counter(each.queue for each in mark_enqueued(store, 1, LONG)) == {"gpu": 1, "gpu-small": 1}
+
+
 def test_two_that_dispatch_at_once_never_take_the_same(store: Store, instructor: Token) -> None:
     batch = hand_in(store, instructor, 40)
     taken = [each.job for answer in at_once(8, lambda: mark_enqueued(store, 100, LONG, limit=10)) for each in answer]
@@ -161,7 +170,3 @@ def test_a_process_that_is_killed_while_dispatching_marks_nothing(
     # The last one lived and marked them; had an earlier one done so, there would have been nothing to mark.
     assert mark_enqueued(store, 2, LONG) == []
     assert len(mark_enqueued(store, 2, republish_seconds=-1)) == 2
-
-
-def test_every_stage_has_a_queue() -> None:
-    assert {stage: choose_queue(stage) for stage in Stage} == {Stage.DEFINITIONS: "cpu", Stage.TRAININGS: "gpu"}

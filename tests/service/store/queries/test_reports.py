@@ -10,10 +10,11 @@ from grader.service.store.database import Store
 from grader.service.store.queries.attempts import find_attempts
 from grader.service.store.queries.batches import find_batch, find_batches, find_visible_batch
 from grader.service.store.queries.leases import finish_job, give_back_lease
+from grader.service.store.queries.queue import mark_enqueued
 from grader.service.store.queries.reports import load_report_text, load_stored_report
 from grader.service.store.queries.submissions import find_submission, find_submissions, find_visible_submission
 from grader.service.store.queries.tokens import Role, Token
-from grader.service.store.queries.totals import count_totals
+from grader.service.store.queries.totals import WaitingJobs, count_totals
 from grader.service.store.schema import AttemptOutcome, Stage, State
 from tests.support.store_content import claimed, hand_in, jobs, leased, report, token
 
@@ -137,9 +138,23 @@ def test_a_submission_of_nobody_is_no_students(store: Store, instructor: Token) 
 
 def test_totals_are_of_the_whole_store(store: Store, instructor: Token) -> None:
     empty = count_totals(store)
-    assert (empty.reports, empty.oldest_waiting_seconds, sum(empty.jobs.values())) == (0, 0, 0)
+    assert (empty.reports, sum(empty.jobs.values())) == (0, 0)
+    assert empty.waiting == {"cpu": WaitingJobs(), "gpu": WaitingJobs()}
     finish_job(store, leased(store, instructor), report())
     hand_in(store, instructor, 2, Mode.FULL)
     found = count_totals(store)
     assert (found.reports, found.jobs[State.GRADED], found.jobs[State.WAITING]) == (1, 1, 2)
-    assert found.oldest_waiting_seconds >= 0
+    assert found.waiting["cpu"].count == 2
+    assert found.waiting["cpu"].oldest_seconds >= 0
+
+
+def test_a_queue_that_no_worker_serves_shows_by_what_waits_for_it(store: Store, instructor: Token) -> None:
+    hand_in(store, instructor, 2, Mode.FULL)
+    for job, queue in zip(jobs(store, 2), ("gpu-small", "gpu-large"), strict=True):
+        finish_job(store, claimed(store, job), report(), trainings_queue=queue)
+    claimed(store, next(job.job for job in mark_enqueued(store, 9, 1000) if job.queue == "gpu-large"))
+    assert {queue: jobs.count for queue, jobs in count_totals(store).waiting.items()} == {
+        "cpu": 0,
+        "gpu": 0,
+        "gpu-small": 1,
+    }

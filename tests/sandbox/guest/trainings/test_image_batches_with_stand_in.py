@@ -16,13 +16,14 @@ from torchvision import transforms  # type: ignore[import-untyped]
 from torchvision.datasets import MNIST, FashionMNIST  # type: ignore[import-untyped]
 
 from grader.sandbox.guest.trainings.image_batches import (
-    EXACT_SIDES,
     WholeBatch,
     find_side,
     find_torchvision_data_set,
     read_batch,
     resolve_subset,
 )
+from grader.sandbox.guest.trainings.lazy_images import LazyImages
+from tests.support import stand_in_device
 from tests.support.idx_files import write_data_set
 
 NORMALIZE = transforms.Normalize((0.5,), (0.5,))
@@ -38,13 +39,18 @@ RECOGNISED = {
     "largest": transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor(), NORMALIZE]),
     "higher": transforms.Compose([transforms.Resize((64, 32)), transforms.ToTensor()]),
     "wider": transforms.Compose([transforms.Resize((28, 224)), transforms.ToTensor()]),
+    "smaller": transforms.Compose([transforms.Resize(14), transforms.ToTensor()]),
+    "an odd side": transforms.Compose([transforms.Resize(227), transforms.ToTensor()]),
+    "normalised by a tensor": transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(torch.tensor(0.5), torch.tensor([0.25]))]
+    ),
 }
 LEFT_ALONE = {
     "no transform": None,
     "a function": lambda image: torch.zeros(1),
     "augmentation": transforms.Compose([transforms.RandomHorizontalFlip(), transforms.ToTensor()]),
-    "smaller": transforms.Compose([transforms.Resize(14), transforms.ToTensor()]),
-    "a side that torch rounds otherwise": transforms.Compose([transforms.Resize(227), transforms.ToTensor()]),
+    "wider and lower": transforms.Compose([transforms.Resize((14, 56)), transforms.ToTensor()]),
+    "nothing left": transforms.Compose([transforms.Resize(0), transforms.ToTensor()]),
     "another interpolation": transforms.Compose(
         [transforms.Resize(32, Image.Resampling.BICUBIC), transforms.ToTensor()]
     ),
@@ -52,6 +58,10 @@ LEFT_ALONE = {
     "resized last": transforms.Compose([transforms.ToTensor(), transforms.Resize(32)]),
     "never a tensor": transforms.Resize(32),
     "nothing": transforms.Compose([]),
+    "normalised by three channels": transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))]
+    ),
+    "normalised by no number": transforms.Compose([transforms.ToTensor(), transforms.Normalize("a", "b")]),
     "two channels more": transforms.Compose([transforms.Grayscale(3), transforms.ToTensor()]),
     "an own ToTensor": type("ToTensor", (transforms.ToTensor,), {})(),
 }
@@ -82,18 +92,6 @@ def assert_same(found: list[Tensor] | None, expected: list[Tensor]) -> None:
     for part, stock in zip(found, expected, strict=True):
         assert torch.equal(part, stock)
         assert (part.dtype, part.stride()) == (stock.dtype, stock.stride())
-
-
-@pytest.mark.parametrize("side", sorted(EXACT_SIDES))
-def test_a_side_is_resized_as_by_pil_whatever_the_pixels(side: int) -> None:
-    # A pixel of a larger image is made from two neighbours, along one axis, then along the other: here is every pair.
-    pairs = torch.cartesian_prod(torch.arange(256), torch.arange(256)).to(torch.uint8)
-    rows = pairs.repeat(1, 14)
-    for upright in (rows, rows.T.contiguous()):
-        size = (65536, side) if upright is rows else (side, 65536)
-        by_pil = Image.fromarray(upright.numpy()).resize(size[::-1], Image.Resampling.BILINEAR)
-        by_torch = torch.nn.functional.interpolate(upright[None, None], size, mode="bilinear", antialias=True)
-        assert torch.equal(by_torch[0, 0], torch.from_numpy(numpy.array(by_pil)))
 
 
 @pytest.mark.parametrize("kind", [FashionMNIST, MNIST])
@@ -221,3 +219,36 @@ def test_the_data_set_below_others_is_found_whatever_it_is_wrapped_in(images: An
     assert find_torchvision_data_set(Wrapped()) is images
     assert find_torchvision_data_set(TensorDataset(images.data, images.targets)) is None
     assert find_torchvision_data_set([1, 2]) is None
+
+
+@pytest.mark.parametrize("transform", RECOGNISED.values(), ids=RECOGNISED.keys())
+def test_a_lazy_batch_is_made_on_a_device_as_torch_collates_it(root: Path, transform: Any) -> None:
+    data_set = FashionMNIST(root, transform=transform)
+    found = read_batch(data_set, PLACES, lazy=True)
+    assert found is not None
+    images, labels = found
+    expected, expected_labels = stock(data_set, PLACES)
+    moved = images.to(stand_in_device.NAME)
+    assert isinstance(images, LazyImages)
+    assert (moved.device.type, moved.dtype, moved.stride()) == ("standin", expected.dtype, expected.stride())
+    assert torch.equal(moved.cpu(), expected)
+    assert_same([images, labels], [expected, expected_labels])
+
+
+def test_a_lazy_batch_stays_what_it_was_when_it_was_given_out(images: Any) -> None:
+    expected = stock(images, PLACES)
+    given = [read_batch(images, PLACES, lazy=True) for _ in range(2)]
+    images.data.zero_()
+    images.transform = RECOGNISED["largest"]
+    assert given[0] is not None
+    assert given[1] is not None
+    assert torch.equal(given[0][0].to(stand_in_device.NAME).cpu(), expected[0])
+    assert_same(given[1], expected)
+
+
+def test_labels_come_on_the_default_device(images: Any) -> None:
+    with torch.device(stand_in_device.NAME):
+        found, expected = read_batch(images, PLACES, lazy=True), stock(images, PLACES)
+    assert found is not None
+    assert [part.device for part in found] == [part.device for part in expected]
+    assert_same([part.cpu() for part in found], [part.cpu() for part in expected])

@@ -1,0 +1,1 @@
+"""Change a right definition at one place, and see what the rubric makes of it."""
