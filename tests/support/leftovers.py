@@ -71,7 +71,7 @@ def _files() -> set[str]:
                 foreign_user = path.lstat().st_uid >= _FIRST_USER_ID
             except OSError:
                 continue
-            if foreign_user or path.name.startswith("grader-"):
+            if foreign_user or path.name.startswith(f"grader-{os.getpid()}-"):
                 found.add(f"file {path}")
     return found
 
