@@ -14,7 +14,7 @@ import pytest
 from grader.assignment import Assignment, CarriedForward
 from grader.grading.grade import grade
 from grader.results.report import Report, load_report_schema
-from grader.sandbox.host.required_layers import accept_any_layers
+from grader.sandbox.host.required_layers import accept_any_layers, require_layers
 from grader.sandbox.host.sandbox import Zygote
 from grader.training.probing import start_prober
 from tests.support.attacks import LIMITS, Attack, coming_back
@@ -40,9 +40,10 @@ def attack(zygote: Zygote, hw2: Assignment) -> Attack:
             hw2, limits=dataclasses.replace(LIMITS, **limits), carried_forward=CarriedForward(carried_forward)
         )
         start_prober()  # it stays, for the next submission
+        accept_layers = accept_any_layers if left_out else require_layers
         before = traces()
         with coming_back():
-            report = grade(submission(*cells), assignment, zygote, left_out=left_out, accept_layers=accept_any_layers)
+            report = grade(submission(*cells), assignment, zygote, left_out=left_out, accept_layers=accept_layers)
         assert remaining(before) == frozenset()
         assert [stop.error for cell in report.cells for stop in cell.stops if _MISSED.match(stop.error)] == []
         text = report.to_json()

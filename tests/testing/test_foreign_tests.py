@@ -216,6 +216,6 @@ def test_a_namespace_of_this_process_answers_as_the_sandbox_does() -> None:
 
 
 def test_a_test_that_an_answer_keeps_from_ending_is_lost(tmp_path: Path) -> None:
-    test = in_a_file(tmp_path / "test_endless.py", "left", "while left() > 0:", "    pass")
+    test = in_a_file(tmp_path / "test_endless.py", "left", "count = left()", "while count > 0:", "    pass")
     with pytest.raises(Mismatch, match="does not come to an end"), limit_computing(0.2):
         test(RecordingStudent(LocalStudent({"left": lambda: 1.0})))
