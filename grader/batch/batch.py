@@ -30,7 +30,7 @@ from grader.results.marks import add_marks
 from grader.results.overview import Overview, summarise
 from grader.results.report import Report
 from grader.results.source_cells import unpack_sources
-from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.host.warm_processes import open_zygote
 
 __all__ = ["GRADEBOOK", "SUMMARY", "apply_marks", "grade_batch"]
 
@@ -99,7 +99,8 @@ def grade_batch(
         with ExitStack() as stack:
             folders = find_library_folders(gpus)
             # One zygote for all: each of several would import the same and use as much memory.
-            lines = stack.enter_context(Zygote(assignment.packages, jobs, folders)).more_lines if alike else []
+            zygote = stack.enter_context(open_zygote(assignment, folders)) if alike else None
+            lines = [zygote.open_line() for _ in range(jobs)] if zygote else []
             graders = stack.enter_context(closing(Graders(settings, listener, lines, gpus)))
             for same, outcome in graders.grade(alike, jobs):
                 for number, submission in enumerate(same):

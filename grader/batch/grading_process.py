@@ -6,14 +6,13 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, TypeVar
 
+from grader.batch.loading import start_loading
 from grader.batch.messages import (
     GRADE_ANSWERS,
     MAX_FRAME_BYTES,
@@ -35,7 +34,7 @@ from grader.batch.messages import (
 from grader.collection import CollectedSubmission
 from grader.errors import InputError, SystemFault
 from grader.gpu.device import GPU
-from grader.sandbox.protocol.channels import Channel, Packets
+from grader.sandbox.protocol.channels import Channel
 from grader.sandbox.protocol.encoding import Closed, Malformed
 from grader.sandbox.protocol.messages import pack_message, unpack_message
 
@@ -59,26 +58,17 @@ class LoadedProcess:
     """
 
     def __init__(self, settings: BatchSettings) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        self._line, peer = Packets.pair()
+        self._process = start_loading()
+        self._line = self._process.line
         self._lock = threading.Lock()
         self._ready = False
-        with peer:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "grader.batch.child", str(peer.fileno())],
-                pass_fds=[peer.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,  # Ctrl-C reaches only the command, which then ends this process and its forks
-            )
         with suppress(Closed):  # `_receive` reports it
             self._line.send(pack_message(settings))
 
     @property
     def ended(self) -> bool:
         """Whether the process has ended."""
-        return self._process.poll() is not None
+        return self._process.ended
 
     def fork(self, zygote_line: socket.socket | None = None, gpu: GPU | None = None) -> GradingProcess:
         """Return a new process that grades, as soon as everything is loaded.
@@ -143,22 +133,19 @@ class LoadedProcess:
             return unpack_message(self._line.receive(seconds)[0], *kinds)
         except TimeoutError:
             silent = f"was silent for {seconds:.0f} s and was killed"
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
         except (Closed, Malformed):
-            self._process.terminate()
+            self.stop()
         ended = silent or _describe_end(self._process.wait())
-        raise SystemFault(f"the process that grading processes are forked from {ended}{_quote_end(self._log)}")
+        raise SystemFault(f"the process that grading processes are forked from {ended}{_quote_end(self._process.log)}")
 
     def stop(self) -> None:
         """End the process, whatever it is doing; its forks go on."""
-        self._process.terminate()
+        self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
         """End the process and wait for it."""
-        self.stop()
-        self._process.wait()
-        self._line.close()
-        self._log.close()
+        self._process.close()
 
 
 class GradingProcess:

@@ -19,6 +19,7 @@ from rich.text import Text
 from grader.cli.completion import complete_assignments
 from grader.cli.console import (
     INTERRUPTED,
+    NO_DAEMON,
     NOT_PASSED,
     PASSED,
     UNSAFE,
@@ -28,6 +29,7 @@ from grader.cli.console import (
     write_text,
 )
 from grader.cli.devices import DEVICES, hold_selected
+from grader.cli.handover import hand_over_to_new
 from grader.cli.help_pages import Section
 from grader.models.recipe import Mode
 
@@ -87,6 +89,7 @@ def batch(
     ] = None,
     devices: Annotated[str, DEVICES] = "",
     unsafe: Annotated[bool, UNSAFE] = False,
+    no_daemon: Annotated[bool, NO_DAEMON] = False,
     json_file: Annotated[
         str, typer.Option("--json", help="Write the summary as JSON to this file, - for standard output.")
     ] = "",
@@ -109,6 +112,7 @@ def batch(
         refuse_unwritable(json_file)
         found = find_assignment(assignment)
         collected, notices = collect_sources(submissions, out)
+        hand_over_to_new(found)
         for notice in notices:
             _print(notice)
         with hold_selected(devices) as gpus, _show_batch() as listener:

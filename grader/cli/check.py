@@ -13,6 +13,7 @@ from rich.console import Console
 
 from grader.cli.completion import complete_assignments, complete_formats, complete_items
 from grader.cli.console import (
+    NO_DAEMON,
     NOT_PASSED,
     PASSED,
     SYSTEM_FAULT,
@@ -27,6 +28,7 @@ from grader.cli.console import (
 from grader.cli.devices import DEVICES, hold_one
 from grader.cli.executed_notebooks import refuse_folder, write_executed
 from grader.cli.formats import GradedSubmission, ReportFormat, fill_step_files, render
+from grader.cli.handover import hand_over_to_new
 from grader.cli.help_pages import Section
 from grader.cli.layers import AcceptLayers
 from grader.cli.minimum_score import MinimumScore
@@ -157,6 +159,7 @@ def check(
     ] = None,
     devices: Annotated[str, DEVICES] = "",
     unsafe: Annotated[bool, UNSAFE] = False,
+    no_daemon: Annotated[bool, NO_DAEMON] = False,
 ) -> None:
     """Grade one submission, which may be several notebooks and the files that they use.
 
@@ -234,11 +237,12 @@ def _grade(
         from grader.grading.unreadable import report_unreadable
 
         return report_unreadable(submission, assignment)
-    from grader.gpu.access import find_library_folders
-    from grader.sandbox.host.sandbox import Zygote
-
     progress("starting the sandbox")
-    with Zygote(assignment.packages, library_folders=find_library_folders([gpu] if gpu else ())) as zygote:
+    hand_over_to_new(assignment, progress)
+    from grader.gpu.access import find_library_folders
+    from grader.sandbox.host.warm_processes import open_zygote
+
+    with open_zygote(assignment, find_library_folders([gpu] if gpu else ())) as zygote:
         # Imported here, while the warm process imports the same packages.
         with end_on_interrupt(zygote.close):
             from grader.grading.grade import grade

@@ -20,6 +20,7 @@ from grader.errors import GraderError, InputError
 __all__ = [
     "INTERRUPTED",
     "NOT_PASSED",
+    "NO_DAEMON",
     "PASSED",
     "SYSTEM_FAULT",
     "UNSAFE",
@@ -47,6 +48,13 @@ UNSAFE = typer.Option(
     "--unsafe",
     envvar="GRADER_UNSAFE",
     help="Grade even if this machine lacks layers of the sandbox that strangers' work needs; see `grader doctor`.",
+)
+
+# Read before the command is imported (`handover.py`).
+NO_DAEMON = typer.Option(
+    "--no-daemon",
+    envvar="GRADER_NO_DAEMON",
+    help="Neither use nor start the resident grader; see `grader daemon`. In CI there is none.",
 )
 
 app = CommandLine(help="Grade deep-learning notebooks in a sandbox that knows no answers.", opens_files=True)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from grader.cli.console import NOT_PASSED, PASSED, accept_interrupts, end_on_interrupt, show_progress
+from grader.cli.handover import hand_over_to_new
 from grader.cli.layers import AcceptLayers
 from grader.cli.runner_log import is_ci
 from grader.cli.submission_files import read_named
@@ -96,6 +97,9 @@ def show_items(request: CheckRequest) -> NoReturn:
     items = {item.id for item in request.items}
     submission = read_named(request.paths)
     require_notebook(submission)
+    with show_progress() as progress:
+        progress("starting the sandbox")
+        hand_over_to_new(request.assignment, progress)
     for notice in submission.notices:
         print("note:", sanitise_line(str(notice)))
     with show_progress() as progress:
@@ -116,6 +120,7 @@ def watch_notebooks(request: CheckRequest) -> NoReturn:
     from grader.submission.submission import require_notebook
 
     require_notebook(read_submission(request.paths))  # report a broken one before the packages are imported
+    hand_over_to_new(request.assignment)
     view = _ReportView(request)
     try:
         with accept_interrupts(), _open_grader(request, trains=False) as grade, view.open():
@@ -133,10 +138,10 @@ def watch_notebooks(request: CheckRequest) -> NoReturn:
 def _open_grader(request: CheckRequest, *, trains: bool) -> Iterator[Grade]:
     """Yield a function that grades some items, with one warm process for all its calls."""
     from grader.models.recipe import Mode
-    from grader.sandbox.host.sandbox import Zygote
+    from grader.sandbox.host.warm_processes import open_zygote
 
     with ExitStack() as stack:
-        zygote = stack.enter_context(Zygote(request.assignment.packages))
+        zygote = stack.enter_context(open_zygote(request.assignment))
         accept = AcceptLayers(is_ci() and not request.unsafe, sys.stdout)
         with end_on_interrupt(zygote.close):
             from grader.grading.grade import grade

@@ -43,7 +43,7 @@ class ZygoteLine:
     """A line to a warm process, for forking sandboxes from it; use as a context manager.
 
     Args:
-        connection: our end of a line that the process was started with.
+        connection: our end of a line to the process.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -154,6 +154,21 @@ class ZygoteLine:
             if device and not ended:
                 raise DeviceFault(f"a process that uses {device.uuid} cannot be ended: it hangs in the driver")
 
+    def open_line(self) -> socket.socket:
+        """Return a further line to the process, for another process or thread. It works as soon as this one does.
+
+        Raises:
+            SandboxFault: the warm process is gone.
+        """
+        line, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with peer, self._lock:
+                self._packets.send({"line": True}, (peer.fileno(),))
+        except (Closed, TimeoutError) as error:
+            line.close()
+            raise SandboxFault(f"the warm process is gone ({error}):\n{self.log()}") from None
+        return line
+
     def cpu_seconds(self) -> float:
         """Return the CPU time of the warm process and of every sandbox that has ended."""
         return float(self._ask({"cpu_seconds": True}, ())["cpu_seconds"])
@@ -179,8 +194,6 @@ class Zygote(ZygoteLine):
 
     Args:
         packages: the packages to import; those that cannot be imported are listed in `missing` with the reason.
-        lines: the number of further lines to the process, for other processes. They are in `more_lines`, and the caller
-            closes them.
         library_folders: folders in which the dynamic linker looks first, such as those of a GPU's driver. It reads them
             when a process starts, and so all sandboxes have the same.
 
@@ -188,24 +201,21 @@ class Zygote(ZygoteLine):
         InputError: a package that grading needs is missing.
     """
 
-    def __init__(self, packages: Sequence[str], lines: int = 0, library_folders: Sequence[Path] = ()) -> None:
+    def __init__(self, packages: Sequence[str], library_folders: Sequence[Path] = ()) -> None:
         require_grading_packages()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(1 + lines)]
-        (ours, *self.more_lines), peers = zip(*pairs, strict=True)
+        ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(ours)
-        numbers = [peer.fileno() for peer in peers]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "grader.sandbox.jail.zygote", *map(str, numbers)],
-            pass_fds=numbers,
+            [sys.executable, "-P", "-m", "grader.sandbox.jail.zygote", str(peer.fileno())],
+            pass_fds=[peer.fileno()],
             env=_clean_environment(packages, library_folders),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,  # Ctrl-C goes to our own process, which then closes this one
         )
-        for peer in peers:
-            peer.close()
+        peer.close()
 
     @property
     def pid(self) -> int:

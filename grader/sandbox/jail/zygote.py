@@ -1,6 +1,7 @@
 """The warm process: it imports the course's packages once, and then forks a sandbox for each submission.
 
-It runs as `python -m grader.sandbox.jail.zygote FD...` and takes requests on these sockets. It holds no secret, because
+It runs as `python -m grader.sandbox.jail.zygote FD` and takes requests on this socket, one of which adds a further one
+for another process. It holds no secret, because
 every student can read all of its memory (docs/sandbox.md). It starts no thread and runs no parallel tensor operation,
 because neither survives a fork.
 """
@@ -52,11 +53,11 @@ _OWN_PACKAGES = (
 _WITH_FIRST = frozenset({"user namespace", "mount namespace", "pid namespace", "private file system"})
 
 
-def main(descriptors: list[int]) -> None:
-    """Serve fork requests on every line, until the other ends of all lines are closed."""
+def main(descriptor: int) -> None:
+    """Serve requests on every line, until the other ends of all lines are closed."""
     linux.die_with_parent()
     gc.disable()
-    lines = {number: Packets(socket.socket(fileno=number)) for number in descriptors}
+    lines: dict[int, Packets] = {}
     with _hide_warnings():
         missing = _import_packages(os.environ.pop("GRADER_PACKAGES", "").split())
         _read_files()
@@ -68,35 +69,40 @@ def main(descriptors: list[int]) -> None:
     signal.signal(signal.SIGCHLD, _reap)
     gc.freeze()
     gc.enable()
-    for line in lines.values():
-        with suppress(Closed):
-            line.send({"ready": os.getpid(), "missing": missing})
+    ready = {"ready": os.getpid(), "missing": missing}
+    _add_line(lines, descriptor, ready)
     settled = False
     while lines:
         for number in select.select(list(lines), [], [])[0]:
+            line = lines[number]
             try:
-                forked = _serve(lines[number], compiled)
+                request, descriptors = line.receive()
+                if "line" in request:
+                    _add_line(lines, descriptors[0], ready)
+                elif "cpu_seconds" in request:
+                    line.send({"cpu_seconds": sum(os.times()[:4])})
+                else:
+                    _fork_sandbox(line, request, descriptors, compiled)
+                    if not settled:
+                        _settle()
+                        settled = True
             except Closed:
                 lines.pop(number).close()
-                continue
-            if forked and not settled:
-                _settle()
-                settled = True
 
 
-def _serve(line: Packets, compiled: SystemCallFilter | str) -> bool:
-    """Serve one request. Return whether a sandbox was forked."""
-    request, descriptors = line.receive()
-    if "cpu_seconds" in request:
-        line.send({"cpu_seconds": sum(os.times()[:4])})
-        return False
+def _add_line(lines: dict[int, Packets], descriptor: int, ready: dict[str, Any]) -> None:
+    lines[descriptor] = Packets(socket.socket(fileno=descriptor))
+    with suppress(Closed):
+        lines[descriptor].send(ready)
+
+
+def _fork_sandbox(line: Packets, request: Any, descriptors: list[int], compiled: SystemCallFilter | str) -> None:
     with _make_next_fork_first(request["left_out"]) as first:
         pid = os.fork()
         if pid == 0:
             _become_sandbox(request, descriptors[0], compiled)
     os.close(descriptors[0])
     line.send({"pid": pid, "first": first})
-    return True
 
 
 def _settle() -> None:
@@ -229,4 +235,4 @@ def _become_sandbox(request: Any, descriptor: int, compiled: SystemCallFilter | 
 
 
 if __name__ == "__main__":
-    main([int(number) for number in sys.argv[1:]])
+    main(int(sys.argv[1]))

@@ -194,8 +194,8 @@ def test_two_threads_may_wait_for_a_warm_process_that_is_just_starting() -> None
 
 @pytest.mark.slow
 def test_several_processes_fork_from_one_and_one_that_hangs_up_harms_nobody() -> None:
-    with Zygote((), lines=2) as owner, ZygoteLine(owner.more_lines[0]) as first:
-        second = ZygoteLine(owner.more_lines[1])
+    with Zygote(()) as owner, ZygoteLine(owner.open_line()) as first:
+        second = ZygoteLine(first.open_line())
         assert first.missing == second.missing == {}
         with first.sandbox(LIMITS) as one, second.sandbox(LIMITS) as other:
             assert len(_children(owner.pid)) == 2
