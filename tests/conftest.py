@@ -58,6 +58,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = write_key(tmp_path_factory.mktemp("key") / "installation.key")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADER_KEY_FILE", str(path))
+        patch.setenv("GRADER_NO_DAEMON", "1")  # tests/support/resident.py has those that want one
         yield path
 
 

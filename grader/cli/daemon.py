@@ -50,17 +50,21 @@ def stop() -> None:
     with handle_errors():
         from grader.resident.client import ask_all
 
-        for each in ask_all("stop"):
-            print(f"stopped (process {each['pid']})")
+        stopped = [each["pid"] for each in ask_all("stop")]
+        for pid in stopped:
+            print(f"stopped process {pid}")
+        if not stopped:
+            print("no resident grader runs")
 
 
 def _describe(resident: Mapping[str, Any]) -> str:
     minutes = (time.time() - resident["started"]) / 60
-    running, left = resident["running"], resident["seconds_left"]
+    commands, running, left = resident["commands"], resident["running"], resident["seconds_left"]
     state = f"{running} running" if running else f"ends in {left / 60:.0f} min if nothing uses it"
     assignments = ", ".join(Path(folder).name for folder in resident["assignments"])
     return (
-        f"process {resident['pid']}: for {minutes:.0f} min, {resident['commands']} commands, {state}; "
+        f"process {resident['pid']}: started {minutes:.0f} min ago, {commands} command{'s' if commands != 1 else ''}, "
+        f"{state}; "
         f"{resident['memory_bytes'] / 2**20:.0f} MiB; {assignments or 'no assignment'} loaded"
     )
 

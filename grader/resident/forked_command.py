@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import io
 import json
 import os
 import signal
@@ -19,6 +18,8 @@ from grader.sandbox.host.warm_processes import accept_lines
 from grader.sandbox.jail.linux import die_with_parent
 
 __all__ = ["ForkedCommand", "run_forked"]
+
+_STREAMS = ("stdin", "stdout", "stderr")
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,23 @@ def _take_over(command: ForkedCommand) -> None:
     os.umask(command.umask)
     os.environ.clear()
     os.environ.update(command.variables)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, signal.SIG_IGN if number in command.ignored_signals else usual)
-    for stream, descriptor in enumerate(command.streams):
-        os.dup2(descriptor, stream)
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        usual = signal.default_int_handler if signal_number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(signal_number, signal.SIG_IGN if signal_number in command.ignored_signals else usual)
+    for number, (name, descriptor) in enumerate(zip(_STREAMS, command.streams, strict=True)):
+        os.dup2(descriptor, number)
+        _reopen(name, number)
     command.close()
-    assert isinstance(sys.stdout, io.TextIOWrapper)
-    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # as Python decides it at its start
+
+
+def _reopen(name: str, number: int) -> None:
+    """Open a standard stream as Python does at its start. The one that is there knows what its file was."""
+    before = getattr(sys, name)
+    buffering = 1 if name == "stderr" or os.isatty(number) else -1
+    mode = "r" if name == "stdin" else "w"
+    stream = open(number, mode, buffering, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
+    for alias in (name, f"__{name}__"):
+        setattr(sys, alias, stream)
 
 
 def _end(status: int) -> NoReturn:

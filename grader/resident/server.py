@@ -12,10 +12,11 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from grader.errors import SandboxFault
 from grader.grading.session import GradingSession
 from grader.resident.client import ResidentEnded, receive_message, send_message
 from grader.resident.endpoint import SUFFIX, compute_name, connect, is_confined_alike, read_peer
@@ -28,6 +29,7 @@ _SECONDS_TO_SPEAK = 5.0  # a message follows its connection at once
 _SECONDS_TO_END = 10.0  # of a command whose user is gone
 _SECONDS_BETWEEN_LOOKS = 30.0
 _LONGEST_PATH = 4096  # bytes
+_MOST_ZYGOTES = 2  # each takes half a gigabyte
 _NEVER = float("inf")
 
 
@@ -204,7 +206,7 @@ class ResidentGrader:
 
     def _start(self, connection: socket.socket, command: ForkedCommand) -> None:
         """Fork for a command."""
-        lines = {packages: zygote.open_line() for packages, zygote in self._zygotes.items() if not zygote.ended}
+        lines = dict(self._open_lines())
         ours, reports = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
@@ -223,6 +225,11 @@ class ResidentGrader:
         self._selector.register(connection, selectors.EVENT_READ, lambda _: self._abandon(running))
         with suppress(ResidentEnded):
             send_message(connection, {"started": True}, [running.handle])
+
+    def _open_lines(self) -> Iterator[tuple[tuple[str, ...], socket.socket]]:
+        for packages, zygote in self._zygotes.items():
+            with suppress(SandboxFault):  # it has ended; the command starts its own
+                yield packages, zygote.open_line()
 
     def _drop_descriptors(self) -> None:
         """Close, in a fork, what belongs to this process and to other commands."""
@@ -282,6 +289,8 @@ class ResidentGrader:
         if packages in self._zygotes:
             self._zygotes.pop(packages).close()
         self._zygotes[packages] = Zygote(packages)
+        if len(self._zygotes) > _MOST_ZYGOTES and not self._running:
+            self._zygotes.pop(next(iter(self._zygotes))).close()
 
     # The end
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from grader.assignment import Assignment
 from grader.cli import app
-from grader.sandbox.host import sandbox
+from grader.sandbox.host import warm_processes
 from grader.sandbox.host.sandbox import Zygote
 from tests.support.command_line import GRADER, SECONDS, Ran, Run
 
@@ -48,7 +48,7 @@ def run_here(tmp_path: Path, zygote: Zygote, hw2: Assignment, monkeypatch: pytes
         return nullcontext(zygote)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sandbox, "Zygote", lend)
+    monkeypatch.setattr(warm_processes, "Zygote", lend)
 
     def call(*arguments: str | Path, **variables: str) -> Ran:
         words = [str(argument) for argument in arguments]

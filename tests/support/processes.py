@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["descendants", "wait_until"]
+__all__ = ["descendants", "runs", "wait_until"]
 
 
 def descendants(process: int) -> set[int]:
@@ -21,6 +21,14 @@ def descendants(process: int) -> set[int]:
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
     return found - {process}
+
+
+def runs(process: int) -> bool:
+    """Tell whether a process has not ended. One that nothing has waited for has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
