@@ -41,15 +41,14 @@ class LoadingProcess:
     @property
     def ended(self) -> bool:
         """Whether the process has ended."""
-        return bool(select.select([self._handle], [], [], 0)[0])
+        return self._exit_code is not None or bool(select.select([self._handle], [], [], 0)[0])
 
     def wait(self) -> int:
         """Wait for the end of the process, and return its exit code, or a signal's number times -1."""
-        select.select([self._handle], [], [])
         with self._lock:
             if self._exit_code is None:
                 self._exit_code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return self._exit_code
+            return self._exit_code
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process has not ended."""

@@ -145,7 +145,7 @@ def read_peer(connection: socket.socket) -> tuple[int, int]:
 
 
 def connect(folder: int, name: str) -> socket.socket | None:
-    """Connect to a socket. Return None if nobody listens there, or if it is another user who does.
+    """Connect to a socket. Return None if nothing listens there, or if it is another user who does.
 
     Args:
         folder: a descriptor of the folder. A path by way of it has no limit of 108 bytes (unix(7)).

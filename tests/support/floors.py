@@ -16,7 +16,7 @@ FLOORS: Mapping[str, Sequence[set[str]]] = {
         {"submission", "render", "gradebook", "testing", "client"},
         {"collection", "sandbox.host", "judging"},
         {"grading", "self_check"},
-        {"batch", "authoring", "service"},
+        {"batch", "authoring", "service", "resident"},
         {"cli"},
     ],
     "grader.service": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,16 @@ class _NewZygote(Zygote):
 
 
 @pytest.fixture
-def reports(zygote: Zygote, hw2: Assignment, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
-    """Lend a line to the warm process of all tests; return the other end of the line for reports."""
+def reports(zygote: Zygote, hw2: Assignment, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Lend a line to the warm process of all tests; yield the other end of the line for reports."""
     monkeypatch.setattr(warm_processes, "_lent", {})
     monkeypatch.setattr(warm_processes, "_reports", [])
     monkeypatch.setattr(warm_processes, "Zygote", _NewZygote)
     ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    accept_lines({hw2.packages: zygote.open_line()}, peer)
-    return ours
+    line = zygote.open_line()
+    with ours, peer, line:
+        accept_lines({hw2.packages: line}, peer)
+        yield ours
 
 
 def test_what_was_lent_is_used_once_and_the_assignment_is_reported(reports: socket.socket, hw2: Assignment) -> None:
@@ -52,5 +55,5 @@ def test_one_that_has_ended_is_not_used(hw2: Assignment, monkeypatch: pytest.Mon
     ended, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     peer.close()
     accept_lines({hw2.packages: ended}, peer)
-    with pytest.raises(AssertionError, match="new process"), open_zygote(hw2):
+    with ended, pytest.raises(AssertionError, match="new process"), open_zygote(hw2):
         pass
