@@ -10,7 +10,11 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import cache
 
+from rich.cells import get_character_cell_size
+
+from grader.cli.typer_internals import TyperGroup
 from grader.resident.server import ResidentGrader
 
 __all__ = ["main"]
@@ -41,19 +45,34 @@ def main(name: str, folder: str, line: str, assignment: str) -> None:
 
 
 def _load() -> None:
+    """Import what commands need, and let the libraries of the command line import what they do at their first use."""
     for module in _MODULES:
         importlib.import_module(module)
+    command_line = _build_command_line()
+    with command_line.make_context("grader", ["check"]) as context:
+        check = command_line.get_command(context, "check")
+        assert check is not None
+        check.make_context("check", ["hw2.ipynb", "--training", "none"])
+    get_character_cell_size("é")
+
+
+@cache
+def _build_command_line() -> TyperGroup:
+    from typer.main import get_group
+
+    from grader.cli.commands import app
+
+    return get_group(app)
 
 
 def _run(words: Sequence[str]) -> None:
     """Run a command line in a fork."""
     from grader.batch.loading import prepare_fork
-    from grader.cli.commands import app
 
     if words[0] == "batch":
         prepare_fork()
     sys.argv = ["grader", *words]
-    app()
+    _build_command_line()()
 
 
 if __name__ == "__main__":

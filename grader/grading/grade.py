@@ -18,7 +18,8 @@ from grader.grading.out_of_sight import has_to_be_covered, require_out_of_sight
 from grader.grading.unreadable import report_unreadable
 from grader.installation_key import InstallationKey, load_installation_key
 from grader.judging.absence import AbsenceReasons
-from grader.judging.judge import judge, load
+from grader.judging.judge import judge
+from grader.judging.judge import load as load_tests
 from grader.memory_limit import MemoryExceeded, limit_memory
 from grader.models.recipe import Mode
 from grader.results.report import File, ItemResult, Report
@@ -33,6 +34,7 @@ from grader.student import Work
 from grader.submission.executed_notebook import ExecutedNotebook, make_executed_notebook
 from grader.submission.submission import Submission
 from grader.submission.written.answers import add_written_answers
+from grader.submission.written.fingerprints import load_fingerprints
 from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
@@ -44,6 +46,17 @@ _DATA_SETS = Path("/usr/share/datasets")
 _OURSELVES = Path(__file__).resolve().parents[1]  # in site-packages, which students can read, if it is installed there
 _SHOWN = Path("/datasets")
 _TRAININGS = 4  # in a notebook
+
+
+def load(assignment: Assignment) -> None:
+    """Load ahead of time what `grade` would load for the first submission.
+
+    Raises:
+        AssignmentError: the rubric is wrong, or the fingerprints of the assignment's book cannot be read.
+    """
+    load_tests(assignment)
+    if assignment.written.book:
+        load_fingerprints(assignment.written.book)
 
 
 def grade(
