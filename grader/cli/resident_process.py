@@ -42,6 +42,8 @@ def main(name: str, folder: str, line: str, assignment: str) -> None:
     seconds = float(os.environ.get("GRADER_DAEMON_SECONDS") or _IDLE_SECONDS)
     os.chdir("/")  # no folder of a user is kept in use
     ResidentGrader(name, int(folder), _load, _run, seconds).serve(socket.socket(fileno=int(line)), assignment)
+    sys.stderr.flush()
+    os._exit(0)  # to take torch apart would keep `grader daemon stop` waiting
 
 
 def _load() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.notebooks import CORR2D, notebook_bytes
-from tests.support.processes import runs
+from tests.support.processes import runs, wait_until
 from tests.support.resident import open_resident_commands
 
 
@@ -35,5 +35,5 @@ def test_status_and_stop_say_what_there_is(tmp_path: Path) -> None:
 
         stopped = commands.run("daemon", "stop")
         assert stopped.stdout == f"stopped process {found['pid']}\n"
-        assert not runs(found["pid"])
+        assert wait_until(lambda: not runs(found["pid"]))
         assert commands.status() == []
