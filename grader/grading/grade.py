@@ -35,6 +35,7 @@ from grader.submission.executed_notebook import ExecutedNotebook, make_executed_
 from grader.submission.submission import Submission
 from grader.submission.written.answers import add_written_answers
 from grader.submission.written.fingerprints import load_fingerprints
+from grader.submission.written.headings import HeadingReader
 from grader.training.datasets import find_data_set, make_shown_folder
 from grader.training.idx import DATA_SETS
 from grader.training.trainer import Trainer
@@ -55,6 +56,8 @@ def load(assignment: Assignment) -> None:
         AssignmentError: the rubric is wrong, or the fingerprints of the assignment's book cannot be read.
     """
     load_tests(assignment)
+    if assignment.by_person:
+        HeadingReader.of(assignment)
     if assignment.written.book:
         load_fingerprints(assignment.written.book)
 

@@ -30,7 +30,7 @@ from grader.results.report import ItemResult, Verdict
 from grader.student import Fault, StudentFault
 from grader.submission.submission import Notebook
 
-__all__ = ["Causes", "is_lost"]
+__all__ = ["Causes", "is_lost", "load_right_names"]
 
 _LOST = (Verdict.FAILED, Verdict.ERROR, Verdict.PARTIAL, Verdict.ABSENT)
 _OUT_OF_TIME = re.compile(r"all (tests|reruns) together ran past|submission ran past")
@@ -87,7 +87,7 @@ class Causes:
         self._items = items
         self._results = dict(results)
         self._evaluations = evaluations
-        self._right = _load_right(rubric)
+        self._right = load_right_names(rubric)
         self._uses = find_uses(notebooks)
         self._lost: dict[str, list[Item]] = {}  # by the name that they judge
         for item in items:
@@ -271,7 +271,7 @@ def is_lost(result: ItemResult) -> bool:
     return result.verdict in _LOST and not _OUT_OF_TIME.search(result.message)
 
 
-def _load_right(rubric: Rubric) -> Mapping[str, Any]:
+def load_right_names(rubric: Rubric) -> Mapping[str, Any]:
     """Return the functions and classes of the model solution, or none if there is no model solution that runs."""
     try:
         return {name: thing for name, thing in rubric.right_names.items() if callable(thing)}

@@ -10,7 +10,7 @@ from functools import partial
 from grader.assignment import Assignment, Item
 from grader.judging.absence import AbsenceReasons
 from grader.judging.blame import BrokenTests
-from grader.judging.causes import Causes
+from grader.judging.causes import Causes, load_right_names
 from grader.judging.evaluations import Evaluations, ItemStates
 from grader.judging.explain import explain
 from grader.judging.isolation import isolate_pytest
@@ -102,7 +102,9 @@ def judge(
 
 
 def load(assignment: Assignment) -> None:
-    """Collect an assignment's tests ahead of time; otherwise `judge` does it for the first submission.
+    """Collect an assignment's tests and run its model solution ahead of time.
+
+    Otherwise `judge` does it for the first submission.
 
     Raises:
         AssignmentError: the rubric is wrong.
@@ -110,6 +112,7 @@ def load(assignment: Assignment) -> None:
     rubric = load_rubric(assignment)
     with isolate_pytest(), rubric.lend_plugin():
         pass
+    load_right_names(rubric)
 
 
 def _make_training(item: Item, assignment: Assignment, mode: Mode, trainer: Trainer | None, seed: str) -> Training:

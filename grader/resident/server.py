@@ -6,6 +6,7 @@ forks. It ends when nothing has used it for a while, when its code on disk has c
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
@@ -22,6 +23,7 @@ from grader.resident.client import ResidentEnded, receive_message, send_message
 from grader.resident.endpoint import SUFFIX, compute_name, connect, is_confined_alike, read_peer
 from grader.resident.forked_command import ForkedCommand, run_forked
 from grader.sandbox.host.sandbox import Zygote
+from grader.sandbox.jail import linux
 
 __all__ = ["ResidentGrader"]
 
@@ -250,6 +252,8 @@ class ResidentGrader:
             self._selector.unregister(running.line)
             with running.line, suppress(ResidentEnded):
                 send_message(running.line, {"ended": os.waitstatus_to_exitcode(status)})
+        if self._commands == 1:
+            self._settle()
         with running.reports:
             running.reports.setblocking(False)
             with suppress(BlockingIOError):
@@ -280,6 +284,13 @@ class ResidentGrader:
             self._assignments.add(folder)
         except Exception:  # a rubric may raise anything; the command has told its user
             traceback.print_exc()
+
+    def _settle(self) -> None:
+        """Make forks cheaper. This takes a moment, so the first command does not wait for it."""
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        linux.use_huge_pages()
 
     def _start_zygote(self, folder: str) -> None:
         """Start a warm process with the packages of an assignment, if there is none."""
