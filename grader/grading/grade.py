@@ -142,7 +142,13 @@ def grade(
         progress=progress,
     )
 
-    def judge_work(work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
+    def judge_work(
+        work: Work,
+        execution: Execution,
+        *,
+        only: Collection[str] | None,
+        are_judged_again: Callable[[Collection[str]], bool],
+    ) -> Sequence[ItemResult]:
         trained = trainer.seconds if trainer else 0.0
         results = judge(
             assignment,
@@ -154,6 +160,7 @@ def grade(
             progress=progress,
             absences=_explain_absences(submission, execution),
             notebooks=submission.notebooks,
+            are_judged_again=are_judged_again,
         )
         slot.give_back(trainer.seconds - trained if trainer else 0.0)
         return results

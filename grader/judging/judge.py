@@ -54,6 +54,7 @@ def judge(
     progress: Callable[[str], None] = lambda _: None,
     absences: AbsenceReasons | None = None,
     notebooks: Sequence[Notebook] = (),
+    are_judged_again: Callable[[Collection[str]], bool] = lambda _: False,
 ) -> list[ItemResult]:
     """Return a verdict for each item that tests judge, in the rubric's order.
 
@@ -67,6 +68,8 @@ def judge(
         progress: called with a short description of how far the trainings are.
         absences: says why a name is not defined.
         notebooks: the submission's notebooks, whose lines are quoted in the results.
+        are_judged_again: takes the ids of the items that are lost, and tells whether all of them will be judged once
+            more. Then their results have no message.
 
     Raises:
         AssignmentError: the rubric is wrong, whatever the submission is, so it gives no verdicts.
@@ -89,10 +92,16 @@ def judge(
             evaluations.run()
         broken_tests = BrokenTests(evaluations, rubric)
         sole = SoleDifferences(assignment, rubric, notebooks, evaluations, places)
+        lost = {item.id for item in items if _is_lost(item, evaluations)}
+        unexplained = lost if are_judged_again(lost) else set()
         results = {
-            item.id: _make_result(item, evaluations, broken_tests, rubric, absences, places, sole) for item in items
+            item.id: _make_unexplained_result(item, evaluations, places)
+            if item.id in unexplained
+            else _make_result(item, evaluations, broken_tests, rubric, absences, places, sole)
+            for item in items
         }
-        results = Causes(assignment, items, results, evaluations, rubric, notebooks).explain()
+        if not unexplained:
+            results = Causes(assignment, items, results, evaluations, rubric, notebooks).explain()
     if trainer is not None:
         waiting = {item: evaluations.by_item[item.id] for item in items if item.recipes}
         results |= resolve_trainings(
@@ -122,6 +131,23 @@ def _make_training(item: Item, assignment: Assignment, mode: Mode, trainer: Trai
         return Training(mode, recipe, None, 0, *secrets)
     teraflops, memory = trainer.bound(assignment.limits)
     return Training(mode, recipe, trainer.data_set, teraflops, *secrets, memory)
+
+
+def _is_lost(item: Item, evaluations: Evaluations) -> bool:
+    candidates = evaluations.by_item[item.id]
+    if not candidates:
+        return True
+    best = choose_best(item, candidates).evaluation
+    return not (best.passed or best.pending)
+
+
+def _make_unexplained_result(item: Item, evaluations: Evaluations, places: ItemPlaces) -> ItemResult:
+    """Return the result of a lost item that will be judged again: only its points and its verdict count until then."""
+    candidates = evaluations.by_item[item.id]
+    if not candidates:
+        return _fill_result(item, 0, TestOutcome(Verdict.ABSENT, ""), None, places)
+    points, _, best = choose_best(item, candidates)
+    return _fill_result(item, points, TestOutcome(Verdict.PARTIAL if points else Verdict.FAILED, ""), best, places)
 
 
 def _make_result(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from grader.grading.grade import grade
 from grader.judging.causes import is_lost
 from grader.judging.judge import judge
 from grader.results.report import ItemResult, Verdict
+from grader.sandbox.host.reruns import record_again
 from grader.sandbox.host.sandbox import Zygote
+from grader.student import Recorded
 from tests.support.hw2_book import (
     CONV2D,
     CORR2D,
@@ -223,6 +226,21 @@ def test_an_item_for_which_no_time_was_left_is_neither_cause_nor_effect() -> Non
 
 def make_result(message: str) -> ItemResult:
     return ItemResult("i", "1", "An item", 0, 3, Verdict.ERROR, message)
+
+
+def test_the_cells_run_once_for_all_items_that_are_tried_with_the_same_function(
+    graded: Graded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+
+    def count(student: Any, file: str, cells: Sequence[tuple[int, str]]) -> Sequence[Recorded]:
+        ran.append(cells)
+        return record_again(student, file, cells)
+
+    monkeypatch.setattr("grader.sandbox.host.snapshot_work.record_again", count)
+    results = graded(WRONG["is flipped"], *SECTION_7_2)
+    assert [results[item].message for item in ("edge_detection", "learned_kernel")] == [BECAUSE_OF_CORR2D] * 2
+    assert len(ran) == 1
 
 
 def test_a_right_submission_asks_nothing(graded: Graded, monkeypatch: pytest.MonkeyPatch) -> None:

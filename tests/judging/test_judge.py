@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -204,6 +204,28 @@ def test_what_a_test_asks_for_besides_may_be_missing(judged: Judge) -> None:
     """
     result = judged("def double(x): return 2 * x", tests=(test,))
     assert (result.verdict, result.message) == (Verdict.ABSENT, "triple is not defined")
+
+
+def test_why_an_item_is_lost_is_not_looked_for_if_it_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+    monkeypatch.setattr("grader.judging.judge.explain", None)  # raises if it is called
+    monkeypatch.setattr("grader.judging.judge.Causes", None)
+
+    def are_judged_again(lost: Collection[str]) -> bool:
+        asked.append(set(lost))
+        return bool(lost)
+
+    assignment = load_assignment(rubric(tmp_path, DOUBLE))
+    for cell, verdict in (("def double(x): return 3 * x", Verdict.FAILED), ("pass", Verdict.ABSENT)):
+        (result,) = judge(assignment, InProcessWork(cell), "a submission", are_judged_again=are_judged_again)
+        assert (result.verdict, result.points, result.message) == (verdict, 0, "")
+    monkeypatch.undo()
+    right = InProcessWork("def double(x): return 2 * x")
+    (result,) = judge(assignment, right, "a submission", are_judged_again=are_judged_again)
+    assert result.verdict is Verdict.PASSED
+    assert asked == [{"double"}, {"double"}, set()]
 
 
 def test_two_runs_give_the_same_results(judged: Judge) -> None:

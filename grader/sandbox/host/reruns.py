@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -46,7 +47,12 @@ def choose_cells(notebook: Notebook, wanted: Sequence[Recorded], execution: Exec
 
 
 def choose_all_cells(notebook: Notebook, execution: Execution) -> tuple[tuple[int, str], ...]:
-    """Return the cells of a whole notebook that can be run again, without those that train a large model."""
+    """Return the cells of a whole notebook that can be run again.
+
+    Those that train a large model are left out, and those that make an object for one call and keep nothing, such as
+    `VGG().layer_summary((1, 1, 224, 224))`: they take long, and nothing that is looked at depends on them.
+    """
+    showing = {note.cell for note in execution.notes if note.file == notebook.name}
     trained = {
         training.cell
         for training in execution.trainings
@@ -56,8 +62,26 @@ def choose_all_cells(notebook: Notebook, execution: Execution) -> tuple[tuple[in
     return tuple(
         (cell.index, cell.source)
         for cell in notebook.cells
-        if cell.index not in trained and ends.get(cell.index) in (*_COMPLETE, _HUNG)
+        if cell.index not in trained
+        and ends.get(cell.index) in (*_COMPLETE, _HUNG)
+        and (cell.index in showing or not _keeps_nothing(cell.source))
     )
+
+
+def _keeps_nothing(source: str) -> bool:
+    """Tell whether a cell only calls methods of objects that it makes for that."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return bool(statements) and all(map(_is_call_of_new_object, statements))
+
+
+def _is_call_of_new_object(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name())))):
+            return not any(isinstance(node, ast.NamedExpr) for node in ast.walk(statement))
+    return False
 
 
 def record_again(student: _Asked, file: str, cells: Sequence[tuple[int, str]]) -> tuple[Recorded, ...]:

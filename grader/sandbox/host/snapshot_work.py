@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -67,6 +68,8 @@ class SnapshotWork:
         # cells again, which can do nothing else any more.
         self._shared: dict[int, SnapshotProcess] = {}
         self._rerunning: dict[int, SnapshotProcess] = {}
+        # By the names of the stand-ins, with how often each was asked and how many questions had no answer.
+        self._recorded_again: dict[frozenset[str], tuple[tuple[Recorded, ...], Counter[str], int]] = {}
         self._tests: list[RecordedTest] = []
 
     def close(self) -> None:
@@ -168,7 +171,21 @@ class SnapshotWork:
             yield student
 
     def _record_again(self, stand_ins: StandIns) -> tuple[Recorded, ...]:
-        """Return the small values that names have if the notebooks run again with stand-ins."""
+        """Return the small values that names have if the notebooks run again with stand-ins.
+
+        Several items are tried with the same ones. The notebooks run once for all of them.
+        """
+        names = frozenset(stand_ins.objects)
+        if names not in self._recorded_again:
+            recorded = self._run_all_again(stand_ins)
+            self._recorded_again[names] = recorded, Counter(stand_ins.asked), stand_ins.unanswered
+            return recorded
+        recorded, asked, unanswered = self._recorded_again[names]
+        stand_ins.asked.update(asked)
+        stand_ins.unanswered += unanswered
+        return recorded
+
+    def _run_all_again(self, stand_ins: StandIns) -> tuple[Recorded, ...]:
         recorded: list[Recorded] = []
         last = {snapshot.file: snapshot for snapshot in self._execution.snapshots}
         for file, snapshot in last.items():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -46,8 +47,23 @@ _UNSTEADY = (
 class JudgeWork(Protocol):
     """A function that judges a submission whose cells have been run."""
 
-    def __call__(self, work: Work, execution: Execution, *, only: Collection[str] | None) -> Sequence[ItemResult]:
-        """Return the results of the items with these ids, or of all items if `only` is None."""
+    def __call__(
+        self,
+        work: Work,
+        execution: Execution,
+        *,
+        only: Collection[str] | None,
+        are_judged_again: Callable[[Collection[str]], bool],
+    ) -> Sequence[ItemResult]:
+        """Return the results of some items.
+
+        Args:
+            work: what the student did.
+            execution: how the cells ran.
+            only: ids of the items to judge; None for all.
+            are_judged_again: takes the ids of the items that are lost, and tells whether they will be judged again.
+                Then why they are lost need not be found.
+        """
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,8 @@ class SubmissionRun:
                 raise
             # Whatever the test broke over, it may not be what the student defined.
             return self._run_once(judge, only, deferred_snapshots=False)
-        doubtful = self._find_doubtful(first)
+        lost = [item.id for item in first.items if item.verdict not in (Verdict.PASSED, Verdict.PENDING)]
+        doubtful = lost if self._are_doubtful(first.execution, lost) else []
         if not doubtful:
             return first
         again: Sequence[ItemResult] = [item for item in first.items if item.id in doubtful]
@@ -141,7 +158,7 @@ class SubmissionRun:
         with self._run_cells(options) as (sandbox, execution, work):
             seconds = time.monotonic() - started
             self.progress("judging")
-            items = judge(work, execution, only=only)
+            items = judge(work, execution, only=only, are_judged_again=partial(self._are_doubtful, execution))
             is_steady = work.is_steady()
             if any(item.verdict is not Verdict.PASSED for item in items):
                 sandbox.require_alive()
@@ -201,7 +218,8 @@ class SubmissionRun:
                 yield again
 
         deadline = time.monotonic() + min(self.limits.submission_seconds, self.slot.left)
-        again = judge(FreshWork(work, run, deadline), execution, only=earned)
+        fresh = FreshWork(work, run, deadline)
+        again = judge(fresh, execution, only=earned, are_judged_again=lambda _: False)
         # A share of the points is for what is right on some inputs, and not in some calls.
         certain = [item if item.verdict is Verdict.PASSED else replace(item, points=0.0) for item in again]
         results = {item.id: item for item in (*items, *certain)}
@@ -211,14 +229,14 @@ class SubmissionRun:
         names = self.assignment.names
         return SnapshotWork(execution, names, self.limits, options.seed, self.notebooks, self.slot)
 
-    def _find_doubtful(self, result: RunResult) -> list[str]:
-        """Return the ids of the items to judge again with real snapshots; none if every wrong one is certain."""
-        names = {item.id: frozenset(item.names) for item in self.assignment.items}
-        restored = [snapshot for snapshot in result.execution.snapshots if not snapshot.is_exact]
+    def _are_doubtful(self, execution: Execution, lost: Collection[str]) -> bool:
+        """Tell whether the lost items have to be judged again with real snapshots, because one of them may be right.
+
+        Then it is all of them, because the explanation of one item may also be used for the next.
+        """
+        restored = [snapshot for snapshot in execution.snapshots if not snapshot.is_exact]
         uncertain = {name for snapshot in restored for name in snapshot.names}
-        wrong = [item.id for item in result.items if item.verdict not in (Verdict.PASSED, Verdict.PENDING)]
-        # All wrong items, because the explanation of one item may also be used for the next.
-        return wrong if any(names[item] & uncertain for item in wrong) else []
+        return any(uncertain & {*item.names} for item in self.assignment.items if item.id in lost)
 
 
 def _leave_undecided(item: ItemResult, why: str) -> ItemResult:

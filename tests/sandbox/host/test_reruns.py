@@ -10,8 +10,8 @@ import torch
 
 from grader.models.rerun import Substitution
 from grader.results.report import CellResult
-from grader.sandbox.host.execution import Execution
-from grader.sandbox.host.reruns import choose_cells, rerun
+from grader.sandbox.host.execution import Execution, RecordedNote
+from grader.sandbox.host.reruns import choose_all_cells, choose_cells, rerun
 from grader.student import Fault, Recorded, Rerun
 from tests.support.notebooks import submission
 from tests.support.sandbox_runs import FILE, Ran, Run, fault_of
@@ -82,6 +82,27 @@ def test_cells_that_hung_or_trained_are_left_out_unless_their_values_are_wanted(
     assert [index for index, _ in choose_cells(notebook, [wanted(1, "b"), wanted(0, "a")], execution)] == [0, 1]
     other = replace(notebook, name="another.ipynb")
     assert [index for index, _ in choose_cells(other, [wanted(4, "e")], execution)] == [4]
+
+
+def test_cells_that_keep_nothing_are_no_part_of_a_whole_notebook() -> None:
+    kept = (
+        "net = VGG()",
+        "net.layer_summary((1, 1, 224, 224))",
+        "train(net)",
+        "VGG().layer_summary(shape := (1, 1, 224, 224))",
+        "VGG().layer_summary((1, 1, 224, 224))\nx = 1",
+        "%time VGG().layer_summary((1, 1, 224, 224))",
+        "pool.values().sum()",
+        "Summary().show(",
+        "",
+    )
+    left_out = ("VGG().layer_summary((1, 1, 224, 224))", "# both\nLeNet().to(device)\nVGG(arch=2 * [3]).summary(1)")
+    (notebook,) = submission(*kept, *left_out, "Trainer(max_epochs=10).fit(model)").notebooks
+    last = len(kept) + len(left_out)
+    note = RecordedNote(FILE, last, "weight", None)
+    ends = {(FILE, cell): CellResult(FILE, cell, "ok", "") for cell in range(last + 1)}
+    chosen = choose_all_cells(notebook, Execution(cells=ends, notes=[note]))
+    assert [source for _, source in chosen] == [*kept, "Trainer(max_epochs=10).fit(model)"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,16 @@ def _run(zygote: Zygote, hw2: Assignment, judge: _Judge) -> tuple[RunResult, lis
     wanted: list[Collection[str] | None] = []
     items = {item.id: item for item in hw2.items}
 
-    def judge_work(work: Work, execution: Execution, *, only: Collection[str] | None) -> list[ItemResult]:
+    def judge_work(
+        work: Work,
+        execution: Execution,
+        *,
+        only: Collection[str] | None,
+        are_judged_again: Callable[[Collection[str]], bool],
+    ) -> list[ItemResult]:
+        # In the first run only, and only if a lost item is one that the cells may have spoilt.
+        assert are_judged_again(["corr2d.values"]) is (not wanted)
+        assert not are_judged_again(["pool2d.max"])
         wanted.append(only)
         decided = judge(slot, work, len(wanted))
         return [
