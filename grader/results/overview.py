@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from grader.place import describe_cell
 from grader.results.alarms import Alarm, AlarmCounter
 from grader.results.journal import JournalRecord, Status
 from grader.results.report import ItemResult, Report, Verdict
@@ -21,6 +22,8 @@ __all__ = ["Bin", "ItemOverview", "Lost", "Overview", "Scores", "SubmissionOverv
 
 _BINS = 10  # of the histogram
 _LISTED = 10  # misconceptions, messages, slowest
+_MOST_PARTS = 3
+_SHARE_OF_LONG = 0.2  # of the time of a submission
 _PLACES = 6
 _FEWEST = 3  # submissions for a correlation; two points always lie on a line
 _WRONG = {Verdict.FAILED, Verdict.PARTIAL, Verdict.ERROR}
@@ -91,7 +94,8 @@ class Lost:
 class SubmissionOverview:
     """One submission: how it ended, and the file and the points of its report if it has one.
 
-    `unused_files` are the notices on files that were left out or could not be read.
+    `unused_files` are the notices on files that were left out or could not be read. `took` are the parts of the grading
+    that took longest, each with its seconds.
     """
 
     key: str
@@ -104,6 +108,7 @@ class SubmissionOverview:
     max_points: float | None = None
     pending_points: float | None = None
     unused_files: tuple[str, ...] = ()
+    took: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -283,7 +288,21 @@ def _summarise_submission(record: JournalRecord, report: Report | None) -> Submi
     about = (record.key, record.name, record.status, record.message, record.report, record.seconds)
     if report is None:
         return SubmissionOverview(*about)
-    return SubmissionOverview(*about, report.score, report.max_score, report.pending_points, report.unused_files)
+    points = report.score, report.max_score, report.pending_points
+    return SubmissionOverview(*about, *points, report.unused_files, _find_longest(report))
+
+
+def _find_longest(report: Report) -> tuple[tuple[str, float], ...]:
+    """Return the cells that took long, and the judging if it did, the longest first."""
+    total = report.timing.get("total_seconds", 0.0)
+    counts = {file.name: file.cells for file in report.files}
+    parts = [("judging", total - report.timing.get("cells_seconds", 0.0))]
+    for timed in report.timing.get("cells", ()):
+        file = timed["file"]
+        parts.append((f"{file}, {describe_cell(timed['cell'], counts.get(file))}", timed["seconds"]))
+    longest = sorted(parts, key=lambda part: -part[1])[:_MOST_PARTS]
+    least = max(_SHARE_OF_LONG * total, 0.1)
+    return tuple((part, round(seconds, 1)) for part, seconds in longest if seconds >= least)
 
 
 def _most_frequent(counted: Iterable[tuple[str, str, int]]) -> tuple[Lost, ...]:

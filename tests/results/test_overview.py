@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,26 @@ def test_mistakes_are_counted_by_item_the_most_frequent_first() -> None:
         ("kernel_flipped", "b", 1),
     ]
     assert [(entry.item, entry.reason, entry.count) for entry in found.messages] == [("b", "b is odd", 2)]
+
+
+def test_of_each_submission_the_parts_that_took_long_are_told() -> None:
+    timing = {
+        "cells_seconds": 2.5,
+        "total_seconds": 6.0,
+        "cells": [
+            {"file": "hw2.ipynb", "cell": 3, "seconds": 2.0},
+            {"file": "hw2.ipynb", "cell": 5, "seconds": 0.4},
+            {"file": "gone.ipynb", "cell": 0, "seconds": 1.25},
+        ],
+    }
+    report = replace(report_of(item("a", 1.0)), files=(File("hw2.ipynb", "", 9),), timing=timing)
+    short = replace(report, timing={"cells_seconds": 0.05, "total_seconds": 0.09, "cells": []})
+    took = [entry.took for entry in summarise(graded(report, short, replace(report, timing={}))).submissions]
+    assert took == [
+        (("judging", 3.5), ("hw2.ipynb, cell 4 of 9", 2.0), ("gone.ipynb, cell 1", 1.2)),
+        (),
+        (),
+    ]
 
 
 def test_who_has_no_report_is_listed_and_has_no_score() -> None:
