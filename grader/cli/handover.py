@@ -67,7 +67,7 @@ def _is_eligible(words: Sequence[str]) -> bool:
 
     if not words or any(word.partition("=")[0] in _NOT_HANDED_OVER for word in words):
         return False
-    if os.environ.get("GRADER_NO_DAEMON", "") not in ("", "0") or is_ci():
+    if os.environ.get("GRADER_NO_DAEMON", "").lower() not in ("", "0", "false") or is_ci():
         return False
     return words[0] in _COMMANDS or (not words[0].startswith("-") and Path(words[0]).exists())
 

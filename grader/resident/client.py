@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -125,6 +124,8 @@ def _lock(folder: int, name: str) -> Iterator[None]:
 
 def _start(folder: int, name: str, module: str, assignment: str) -> socket.socket:
     """Start the process, and return the first connection to it as soon as others can be made."""
+    import subprocess  # imported here, because commands that find the process need not wait for it
+
     ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     log = os.open(f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
