@@ -29,7 +29,7 @@ __all__ = [
 
 SUFFIX = ".sock"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_LENGTH = 16  # characters
+_LENGTH = 12  # characters
 _CREDENTIALS = struct.Struct("iII")  # struct ucred of unix(7)
 
 # Variables that the interpreter, the dynamic linker or a library reads once.
@@ -66,10 +66,10 @@ def _find_default_folder() -> Path:
     return runtime / "grader" if runtime.is_absolute() else Path(f"/tmp/notebook-grader-{os.geteuid()}")
 
 
-def compute_name(variables: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """Return the two parts of the name of a socket: which installation it is for, and in which state.
+def compute_name(variables: Mapping[str, str] = os.environ) -> tuple[str, str, str]:
+    """Return the three parts of the name of a socket: the installation, its code, and the environment.
 
-    Of two resident graders with the same first part, at most one is up to date.
+    Of two resident graders of one installation with different code, at most one is up to date.
 
     Args:
         variables: the environment of the process when it started.
@@ -77,13 +77,14 @@ def compute_name(variables: Mapping[str, str] = os.environ) -> tuple[str, str]:
     Raises:
         OSError: /proc is missing.
     """
-    installation = repr((str(_PACKAGE), sys.executable, os.geteuid()))
-    state = repr((sorted(_list_code(_PACKAGE)), _list_packages(), _list_variables(variables), _list_bounds()))
-    return _hash(installation), _hash(state)
+    installation = str(_PACKAGE), sys.executable, os.geteuid()
+    code = sorted(_list_code(_PACKAGE)), _list_packages()
+    environment = _list_variables(variables), _list_bounds()
+    return _hash(installation), _hash(code), _hash(environment)
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_LENGTH]
+def _hash(facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:_LENGTH]
 
 
 def _list_code(folder: str | Path) -> Iterator[tuple[str, int, int]]:

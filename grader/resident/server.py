@@ -100,8 +100,8 @@ class ResidentGrader:
         send_message(first, {"listening": True})
         self._retire_others()
         self._add_connection(first)
-        self._load_everything(assignment)
         try:
+            self._load_everything(assignment)
             while not self._is_done(socket_file):
                 for key, _ in self._selector.select(self._compute_patience()):
                     key.data(key.fileobj)
@@ -146,10 +146,10 @@ class ResidentGrader:
             self._listener.close()
 
     def _retire_others(self) -> None:
-        """Stop those that were for an earlier state of this installation, and remove what they left."""
-        installation = self._name.partition("-")[0]
+        """Stop those that have other code of this installation, and remove what they left."""
+        installation, code, _ = self._name.split("-")
         for file in os.listdir(self._folder):
-            if not file.startswith(f"{installation}-") or file.startswith(self._name):
+            if not file.startswith(f"{installation}-") or file.startswith(f"{installation}-{code}-"):
                 continue
             line = connect(self._folder, file) if file.endswith(SUFFIX) else None
             if line is None:

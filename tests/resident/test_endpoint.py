@@ -78,10 +78,9 @@ def test_the_name_is_the_same_in_every_process_of_the_same_kind() -> None:
 
 @pytest.mark.parametrize("variable", ["PYTHONPATH", "LD_PRELOAD", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "TZ"])
 def test_a_variable_that_is_read_at_the_start_changes_the_name(variable: str) -> None:
-    installation, state = compute_name()
-    other = compute_name({**os.environ, variable: "another value"})
-    assert other[0] == installation
-    assert other[1] != state
+    before, after = compute_name(), compute_name({**os.environ, variable: "another value"})
+    assert after[:2] == before[:2]
+    assert after[2] != before[2]
 
 
 def test_a_variable_that_a_command_brings_along_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +118,9 @@ def test_changed_code_changes_the_name(tmp_path: Path, monkeypatch: pytest.Monke
             (tmp_path / "room" / "third.py").touch()
         case "removed file":
             (tmp_path / "room" / "second.py").unlink()
-    assert compute_name()[0] == before[0]
-    assert compute_name()[1] != before[1]
+    installation, code, environment = compute_name()
+    assert (installation, environment) == (before[0], before[2])
+    assert code != before[1]
 
 
 def test_an_installed_package_changes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from grader.resident.client import receive_message, send_message
 from grader.resident.endpoint import SUFFIX
 from grader.results.report import Report
 from tests.support.notebooks import CORR2D, notebook_bytes
+from tests.support.paths import ROOT
 from tests.support.processes import descendants, runs, wait_until
 from tests.support.resident import ResidentCommands, open_resident_commands
 
@@ -207,11 +208,35 @@ def test_it_ends_when_nothing_uses_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_of_an_earlier_state_is_not_used_and_is_stopped(tmp_path: Path) -> None:
+def test_one_with_other_code_is_not_used_and_is_stopped(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "grader", tmp_path / "copy" / "grader", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", "from grader.cli.entry import main; main()", *_CHECK]
     with open_resident_commands(tmp_path) as commands:
         (commands.folder / "hw2.ipynb").write_bytes(notebook_bytes(CORR2D))
-        assert commands.run(*_CHECK).returncode == 1
-        earlier = commands.find_process()
-        assert commands.run(*_CHECK, TZ="Asia/Seoul").returncode == 1
+        variables = {
+            **commands.environment,
+            "PYTHONPATH": str(tmp_path / "copy"),
+            "GRADER_ASSIGNMENT_PATH": str(ROOT / "rubrics"),
+        }
+
+        def check() -> int:
+            ran = subprocess.run(command, cwd=commands.folder, env=variables, capture_output=True, timeout=120)
+            assert (ran.returncode, ran.stderr) == (1, b"")
+            return commands.find_process()
+
+        earlier = check()
+        assert check() == earlier
+        with (tmp_path / "copy" / "grader" / "place.py").open("a") as file:
+            file.write("# changed\n")
+        assert check() != earlier
         assert wait_until(lambda: not runs(earlier))
-        assert commands.find_process() != earlier
+
+
+@pytest.mark.slow
+def test_two_environments_have_one_each(tmp_path: Path) -> None:
+    with open_resident_commands(tmp_path) as commands:
+        (commands.folder / "hw2.ipynb").write_bytes(notebook_bytes(CORR2D))
+        for _ in range(2):
+            assert commands.run(*_CHECK).returncode == 1
+            assert commands.run(*_CHECK, TZ="Asia/Seoul").returncode == 1
+        assert [found["commands"] for found in commands.status()] == [2, 2]
