@@ -128,6 +128,19 @@ def test_ctrl_c_ends_the_command_and_leaves_nothing(warm: ResidentCommands) -> N
     assert wait_until(lambda: descendants(resident) <= idle)
 
 
+@pytest.mark.slow
+def test_a_command_in_the_background_ignores_ctrl_c_as_ever(warm: ResidentCommands) -> None:
+    (warm.folder / "slow.ipynb").write_bytes(notebook_bytes(CORR2D, "import time; time.sleep(2)"))
+    resident = warm.find_process()
+    idle = descendants(resident)
+    with warm.start("check", "slow.ipynb", "--training", "none", interrupts=False) as command:
+        assert wait_until(lambda: len(descendants(resident) - idle) >= 3)
+        command.send_signal(signal.SIGINT)
+        output, errors = command.communicate(timeout=120)
+    assert (command.returncode, errors) == (1, "")
+    assert "corr2d" in output
+
+
 def test_a_command_whose_user_is_killed_ends(warm: ResidentCommands) -> None:
     (warm.folder / "endless.ipynb").write_bytes(_ENDLESS)
     resident = warm.find_process()

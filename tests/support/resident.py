@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,9 @@ class ResidentCommands:
         kept = {name: value for name, value in os.environ.items() if name not in ("CI", "GRADER_NO_DAEMON")}
         return {**kept, "GRADER_DAEMON_DIR": str(self.sockets), "COLUMNS": "200"}
 
-    def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[str]:
-        """Start a command."""
+    def start(self, *words: str | Path, interrupts: bool = True, **variables: str) -> subprocess.Popen[str]:
+        """Start a command. Without `interrupts` it ignores SIGINT, as a background job of a shell does."""
+        handler = signal.SIG_DFL if interrupts else signal.SIG_IGN
         return subprocess.Popen(
             [GRADER, *words],
             cwd=self.folder,
@@ -42,6 +44,7 @@ class ResidentCommands:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
+            preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
         )
 
     def run(self, *words: str | Path, stdin: str = "", **variables: str) -> Ran:
