@@ -119,6 +119,7 @@ class ResidentGrader:
         self._threads = torch.get_num_threads()
         torch.set_num_threads(1)
         self._prepare(assignment)
+        self._last_use = time.monotonic()
 
     # The socket
 

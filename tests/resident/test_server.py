@@ -215,7 +215,8 @@ def test_ten_commands_at_once_start_one(tmp_path: Path) -> None:
 def test_it_ends_when_nothing_uses_it(tmp_path: Path) -> None:
     with open_resident_commands(tmp_path) as commands:
         (commands.folder / "hw2.ipynb").write_bytes(notebook_bytes(CORR2D))
-        assert commands.run(*_CHECK, GRADER_DAEMON_SECONDS="1").returncode == 1
+        ran = commands.run(*_CHECK, GRADER_DAEMON_SECONDS="1")
+        assert (ran.returncode, ran.stderr) == (1, "")
         assert wait_until(lambda: not list(commands.sockets.glob(f"*{SUFFIX}")))
         assert commands.status() == []
 
